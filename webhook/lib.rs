@@ -1,1 +1,18 @@
+//! Verdict answers kube-apiserver's TokenReview, SubjectAccessReview and AdmissionReview with sandboxed Wasm policies.
+//!
+//! A map of the modules; imports point one way, from the top of this list to its end:
+//! - [`cli`]: one file per subcommand, the only place that prints and decides exit codes;
+//! - [`server`]: HTTPS on an accept loop of our own; knows routes, limits and drain, never wasmtime;
+//! - [`admin`]: the plain second listener: livez, readyz, metrics, the state of the policies;
+//! - [`metrics`]: what is counted, and the Prometheus registry;
+//! - [`config`]: flags and YAML, parsed once into values that need no further checks;
+//! - [`policy`]: a loaded policy, what it matches, and how the answers of several fold to one verdict;
+//! - [`loader`]: where components come from: bytes and digests;
+//! - [`engine`]: wasmtime: compiled components, instances, limits, host imports;
+//! - [`review`]: the three reviews on the wire, in both versions; serde only.
 
+pub mod config;
+pub mod engine;
+pub mod metrics;
+pub mod policy;
+pub mod review;

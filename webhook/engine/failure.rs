@@ -1,0 +1,81 @@
+//! How a policy can fail, told apart so that each has its own words, status and metric label.
+
+/// Why a policy gave no usable answer. The text inside is for the operator's log; [`Failure::message`] is for the caller.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The guest trapped: unreachable code, out of bounds, a panic.
+    #[error("the policy trapped: {0}")]
+    Trap(String),
+    /// The time limit, or the caller's, was used up in the guest or in a host call.
+    #[error("the policy used up its time")]
+    Timeout,
+    /// The guest asked for more memory than its limit and then ended.
+    #[error("the policy used up its memory")]
+    Memory,
+    /// The answer, or what it would take to read it, exceeds the size limits.
+    #[error("the answer of the policy is too large: {0}")]
+    Size(String),
+    /// No free instance before the time was used up.
+    #[error("no instance was free in time")]
+    Overload,
+    /// The policy said itself that it could not decide.
+    #[error("the policy reported an error: {0}")]
+    Guest(String),
+    /// The answer breaks the contract: an empty username, a patch that does not apply, text that is not UTF-8.
+    #[error("the answer of the policy is not valid: {0}")]
+    Answer(String),
+    /// A match condition could not be evaluated.
+    #[error("a match condition failed: {0}")]
+    Condition(String),
+    /// The host could not run the policy; not the guest's fault.
+    #[error("the host failed: {0}")]
+    Host(String),
+}
+
+impl Failure {
+    /// The value of the metric label `outcome`.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Trap(_) => "trap",
+            Self::Timeout => "timeout",
+            Self::Memory => "memory",
+            Self::Size(_) => "size",
+            Self::Overload => "overload",
+            Self::Guest(_) => "guest_error",
+            Self::Answer(_) => "invalid_answer",
+            Self::Condition(_) => "condition_error",
+            Self::Host(_) => "host_error",
+        }
+    }
+
+    /// Short words for the caller, without anything the guest wrote.
+    pub fn message(&self) -> &'static str {
+        match self {
+            Self::Trap(_) => "the policy crashed",
+            Self::Timeout => "the policy took too long",
+            Self::Memory => "the policy ran out of memory",
+            Self::Size(_) => "the policy's answer is too large",
+            Self::Overload => "the server is busy",
+            Self::Guest(_) => "the policy could not decide",
+            Self::Answer(_) => "the policy's answer is not valid",
+            Self::Condition(_) => "a match condition of the policy failed",
+            Self::Host(_) => "the policy could not be run",
+        }
+    }
+
+    /// HTTP status code for a review that fails because of this: 504 where time ran out, else 500.
+    pub fn code(&self) -> u16 {
+        match self {
+            Self::Timeout | Self::Overload => 504,
+            _ => 500,
+        }
+    }
+
+    /// Whether a limit was used up (time, memory or size), so that `onLimit` decides and not `failurePolicy`.
+    pub fn is_limit(&self) -> bool {
+        matches!(
+            self,
+            Self::Timeout | Self::Memory | Self::Size(_) | Self::Overload
+        )
+    }
+}

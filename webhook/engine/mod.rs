@@ -1,0 +1,81 @@
+//! wasmtime: compiled components, never-used instances, limits and host imports.
+//!
+//! Owns everything that touches Wasm. Knows the reviews' types, but neither policies' configuration nor HTTP.
+
+pub mod failure;
+
+use std::{collections::BTreeMap, time::Duration};
+
+pub use failure::Failure;
+
+/// A review interface of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Interface {
+    Authentication,
+    Authorization,
+    Validating,
+    Mutating,
+    Provider,
+}
+
+impl Interface {
+    /// All of them, in the order in which they are listed everywhere.
+    pub const ALL: [Self; 5] = [
+        Self::Authentication,
+        Self::Authorization,
+        Self::Validating,
+        Self::Mutating,
+        Self::Provider,
+    ];
+
+    /// The name of the interface in the contract.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Authentication => "authentication",
+            Self::Authorization => "authorization",
+            Self::Validating => "validating",
+            Self::Mutating => "mutating",
+            Self::Provider => "provider",
+        }
+    }
+}
+
+/// What one review may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Wall-clock time of a review, host calls included.
+    pub time: Duration,
+    /// Bytes: all memories and tables of an instance together.
+    pub memory: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            time: Duration::from_millis(500),
+            memory: 64 << 20,
+        }
+    }
+}
+
+/// What the operator lets a policy have beyond the contract's imports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Environment variables.
+    pub env: BTreeMap<String, String>,
+    /// Whether what an authenticator prints and logs is kept.
+    pub log: bool,
+}
+
+/// Where the time of one policy's review went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// Waiting for a free instance.
+    pub queue: Duration,
+    /// Making the instance and initialising it.
+    pub instantiate: Duration,
+    /// In the guest, host calls included.
+    pub guest: Duration,
+    /// All of it, matching and checking the answer included.
+    pub whole: Duration,
+}

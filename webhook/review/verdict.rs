@@ -1,0 +1,41 @@
+//! Verdicts: what several policies folded to, ready to be written as a review.
+
+use std::collections::BTreeMap;
+
+use super::{admission::Cause, user::UserInfo};
+
+/// The verdict on a TokenReview.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenVerdict {
+    /// The username is never empty. Audiences: empty (the API server's own) or a non-empty subset of those asked for.
+    Authenticated {
+        user: UserInfo,
+        audiences: Vec<String>,
+    },
+    /// `error` says that nobody could tell, which keeps the answer out of caches; the asked audiences are then echoed.
+    Unauthenticated { error: Option<String> },
+}
+
+/// The verdict on an AdmissionReview.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AdmissionVerdict {
+    /// None allows.
+    pub denial: Option<Denied>,
+    /// RFC 6902 as JSON text; only with an allow, only from mutating, never an empty array.
+    pub patch: Option<String>,
+    /// One line each, without control characters.
+    pub warnings: Vec<String>,
+    /// Keys that kube-apiserver takes.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A denial that is ready for the caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    pub message: String,
+    /// 400 to 599.
+    pub code: u16,
+    /// Never empty.
+    pub reason: String,
+    pub causes: Vec<Cause>,
+}

@@ -13,6 +13,7 @@
 
 pub mod config;
 pub mod engine;
+pub mod loader;
 pub mod metrics;
 pub mod policy;
 pub mod review;

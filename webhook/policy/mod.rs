@@ -2,6 +2,8 @@
 //!
 //! Once a review is decoded, everything here is infallible: every outcome, failures included, is a verdict.
 
+pub mod matching;
+
 use std::{sync::Arc, time::Instant};
 
 use serde_json::value::RawValue;

@@ -2,11 +2,24 @@
 //!
 //! Owns everything that touches Wasm. Knows the reviews' types, but neither policies' configuration nor HTTP.
 
-pub mod failure;
+mod bindings;
+mod convert;
+mod failure;
+mod imports;
+mod output;
+mod program;
+mod question;
+mod runtime;
+mod state;
+mod template;
 
 use std::{collections::BTreeMap, time::Duration};
 
 pub use failure::Failure;
+pub use output::Fact;
+pub use program::{Description, Program, ProgramError};
+pub use runtime::{Capacity, Engine, EngineError};
+pub use template::{Answer, Call, InitError, SettingsError, Template};
 
 /// A review interface of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,0 +1,218 @@
+//! Between the reviews' types and the contract's: borrowed on the way in, owned on the way out.
+
+use super::bindings::{
+    exports::verdict::policy::{authentication, authorization, mutating, validating},
+    verdict::policy::{admission as contract, types},
+};
+use crate::review::{
+    access::{self, Decision, Requirement, Ruling},
+    admission::{
+        AdmissionRequest, Annotation, Cause, Change, Denial, GroupVersionKind,
+        GroupVersionResource, Mutation, Operation, Validation,
+    },
+    token::{Authentication, Identity},
+    user::UserInfo,
+};
+
+/// The lists of a UserInfo as the contract wants them: slices of slices.
+pub(super) struct UserLists<'a> {
+    groups: Vec<&'a str>,
+    extra: Vec<(&'a str, Vec<&'a str>)>,
+}
+
+impl<'a> UserLists<'a> {
+    pub(super) fn new(user: &'a UserInfo) -> Self {
+        Self {
+            groups: strs(&user.groups),
+            extra: user
+                .extra
+                .iter()
+                .map(|(key, values)| (key.as_str(), strs(values)))
+                .collect(),
+        }
+    }
+
+    pub(super) fn extra(&self) -> Vec<types::ExtraValueParam<'_>> {
+        self.extra
+            .iter()
+            .map(|(key, values)| types::ExtraValueParam { key, values })
+            .collect()
+    }
+
+    pub(super) fn user<'b>(
+        &'b self,
+        user: &'b UserInfo,
+        extra: &'b [types::ExtraValueParam<'b>],
+    ) -> types::UserInfoParam<'b> {
+        types::UserInfoParam {
+            username: &user.username,
+            uid: &user.uid,
+            groups: &self.groups,
+            extra,
+        }
+    }
+}
+
+/// The values of each requirement of a selector.
+pub(super) fn selector_values(selector: &[Requirement]) -> Vec<Vec<&str>> {
+    selector
+        .iter()
+        .map(|requirement| strs(&requirement.values))
+        .collect()
+}
+
+pub(super) fn selector<'a>(
+    selector: &'a [Requirement],
+    values: &'a [Vec<&'a str>],
+) -> Vec<authorization::SelectorRequirement<'a>> {
+    let operator = |operator| match operator {
+        access::Operator::In => authorization::SelectorOperator::IsIn,
+        access::Operator::NotIn => authorization::SelectorOperator::NotIn,
+        access::Operator::Exists => authorization::SelectorOperator::Exists,
+        access::Operator::DoesNotExist => authorization::SelectorOperator::DoesNotExist,
+    };
+    selector
+        .iter()
+        .zip(values)
+        .map(|(requirement, values)| authorization::SelectorRequirement {
+            key: &requirement.key,
+            operator: operator(requirement.operator),
+            values,
+        })
+        .collect()
+}
+
+pub(super) fn request<'a>(
+    request: &'a AdmissionRequest<'a>,
+    object: Option<&'a str>,
+    user: types::UserInfoParam<'a>,
+) -> contract::Request<'a> {
+    contract::Request {
+        uid: &request.uid,
+        operation: match request.operation {
+            Operation::Create => contract::Operation::Create,
+            Operation::Update => contract::Operation::Update,
+            Operation::Delete => contract::Operation::Delete,
+            Operation::Connect => contract::Operation::Connect,
+        },
+        kind: kind(&request.kind),
+        resource: resource(&request.resource),
+        subresource: &request.subresource,
+        request_kind: kind(&request.request_kind),
+        request_resource: resource(&request.request_resource),
+        request_subresource: &request.request_subresource,
+        namespace: &request.namespace,
+        name: &request.name,
+        user,
+        object,
+        old_object: request.old_object.map(serde_json::value::RawValue::get),
+        options: request.options.map(serde_json::value::RawValue::get),
+        dry_run: request.dry_run,
+    }
+}
+
+pub(super) fn authentication(outcome: authentication::Outcome) -> Authentication {
+    match outcome {
+        authentication::Outcome::Authenticated(identity) => {
+            Authentication::Authenticated(Identity {
+                user: UserInfo {
+                    username: identity.user.username,
+                    uid: identity.user.uid,
+                    groups: identity.user.groups,
+                    extra: identity
+                        .user
+                        .extra
+                        .into_iter()
+                        .map(|extra| (extra.key, extra.values))
+                        .collect(),
+                },
+                audiences: identity.audiences,
+            })
+        }
+        authentication::Outcome::Unknown => Authentication::Unknown,
+        authentication::Outcome::Rejected(reason) => Authentication::Rejected(reason),
+    }
+}
+
+pub(super) fn ruling(ruling: authorization::Ruling) -> Ruling {
+    let decision = match ruling.decision {
+        authorization::Decision::Allow => Decision::Allow,
+        authorization::Decision::Deny => Decision::Deny,
+        authorization::Decision::NoOpinion => Decision::NoOpinion,
+    };
+    Ruling {
+        decision,
+        reason: ruling.reason,
+    }
+}
+
+pub(super) fn validation(validation: validating::Validation) -> Validation {
+    Validation {
+        denial: validation.denial.map(denial),
+        warnings: validation.warnings,
+        annotations: annotations(validation.audit_annotations),
+    }
+}
+
+pub(super) fn mutation(mutation: mutating::Mutation) -> Mutation {
+    Mutation {
+        outcome: match mutation.outcome {
+            mutating::Outcome::Denied(denied) => Err(denial(denied)),
+            mutating::Outcome::Allowed(change) => Ok(match change {
+                mutating::Change::Unchanged => Change::Unchanged,
+                mutating::Change::JsonPatch(patch) => Change::JsonPatch(patch),
+                mutating::Change::MergePatch(patch) => Change::MergePatch(patch),
+                mutating::Change::Full(object) => Change::Full(object),
+            }),
+        },
+        warnings: mutation.warnings,
+        annotations: annotations(mutation.audit_annotations),
+    }
+}
+
+fn denial(denial: contract::Denial) -> Denial {
+    Denial {
+        message: denial.message,
+        code: denial.code,
+        reason: denial.reason,
+        causes: denial
+            .causes
+            .into_iter()
+            .map(|cause| Cause {
+                field: cause.field,
+                reason: cause.reason,
+                message: cause.message,
+            })
+            .collect(),
+    }
+}
+
+fn annotations(annotations: Vec<contract::Annotation>) -> Vec<Annotation> {
+    annotations
+        .into_iter()
+        .map(|annotation| Annotation {
+            key: annotation.key,
+            value: annotation.value,
+        })
+        .collect()
+}
+
+fn kind(kind: &GroupVersionKind) -> contract::GroupVersionKind<'_> {
+    contract::GroupVersionKind {
+        group: &kind.group,
+        version: &kind.version,
+        kind: &kind.kind,
+    }
+}
+
+fn resource(resource: &GroupVersionResource) -> contract::GroupVersionResource<'_> {
+    contract::GroupVersionResource {
+        group: &resource.group,
+        version: &resource.version,
+        resource: &resource.resource,
+    }
+}
+
+fn strs(strings: &[String]) -> Vec<&str> {
+    strings.iter().map(String::as_str).collect()
+}

@@ -1,0 +1,73 @@
+//! The contract's imports, one small impl each. All of them are plain functions: nothing to hold, nothing to leak.
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use wasmtime::component::{HasSelf, Linker};
+
+use super::{
+    bindings::{self, verdict::policy},
+    output::Level,
+    state::State,
+};
+
+/// Everything that a policy may import: the contract's interfaces, and WASI 0.2 with nothing behind it.
+pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    wasmtime_wasi::p2::add_to_linker_async(linker)?;
+    bindings::Everything::add_to_linker::<State, HasSelf<State>>(linker, |state| state)
+}
+
+impl policy::log::Host for State {
+    fn write(&mut self, level: policy::log::Level, message: String) {
+        let level = match level {
+            policy::log::Level::Trace => Level::Trace,
+            policy::log::Level::Debug => Level::Debug,
+            policy::log::Level::Info => Level::Info,
+            policy::log::Level::Warn => Level::Warn,
+            policy::log::Level::Error => Level::Error,
+        };
+        self.output.log(level, &message);
+    }
+}
+
+impl policy::audit_log::Host for State {
+    fn write(&mut self, key: String, value: String) {
+        self.output.audit(&key, &value);
+    }
+}
+
+impl policy::review::Host for State {
+    fn raw(&mut self) -> String {
+        self.raw.to_string()
+    }
+}
+
+impl policy::guest_runtime::Host for State {
+    fn output(&mut self, fd: u32, bytes: Vec<u8>) {
+        if matches!(fd, 1 | 2) {
+            self.output.print(&bytes);
+        }
+    }
+
+    fn wall_clock(&mut self) -> u64 {
+        // A clock before 1970, or after 2554, is not worth an error to a guest.
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn monotonic_clock(&mut self) -> u64 {
+        let since = Instant::now().duration_since(*START);
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    fn random(&mut self) -> u64 {
+        rand::random()
+    }
+}
+
+impl policy::types::Host for State {}
+impl policy::admission::Host for State {}
+
+/// Where the monotonic clock of guests begins.
+static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);

@@ -1,0 +1,228 @@
+//! What a guest logs, prints and audits: capped, cleaned, and dropped where it may hold secrets.
+
+use std::{
+    fmt::Write as _,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use tokio::io::AsyncWrite;
+use tracing::{debug, error, info, trace, warn};
+use wasmtime_wasi::{
+    cli::{IsTerminal, StdoutStream},
+    p2::{OutputStream, Pollable, StreamResult},
+};
+
+/// One record of the audit log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// At most 253 bytes.
+    pub key: String,
+    /// At most 4 KiB.
+    pub value: String,
+}
+
+/// How severe a line of the log is, as the contract has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Level {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+/// The output of one instance. Clones share it: WASI's streams hold one each.
+#[derive(Clone)]
+pub(super) struct Output(Arc<Mutex<Inner>>);
+
+struct Inner {
+    policy: Arc<str>,
+    /// False for authenticators without the grant: they see tokens.
+    keep: bool,
+    /// Bytes of log and print that are still taken.
+    left: usize,
+    /// Bytes that came after that, or that are not kept.
+    dropped: u64,
+    /// A printed line that has not ended yet.
+    line: Vec<u8>,
+    facts: Vec<Fact>,
+}
+
+impl Output {
+    pub(super) fn new(policy: &Arc<str>, keep: bool) -> Self {
+        Self(Arc::new(Mutex::new(Inner {
+            policy: Arc::clone(policy),
+            keep,
+            left: MAX_OUTPUT,
+            dropped: 0,
+            line: Vec::new(),
+            facts: Vec::new(),
+        })))
+    }
+
+    pub(super) fn log(&self, level: Level, message: &str) {
+        let mut inner = self.lock();
+        if let Some(taken) = inner.take(message.len()) {
+            let end = message.floor_char_boundary(taken);
+            emit(&inner.policy, level, &clean(&message[..end]));
+        }
+    }
+
+    pub(super) fn print(&self, bytes: &[u8]) {
+        let mut inner = self.lock();
+        let Some(taken) = inner.take(bytes.len()) else {
+            return;
+        };
+        for part in bytes[..taken].split_inclusive(|byte| *byte == b'\n') {
+            inner.line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                inner.end_line();
+            }
+        }
+    }
+
+    pub(super) fn audit(&self, key: &str, value: &str) {
+        let mut inner = self.lock();
+        if !inner.keep || inner.facts.len() >= MAX_FACTS {
+            inner.dropped = inner
+                .dropped
+                .saturating_add(key.len() as u64 + value.len() as u64);
+            return;
+        }
+        let fact = Fact {
+            key: clean(&key[..key.floor_char_boundary(MAX_FACT_KEY)]),
+            value: clean(&value[..value.floor_char_boundary(MAX_FACT_VALUE)]),
+        };
+        info!(target: "audit", policy = &*inner.policy, key = fact.key, value = fact.value);
+        inner.facts.push(fact);
+    }
+
+    /// Ends the last line, says what was dropped, and gives the facts.
+    pub(super) fn finish(&self) -> Vec<Fact> {
+        let mut inner = self.lock();
+        inner.end_line();
+        if inner.dropped > 0 {
+            debug!(target: "guest", policy = &*inner.policy, bytes = inner.dropped, "output of the policy was dropped");
+            inner.dropped = 0;
+        }
+        std::mem::take(&mut inner.facts)
+    }
+
+    /// A guest cannot make the holder panic, and the content stays consistent if it did.
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    /// How many of `wanted` bytes are taken; None when none are.
+    fn take(&mut self, wanted: usize) -> Option<usize> {
+        let taken = if self.keep { wanted.min(self.left) } else { 0 };
+        self.left -= taken;
+        self.dropped = self.dropped.saturating_add((wanted - taken) as u64);
+        (taken > 0).then_some(taken)
+    }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        let text = String::from_utf8_lossy(&line);
+        let text = text.trim_end_matches(['\n', '\r']);
+        if !text.is_empty() {
+            emit(&self.policy, Level::Info, &clean(text));
+        }
+    }
+}
+
+fn emit(policy: &str, level: Level, message: &str) {
+    match level {
+        Level::Trace => trace!(target: "guest", policy, "{message}"),
+        Level::Debug => debug!(target: "guest", policy, "{message}"),
+        Level::Info => info!(target: "guest", policy, "{message}"),
+        Level::Warn => warn!(target: "guest", policy, "{message}"),
+        Level::Error => error!(target: "guest", policy, "{message}"),
+    }
+}
+
+/// Control characters would let a guest forge lines of the log or drive the operator's terminal.
+pub(super) fn clean(text: &str) -> String {
+    let mut cleaned = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            // Writing to a String cannot fail.
+            let _ = write!(cleaned, "{}", character.escape_default());
+        } else {
+            cleaned.push(character);
+        }
+    }
+    cleaned
+}
+
+/// Standard output or standard error of a guest.
+pub(super) struct Stream(pub(super) Output);
+
+impl IsTerminal for Stream {
+    fn is_terminal(&self) -> bool {
+        false
+    }
+}
+
+impl StdoutStream for Stream {
+    fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
+        Box::new(Self(self.0.clone()))
+    }
+
+    fn p2_stream(&self) -> Box<dyn OutputStream> {
+        Box::new(Self(self.0.clone()))
+    }
+}
+
+impl OutputStream for Stream {
+    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        self.0.print(&bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> StreamResult<()> {
+        Ok(())
+    }
+
+    fn check_write(&mut self) -> StreamResult<usize> {
+        Ok(WRITE_PERMIT)
+    }
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Stream {
+    async fn ready(&mut self) {}
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        self.0.print(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Bytes of log and print that are kept of one review.
+const MAX_OUTPUT: usize = 16 << 10;
+/// Records of the audit log that are kept of one review.
+const MAX_FACTS: usize = 32;
+const MAX_FACT_KEY: usize = 253;
+const MAX_FACT_VALUE: usize = 4 << 10;
+/// How much one write may carry; bounds a copy, not the output.
+const WRITE_PERMIT: usize = 64 << 10;

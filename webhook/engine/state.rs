@@ -1,0 +1,163 @@
+//! What belongs to one instance: its limits, its WASI with nothing behind it, and what it wrote.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
+
+use wasmtime::{ResourceLimiter, component::ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::{
+    Grants,
+    output::{Output, Stream},
+};
+
+/// The data of a store.
+pub(super) struct State {
+    /// Built when the guest first asks for anything of WASI; most reviews never do.
+    wasi: Option<WasiCtx>,
+    table: ResourceTable,
+    grants: Arc<Grants>,
+    /// What the guest logs, prints and audits.
+    pub(super) output: Output,
+    /// The review as it came; empty during init and for components that do not import `review`.
+    pub(super) raw: Arc<str>,
+    pub(super) memory: Memory,
+    /// When the call must have ended. Moved on by [`super::template`] from init to call.
+    pub(super) deadline: Instant,
+}
+
+impl State {
+    pub(super) fn new(
+        grants: &Arc<Grants>,
+        memory: usize,
+        output: Output,
+        raw: Arc<str>,
+        deadline: Instant,
+    ) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MAX_RESOURCES);
+        Self {
+            wasi: None,
+            table,
+            grants: Arc::clone(grants),
+            output,
+            raw,
+            memory: Memory::new(memory),
+            deadline,
+        }
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let ctx = self.wasi.get_or_insert_with(|| {
+            let mut builder = WasiCtx::builder();
+            builder
+                .stdout(Stream(self.output.clone()))
+                .stderr(Stream(self.output.clone()))
+                .allow_tcp(false)
+                .allow_udp(false)
+                .allow_ip_name_lookup(false)
+                .max_random_size(MAX_RANDOM);
+            for (name, value) in &self.grants.env {
+                builder.env(name, value);
+            }
+            builder.build()
+        });
+        WasiCtxView {
+            ctx,
+            table: &mut self.table,
+        }
+    }
+}
+
+/// Counts all memories and tables of an instance against one limit.
+pub(super) struct Memory {
+    used: usize,
+    limit: usize,
+    /// Whether anything was refused, which tells "out of memory" apart from other traps.
+    refused: AtomicBool,
+}
+
+impl Memory {
+    fn new(limit: usize) -> Self {
+        Self {
+            used: 0,
+            limit,
+            refused: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn was_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    fn grow(&mut self, current: usize, desired: usize) -> bool {
+        let used = self.used.saturating_add(desired.saturating_sub(current));
+        let fits = used <= self.limit;
+        if fits {
+            self.used = used;
+        } else {
+            self.refused.store(true, Ordering::Relaxed);
+        }
+        fits
+    }
+}
+
+impl ResourceLimiter for Memory {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        // Beyond its own maximum a growth fails without us, and must not be counted.
+        Ok(maximum.is_none_or(|maximum| desired <= maximum) && self.grow(current, desired))
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let bytes = |elements: usize| elements.saturating_mul(size_of::<usize>());
+        Ok(maximum.is_none_or(|maximum| desired <= maximum)
+            && self.grow(bytes(current), bytes(desired)))
+    }
+
+    fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn table_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
+        self.refused.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn instances(&self) -> usize {
+        MAX_INSTANCES
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES
+    }
+}
+
+/// Core instances, memories and tables of one component, and host resources that it may hold at once.
+pub(super) const MAX_INSTANCES: usize = 64;
+pub(super) const MAX_MEMORIES: usize = 4;
+pub(super) const MAX_TABLES: usize = 16;
+pub(super) const MAX_RESOURCES: usize = 256;
+/// Bytes that one call of WASI's random numbers may ask for.
+const MAX_RANDOM: u64 = 64 << 10;

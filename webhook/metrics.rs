@@ -10,14 +10,7 @@ impl Metrics {
     ///
     /// `operation`: the admission operation in upper case, the verb's class for others may be empty. `outcome`: `allowed`, `denied`,
     /// `no_opinion`, `authenticated`, `unknown`, `rejected`, `mutated`, `answered`, or a failure's label.
-    pub fn review(
-        &self,
-        interface: Interface,
-        policy: &str,
-        operation: &str,
-        outcome: &str,
-        timing: &Timing,
-    ) {
+    pub fn review(&self, interface: Interface, policy: &str, operation: &str, outcome: &str, timing: &Timing) {
         let _ = (interface, policy, operation, outcome, timing);
     }
 }

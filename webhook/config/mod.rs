@@ -15,11 +15,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<PolicySpec>, Vec<ConfigError>> {
 }
 
 /// Parses the documents of one text. `source` names it in messages; paths in it are relative to `base_dir`.
-pub fn parse(
-    text: &str,
-    source: &str,
-    base_dir: &Path,
-) -> Result<Vec<PolicySpec>, Vec<ConfigError>> {
+pub fn parse(text: &str, source: &str, base_dir: &Path) -> Result<Vec<PolicySpec>, Vec<ConfigError>> {
     let _ = (text, source, base_dir);
     todo!()
 }

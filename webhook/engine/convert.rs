@@ -7,8 +7,8 @@ use super::bindings::{
 use crate::review::{
     access::{self, Decision, Requirement, Ruling},
     admission::{
-        AdmissionRequest, Annotation, Cause, Change, Denial, GroupVersionKind,
-        GroupVersionResource, Mutation, Operation, Validation,
+        AdmissionRequest, Annotation, Cause, Change, Denial, GroupVersionKind, GroupVersionResource, Mutation,
+        Operation, Validation,
     },
     token::{Authentication, Identity},
     user::UserInfo,
@@ -24,19 +24,12 @@ impl<'a> UserLists<'a> {
     pub(super) fn new(user: &'a UserInfo) -> Self {
         Self {
             groups: strs(&user.groups),
-            extra: user
-                .extra
-                .iter()
-                .map(|(key, values)| (key.as_str(), strs(values)))
-                .collect(),
+            extra: user.extra.iter().map(|(key, values)| (key.as_str(), strs(values))).collect(),
         }
     }
 
     pub(super) fn extra(&self) -> Vec<types::ExtraValueParam<'_>> {
-        self.extra
-            .iter()
-            .map(|(key, values)| types::ExtraValueParam { key, values })
-            .collect()
+        self.extra.iter().map(|(key, values)| types::ExtraValueParam { key, values }).collect()
     }
 
     pub(super) fn user<'b>(
@@ -44,21 +37,13 @@ impl<'a> UserLists<'a> {
         user: &'b UserInfo,
         extra: &'b [types::ExtraValueParam<'b>],
     ) -> types::UserInfoParam<'b> {
-        types::UserInfoParam {
-            username: &user.username,
-            uid: &user.uid,
-            groups: &self.groups,
-            extra,
-        }
+        types::UserInfoParam { username: &user.username, uid: &user.uid, groups: &self.groups, extra }
     }
 }
 
 /// The values of each requirement of a selector.
 pub(super) fn selector_values(selector: &[Requirement]) -> Vec<Vec<&str>> {
-    selector
-        .iter()
-        .map(|requirement| strs(&requirement.values))
-        .collect()
+    selector.iter().map(|requirement| strs(&requirement.values)).collect()
 }
 
 pub(super) fn selector<'a>(
@@ -113,22 +98,15 @@ pub(super) fn request<'a>(
 
 pub(super) fn authentication(outcome: authentication::Outcome) -> Authentication {
     match outcome {
-        authentication::Outcome::Authenticated(identity) => {
-            Authentication::Authenticated(Identity {
-                user: UserInfo {
-                    username: identity.user.username,
-                    uid: identity.user.uid,
-                    groups: identity.user.groups,
-                    extra: identity
-                        .user
-                        .extra
-                        .into_iter()
-                        .map(|extra| (extra.key, extra.values))
-                        .collect(),
-                },
-                audiences: identity.audiences,
-            })
-        }
+        authentication::Outcome::Authenticated(identity) => Authentication::Authenticated(Identity {
+            user: UserInfo {
+                username: identity.user.username,
+                uid: identity.user.uid,
+                groups: identity.user.groups,
+                extra: identity.user.extra.into_iter().map(|extra| (extra.key, extra.values)).collect(),
+            },
+            audiences: identity.audiences,
+        }),
         authentication::Outcome::Unknown => Authentication::Unknown,
         authentication::Outcome::Rejected(reason) => Authentication::Rejected(reason),
     }
@@ -140,10 +118,7 @@ pub(super) fn ruling(ruling: authorization::Ruling) -> Ruling {
         authorization::Decision::Deny => Decision::Deny,
         authorization::Decision::NoOpinion => Decision::NoOpinion,
     };
-    Ruling {
-        decision,
-        reason: ruling.reason,
-    }
+    Ruling { decision, reason: ruling.reason }
 }
 
 pub(super) fn validation(validation: validating::Validation) -> Validation {
@@ -178,39 +153,21 @@ fn denial(denial: contract::Denial) -> Denial {
         causes: denial
             .causes
             .into_iter()
-            .map(|cause| Cause {
-                field: cause.field,
-                reason: cause.reason,
-                message: cause.message,
-            })
+            .map(|cause| Cause { field: cause.field, reason: cause.reason, message: cause.message })
             .collect(),
     }
 }
 
 fn annotations(annotations: Vec<contract::Annotation>) -> Vec<Annotation> {
-    annotations
-        .into_iter()
-        .map(|annotation| Annotation {
-            key: annotation.key,
-            value: annotation.value,
-        })
-        .collect()
+    annotations.into_iter().map(|annotation| Annotation { key: annotation.key, value: annotation.value }).collect()
 }
 
 fn kind(kind: &GroupVersionKind) -> contract::GroupVersionKind<'_> {
-    contract::GroupVersionKind {
-        group: &kind.group,
-        version: &kind.version,
-        kind: &kind.kind,
-    }
+    contract::GroupVersionKind { group: &kind.group, version: &kind.version, kind: &kind.kind }
 }
 
 fn resource(resource: &GroupVersionResource) -> contract::GroupVersionResource<'_> {
-    contract::GroupVersionResource {
-        group: &resource.group,
-        version: &resource.version,
-        resource: &resource.resource,
-    }
+    contract::GroupVersionResource { group: &resource.group, version: &resource.version, resource: &resource.resource }
 }
 
 fn strs(strings: &[String]) -> Vec<&str> {

@@ -73,9 +73,6 @@ impl Failure {
 
     /// Whether a limit was used up (time, memory or size), so that `onLimit` decides and not `failurePolicy`.
     pub fn is_limit(&self) -> bool {
-        matches!(
-            self,
-            Self::Timeout | Self::Memory | Self::Size(_) | Self::Overload
-        )
+        matches!(self, Self::Timeout | Self::Memory | Self::Size(_) | Self::Overload)
     }
 }

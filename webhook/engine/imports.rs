@@ -50,9 +50,7 @@ impl policy::guest_runtime::Host for State {
 
     fn wall_clock(&mut self) -> u64 {
         // A clock before 1970, or after 2554, is not worth an error to a guest.
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 

@@ -33,13 +33,8 @@ pub enum Interface {
 
 impl Interface {
     /// All of them, in the order in which they are listed everywhere.
-    pub const ALL: [Self; 5] = [
-        Self::Authentication,
-        Self::Authorization,
-        Self::Validating,
-        Self::Mutating,
-        Self::Provider,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Authentication, Self::Authorization, Self::Validating, Self::Mutating, Self::Provider];
 
     /// The name of the interface in the contract.
     pub fn name(self) -> &'static str {
@@ -64,10 +59,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            time: Duration::from_millis(500),
-            memory: 64 << 20,
-        }
+        Self { time: Duration::from_millis(500), memory: 64 << 20 }
     }
 }
 

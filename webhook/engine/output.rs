@@ -87,9 +87,7 @@ impl Output {
     pub(super) fn audit(&self, key: &str, value: &str) {
         let mut inner = self.lock();
         if !inner.keep || inner.facts.len() >= MAX_FACTS {
-            inner.dropped = inner
-                .dropped
-                .saturating_add(key.len() as u64 + value.len() as u64);
+            inner.dropped = inner.dropped.saturating_add(key.len() as u64 + value.len() as u64);
             return;
         }
         let fact = Fact {
@@ -200,11 +198,7 @@ impl Pollable for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         self.0.print(bytes);
         Poll::Ready(Ok(bytes.len()))
     }

@@ -7,9 +7,7 @@ use wasmtime::{
 
 use super::{
     Engine, Interface,
-    bindings::exports::verdict::policy::{
-        authentication, authorization, lifecycle, mutating, provider, validating,
-    },
+    bindings::exports::verdict::policy::{authentication, authorization, lifecycle, mutating, provider, validating},
     state::State,
 };
 
@@ -68,34 +66,14 @@ impl Program {
         let component = Component::from_binary(engine.wasmtime(), bytes)
             .map_err(|error| ProgramError::Compile(format!("{error:#}")))?;
         let component_type = component.component_type();
-        let names = |items: &mut dyn Iterator<Item = (&str, _)>| {
-            items.map(|(name, _)| name.to_owned()).collect()
-        };
-        let exports: Vec<String> = names(
-            &mut component_type
-                .exports(engine.wasmtime())
-                .map(|(n, _)| (n, ())),
-        );
-        let imports: Vec<String> = names(
-            &mut component_type
-                .imports(engine.wasmtime())
-                .map(|(n, _)| (n, ())),
-        );
-        let pre = engine
-            .linker()
-            .instantiate_pre(&component)
-            .map_err(|error| ProgramError::Import(format!("{error:#}")))?;
+        let names = |items: &mut dyn Iterator<Item = (&str, _)>| items.map(|(name, _)| name.to_owned()).collect();
+        let exports: Vec<String> = names(&mut component_type.exports(engine.wasmtime()).map(|(n, _)| (n, ())));
+        let imports: Vec<String> = names(&mut component_type.imports(engine.wasmtime()).map(|(n, _)| (n, ())));
+        let pre =
+            engine.linker().instantiate_pre(&component).map_err(|error| ProgramError::Import(format!("{error:#}")))?;
         let indices = Exports::probe(&pre, &exports)?;
-        let description = Description {
-            interfaces: indices.interfaces(),
-            exports,
-            imports,
-        };
-        Ok(Self {
-            pre,
-            exports: indices,
-            description,
-        })
+        let description = Description { interfaces: indices.interfaces(), exports, imports };
+        Ok(Self { pre, exports: indices, description })
     }
 
     /// What it exports and imports.
@@ -104,11 +82,7 @@ impl Program {
     }
 
     /// Whether each exported function has the contract's type.
-    pub(super) fn check_types(
-        &self,
-        store: &mut Store<State>,
-        instance: &Instance,
-    ) -> wasmtime::Result<()> {
+    pub(super) fn check_types(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<()> {
         let exports = &self.exports;
         macro_rules! check {
             ($($field:ident),*) => {
@@ -117,33 +91,20 @@ impl Program {
                 })*
             };
         }
-        check!(
-            authentication,
-            authorization,
-            validating,
-            mutating,
-            provider
-        );
+        check!(authentication, authorization, validating, mutating, provider);
         Ok(())
     }
 
     /// Whether it may ask for the raw review, which is only copied for those that may.
     pub(super) fn imports_review(&self) -> bool {
-        self.description
-            .imports
-            .iter()
-            .any(|name| name.starts_with("verdict:policy/review@"))
+        self.description.imports.iter().any(|name| name.starts_with("verdict:policy/review@"))
     }
 }
 
 impl Exports {
     fn probe(pre: &InstancePre<State>, names: &[String]) -> Result<Self, ProgramError> {
         let listed = || {
-            if names.is_empty() {
-                "nothing".to_owned()
-            } else {
-                names.join(", ")
-            }
+            if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
         };
         let lifecycle = lifecycle::GuestIndices::new(pre).map_err(|_| {
             ProgramError::Export(format!(

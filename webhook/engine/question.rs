@@ -36,12 +36,11 @@ pub(super) trait Question: Sync {
 /// The function indices of `interface`, which [`super::Template`] only asks of programs that export it.
 macro_rules! exported {
     ($program:expr, $field:ident) => {
-        $program.exports.$field.as_ref().ok_or_else(|| {
-            wasmtime::format_err!(concat!(
-                "the component does not export ",
-                stringify!($field)
-            ))
-        })?
+        $program
+            .exports
+            .$field
+            .as_ref()
+            .ok_or_else(|| wasmtime::format_err!(concat!("the component does not export ", stringify!($field))))?
     };
 }
 
@@ -50,22 +49,11 @@ impl Question for TokenReview {
     const INTERFACE: Interface = Interface::Authentication;
     const MAX_ANSWER: usize = 1 << 20;
 
-    async fn put(
-        &self,
-        program: &Program,
-        store: &mut Store<State>,
-        instance: &Instance,
-    ) -> Reply<Authentication> {
+    async fn put(&self, program: &Program, store: &mut Store<State>, instance: &Instance) -> Reply<Authentication> {
         let guest = exported!(program, authentication).load(&mut *store, instance)?;
         let audiences: Vec<&str> = self.audiences.iter().map(String::as_str).collect();
-        let review = authn::TokenReview {
-            token: &self.token,
-            audiences: &audiences,
-        };
-        Ok(guest
-            .call_authenticate(store, review)
-            .await?
-            .map(convert::authentication))
+        let review = authn::TokenReview { token: &self.token, audiences: &audiences };
+        Ok(guest.call_authenticate(store, review).await?.map(convert::authentication))
     }
 }
 
@@ -74,20 +62,14 @@ impl Question for SubjectAccessReview {
     const INTERFACE: Interface = Interface::Authorization;
     const MAX_ANSWER: usize = 1 << 20;
 
-    async fn put(
-        &self,
-        program: &Program,
-        store: &mut Store<State>,
-        instance: &Instance,
-    ) -> Reply<Ruling> {
+    async fn put(&self, program: &Program, store: &mut Store<State>, instance: &Instance) -> Reply<Ruling> {
         let guest = exported!(program, authorization).load(&mut *store, instance)?;
         let lists = convert::UserLists::new(&self.user);
         let extra = lists.extra();
         let (field_values, label_values) = match &self.attributes {
-            Attributes::Resource(resource) => (
-                convert::selector_values(&resource.field_selector),
-                convert::selector_values(&resource.label_selector),
-            ),
+            Attributes::Resource(resource) => {
+                (convert::selector_values(&resource.field_selector), convert::selector_values(&resource.label_selector))
+            }
             Attributes::NonResource(_) => Default::default(),
         };
         let (field_selector, label_selector) = match &self.attributes {
@@ -98,34 +80,23 @@ impl Question for SubjectAccessReview {
             Attributes::NonResource(_) => Default::default(),
         };
         let attributes = match &self.attributes {
-            Attributes::Resource(resource) => {
-                authz::Attributes::Resource(authz::ResourceAttributes {
-                    verb: &resource.verb,
-                    group: &resource.group,
-                    version: &resource.version,
-                    resource: &resource.resource,
-                    subresource: &resource.subresource,
-                    namespace: &resource.namespace,
-                    name: &resource.name,
-                    field_selector: &field_selector,
-                    label_selector: &label_selector,
-                })
-            }
+            Attributes::Resource(resource) => authz::Attributes::Resource(authz::ResourceAttributes {
+                verb: &resource.verb,
+                group: &resource.group,
+                version: &resource.version,
+                resource: &resource.resource,
+                subresource: &resource.subresource,
+                namespace: &resource.namespace,
+                name: &resource.name,
+                field_selector: &field_selector,
+                label_selector: &label_selector,
+            }),
             Attributes::NonResource(path) => {
-                authz::Attributes::NonResource(authz::NonResourceAttributes {
-                    verb: &path.verb,
-                    path: &path.path,
-                })
+                authz::Attributes::NonResource(authz::NonResourceAttributes { verb: &path.verb, path: &path.path })
             }
         };
-        let review = authz::SubjectAccessReview {
-            user: lists.user(&self.user, &extra),
-            attributes,
-        };
-        Ok(guest
-            .call_authorize(store, review)
-            .await?
-            .map(convert::ruling))
+        let review = authz::SubjectAccessReview { user: lists.user(&self.user, &extra), attributes };
+        Ok(guest.call_authorize(store, review).await?.map(convert::ruling))
     }
 }
 
@@ -140,24 +111,12 @@ impl Question for Validate<'_> {
     const INTERFACE: Interface = Interface::Validating;
     const MAX_ANSWER: usize = 1 << 20;
 
-    async fn put(
-        &self,
-        program: &Program,
-        store: &mut Store<State>,
-        instance: &Instance,
-    ) -> Reply<Validation> {
+    async fn put(&self, program: &Program, store: &mut Store<State>, instance: &Instance) -> Reply<Validation> {
         let guest = exported!(program, validating).load(&mut *store, instance)?;
         let lists = convert::UserLists::new(&self.request.user);
         let extra = lists.extra();
-        let request = convert::request(
-            self.request,
-            self.object,
-            lists.user(&self.request.user, &extra),
-        );
-        Ok(guest
-            .call_validate(store, request)
-            .await?
-            .map(convert::validation))
+        let request = convert::request(self.request, self.object, lists.user(&self.request.user, &extra));
+        Ok(guest.call_validate(store, request).await?.map(convert::validation))
     }
 }
 
@@ -173,24 +132,12 @@ impl Question for Mutate<'_> {
     /// A whole object: kube-apiserver takes 3 MiB from a user, which escaping can multiply.
     const MAX_ANSWER: usize = 16 << 20;
 
-    async fn put(
-        &self,
-        program: &Program,
-        store: &mut Store<State>,
-        instance: &Instance,
-    ) -> Reply<Mutation> {
+    async fn put(&self, program: &Program, store: &mut Store<State>, instance: &Instance) -> Reply<Mutation> {
         let guest = exported!(program, mutating).load(&mut *store, instance)?;
         let lists = convert::UserLists::new(&self.request.user);
         let extra = lists.extra();
-        let request = convert::request(
-            self.request,
-            self.object,
-            lists.user(&self.request.user, &extra),
-        );
-        Ok(guest
-            .call_mutate(store, request)
-            .await?
-            .map(convert::mutation))
+        let request = convert::request(self.request, self.object, lists.user(&self.request.user, &extra));
+        Ok(guest.call_mutate(store, request).await?.map(convert::mutation))
     }
 }
 
@@ -202,12 +149,7 @@ impl Question for Event<'_> {
     const INTERFACE: Interface = Interface::Provider;
     const MAX_ANSWER: usize = 4 << 20;
 
-    async fn put(
-        &self,
-        program: &Program,
-        store: &mut Store<State>,
-        instance: &Instance,
-    ) -> Reply<String> {
+    async fn put(&self, program: &Program, store: &mut Store<State>, instance: &Instance) -> Reply<String> {
         let guest = exported!(program, provider).load(&mut *store, instance)?;
         guest.call_handle_event(store, self.0).await
     }

@@ -7,9 +7,7 @@ use std::{
 };
 
 use tokio::sync::Semaphore;
-use wasmtime::{
-    Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker,
-};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker};
 
 use super::{
     imports,
@@ -27,10 +25,7 @@ pub struct Capacity {
 
 impl Default for Capacity {
     fn default() -> Self {
-        Self {
-            instances: 256,
-            memory: 4 << 30,
-        }
+        Self { instances: 256, memory: 4 << 30 }
     }
 }
 
@@ -140,16 +135,14 @@ fn pool(capacity: Capacity) -> PoolingAllocationConfig {
 fn start_clock(engine: &wasmtime::Engine) -> std::io::Result<mpsc::Sender<()>> {
     let (alive, ended) = mpsc::channel();
     let engine = engine.weak();
-    thread::Builder::new()
-        .name("epoch".to_owned())
-        .spawn(move || {
-            while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(TICK) {
-                let Some(engine) = engine.upgrade() else {
-                    break;
-                };
-                engine.increment_epoch();
-            }
-        })?;
+    thread::Builder::new().name("epoch".to_owned()).spawn(move || {
+        while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(TICK) {
+            let Some(engine) = engine.upgrade() else {
+                break;
+            };
+            engine.increment_epoch();
+        }
+    })?;
     Ok(alive)
 }
 

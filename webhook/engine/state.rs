@@ -32,24 +32,10 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(
-        grants: &Arc<Grants>,
-        memory: usize,
-        output: Output,
-        raw: Arc<str>,
-        deadline: Instant,
-    ) -> Self {
+    pub(super) fn new(grants: &Arc<Grants>, memory: usize, output: Output, raw: Arc<str>, deadline: Instant) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        Self {
-            wasi: None,
-            table,
-            grants: Arc::clone(grants),
-            output,
-            raw,
-            memory: Memory::new(memory),
-            deadline,
-        }
+        Self { wasi: None, table, grants: Arc::clone(grants), output, raw, memory: Memory::new(memory), deadline }
     }
 }
 
@@ -69,10 +55,7 @@ impl WasiView for State {
             }
             builder.build()
         });
-        WasiCtxView {
-            ctx,
-            table: &mut self.table,
-        }
+        WasiCtxView { ctx, table: &mut self.table }
     }
 }
 
@@ -86,11 +69,7 @@ pub(super) struct Memory {
 
 impl Memory {
     fn new(limit: usize) -> Self {
-        Self {
-            used: 0,
-            limit,
-            refused: AtomicBool::new(false),
-        }
+        Self { used: 0, limit, refused: AtomicBool::new(false) }
     }
 
     pub(super) fn was_refused(&self) -> bool {
@@ -110,25 +89,14 @@ impl Memory {
 }
 
 impl ResourceLimiter for Memory {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         // Beyond its own maximum a growth fails without us, and must not be counted.
         Ok(maximum.is_none_or(|maximum| desired <= maximum) && self.grow(current, desired))
     }
 
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let bytes = |elements: usize| elements.saturating_mul(size_of::<usize>());
-        Ok(maximum.is_none_or(|maximum| desired <= maximum)
-            && self.grow(bytes(current), bytes(desired)))
+        Ok(maximum.is_none_or(|maximum| desired <= maximum) && self.grow(bytes(current), bytes(desired)))
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {

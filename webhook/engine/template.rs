@@ -121,11 +121,7 @@ impl Template {
     }
 
     /// Asks an authenticator.
-    pub async fn authenticate(
-        &self,
-        call: Call<'_>,
-        review: &TokenReview,
-    ) -> Answer<Authentication> {
+    pub async fn authenticate(&self, call: Call<'_>, review: &TokenReview) -> Answer<Authentication> {
         self.ask(call, review).await
     }
 
@@ -174,11 +170,7 @@ impl Template {
         .await;
         match classify(ended, store.data()) {
             Ok(Ok(())) => {}
-            Ok(Err(message)) => warn!(
-                policy = &*self.policy,
-                message = clean(&message),
-                "cleanup reported an error"
-            ),
+            Ok(Err(message)) => warn!(policy = &*self.policy, message = clean(&message), "cleanup reported an error"),
             Err(failure) => warn!(policy = &*self.policy, %failure, "cleanup failed"),
         }
         store.data().output.finish();
@@ -192,19 +184,11 @@ impl Template {
         let _permits = match permits {
             Ok(permits) => permits,
             Err(failure) => {
-                return Answer {
-                    result: Err(failure),
-                    timing,
-                    facts: Vec::new(),
-                };
+                return Answer { result: Err(failure), timing, facts: Vec::new() };
             }
         };
         let deadline = call.deadline.min(Instant::now() + self.limits.time);
-        let raw = if self.program.imports_review() {
-            Arc::from(call.raw)
-        } else {
-            Arc::from("")
-        };
+        let raw = if self.program.imports_review() { Arc::from(call.raw) } else { Arc::from("") };
         let keep = Q::INTERFACE != Interface::Authentication || self.grants.log;
         let mut store = self.store(raw, keep, deadline);
         let ended = within(deadline, self.put(&mut store, question, &mut timing)).await;
@@ -214,19 +198,10 @@ impl Template {
             Err(Failure::Trap(text)) => Err(Failure::Trap(shown(&text, true))),
             Err(failure) => Err(failure),
         };
-        Answer {
-            result,
-            timing,
-            facts: store.data().output.finish(),
-        }
+        Answer { result, timing, facts: store.data().output.finish() }
     }
 
-    async fn put<Q: Question>(
-        &self,
-        store: &mut Store<State>,
-        question: &Q,
-        timing: &mut Timing,
-    ) -> Reply<Q::Answer> {
+    async fn put<Q: Question>(&self, store: &mut Store<State>, question: &Q, timing: &mut Timing) -> Reply<Q::Answer> {
         let begin = Instant::now();
         let started = self.start(store).await;
         timing.instantiate = begin.elapsed();
@@ -244,17 +219,10 @@ impl Template {
         let all = async {
             let lane = self.lane.acquire().await.map_err(closed)?;
             let slot = self.engine.slots().acquire().await.map_err(closed)?;
-            let memory = self
-                .engine
-                .pages()
-                .acquire_many(pages(self.limits.memory))
-                .await
-                .map_err(closed)?;
+            let memory = self.engine.pages().acquire_many(pages(self.limits.memory)).await.map_err(closed)?;
             Ok([lane, slot, memory])
         };
-        timeout_at(deadline.into(), all)
-            .await
-            .unwrap_or(Err(Failure::Overload))
+        timeout_at(deadline.into(), all).await.unwrap_or(Err(Failure::Overload))
     }
 
     fn store(&self, raw: Arc<str>, keep_output: bool, deadline: Instant) -> Store<State> {
@@ -277,10 +245,7 @@ impl Template {
     }
 
     /// A never-used instance in which `init` has run.
-    async fn start(
-        &self,
-        store: &mut Store<State>,
-    ) -> wasmtime::Result<(Instance, lifecycle::Guest)> {
+    async fn start(&self, store: &mut Store<State>) -> wasmtime::Result<(Instance, lifecycle::Guest)> {
         let (instance, lifecycle, refused) = self.init(store).await?;
         match refused {
             None => Ok((instance, lifecycle)),
@@ -291,17 +256,9 @@ impl Template {
     async fn init(
         &self,
         store: &mut Store<State>,
-    ) -> wasmtime::Result<(
-        Instance,
-        lifecycle::Guest,
-        Option<Vec<lifecycle::SettingsError>>,
-    )> {
+    ) -> wasmtime::Result<(Instance, lifecycle::Guest, Option<Vec<lifecycle::SettingsError>>)> {
         let instance = self.program.pre.instantiate_async(&mut *store).await?;
-        let lifecycle = self
-            .program
-            .exports
-            .lifecycle
-            .load(&mut *store, &instance)?;
+        let lifecycle = self.program.exports.lifecycle.load(&mut *store, &instance)?;
         let refused = lifecycle.call_init(store, &self.settings).await?.err();
         Ok((instance, lifecycle, refused))
     }
@@ -326,10 +283,7 @@ impl Template {
                 errors
                     .into_iter()
                     .take(MAX_SETTINGS_ERRORS)
-                    .map(|error| SettingsError {
-                        path: shown(&error.path, true),
-                        message: shown(&error.message, true),
-                    })
+                    .map(|error| SettingsError { path: shown(&error.path, true), message: shown(&error.message, true) })
                     .collect(),
             )),
         }
@@ -337,10 +291,7 @@ impl Template {
 }
 
 /// Ends host calls too, which the epoch does not.
-async fn within<T>(
-    deadline: Instant,
-    work: impl Future<Output = wasmtime::Result<T>>,
-) -> wasmtime::Result<T> {
+async fn within<T>(deadline: Instant, work: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
     match timeout_at(deadline.into(), work).await {
         Ok(ended) => ended,
         Err(_) => Err(wasmtime::Error::new(DeadlineReached)),

@@ -12,20 +12,13 @@ pub struct Match {}
 impl Match {
     /// Compiles the conditions for every kind of review that `interfaces` are asked. Errors: the field below
     /// `spec.match`, and what is wrong with it.
-    pub fn compile(
-        spec: &MatchSpec,
-        interfaces: &[Interface],
-    ) -> Result<Self, Vec<(String, String)>> {
+    pub fn compile(spec: &MatchSpec, interfaces: &[Interface]) -> Result<Self, Vec<(String, String)>> {
         let _ = (spec, interfaces);
         todo!()
     }
 
     /// `object`: the object as changed so far in a chain of mutators; None: as it came.
-    pub fn admission(
-        &self,
-        request: &AdmissionRequest<'_>,
-        object: Option<&str>,
-    ) -> Result<bool, String> {
+    pub fn admission(&self, request: &AdmissionRequest<'_>, object: Option<&str>) -> Result<bool, String> {
         let _ = (request, object);
         todo!()
     }

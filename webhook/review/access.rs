@@ -1,6 +1,14 @@
 //! SubjectAccessReview (authorization.k8s.io).
 
-use super::user::UserInfo;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    Envelope, Malformed, Version,
+    decode::{header, missing, null_as_default, parse, required, strings},
+    user::{self, UserInfo},
+    written,
+};
 
 /// What is asked: SubjectAccessReviewSpec.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,44 +31,63 @@ pub enum Attributes {
 /// ResourceAttributes; absent fields are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResourceAttributes {
+    /// get, list, watch, create and so on; `*` means all.
     pub verb: String,
+    /// API group; empty for the core group.
     pub group: String,
+    /// API version.
     pub version: String,
+    /// In the plural.
     pub resource: String,
+    /// Empty for the resource itself.
     pub subresource: String,
+    /// Empty for cluster-scoped resources, and for all namespaces.
     pub namespace: String,
+    /// Empty for all names.
     pub name: String,
+    /// Narrows a list, watch or deletecollection.
     pub field_selector: Vec<Requirement>,
+    /// Narrows a list, watch or deletecollection.
     pub label_selector: Vec<Requirement>,
 }
 
 /// NonResourceAttributes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NonResourceAttributes {
+    /// An HTTP method in lower case.
     pub verb: String,
+    /// For example `/healthz`.
     pub path: String,
 }
 
 /// One requirement of a field or label selector.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
+    /// The label, or the field.
     pub key: String,
+    /// How it compares.
     pub operator: Operator,
+    /// Empty for the operators that only ask whether the key exists.
     pub values: Vec<String>,
 }
 
 /// How a requirement compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operator {
+    /// One of the values.
     In,
+    /// None of the values.
     NotIn,
+    /// The key is there.
     Exists,
+    /// The key is not there.
     DoesNotExist,
 }
 
 /// The answer of one authorizer, and of all together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ruling {
+    /// What was decided.
     pub decision: Decision,
     /// Shown to the user on denial.
     pub reason: String,
@@ -69,7 +96,278 @@ pub struct Ruling {
 /// Allow and deny end the question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
+    /// It may.
     Allow,
+    /// It may not, whatever others say.
     Deny,
+    /// The next authorizer is asked.
     NoOpinion,
+}
+
+impl SubjectAccessReview {
+    /// The spec as `matchConditions` see it: in the spelling of v1, whatever came.
+    pub fn spec_json(&self) -> Value {
+        let mut spec = json!({"user": self.user.username, "uid": self.user.uid, "groups": self.user.groups, "extra": self.user.extra});
+        match &self.attributes {
+            Attributes::Resource(it) => {
+                let mut attributes = serde_json::Map::new();
+                for (key, value) in [
+                    ("verb", &it.verb),
+                    ("group", &it.group),
+                    ("version", &it.version),
+                    ("resource", &it.resource),
+                    ("subresource", &it.subresource),
+                    ("namespace", &it.namespace),
+                    ("name", &it.name),
+                ] {
+                    // Absent when empty, as kube-apiserver's own matchConditions see it: has() tells.
+                    if !value.is_empty() {
+                        attributes.insert(key.to_owned(), json!(value));
+                    }
+                }
+                for (key, selector) in [("fieldSelector", &it.field_selector), ("labelSelector", &it.label_selector)] {
+                    if !selector.is_empty() {
+                        attributes.insert(key.to_owned(), json!({"requirements": requirements(selector)}));
+                    }
+                }
+                spec["resourceAttributes"] = Value::Object(attributes);
+            }
+            Attributes::NonResource(it) => {
+                spec["nonResourceAttributes"] = json!({"verb": it.verb, "path": it.path});
+            }
+        }
+        spec
+    }
+}
+
+fn requirements(selector: &[Requirement]) -> Vec<Value> {
+    selector.iter().map(|it| json!({"key": it.key, "operator": it.operator.name(), "values": it.values})).collect()
+}
+
+impl Operator {
+    /// As Kubernetes spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::In => "In",
+            Self::NotIn => "NotIn",
+            Self::Exists => "Exists",
+            Self::DoesNotExist => "DoesNotExist",
+        }
+    }
+}
+
+/// Reads a SubjectAccessReview of either version; v1beta1 spells `groups` as `group`.
+///
+/// # Errors
+/// Short words for the caller.
+pub fn decode(body: &[u8]) -> Result<Envelope<SubjectAccessReview>, Malformed> {
+    let (text, version) = header(body, KIND, GROUP)?;
+    let spec = parse::<Wire>(text)?.spec.ok_or_else(|| missing("spec"))?;
+    let attributes = match (spec.resource_attributes, spec.non_resource_attributes) {
+        (Some(resource), None) => Attributes::Resource(resource.read()?),
+        (None, Some(path)) => Attributes::NonResource(NonResourceAttributes {
+            verb: required(path.verb, "spec.nonResourceAttributes.verb")?,
+            path: path.path,
+        }),
+        (Some(_), Some(_)) => {
+            return Err(Malformed("spec has both resourceAttributes and nonResourceAttributes".to_owned()));
+        }
+        (None, None) => {
+            return Err(Malformed("spec has neither resourceAttributes nor nonResourceAttributes".to_owned()));
+        }
+    };
+    let groups = match version {
+        Version::V1 => spec.groups,
+        Version::V1Beta1 => spec.group,
+    };
+    let user = UserInfo { username: spec.user, uid: spec.uid, groups, extra: spec.extra };
+    Ok(Envelope { version, review: SubjectAccessReview { user, attributes } })
+}
+
+/// The whole answer, as JSON.
+pub fn encode(version: Version, ruling: &Ruling) -> Vec<u8> {
+    let status = Status {
+        allowed: ruling.decision == Decision::Allow,
+        denied: ruling.decision == Decision::Deny,
+        reason: &ruling.reason,
+    };
+    written(&Answer { kind: KIND, api_version: version.of(GROUP), status })
+}
+
+#[derive(Deserialize)]
+struct Wire {
+    spec: Option<Spec>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Spec {
+    #[serde(default, deserialize_with = "null_as_default")]
+    user: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    uid: String,
+    #[serde(default, deserialize_with = "strings")]
+    groups: Vec<String>,
+    #[serde(default, deserialize_with = "strings")]
+    group: Vec<String>,
+    #[serde(default, deserialize_with = "user::extra")]
+    extra: std::collections::BTreeMap<String, Vec<String>>,
+    resource_attributes: Option<WireResource>,
+    non_resource_attributes: Option<WirePath>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireResource {
+    verb: Option<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    group: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    version: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    resource: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    subresource: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    namespace: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    name: String,
+    field_selector: Option<WireSelector>,
+    label_selector: Option<WireSelector>,
+}
+
+#[derive(Deserialize)]
+struct WirePath {
+    verb: Option<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    path: String,
+}
+
+#[derive(Deserialize)]
+struct WireSelector {
+    #[serde(default, deserialize_with = "null_as_default")]
+    requirements: Vec<WireRequirement>,
+}
+
+#[derive(Deserialize)]
+struct WireRequirement {
+    #[serde(default, deserialize_with = "null_as_default")]
+    key: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    operator: String,
+    #[serde(default, deserialize_with = "strings")]
+    values: Vec<String>,
+}
+
+impl WireResource {
+    fn read(self) -> Result<ResourceAttributes, Malformed> {
+        Ok(ResourceAttributes {
+            verb: required(self.verb, "spec.resourceAttributes.verb")?,
+            group: self.group,
+            version: self.version,
+            resource: self.resource,
+            subresource: self.subresource,
+            namespace: self.namespace,
+            name: self.name,
+            field_selector: read_selector(self.field_selector),
+            label_selector: read_selector(self.label_selector),
+        })
+    }
+}
+
+/// A requirement with an operator of a later Kubernetes is left out, as kube-apiserver does: a selector only narrows.
+fn read_selector(selector: Option<WireSelector>) -> Vec<Requirement> {
+    let requirements = selector.map(|it| it.requirements).unwrap_or_default();
+    let read = |it: WireRequirement| {
+        let operator = match it.operator.as_str() {
+            "In" => Operator::In,
+            "NotIn" => Operator::NotIn,
+            "Exists" => Operator::Exists,
+            "DoesNotExist" => Operator::DoesNotExist,
+            _ => return None,
+        };
+        Some(Requirement { key: it.key, operator, values: it.values })
+    };
+    requirements.into_iter().filter_map(read).collect()
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    kind: &'static str,
+    api_version: String,
+    status: Status<'a>,
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    allowed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    denied: bool,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'a str,
+}
+
+const KIND: &str = "SubjectAccessReview";
+const GROUP: &str = "authorization.k8s.io";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decoded(version: &str, spec: &str) -> Result<SubjectAccessReview, String> {
+        let body = format!(
+            r#"{{"kind":"{KIND}","apiVersion":"{GROUP}/{version}","spec":{spec},"status":{{"allowed":false}}}}"#
+        );
+        decode(body.as_bytes()).map(|it| it.review).map_err(|it| it.0)
+    }
+
+    #[test]
+    fn each_version_has_its_spelling_of_groups() {
+        let spec =
+            r#"{"user":"jane","groups":["v1"],"group":["beta"],"nonResourceAttributes":{"verb":"get","path":"/x"}}"#;
+        assert_eq!(decoded("v1", spec).unwrap().user.groups, ["v1"]);
+        assert_eq!(decoded("v1beta1", spec).unwrap().user.groups, ["beta"]);
+    }
+
+    #[test]
+    fn selectors_are_read() {
+        let review = decoded(
+            "v1",
+            r#"{"user":"jane","resourceAttributes":{"verb":"list","resource":"pods","namespace":null,
+                "fieldSelector":{"requirements":[{"key":"spec.nodeName","operator":"In","values":["n1"]},{"key":"x","operator":"Gt"}]}}}"#,
+        )
+        .unwrap();
+        let Attributes::Resource(resource) = &review.attributes else { panic!() };
+        assert_eq!(
+            resource.field_selector,
+            [Requirement { key: "spec.nodeName".into(), operator: Operator::In, values: vec!["n1".into()] }]
+        );
+        let spec = review.spec_json();
+        assert_eq!(spec["resourceAttributes"]["fieldSelector"]["requirements"][0]["operator"], "In");
+        assert!(spec["resourceAttributes"].get("namespace").is_none());
+    }
+
+    #[test]
+    fn either_attributes_must_be_there() {
+        let both = r#"{"resourceAttributes":{"verb":"get"},"nonResourceAttributes":{"verb":"get"}}"#;
+        assert_eq!(decoded("v1", both).unwrap_err(), "spec has both resourceAttributes and nonResourceAttributes");
+        assert_eq!(decoded("v1", "{}").unwrap_err(), "spec has neither resourceAttributes nor nonResourceAttributes");
+        assert_eq!(
+            decoded("v1", r#"{"resourceAttributes":{}}"#).unwrap_err(),
+            "spec.resourceAttributes.verb is missing"
+        );
+    }
+
+    #[test]
+    fn never_both_allowed_and_denied() {
+        let text = |decision| {
+            let ruling = Ruling { decision, reason: "because".into() };
+            String::from_utf8(encode(Version::V1Beta1, &ruling)).unwrap()
+        };
+        let head = r#"{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1beta1","status":"#;
+        assert_eq!(text(Decision::Allow), format!(r#"{head}{{"allowed":true,"reason":"because"}}}}"#));
+        assert_eq!(text(Decision::Deny), format!(r#"{head}{{"allowed":false,"denied":true,"reason":"because"}}}}"#));
+        assert_eq!(text(Decision::NoOpinion), format!(r#"{head}{{"allowed":false,"reason":"because"}}}}"#));
+    }
 }

@@ -1,98 +1,156 @@
 //! AdmissionReview (admission.k8s.io), validating and mutating.
 
-use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 
-use super::user::UserInfo;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json, value::RawValue};
+
+use super::{
+    Envelope, Malformed, Version,
+    decode::{header, missing, null_as_default, parse, required},
+    user::UserInfo,
+    verdict::AdmissionVerdict,
+    written,
+};
 
 /// group, version and kind, for example `apps`, `v1`, `Deployment`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct GroupVersionKind {
+    /// Empty for the core group.
+    #[serde(deserialize_with = "null_as_default")]
     pub group: String,
+    /// For example `v1`.
+    #[serde(deserialize_with = "null_as_default")]
     pub version: String,
+    /// For example `Pod`.
+    #[serde(deserialize_with = "null_as_default")]
     pub kind: String,
 }
 
 /// group, version and resource, for example `apps`, `v1`, `deployments`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct GroupVersionResource {
+    /// Empty for the core group.
+    #[serde(deserialize_with = "null_as_default")]
     pub group: String,
+    /// For example `v1`.
+    #[serde(deserialize_with = "null_as_default")]
     pub version: String,
+    /// For example `pods`.
+    #[serde(deserialize_with = "null_as_default")]
     pub resource: String,
 }
 
 /// What is being done to the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
+    /// CREATE
     Create,
+    /// UPDATE
     Update,
+    /// DELETE
     Delete,
+    /// CONNECT
     Connect,
 }
 
 /// AdmissionRequest. Objects borrow from the body that came in; JSON `null` and absent are `None`.
 #[derive(Debug, Clone)]
 pub struct AdmissionRequest<'a> {
+    /// Of this call; echoed.
     pub uid: String,
+    /// What is being done.
     pub operation: Operation,
+    /// Of `object` as it came.
     pub kind: GroupVersionKind,
+    /// As the webhook was registered for it.
     pub resource: GroupVersionResource,
+    /// Empty for the resource itself.
     pub subresource: String,
     /// As `kind` where the caller did not say (so too the other `request_` fields).
     pub request_kind: GroupVersionKind,
+    /// As the user named it.
     pub request_resource: GroupVersionResource,
+    /// As the user named it.
     pub request_subresource: String,
+    /// Empty for cluster-scoped objects.
     pub namespace: String,
+    /// Empty where none is known.
     pub name: String,
+    /// Who asks.
     pub user: UserInfo,
+    /// The new object.
     pub object: Option<&'a RawValue>,
+    /// The object as stored.
     pub old_object: Option<&'a RawValue>,
+    /// Options of the operation.
     pub options: Option<&'a RawValue>,
+    /// Nothing will be stored.
     pub dry_run: bool,
 }
 
 /// One thing that is wrong with the object (StatusCause).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cause {
+    /// Path of the field.
     pub field: String,
+    /// Machine-readable.
     pub reason: String,
+    /// For the user.
     pub message: String,
 }
 
 /// Why an object may not enter, as a policy said it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Denial {
+    /// For the user.
     pub message: String,
+    /// HTTP status code.
     pub code: Option<u16>,
+    /// StatusReason.
     pub reason: String,
+    /// Each violation on its own.
     pub causes: Vec<Cause>,
 }
 
 /// One audit annotation, as a policy said it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Annotation {
+    /// Without the policy's name.
     pub key: String,
+    /// Any text.
     pub value: String,
 }
 
 /// The answer of one validator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Validation {
+    /// None allows.
     pub denial: Option<Denial>,
+    /// For the user.
     pub warnings: Vec<String>,
+    /// For the audit log.
     pub annotations: Vec<Annotation>,
 }
 
 /// The answer of one mutator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mutation {
+    /// A mutator may also deny.
     pub outcome: Result<Change, Denial>,
+    /// For the user.
     pub warnings: Vec<String>,
+    /// For the audit log.
     pub annotations: Vec<Annotation>,
 }
 
 /// A change of the object, as JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
+    /// Nothing to do.
     Unchanged,
     /// RFC 6902.
     JsonPatch(String),
@@ -100,4 +158,257 @@ pub enum Change {
     MergePatch(String),
     /// The whole new object.
     Full(String),
+}
+
+impl Operation {
+    /// As Kubernetes spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "CREATE",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+            Self::Connect => "CONNECT",
+        }
+    }
+}
+
+impl AdmissionRequest<'_> {
+    /// The request as `matchConditions` see it, without the objects, which are variables of their own.
+    pub fn request_json(&self) -> Value {
+        let mut request = json!({
+            "uid": self.uid,
+            "kind": self.kind,
+            "resource": self.resource,
+            "requestKind": self.request_kind,
+            "requestResource": self.request_resource,
+            "operation": self.operation.name(),
+            "userInfo": self.user,
+            "dryRun": self.dry_run,
+        });
+        for (key, text) in [
+            ("subResource", &self.subresource),
+            ("requestSubResource", &self.request_subresource),
+            ("name", &self.name),
+            ("namespace", &self.namespace),
+        ] {
+            // Absent when empty, as kube-apiserver's own matchConditions see it: has() tells.
+            if !text.is_empty() {
+                request[key] = json!(text);
+            }
+        }
+        if let Some(options) = self.options.and_then(|it| serde_json::from_str::<Value>(it.get()).ok()) {
+            request["options"] = options;
+        }
+        request
+    }
+}
+
+/// Reads an AdmissionReview of either version; objects borrow from the body.
+///
+/// # Errors
+/// Short words for the caller.
+pub fn decode(body: &[u8]) -> Result<Envelope<AdmissionRequest<'_>>, Malformed> {
+    let (text, version) = header(body, KIND, GROUP)?;
+    let wire = parse::<Wire<'_>>(text)?.request.ok_or_else(|| missing("request"))?;
+    let operation = match required(wire.operation, "request.operation")?.as_str() {
+        "CREATE" => Operation::Create,
+        "UPDATE" => Operation::Update,
+        "DELETE" => Operation::Delete,
+        "CONNECT" => Operation::Connect,
+        _ => return Err(Malformed("request.operation is none of CREATE, UPDATE, DELETE and CONNECT".to_owned())),
+    };
+    let kind = wire.kind.ok_or_else(|| missing("request.kind"))?;
+    let resource = wire.resource.ok_or_else(|| missing("request.resource"))?;
+    let review = AdmissionRequest {
+        uid: required(wire.uid, "request.uid")?,
+        operation,
+        request_kind: wire.request_kind.unwrap_or_else(|| kind.clone()),
+        kind,
+        request_resource: wire.request_resource.unwrap_or_else(|| resource.clone()),
+        resource,
+        request_subresource: wire.request_sub_resource.unwrap_or_else(|| wire.sub_resource.clone()),
+        subresource: wire.sub_resource,
+        namespace: wire.namespace,
+        name: wire.name,
+        user: wire.user_info,
+        object: wire.object,
+        old_object: wire.old_object,
+        options: wire.options,
+        dry_run: wire.dry_run,
+    };
+    Ok(Envelope { version, review })
+}
+
+/// The whole answer, as JSON.
+pub fn encode(version: Version, uid: &str, verdict: &AdmissionVerdict) -> Vec<u8> {
+    let patch = verdict.patch.as_ref().filter(|_| verdict.denial.is_none());
+    let response = Response {
+        uid,
+        allowed: verdict.denial.is_none(),
+        status: verdict.denial.as_ref().map(|denied| Status {
+            status: "Failure",
+            message: &denied.message,
+            reason: &denied.reason,
+            details: (!denied.causes.is_empty()).then(|| Details {
+                causes: denied
+                    .causes
+                    .iter()
+                    .map(|it| WireCause { reason: &it.reason, message: &it.message, field: &it.field })
+                    .collect(),
+            }),
+            code: denied.code,
+        }),
+        patch: patch.map(|it| STANDARD.encode(it)),
+        patch_type: patch.map(|_| "JSONPatch"),
+        audit_annotations: &verdict.annotations,
+        warnings: &verdict.warnings,
+    };
+    written(&Answer { kind: KIND, api_version: version.of(GROUP), response })
+}
+
+#[derive(Deserialize)]
+struct Wire<'a> {
+    #[serde(borrow)]
+    request: Option<WireRequest<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireRequest<'a> {
+    uid: Option<String>,
+    operation: Option<String>,
+    kind: Option<GroupVersionKind>,
+    resource: Option<GroupVersionResource>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    sub_resource: String,
+    request_kind: Option<GroupVersionKind>,
+    request_resource: Option<GroupVersionResource>,
+    request_sub_resource: Option<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    namespace: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    name: String,
+    #[serde(default, deserialize_with = "null_as_default")]
+    user_info: UserInfo,
+    #[serde(borrow)]
+    object: Option<&'a RawValue>,
+    #[serde(borrow)]
+    old_object: Option<&'a RawValue>,
+    #[serde(borrow)]
+    options: Option<&'a RawValue>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    dry_run: bool,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    kind: &'static str,
+    api_version: String,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    status: &'static str,
+    message: &'a str,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details<'a>>,
+    code: u16,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    causes: Vec<WireCause<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireCause<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    message: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    field: &'a str,
+}
+
+const KIND: &str = "AdmissionReview";
+const GROUP: &str = "admission.k8s.io";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::review::verdict::Denied;
+
+    const REQUEST: &str = r#"{"uid":"u1","kind":{"group":"","version":"v1","kind":"ConfigMap"},
+        "resource":{"group":null,"version":"v1","resource":"configmaps"},"operation":"CREATE","name":"cm","namespace":"default",
+        "userInfo":{"username":"jane","groups":null},"object":{"big":12345678901234567890123, "x" : 1.0},"oldObject":null,"dryRun":false}"#;
+
+    fn body(request: &str) -> String {
+        format!(r#"{{"kind":"{KIND}","apiVersion":"{GROUP}/v1","request":{request}}}"#)
+    }
+
+    #[test]
+    fn objects_stay_as_they_came() {
+        let body = body(REQUEST);
+        let request = decode(body.as_bytes()).unwrap().review;
+        assert_eq!(request.object.unwrap().get(), r#"{"big":12345678901234567890123, "x" : 1.0}"#);
+        assert!(request.old_object.is_none());
+        assert_eq!(request.request_kind, request.kind);
+        assert_eq!(request.request_json()["kind"]["kind"], "ConfigMap");
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let without = |field: &str| {
+            let mut request: Value = serde_json::from_str(REQUEST).unwrap();
+            request.as_object_mut().unwrap().remove(field);
+            decode(body(&request.to_string()).as_bytes()).unwrap_err().0
+        };
+        for field in ["uid", "operation", "kind", "resource"] {
+            assert_eq!(without(field), format!("request.{field} is missing"));
+        }
+        assert_eq!(decode(body("null").as_bytes()).unwrap_err().0, "request is missing");
+    }
+
+    #[test]
+    fn deep_objects_are_passed_on_unread() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let body = body(&REQUEST.replace(r#"{"big":12345678901234567890123, "x" : 1.0}"#, &deep));
+        assert_eq!(decode(body.as_bytes()).unwrap().review.object.unwrap().get(), deep);
+    }
+
+    #[test]
+    fn a_denial_has_no_patch_and_an_allow_no_status() {
+        let denied = Denied { message: "no".into(), code: 403, reason: "Forbidden".into(), causes: Vec::new() };
+        let verdict =
+            AdmissionVerdict { denial: Some(denied), patch: Some("[{}]".into()), ..AdmissionVerdict::default() };
+        assert_eq!(
+            String::from_utf8(encode(Version::V1, "u", &verdict)).unwrap(),
+            r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"u","allowed":false,"status":{"status":"Failure","message":"no","reason":"Forbidden","code":403}}}"#
+        );
+        let verdict = AdmissionVerdict { patch: Some("[]".into()), ..AdmissionVerdict::default() };
+        assert_eq!(
+            String::from_utf8(encode(Version::V1Beta1, "u", &verdict)).unwrap(),
+            r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1","response":{"uid":"u","allowed":true,"patch":"W10=","patchType":"JSONPatch"}}"#
+        );
+    }
 }

@@ -1,40 +1,53 @@
 //! The three reviews as kube-apiserver sends them and wants them answered, in v1 and v1beta1.
 //!
 //! Owns the wire format: what is accepted, what is refused with which words, and how a verdict becomes a review in
-//! the version that came in. Kubernetes objects stay raw JSON text. Knows nothing of HTTP, policies or Wasm.
+//! the version that came in. Kubernetes objects stay raw JSON text, except in [`patch`], which changes them. What a
+//! policy said goes through [`clean`] before it is written. Knows nothing of HTTP, policies or Wasm.
 
 pub mod access;
 pub mod admission;
+pub mod clean;
+mod decode;
+pub mod patch;
 pub mod token;
 pub mod user;
 pub mod verdict;
 
-use serde::{Deserialize, Deserializer};
+pub use decode::Malformed;
 
 /// The version of a review's API group that came in, and in which it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
+    /// `v1`.
     V1,
+    /// `v1beta1`, still the default of kube-apiserver's webhook version flags.
     V1Beta1,
 }
 
 /// A review together with the version in which it came.
 #[derive(Debug, Clone)]
 pub struct Envelope<T> {
+    /// The version to answer in.
     pub version: Version,
+    /// What is asked.
     pub review: T,
 }
 
-/// Why a body is not a review: short words for the caller, without any of the body's secrets.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Malformed(pub String);
+impl Version {
+    /// As it is written after the slash of an `apiVersion`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "v1",
+            Self::V1Beta1 => "v1beta1",
+        }
+    }
 
-/// Go clients write `null` for empty slices and maps.
-fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+    fn of(self, group: &str) -> String {
+        format!("{group}/{}", self.name())
+    }
+}
+
+/// JSON of an answer. Writing plain structs with string keys to memory cannot fail; if it did, an empty body is no verdict.
+fn written(answer: &impl serde::Serialize) -> Vec<u8> {
+    serde_json::to_vec(answer).unwrap_or_default()
 }

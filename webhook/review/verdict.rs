@@ -8,12 +8,12 @@ use super::{admission::Cause, user::UserInfo};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenVerdict {
     /// The username is never empty. Audiences: empty (the API server's own) or a non-empty subset of those asked for.
-    Authenticated {
-        user: UserInfo,
-        audiences: Vec<String>,
-    },
+    Authenticated { user: UserInfo, audiences: Vec<String> },
     /// `error` says that nobody could tell, which keeps the answer out of caches; the asked audiences are then echoed.
-    Unauthenticated { error: Option<String> },
+    Unauthenticated {
+        /// Short words; only where policies failed.
+        error: Option<String>,
+    },
 }
 
 /// The verdict on an AdmissionReview.
@@ -32,10 +32,12 @@ pub struct AdmissionVerdict {
 /// A denial that is ready for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
+    /// For the user; never empty.
     pub message: String,
     /// 400 to 599.
     pub code: u16,
     /// Never empty.
     pub reason: String,
+    /// Each violation on its own.
     pub causes: Vec<Cause>,
 }

@@ -1,0 +1,182 @@
+//! From what a policy said to what kube-apiserver takes: lengths, characters, codes and keys.
+//!
+//! Nothing here fails: what does not fit is shortened, replaced or left out.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    admission::{Annotation, Cause, Denial},
+    verdict::Denied,
+};
+
+/// One warning as kubectl shows it: one line of at most [`MAX_WARNING`] characters. None if nothing is left.
+pub fn warning(text: &str) -> Option<String> {
+    let line = line(text, MAX_WARNING);
+    (!line.is_empty()).then_some(line)
+}
+
+/// One line: control characters become spaces, white space at the ends goes, and at most `max` characters stay.
+pub fn line(text: &str, max: usize) -> String {
+    shorten(text.trim(), max).chars().map(|it| if it.is_control() { ' ' } else { it }).collect()
+}
+
+/// The key of an audit annotation: `<policy>.<key>` as a qualified name's part. Where anything had to be changed, a
+/// hash keeps different keys apart.
+pub fn annotation_key(policy: &str, key: &str) -> String {
+    let whole = format!("{policy}.{key}");
+    let fits = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_' | b'.');
+    let ends = |it: Option<&u8>| it.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = whole.as_bytes();
+    if bytes.len() <= MAX_KEY && bytes.iter().copied().all(fits) && ends(bytes.first()) && ends(bytes.last()) {
+        return whole;
+    }
+    let digest = Sha256::digest(bytes);
+    let hash = format!("{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
+    let kept: String =
+        whole.bytes().take(MAX_KEY - 1 - hash.len()).map(|it| if fits(it) { char::from(it) } else { '-' }).collect();
+    let kept = kept.trim_start_matches(|it: char| !it.is_ascii_alphanumeric());
+    if kept.is_empty() { hash } else { format!("{kept}.{hash}") }
+}
+
+/// Adds what a policy wants in the audit log.
+pub fn annotate(
+    annotations: &mut BTreeMap<String, String>,
+    policy: &str,
+    wanted: impl IntoIterator<Item = Annotation>,
+) {
+    for annotation in wanted {
+        if annotations.len() >= MAX_ANNOTATIONS {
+            return;
+        }
+        annotations.insert(annotation_key(policy, &annotation.key), shorten(&annotation.value, MAX_ANNOTATION_VALUE));
+    }
+}
+
+/// A denial that kube-apiserver passes on as it was meant.
+pub fn denied(denial: Denial) -> Denied {
+    let code = denial.code.filter(|it| (400..=599).contains(it)).unwrap_or(403);
+    let reason = if is_reason(&denial.reason) { denial.reason } else { reason_of(code).to_owned() };
+    let message = text(&denial.message, MAX_MESSAGE);
+    let message = if message.is_empty() { "denied without a message".to_owned() } else { message };
+    let mut causes: Vec<Cause> = denial
+        .causes
+        .into_iter()
+        .take(MAX_CAUSES)
+        .map(|cause| Cause {
+            field: line(&cause.field, MAX_FIELD),
+            reason: if is_reason(&cause.reason) { cause.reason } else { String::new() },
+            message: text(&cause.message, MAX_CAUSE),
+        })
+        .collect();
+    // kubectl shows only the causes of an Invalid.
+    if reason == "Invalid" && causes.is_empty() {
+        causes.push(Cause { message: message.clone(), ..Cause::default() });
+    }
+    Denied { message, code, reason, causes }
+}
+
+/// Several lines, without other control characters.
+fn text(text: &str, max: usize) -> String {
+    shorten(text.trim(), max).chars().filter(|it| *it == '\n' || !it.is_control()).collect()
+}
+
+/// At most `max` characters, the last one an ellipsis where something is cut.
+fn shorten(text: &str, max: usize) -> String {
+    match text.char_indices().nth(max) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(max.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+/// meta.k8s.io/v1 StatusReason: one word in camel case.
+fn is_reason(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|it: char| it.is_ascii_uppercase())
+        && text.bytes().all(|it| it.is_ascii_alphanumeric())
+}
+
+fn reason_of(code: u16) -> &'static str {
+    match code {
+        400 => "BadRequest",
+        401 => "Unauthorized",
+        404 => "NotFound",
+        409 => "Conflict",
+        413 => "RequestEntityTooLarge",
+        422 => "Invalid",
+        429 => "TooManyRequests",
+        500 => "InternalError",
+        503 => "ServiceUnavailable",
+        504 => "Timeout",
+        _ => "Forbidden",
+    }
+}
+
+/// Characters of a warning; above 4096 in all, kube-apiserver cuts each to this.
+pub const MAX_WARNING: usize = 256;
+/// Warnings of one review.
+pub const MAX_WARNINGS: usize = 16;
+/// Characters of a denial's message.
+pub const MAX_MESSAGE: usize = 8192;
+/// Characters of a reason that goes to the user in one line.
+pub const MAX_REASON: usize = 1024;
+const MAX_CAUSES: usize = 256;
+const MAX_CAUSE: usize = 1024;
+const MAX_FIELD: usize = 512;
+/// Bytes of a qualified name's part.
+const MAX_KEY: usize = 63;
+const MAX_ANNOTATIONS: usize = 64;
+const MAX_ANNOTATION_VALUE: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_is_one_short_line() {
+        assert_eq!(warning("a\nb\u{1b}[31m\tc").unwrap(), "a b [31m c");
+        assert_eq!(warning(" \n"), None);
+        let long = warning(&"é".repeat(300)).unwrap();
+        assert_eq!(long.chars().count(), 256);
+        assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn bad_annotation_keys_become_good_ones_that_differ() {
+        assert_eq!(annotation_key("policy", "key"), "policy.key");
+        let mut seen = std::collections::BTreeSet::new();
+        for key in ["", "a/b", "a b", "ü", &"x".repeat(500), &"x".repeat(501), "ends-", "\n"] {
+            let made = annotation_key("policy", key);
+            assert!(made.len() <= 63, "{made}");
+            assert!(made.starts_with("policy.") && made.ends_with(|it: char| it.is_ascii_alphanumeric()), "{made}");
+            assert!(made.bytes().all(|it| it.is_ascii_alphanumeric() || b"-_.".contains(&it)), "{made}");
+            assert!(seen.insert(made));
+        }
+        assert_ne!(annotation_key(&"p".repeat(63), "a"), annotation_key(&"p".repeat(63), "b"));
+    }
+
+    #[test]
+    fn a_denial_always_has_a_code_a_reason_and_words() {
+        for (code, reason, expected) in [
+            (None, "", (403, "Forbidden")),
+            (Some(200), "", (403, "Forbidden")),
+            (Some(9999), "", (403, "Forbidden")),
+            (Some(422), "", (422, "Invalid")),
+            (Some(404), "Mine", (404, "Mine")),
+            (Some(500), "not a word", (500, "InternalError")),
+        ] {
+            let denial = Denial { code, reason: reason.into(), ..Denial::default() };
+            let denied = denied(denial);
+            assert_eq!((denied.code, denied.reason.as_str()), expected);
+            assert_eq!(denied.message, "denied without a message");
+        }
+    }
+
+    #[test]
+    fn an_invalid_without_causes_gets_one() {
+        let denied = denied(Denial { message: "bad\r\nworse".into(), reason: "Invalid".into(), ..Denial::default() });
+        assert_eq!(denied.message, "bad\nworse");
+        assert_eq!(denied.causes[0].message, "bad\nworse");
+    }
+}

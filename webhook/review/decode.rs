@@ -1,0 +1,213 @@
+//! From a body to one of the reviews: first the two fields that say what it is, then the struct for it.
+//!
+//! Owns the words of every refusal. They never quote the body, except its kind and apiVersion, because a body can hold
+//! a token. Values that nobody asks for are skipped without recursion, however deeply they nest.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::error::Category;
+
+use super::Version;
+
+/// Why a body is not a review: short words for the caller, without any of the body's secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub String);
+
+/// The fields that every Kubernetes object starts with.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Header {
+    kind: Option<String>,
+    api_version: Option<String>,
+}
+
+/// Checks that `body` is a `kind` of the API group `group`; returns its text and version.
+pub(super) fn header<'a>(body: &'a [u8], kind: &str, group: &str) -> Result<(&'a str, Version), Malformed> {
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Malformed(format!("not UTF-8 after {} bytes", error.valid_up_to())))?;
+    match text.trim_ascii_start().as_bytes().first() {
+        None => return Err(Malformed("the body is empty".to_owned())),
+        Some(b'{') => (),
+        Some(_) => return Err(Malformed("the body is not a JSON object".to_owned())),
+    }
+    let header: Header = parse(text)?;
+    let found = header.kind.unwrap_or_default();
+    if found.is_empty() {
+        return Err(Malformed(format!("kind is missing: expected {kind}")));
+    }
+    if found != kind {
+        return Err(Malformed(format!("expected kind {kind}, got {}", quote(&found))));
+    }
+    let found = header.api_version.unwrap_or_default();
+    if found.is_empty() {
+        return Err(Malformed(format!("apiVersion is missing: expected {group}/v1 or {group}/v1beta1")));
+    }
+    match found.split_once('/') {
+        Some((its, "v1")) if its == group => Ok((text, Version::V1)),
+        Some((its, "v1beta1")) if its == group => Ok((text, Version::V1Beta1)),
+        Some((its, _)) if its == group => {
+            Err(Malformed(format!("apiVersion {} is not supported: v1 and v1beta1 are", quote(&found))))
+        }
+        _ => Err(Malformed(format!("expected apiVersion {group}/v1 or {group}/v1beta1, got {}", quote(&found)))),
+    }
+}
+
+/// Reads `text`; the caller has seen that it is an object.
+pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Malformed> {
+    serde_json::from_str(text).map_err(|error| refusal(&error))
+}
+
+/// `field`, or words that say that it is missing. Go leaves empty fields out or writes them empty.
+pub(super) fn required(field: Option<String>, name: &str) -> Result<String, Malformed> {
+    match field {
+        Some(text) if !text.is_empty() => Ok(text),
+        _ => Err(missing(name)),
+    }
+}
+
+/// The words for a field that is not there.
+pub(super) fn missing(name: &str) -> Malformed {
+    Malformed(format!("{name} is missing"))
+}
+
+/// Go clients write `null` for empty slices and maps, and take it for every other type too.
+pub(super) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Default + Deserialize<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A list of strings in which both the list and its items may be `null`.
+#[derive(Default)]
+pub(super) struct Strings(pub(super) Vec<String>);
+
+impl<'de> Deserialize<'de> for Strings {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let items: Option<Vec<Option<String>>> = Option::deserialize(deserializer)?;
+        let items = items.unwrap_or_default();
+        Ok(Self(items.into_iter().map(Option::unwrap_or_default).collect()))
+    }
+}
+
+/// [`Strings`] for a field that is a plain list.
+pub(super) fn strings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    Ok(Strings::deserialize(deserializer)?.0)
+}
+
+/// serde_json's message where its words are fixed, and our own where it would quote the body.
+fn refusal(error: &serde_json::Error) -> Malformed {
+    let place = format!("line {} column {}", error.line(), error.column());
+    let words = error.to_string();
+    Malformed(match error.classify() {
+        Category::Eof => format!("not JSON: cut off at {place}"),
+        Category::Syntax | Category::Io => format!("not JSON: {words}"),
+        // "invalid type: string "s3cret", expected a sequence": what was expected is ours, what came is not.
+        Category::Data => match words.rsplit_once(", expected ") {
+            Some((_, expected)) => format!("wrong type: expected {expected}"),
+            None if words.starts_with("duplicate field `") => words,
+            None => format!("wrong value at {place}"),
+        },
+    })
+}
+
+/// At most 64 characters of `text` in quotes, escaped.
+fn quote(text: &str) -> String {
+    const SHOWN: usize = 64;
+    match text.char_indices().nth(SHOWN) {
+        None => format!("{text:?}"),
+        Some((end, _)) => format!("{:?}", format!("{}…", &text[..end])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GROUP: &str = "authentication.k8s.io";
+
+    fn refused(body: impl AsRef<[u8]>) -> String {
+        header(body.as_ref(), "TokenReview", GROUP).unwrap_err().0
+    }
+
+    #[test]
+    fn both_versions_are_told_apart() {
+        for (name, version) in [("v1", Version::V1), ("v1beta1", Version::V1Beta1)] {
+            let body = format!(r#"{{"kind":"TokenReview","apiVersion":"{GROUP}/{name}"}}"#);
+            let (text, found) = header(body.as_bytes(), "TokenReview", GROUP).unwrap();
+            assert_eq!((text, found), (body.as_str(), version));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_review_is_refused_in_few_words() {
+        let cases: [(&[u8], &str); 14] = [
+            (b"", "the body is empty"),
+            (b" \n\t", "the body is empty"),
+            (b"hello", "the body is not a JSON object"),
+            (b"[]", "the body is not a JSON object"),
+            (b"null", "the body is not a JSON object"),
+            (b"{\"kind\":\"\xff\"}", "not UTF-8 after 9 bytes"),
+            (b"{\"kind\":\"Token", "not JSON: cut off at line 1 column 14"),
+            (b"{kind: 1}", "not JSON: key must be a string at line 1 column 2"),
+            (b"{} {}", "not JSON: trailing characters at line 1 column 4"),
+            (b"{}", "kind is missing: expected TokenReview"),
+            (b"{\"kind\":null}", "kind is missing: expected TokenReview"),
+            (b"{\"kind\":\"Pod\"}", "expected kind TokenReview, got \"Pod\""),
+            (
+                b"{\"kind\":\"TokenReview\"}",
+                "apiVersion is missing: expected authentication.k8s.io/v1 or authentication.k8s.io/v1beta1",
+            ),
+            (b"{\"kind\":[\"s3cret\"]}", "wrong type: expected a string at line 1 column 8"),
+        ];
+        for (body, words) in cases {
+            assert_eq!(refused(body), words);
+        }
+    }
+
+    #[test]
+    fn other_versions_and_groups_are_named() {
+        let with = |version: &str| refused(format!(r#"{{"kind":"TokenReview","apiVersion":"{version}"}}"#));
+        assert_eq!(
+            with("authentication.k8s.io/v2"),
+            "apiVersion \"authentication.k8s.io/v2\" is not supported: v1 and v1beta1 are"
+        );
+        for other in ["v1", "apps/v1", "authentication.k8s.io", "authentication.k8s.io.evil/v1"] {
+            assert_eq!(with(other), format!("expected apiVersion {GROUP}/v1 or {GROUP}/v1beta1, got \"{other}\""));
+        }
+    }
+
+    #[test]
+    fn a_long_kind_is_shown_in_part() {
+        let words = refused(format!(r#"{{"kind":"{}"}}"#, "é".repeat(1000)));
+        assert_eq!(words, format!("expected kind TokenReview, got \"{}…\"", "é".repeat(64)));
+    }
+
+    #[test]
+    fn nesting_costs_no_stack() {
+        const MANY: usize = 10 << 20;
+        assert_eq!(refused("[".repeat(MANY)), "the body is not a JSON object");
+        for opening in ["[", "{\"a\":"] {
+            let body = format!(r#"{{"x":{}"#, opening.repeat(MANY / opening.len()));
+            assert!(refused(body).starts_with("not JSON: cut off at line 1"));
+        }
+        let whole = format!(r#"{{"x":{}{},"kind":"Pod"}}"#, "[".repeat(1 << 20), "]".repeat(1 << 20));
+        assert_eq!(refused(whole), "expected kind TokenReview, got \"Pod\"");
+    }
+
+    #[test]
+    fn a_wrong_type_is_described_without_its_content() {
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "only its errors count")]
+        struct Sample {
+            list: Option<Vec<String>>,
+        }
+        let words = |text| parse::<Sample>(text).unwrap_err().0;
+        assert_eq!(
+            words(r#"{"list":"s3cret, expected nothing"}"#),
+            "wrong type: expected a sequence at line 1 column 34"
+        );
+        assert_eq!(words(r#"{"list":null,"list":null}"#), "duplicate field `list` at line 1 column 19");
+    }
+}

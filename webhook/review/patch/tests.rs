@@ -1,0 +1,292 @@
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::*;
+
+const OBJECT: &str =
+    r#"{"data":{"a":"1"},"list":[1,2,3],"big":12345678901234567890123,"one":1.0,"exp":1e3,"id":9007199254740993}"#;
+
+fn json_patch(text: &str) -> Result<Option<String>, PatchError> {
+    apply(OBJECT, &Change::JsonPatch(text.to_owned()))
+}
+
+fn refused(text: &str) -> String {
+    json_patch(text).unwrap_err().to_string()
+}
+
+fn full(old: &str, new: &str) -> Option<String> {
+    apply(old, &Change::Full(new.to_owned())).unwrap()
+}
+
+fn read(text: &str) -> Value {
+    tree::parse(text, "text").unwrap()
+}
+
+#[test]
+fn respelt_numbers_are_not_changes() {
+    let respelt =
+        r#"{"data":{"a":"1"},"list":[1.0,2,3],"big":1.2345678901234568e22,"one":1,"exp":1000.0,"id":9007199254740993}"#;
+    assert_eq!(full(OBJECT, respelt), None);
+    assert_eq!(between(OBJECT, respelt).unwrap(), None);
+    let new = full(OBJECT, &respelt.replace("\"1\"", "\"2\"")).unwrap();
+    assert_eq!(between(OBJECT, &new).unwrap().unwrap(), r#"[{"op":"replace","path":"/data/a","value":"2"}]"#);
+}
+
+#[test]
+fn respelt_numbers_are_found_again_where_items_come_and_go() {
+    let old = r#"{"l":[{"n":"x","v":1e3},{"n":"y","v":12345678901234567890123},{"n":"z","v":1.50}]}"#;
+    let shorter = r#"{"l":[{"n":"y","v":1.2345678901234568e+22},{"n":"z","v":1.5}]}"#;
+    assert_eq!(full(old, shorter).unwrap(), r#"{"l":[{"n":"y","v":12345678901234567890123},{"n":"z","v":1.50}]}"#);
+    assert_eq!(between(old, shorter).unwrap().unwrap(), r#"[{"op":"remove","path":"/l/0"}]"#);
+    let longer = r#"{"l":[7,{"n":"x","v":1000},{"n":"y","v":12345678901234567741440},{"n":"z","v":1.5}]}"#;
+    assert_eq!(between(old, longer).unwrap().unwrap(), r#"[{"op":"add","path":"/l/0","value":7}]"#);
+}
+
+#[test]
+fn real_changes_of_numbers_are_kept() {
+    for (old, new) in [
+        ("9007199254740993", "9007199254740992"),
+        ("18446744073709551615", "18446744073709551614"),
+        ("12345678901234567890123", "12345678901234567890124"),
+        ("1e+400", "1e+500"),
+        ("1", "2.0"),
+        ("0.1", "0.10000000000000002"),
+        ("1", "\"1\""),
+    ] {
+        let object = |number| format!(r#"{{"n":{number}}}"#);
+        assert_eq!(full(&object(old), &object(new)).unwrap(), object(new));
+        let patch = format!(r#"[{{"op":"replace","path":"/n","value":{new}}}]"#);
+        assert_eq!(between(&object(old), &object(new)).unwrap().unwrap(), patch);
+        assert_eq!(apply(&object(old), &Change::JsonPatch(patch)).unwrap().unwrap(), object(new));
+    }
+}
+
+#[test]
+fn numbers_keep_their_spelling() {
+    let spelt = r#"{"a":[1e+5,-0,1e+400,-7,18446744073709551616,1.10,0.0,123456789012345678901234567890.5e-10]}"#;
+    assert_eq!(read(spelt).to_string(), spelt);
+}
+
+#[test]
+fn each_kind_of_change_applies() {
+    let added = json_patch(r#"[{"op":"add","path":"/data/b~1c~0d","value":"x"}]"#).unwrap().unwrap();
+    assert!(added.contains(r#""b/c~d":"x""#));
+    let merge = r#"{"data":null,"new":{"x":1,"y":null}}"#;
+    let merged = apply(OBJECT, &Change::MergePatch(merge.into())).unwrap().unwrap();
+    assert!(!merged.contains("data") && merged.contains(r#""new":{"x":1}"#));
+    let all = r#"[{"op":"test","path":"/one","value":1},{"op":"copy","from":"/data","path":"/copy"},
+        {"op":"move","from":"/data/a","path":"/a"},{"op":"add","path":"/list/-","value":4},
+        {"op":"replace","path":"/list/0","value":null},{"op":"remove","path":"/list/1"}]"#;
+    let mut expected = read(OBJECT);
+    expected["data"] = json!({});
+    expected["copy"] = json!({"a": "1"});
+    expected["a"] = json!("1");
+    expected["list"] = json!([null, 3, 4]);
+    assert_eq!(read(&json_patch(all).unwrap().unwrap()), expected);
+    for nothing in ["[]", r#"[{"op":"replace","path":"/one","value":1}]"#] {
+        assert_eq!(json_patch(nothing).unwrap(), None);
+    }
+}
+
+#[test]
+fn what_does_not_apply_is_told() {
+    let not = "the JSON Patch is not an RFC 6902 patch: ";
+    let stuck = "operation 0 of the JSON Patch does not apply at ";
+    for (patch, words) in [
+        ("nonsense", "the JSON Patch cannot be read: expected ident at line 1 column 2".to_owned()),
+        ("{}", format!("{not}it is not an array")),
+        ("[1]", format!("{not}operation 0 is not an object")),
+        ("[{}]", format!("{not}operation 0 has no op")),
+        (r#"[{"op":"destroy","path":"/a"}]"#, format!("{not}operation 0 has an unknown op")),
+        (r#"[{"op":"remove"}]"#, format!("{not}operation 0 has no valid path")),
+        (r#"[{"op":"remove","path":"a"}]"#, format!("{not}operation 0 has no valid path")),
+        (r#"[{"op":"move","path":"/a","from":"~"}]"#, format!("{not}operation 0 has no valid from")),
+        (r#"[{"op":"add","path":"/a"}]"#, format!("{not}operation 0 has no value")),
+        (r#"[{"op":"remove","path":"/missing"}]"#, format!("{stuck}\"/missing\": the path does not exist")),
+        (r#"[{"op":"remove","path":""}]"#, format!("{stuck}\"\": the path does not exist")),
+        (r#"[{"op":"replace","path":"/x","value":1}]"#, format!("{stuck}\"/x\": the path does not exist")),
+        (r#"[{"op":"add","path":"/x/y","value":1}]"#, format!("{stuck}\"/x/y\": the path does not exist")),
+        (r#"[{"op":"add","path":"/list/4","value":1}]"#, format!("{stuck}\"/list/4\": the path does not exist")),
+        (r#"[{"op":"add","path":"/list/01","value":1}]"#, format!("{stuck}\"/list/01\": the path does not exist")),
+        (r#"[{"op":"remove","path":"/list/-"}]"#, format!("{stuck}\"/list/-\": the path does not exist")),
+        (r#"[{"op":"copy","from":"/x","path":"/y"}]"#, format!("{stuck}\"/y\": there is nothing at its from")),
+        (
+            r#"[{"op":"move","from":"/data","path":"/data/b"}]"#,
+            format!("{stuck}\"/data/b\": a value cannot move into itself"),
+        ),
+        (r#"[{"op":"test","path":"/data/a","value":"2"}]"#, format!("{stuck}\"/data/a\": the test failed")),
+        (r#"[{"op":"replace","path":"","value":[]}]"#, "the JSON Patch leaves no JSON object".to_owned()),
+    ] {
+        assert_eq!(refused(patch), words);
+    }
+    let merge = apply(OBJECT, &Change::MergePatch("[]".into())).unwrap_err().to_string();
+    assert_eq!(merge, "the JSON Merge Patch leaves no JSON object");
+    let full = apply(OBJECT, &Change::Full("null".into())).unwrap_err().to_string();
+    assert_eq!(full, "the full object leaves no JSON object");
+    assert!(between("[]", "{}").is_err() && between("{}", "1").is_err());
+    let long = refused(&format!(r#"[{{"op":"remove","path":"/{}"}}]"#, "x".repeat(1 << 20)));
+    assert!(long.len() < 300, "{long}");
+}
+
+#[test]
+fn a_patch_cannot_grow_an_object_by_copying() {
+    let copies: Vec<_> =
+        (0..60).map(|it| json!({"op": "copy", "from": "/data", "path": format!("/data/c{it}")})).collect();
+    let words = refused(&json!(copies).to_string());
+    assert!(words.contains("larger than") || words.contains("deeper than"), "{words}");
+    let object = json!({"text": "x".repeat(1 << 20)}).to_string();
+    let copies: Vec<_> = (0..40).map(|it| json!({"op": "copy", "from": "/text", "path": format!("/c{it}")})).collect();
+    let words = apply(&object, &Change::JsonPatch(json!(copies).to_string())).unwrap_err().to_string();
+    assert_eq!(words, "the changed object is larger than 33554432 bytes");
+    let many = format!("[{}]", vec![r#"{"op":"test","path":"/one","value":1}"#; MAX_OPERATIONS + 1].join(","));
+    assert_eq!(refused(&many), "the JSON Patch has more than 10000 operations");
+}
+
+#[test]
+fn a_patch_cannot_nest_deeper_than_a_reader_takes() {
+    let nest = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let fits = json_patch(&format!(r#"[{{"op":"add","path":"/data/d","value":{}}}]"#, nest(MAX_DEPTH - 2)));
+    assert!(between(OBJECT, &fits.unwrap().unwrap()).unwrap().is_some());
+    let object = format!(r#"{{"a":{},"b":{}}}"#, nest(80), nest(80));
+    let bottom = "/0".repeat(79);
+    for operation in ["move", "copy"] {
+        let patch = json!([{"op": operation, "from": "/a", "path": format!("/b{bottom}/0")}]).to_string();
+        let words = apply(&object, &Change::JsonPatch(patch)).unwrap_err().to_string();
+        assert_eq!(words, "the changed object nests deeper than 127 levels");
+    }
+    let deep = format!(r#"{{"a":{}}}"#, nest(100_000));
+    for change in [Change::Full(deep.clone()), Change::MergePatch(deep.clone()), Change::JsonPatch(deep.clone())] {
+        assert!(apply(OBJECT, &change).unwrap_err().to_string().contains("recursion limit exceeded"));
+    }
+    assert!(apply(&deep, &Change::MergePatch("{}".into())).is_err());
+    assert!(between(&deep, "{}").is_err());
+}
+
+#[test]
+fn the_keys_of_serde_json_are_keys_like_others() {
+    for object in [
+        r#"{"$serde_json::private::Number":"1"}"#,
+        r#"{"$serde_json::private::Number":{"x":[true,null,"1",2,-3,0.5]}}"#,
+        r#"{"a":{"$serde_json::private::RawValue":"[[1]]"}}"#,
+        r#"{"a":{"$serde_json::private::Number":"1","b":2}}"#,
+    ] {
+        assert_eq!(read(object).to_string(), object);
+        assert_eq!(full("{}", object).unwrap(), object);
+    }
+    assert_eq!(read(r#"{"\u0024serde_json::private::Number":"1"}"#), json!({"$serde_json::private::Number": "1"}));
+}
+
+#[test]
+fn a_document_of_too_many_values_is_refused() {
+    let zeros = format!(r#"{{"a":[{}0]}}"#, "0,".repeat(4_000_000));
+    let objects = format!(r#"{{"a":[{}0]}}"#, "{},".repeat(400_000));
+    for text in [zeros, objects] {
+        let words = apply("{}", &Change::Full(text)).unwrap_err().to_string();
+        assert!(words.starts_with("the full object cannot be read: too many values at line 1"), "{words}");
+    }
+    let huge = format!(r#"{{"a":"{}"}}"#, "x".repeat(MAX_OBJECT));
+    let words = apply("{}", &Change::Full(huge)).unwrap_err().to_string();
+    assert_eq!(words, "the full object is larger than 33554432 bytes");
+}
+
+#[test]
+fn long_arrays_do_not_make_a_patch_slow() {
+    let object = format!(r#"{{"a":[{}0]}}"#, "0,".repeat(300_000));
+    let patch = format!("[{}]", vec![r#"{"op":"remove","path":"/a/0"}"#; MAX_OPERATIONS].join(","));
+    let words = apply(&object, &Change::JsonPatch(patch)).unwrap_err().to_string();
+    assert_eq!(words, "the JSON Patch changes long arrays too often");
+}
+
+#[test]
+fn the_difference_is_no_larger_than_what_differs() {
+    let key = "k".repeat(100_000);
+    let object = |item: &str| format!(r#"{{"{key}":{{"l":[{}]}},"same":1}}"#, vec![item; 10_000].join(","));
+    let (old, new) = (object(r#"{"v":1,"w":[1,2]}"#), object(r#"{"v":2,"w":[1,3]}"#));
+    let started = Instant::now();
+    let patch = between(&old, &new).unwrap().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(patch.len() < new.len() + 10_000, "{}", patch.len());
+    assert_eq!(read(&apply(&old, &Change::JsonPatch(patch)).unwrap().unwrap()), read(&new));
+}
+
+#[test]
+fn a_difference_names_what_changed_and_nothing_else() {
+    for (old, new, patch) in [
+        (r#"{"a/b":{"c~d":1}}"#, r#"{"a/b":{"c~d":2}}"#, json!([{"op": "replace", "path": "/a~1b/c~0d", "value": 2}])),
+        (r#"{"":{"\"":1}}"#, r#"{"":{}}"#, json!([{"op": "remove", "path": "//\""}])),
+        (r#"{"a":{}}"#, r#"{"a":null}"#, json!([{"op": "replace", "path": "/a", "value": null}])),
+        (r#"{}"#, r#"{"n":null}"#, json!([{"op": "add", "path": "/n", "value": null}])),
+        (
+            r#"{"l":[1,2,3,4]}"#,
+            r#"{"l":[1,4]}"#,
+            json!([{"op": "remove", "path": "/l/2"}, {"op": "remove", "path": "/l/1"}]),
+        ),
+        (
+            r#"{"l":[1,4]}"#,
+            r#"{"l":[1,2,3,4]}"#,
+            json!([{"op": "add", "path": "/l/1", "value": 2}, {"op": "add", "path": "/l/2", "value": 3}]),
+        ),
+        (r#"{"l":[1,1]}"#, r#"{"l":[1,1,1]}"#, json!([{"op": "add", "path": "/l/2", "value": 1}])),
+        (
+            r#"{"l":[{"x":1,"y":2}]}"#,
+            r#"{"l":[{"x":1,"y":3},4]}"#,
+            json!([{"op": "replace", "path": "/l/0/y", "value": 3}, {"op": "add", "path": "/l/1", "value": 4}]),
+        ),
+    ] {
+        assert_eq!(read(&between(old, new).unwrap().unwrap()), patch);
+    }
+}
+
+#[test]
+fn a_difference_applied_gives_the_new_object() {
+    let mut seed = 1;
+    let mut changed = 0;
+    for _ in 0..3000 {
+        let (old, new) = (object(&mut seed, 3), object(&mut seed, 3));
+        let Some(patch) = between(&old, &new).unwrap() else {
+            assert!(numbers::equal(&read(&old), &read(&new)));
+            continue;
+        };
+        changed += 1;
+        // json-patch's own application is the witness, not ours.
+        let mut applied = read(&old);
+        json_patch::patch(&mut applied, &serde_json::from_str::<json_patch::Patch>(&patch).unwrap()).unwrap();
+        assert!(numbers::equal(&applied, &read(&new)), "{old} {new} {patch}");
+        let ours = apply(&old, &Change::JsonPatch(patch)).unwrap().unwrap();
+        assert_eq!(read(&ours), applied);
+        assert_eq!(between(&ours, &new).unwrap(), None);
+    }
+    assert!(changed > 2000);
+}
+
+fn object(seed: &mut u64, depth: u64) -> String {
+    let mut fields = Vec::new();
+    for key in ["a", "b/c", "d~e", "~1", "ü\\n", ""] {
+        if next(seed) % 2 > 0 {
+            fields.push(format!("\"{key}\":{}", value(seed, depth)));
+        }
+    }
+    format!("{{{}}}", fields.join(","))
+}
+
+fn value(seed: &mut u64, depth: u64) -> String {
+    match next(seed) % if depth == 0 { 4 } else { 7 } {
+        0 => "null".to_owned(),
+        1 => ["1", "1.0", "1e0", "2", "12345678901234567890123", "1.2345678901234568e22"][(next(seed) % 6) as usize]
+            .to_owned(),
+        2 => format!("\"{}\"", next(seed) % 3),
+        3 => "true".to_owned(),
+        4 => object(seed, depth - 1),
+        _ => {
+            let items: Vec<String> = (0..next(seed) % 6).map(|_| value(seed, depth - 1)).collect();
+            format!("[{}]", items.join(","))
+        }
+    }
+}
+
+/// Always the same numbers, so that a failure can be seen again.
+fn next(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *seed >> 33
+}

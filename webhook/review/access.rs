@@ -1,11 +1,11 @@
 //! SubjectAccessReview (authorization.k8s.io).
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     Envelope, Malformed, Version,
-    decode::{header, missing, null_as_default, parse, required, strings},
+    decode::{Strings, header, missing, null_as_default, parse, strings},
     user::{self, UserInfo},
     written,
 };
@@ -105,32 +105,27 @@ pub enum Decision {
 }
 
 impl SubjectAccessReview {
-    /// The spec as `matchConditions` see it: in the spelling of v1, whatever came.
+    /// The spec as `matchConditions` see it: in the spelling of v1, whatever came. As in kube-apiserver's own
+    /// (pkg/authorization/cel), strings are there even if empty, and selectors only if they have requirements.
     pub fn spec_json(&self) -> Value {
         let mut spec = json!({"user": self.user.username, "uid": self.user.uid, "groups": self.user.groups, "extra": self.user.extra});
         match &self.attributes {
             Attributes::Resource(it) => {
-                let mut attributes = serde_json::Map::new();
-                for (key, value) in [
-                    ("verb", &it.verb),
-                    ("group", &it.group),
-                    ("version", &it.version),
-                    ("resource", &it.resource),
-                    ("subresource", &it.subresource),
-                    ("namespace", &it.namespace),
-                    ("name", &it.name),
-                ] {
-                    // Absent when empty, as kube-apiserver's own matchConditions see it: has() tells.
-                    if !value.is_empty() {
-                        attributes.insert(key.to_owned(), json!(value));
-                    }
-                }
+                let mut attributes = json!({
+                    "verb": it.verb,
+                    "group": it.group,
+                    "version": it.version,
+                    "resource": it.resource,
+                    "subresource": it.subresource,
+                    "namespace": it.namespace,
+                    "name": it.name,
+                });
                 for (key, selector) in [("fieldSelector", &it.field_selector), ("labelSelector", &it.label_selector)] {
                     if !selector.is_empty() {
-                        attributes.insert(key.to_owned(), json!({"requirements": requirements(selector)}));
+                        attributes[key] = json!({"requirements": requirements(selector)});
                     }
                 }
-                spec["resourceAttributes"] = Value::Object(attributes);
+                spec["resourceAttributes"] = attributes;
             }
             Attributes::NonResource(it) => {
                 spec["nonResourceAttributes"] = json!({"verb": it.verb, "path": it.path});
@@ -162,13 +157,10 @@ impl Operator {
 /// Short words for the caller.
 pub fn decode(body: &[u8]) -> Result<Envelope<SubjectAccessReview>, Malformed> {
     let (text, version) = header(body, KIND, GROUP)?;
-    let spec = parse::<Wire>(text)?.spec.ok_or_else(|| missing("spec"))?;
+    let spec = parse::<Wire<'_>>(text)?.spec.ok_or_else(|| missing("spec"))?;
     let attributes = match (spec.resource_attributes, spec.non_resource_attributes) {
-        (Some(resource), None) => Attributes::Resource(resource.read()?),
-        (None, Some(path)) => Attributes::NonResource(NonResourceAttributes {
-            verb: required(path.verb, "spec.nonResourceAttributes.verb")?,
-            path: path.path,
-        }),
+        (Some(resource), None) => Attributes::Resource(resource.read()),
+        (None, Some(path)) => Attributes::NonResource(NonResourceAttributes { verb: path.verb, path: path.path }),
         (Some(_), Some(_)) => {
             return Err(Malformed("spec has both resourceAttributes and nonResourceAttributes".to_owned()));
         }
@@ -180,6 +172,7 @@ pub fn decode(body: &[u8]) -> Result<Envelope<SubjectAccessReview>, Malformed> {
         Version::V1 => spec.groups,
         Version::V1Beta1 => spec.group,
     };
+    let groups = groups.map(|it| parse::<Strings>(it.get())).transpose()?.unwrap_or_default().0;
     let user = UserInfo { username: spec.user, uid: spec.uid, groups, extra: spec.extra };
     Ok(Envelope { version, review: SubjectAccessReview { user, attributes } })
 }
@@ -195,21 +188,23 @@ pub fn encode(version: Version, ruling: &Ruling) -> Vec<u8> {
 }
 
 #[derive(Deserialize)]
-struct Wire {
-    spec: Option<Spec>,
+struct Wire<'a> {
+    #[serde(borrow)]
+    spec: Option<Spec<'a>>,
 }
 
+/// Both spellings of the groups stay raw until the version is known: under the other one there may be anything.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Spec {
+struct Spec<'a> {
     #[serde(default, deserialize_with = "null_as_default")]
     user: String,
     #[serde(default, deserialize_with = "null_as_default")]
     uid: String,
-    #[serde(default, deserialize_with = "strings")]
-    groups: Vec<String>,
-    #[serde(default, deserialize_with = "strings")]
-    group: Vec<String>,
+    #[serde(borrow)]
+    groups: Option<&'a RawValue>,
+    #[serde(borrow)]
+    group: Option<&'a RawValue>,
     #[serde(default, deserialize_with = "user::extra")]
     extra: std::collections::BTreeMap<String, Vec<String>>,
     resource_attributes: Option<WireResource>,
@@ -219,7 +214,8 @@ struct Spec {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireResource {
-    verb: Option<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    verb: String,
     #[serde(default, deserialize_with = "null_as_default")]
     group: String,
     #[serde(default, deserialize_with = "null_as_default")]
@@ -238,7 +234,8 @@ struct WireResource {
 
 #[derive(Deserialize)]
 struct WirePath {
-    verb: Option<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
+    verb: String,
     #[serde(default, deserialize_with = "null_as_default")]
     path: String,
 }
@@ -260,9 +257,9 @@ struct WireRequirement {
 }
 
 impl WireResource {
-    fn read(self) -> Result<ResourceAttributes, Malformed> {
-        Ok(ResourceAttributes {
-            verb: required(self.verb, "spec.resourceAttributes.verb")?,
+    fn read(self) -> ResourceAttributes {
+        ResourceAttributes {
+            verb: self.verb,
             group: self.group,
             version: self.version,
             resource: self.resource,
@@ -271,7 +268,7 @@ impl WireResource {
             name: self.name,
             field_selector: read_selector(self.field_selector),
             label_selector: read_selector(self.label_selector),
-        })
+        }
     }
 }
 
@@ -328,6 +325,9 @@ mod tests {
             r#"{"user":"jane","groups":["v1"],"group":["beta"],"nonResourceAttributes":{"verb":"get","path":"/x"}}"#;
         assert_eq!(decoded("v1", spec).unwrap().user.groups, ["v1"]);
         assert_eq!(decoded("v1beta1", spec).unwrap().user.groups, ["beta"]);
+        let other = r#"{"groups":7,"group":["beta",null],"nonResourceAttributes":{}}"#;
+        assert_eq!(decoded("v1beta1", other).unwrap().user.groups, ["beta", ""]);
+        assert_eq!(decoded("v1", other).unwrap_err(), "wrong type: expected a sequence at line 1 column 1");
     }
 
     #[test]
@@ -345,7 +345,30 @@ mod tests {
         );
         let spec = review.spec_json();
         assert_eq!(spec["resourceAttributes"]["fieldSelector"]["requirements"][0]["operator"], "In");
-        assert!(spec["resourceAttributes"].get("namespace").is_none());
+    }
+
+    #[test]
+    fn conditions_see_what_they_see_in_kube_apiserver() {
+        let spec = |text| decoded("v1", text).unwrap().spec_json();
+        assert_eq!(
+            spec(
+                r#"{"user":"jane","extra":{"k":["v"],"n":null},"resourceAttributes":{"verb":"get","resource":"pods"}}"#
+            ),
+            json!({
+                "user": "jane", "uid": "", "groups": [], "extra": {"k": ["v"], "n": []},
+                "resourceAttributes": {
+                    "verb": "get", "group": "", "version": "", "resource": "pods", "subresource": "", "namespace": "",
+                    "name": "",
+                },
+            })
+        );
+        assert_eq!(
+            spec(r#"{"nonResourceAttributes":{"path":"/x","verb":null},"resourceAttributes":null,"groups":null}"#),
+            json!({
+                "user": "", "uid": "", "groups": [], "extra": {},
+                "nonResourceAttributes": {"path": "/x", "verb": ""},
+            })
+        );
     }
 
     #[test]
@@ -353,10 +376,7 @@ mod tests {
         let both = r#"{"resourceAttributes":{"verb":"get"},"nonResourceAttributes":{"verb":"get"}}"#;
         assert_eq!(decoded("v1", both).unwrap_err(), "spec has both resourceAttributes and nonResourceAttributes");
         assert_eq!(decoded("v1", "{}").unwrap_err(), "spec has neither resourceAttributes nor nonResourceAttributes");
-        assert_eq!(
-            decoded("v1", r#"{"resourceAttributes":{}}"#).unwrap_err(),
-            "spec.resourceAttributes.verb is missing"
-        );
+        assert_eq!(decoded("v1", "null").unwrap_err(), "spec is missing");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::{Value, json, value::RawValue};
 use super::{
     Envelope, Malformed, Version,
     decode::{header, missing, null_as_default, parse, required},
+    patch::parse as parse_tree,
     user::UserInfo,
     verdict::AdmissionVerdict,
     written,
@@ -196,7 +197,7 @@ impl AdmissionRequest<'_> {
                 request[key] = json!(text);
             }
         }
-        if let Some(options) = self.options.and_then(|it| serde_json::from_str::<Value>(it.get()).ok()) {
+        if let Some(options) = self.options.and_then(|it| parse_tree(it.get(), "options").ok()) {
             request["options"] = options;
         }
         request
@@ -219,6 +220,12 @@ pub fn decode(body: &[u8]) -> Result<Envelope<AdmissionRequest<'_>>, Malformed> 
     };
     let kind = wire.kind.ok_or_else(|| missing("request.kind"))?;
     let resource = wire.resource.ok_or_else(|| missing("request.resource"))?;
+    // Who names the requested resource names its subresource too, by leaving it out if there is none.
+    let request_subresource = match (wire.request_sub_resource, &wire.request_resource) {
+        (Some(subresource), _) => subresource,
+        (None, Some(_)) => String::new(),
+        (None, None) => wire.sub_resource.clone(),
+    };
     let review = AdmissionRequest {
         uid: required(wire.uid, "request.uid")?,
         operation,
@@ -226,7 +233,7 @@ pub fn decode(body: &[u8]) -> Result<Envelope<AdmissionRequest<'_>>, Malformed> 
         kind,
         request_resource: wire.request_resource.unwrap_or_else(|| resource.clone()),
         resource,
-        request_subresource: wire.request_sub_resource.unwrap_or_else(|| wire.sub_resource.clone()),
+        request_subresource,
         subresource: wire.sub_resource,
         namespace: wire.namespace,
         name: wire.name,
@@ -354,61 +361,4 @@ const KIND: &str = "AdmissionReview";
 const GROUP: &str = "admission.k8s.io";
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::review::verdict::Denied;
-
-    const REQUEST: &str = r#"{"uid":"u1","kind":{"group":"","version":"v1","kind":"ConfigMap"},
-        "resource":{"group":null,"version":"v1","resource":"configmaps"},"operation":"CREATE","name":"cm","namespace":"default",
-        "userInfo":{"username":"jane","groups":null},"object":{"big":12345678901234567890123, "x" : 1.0},"oldObject":null,"dryRun":false}"#;
-
-    fn body(request: &str) -> String {
-        format!(r#"{{"kind":"{KIND}","apiVersion":"{GROUP}/v1","request":{request}}}"#)
-    }
-
-    #[test]
-    fn objects_stay_as_they_came() {
-        let body = body(REQUEST);
-        let request = decode(body.as_bytes()).unwrap().review;
-        assert_eq!(request.object.unwrap().get(), r#"{"big":12345678901234567890123, "x" : 1.0}"#);
-        assert!(request.old_object.is_none());
-        assert_eq!(request.request_kind, request.kind);
-        assert_eq!(request.request_json()["kind"]["kind"], "ConfigMap");
-    }
-
-    #[test]
-    fn what_is_missing_is_named() {
-        let without = |field: &str| {
-            let mut request: Value = serde_json::from_str(REQUEST).unwrap();
-            request.as_object_mut().unwrap().remove(field);
-            decode(body(&request.to_string()).as_bytes()).unwrap_err().0
-        };
-        for field in ["uid", "operation", "kind", "resource"] {
-            assert_eq!(without(field), format!("request.{field} is missing"));
-        }
-        assert_eq!(decode(body("null").as_bytes()).unwrap_err().0, "request is missing");
-    }
-
-    #[test]
-    fn deep_objects_are_passed_on_unread() {
-        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        let body = body(&REQUEST.replace(r#"{"big":12345678901234567890123, "x" : 1.0}"#, &deep));
-        assert_eq!(decode(body.as_bytes()).unwrap().review.object.unwrap().get(), deep);
-    }
-
-    #[test]
-    fn a_denial_has_no_patch_and_an_allow_no_status() {
-        let denied = Denied { message: "no".into(), code: 403, reason: "Forbidden".into(), causes: Vec::new() };
-        let verdict =
-            AdmissionVerdict { denial: Some(denied), patch: Some("[{}]".into()), ..AdmissionVerdict::default() };
-        assert_eq!(
-            String::from_utf8(encode(Version::V1, "u", &verdict)).unwrap(),
-            r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"u","allowed":false,"status":{"status":"Failure","message":"no","reason":"Forbidden","code":403}}}"#
-        );
-        let verdict = AdmissionVerdict { patch: Some("[]".into()), ..AdmissionVerdict::default() };
-        assert_eq!(
-            String::from_utf8(encode(Version::V1Beta1, "u", &verdict)).unwrap(),
-            r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1","response":{"uid":"u","allowed":true,"patch":"W10=","patchType":"JSONPatch"}}"#
-        );
-    }
-}
+mod tests;

@@ -17,9 +17,15 @@ pub fn warning(text: &str) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// One line: control characters become spaces, white space at the ends goes, and at most `max` characters stay.
+/// One line: control characters and line separators become spaces, marks that turn the direction of text go, white
+/// space at the ends goes, and at most `max` characters stay.
 pub fn line(text: &str, max: usize) -> String {
-    shorten(text.trim(), max).chars().map(|it| if it.is_control() { ' ' } else { it }).collect()
+    let spaced: String = text
+        .chars()
+        .filter(|it| !turns_direction(*it))
+        .map(|it| if it.is_control() || matches!(it, '\u{2028}' | '\u{2029}') { ' ' } else { it })
+        .collect();
+    shorten(spaced.trim(), max)
 }
 
 /// The key of an audit annotation: `<policy>.<key>` as a qualified name's part. Where anything had to be changed, a
@@ -69,6 +75,7 @@ pub fn denied(denial: Denial) -> Denied {
             reason: if is_reason(&cause.reason) { cause.reason } else { String::new() },
             message: text(&cause.message, MAX_CAUSE),
         })
+        .filter(|cause| *cause != Cause::default())
         .collect();
     // kubectl shows only the causes of an Invalid.
     if reason == "Invalid" && causes.is_empty() {
@@ -79,7 +86,13 @@ pub fn denied(denial: Denial) -> Denied {
 
 /// Several lines, without other control characters.
 fn text(text: &str, max: usize) -> String {
-    shorten(text.trim(), max).chars().filter(|it| *it == '\n' || !it.is_control()).collect()
+    let kept: String = text.chars().filter(|it| *it == '\n' || !(it.is_control() || turns_direction(*it))).collect();
+    shorten(kept.trim(), max)
+}
+
+/// With these a policy could make a terminal show other words than it wrote.
+fn turns_direction(character: char) -> bool {
+    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// At most `max` characters, the last one an ellipsis where something is cut.
@@ -106,9 +119,9 @@ fn reason_of(code: u16) -> &'static str {
         413 => "RequestEntityTooLarge",
         422 => "Invalid",
         429 => "TooManyRequests",
-        500 => "InternalError",
         503 => "ServiceUnavailable",
         504 => "Timeout",
+        500.. => "InternalError",
         _ => "Forbidden",
     }
 }
@@ -136,7 +149,10 @@ mod tests {
     #[test]
     fn a_warning_is_one_short_line() {
         assert_eq!(warning("a\nb\u{1b}[31m\tc").unwrap(), "a b [31m c");
-        assert_eq!(warning(" \n"), None);
+        for nothing in ["", " \n", "\u{1b}", "\u{202e}"] {
+            assert_eq!(warning(nothing), None);
+        }
+        assert_eq!(warning("a\u{2028}b\u{202e}c").unwrap(), "a bc");
         let long = warning(&"é".repeat(300)).unwrap();
         assert_eq!(long.chars().count(), 256);
         assert!(long.ends_with('…'));
@@ -163,6 +179,8 @@ mod tests {
             (Some(200), "", (403, "Forbidden")),
             (Some(9999), "", (403, "Forbidden")),
             (Some(422), "", (422, "Invalid")),
+            (Some(502), "", (502, "InternalError")),
+            (Some(418), "", (418, "Forbidden")),
             (Some(404), "Mine", (404, "Mine")),
             (Some(500), "not a word", (500, "InternalError")),
         ] {
@@ -175,7 +193,12 @@ mod tests {
 
     #[test]
     fn an_invalid_without_causes_gets_one() {
-        let denied = denied(Denial { message: "bad\r\nworse".into(), reason: "Invalid".into(), ..Denial::default() });
+        let denied = denied(Denial {
+            message: "bad\r\nworse".into(),
+            reason: "Invalid".into(),
+            causes: vec![Cause::default()],
+            ..Denial::default()
+        });
         assert_eq!(denied.message, "bad\nworse");
         assert_eq!(denied.causes[0].message, "bad\nworse");
     }

@@ -69,6 +69,13 @@ pub fn decode(body: &[u8]) -> Result<Envelope<TokenReview>, Malformed> {
 /// The whole answer, as JSON.
 pub fn encode(version: Version, asked: &TokenReview, verdict: &TokenVerdict) -> Vec<u8> {
     let status = match verdict {
+        // kube-apiserver would take an empty username for a user, so it never leaves as one.
+        TokenVerdict::Authenticated { user, .. } if user.username.is_empty() => Status {
+            authenticated: false,
+            user: None,
+            audiences: &asked.audiences,
+            error: Some("the authenticator gave no username"),
+        },
         TokenVerdict::Authenticated { user, audiences } => {
             Status { authenticated: true, user: Some(user), audiences, error: None }
         }
@@ -158,6 +165,10 @@ mod tests {
         assert_eq!(
             text(TokenVerdict::Authenticated { user, audiences: vec!["b".into()] }),
             format!(r#"{head}true,"user":{{"username":"jane","groups":["g"]}},"audiences":["b"]}}}}"#)
+        );
+        assert_eq!(
+            text(TokenVerdict::Authenticated { user: UserInfo::default(), audiences: vec!["b".into()] }),
+            format!(r#"{head}false,"audiences":["a","b"],"error":"the authenticator gave no username"}}}}"#)
         );
         assert_eq!(text(TokenVerdict::Unauthenticated { error: None }), format!("{head}false}}}}"));
         assert_eq!(

@@ -8,10 +8,15 @@ use super::{admission::Cause, user::UserInfo};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenVerdict {
     /// The username is never empty. Audiences: empty (the API server's own) or a non-empty subset of those asked for.
-    Authenticated { user: UserInfo, audiences: Vec<String> },
+    Authenticated {
+        /// Who the bearer is.
+        user: UserInfo,
+        /// For which audiences the token is good.
+        audiences: Vec<String>,
+    },
     /// `error` says that nobody could tell, which keeps the answer out of caches; the asked audiences are then echoed.
     Unauthenticated {
-        /// Short words; only where policies failed.
+        /// Short words, without anything a policy wrote.
         error: Option<String>,
     },
 }
@@ -32,12 +37,12 @@ pub struct AdmissionVerdict {
 /// A denial that is ready for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
-    /// For the user; never empty.
+    /// Never empty.
     pub message: String,
     /// 400 to 599.
     pub code: u16,
     /// Never empty.
     pub reason: String,
-    /// Each violation on its own.
+    /// Never empty with the reason `Invalid`, since kubectl then shows nothing else.
     pub causes: Vec<Cause>,
 }

@@ -11,9 +11,11 @@
 //! - [`engine`]: wasmtime: compiled components, instances, limits, host imports;
 //! - [`review`]: the three reviews on the wire, in both versions; serde only.
 
+pub mod admin;
 pub mod config;
 pub mod engine;
 pub mod loader;
 pub mod metrics;
 pub mod policy;
 pub mod review;
+pub mod server;

@@ -13,13 +13,19 @@ pub struct PolicySpec {
     pub component: ComponentRef,
     /// A JSON object as text; `{}` when not given.
     pub settings: String,
+    /// What a verdict does.
     pub mode: Mode,
+    /// What a failure does.
     pub failure_policy: FailurePolicy,
+    /// What a used-up limit does.
     pub on_limit: OnLimit,
     /// Chains run in this order, then by name.
     pub order: i32,
+    /// What it is asked about.
     pub matching: MatchSpec,
+    /// What one review may use.
     pub limits: crate::engine::Limits,
+    /// What it gets beyond the contract.
     pub grants: crate::engine::Grants,
     /// The operator's own words for a denial.
     pub message: Option<String>,
@@ -28,6 +34,7 @@ pub struct PolicySpec {
 /// `./file.wasm`, `builtin:NAME`, each optionally `@sha256:<64 hex digits>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentRef {
+    /// Where the bytes are.
     pub location: Location,
     /// The digest that the bytes must have.
     pub digest: Option<[u8; 32]>,
@@ -69,26 +76,33 @@ pub enum FailurePolicy {
 /// What happens when time, memory or size is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnLimit {
+    /// As a failure that is not ignored.
     Fail,
+    /// Admission only: as if the policy had allowed.
     Ignore,
 }
 
 /// spec.match, as written (already checked for shape).
 #[derive(Debug, Clone, Default)]
 pub struct MatchSpec {
-    /// Admission only. Empty means: never asked over `/validate` or `/mutate` unless registered by hand; see `config`.
+    /// Admission only. Empty means every resource that is sent to the server.
     pub resource_rules: Vec<ResourceRule>,
+    /// These win over `resource_rules`.
     pub exclude_resource_rules: Vec<ResourceRule>,
     /// Only on the label `kubernetes.io/metadata.name`.
     pub namespace_selector: Option<LabelSelector>,
+    /// On the labels of the object, old or new.
     pub object_selector: Option<LabelSelector>,
+    /// All must be true.
     pub match_conditions: Vec<MatchCondition>,
 }
 
 /// admissionregistration.k8s.io/v1 NamedRuleWithOperations.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResourceRule {
+    /// Empty text is the core group; `*` is all.
     pub api_groups: Vec<String>,
+    /// `*` is all.
     pub api_versions: Vec<String>,
     /// `pods`, `pods/status`, `*`, `*/*`, `pods/*`, `*/scale`.
     pub resources: Vec<String>,
@@ -96,29 +110,37 @@ pub struct ResourceRule {
     pub operations: Vec<String>,
     /// Empty: all names.
     pub resource_names: Vec<String>,
+    /// Cluster-scoped, namespaced or both.
     pub scope: Scope,
 }
 
 /// Which objects a rule means.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Scope {
+    /// Both.
     #[default]
     All,
+    /// Cluster-scoped ones; namespaces themselves are.
     Cluster,
+    /// Those in a namespace.
     Namespaced,
 }
 
 /// meta.k8s.io/v1 LabelSelector.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabelSelector {
+    /// Each must be there with this value.
     pub match_labels: BTreeMap<String, String>,
+    /// Each must hold.
     pub match_expressions: Vec<crate::review::access::Requirement>,
 }
 
 /// One CEL expression that must be true.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MatchCondition {
+    /// For messages.
     pub name: String,
+    /// CEL.
     pub expression: String,
 }
 
@@ -135,5 +157,25 @@ pub struct ConfigError {
     pub message: String,
 }
 
+impl std::error::Error for ConfigError {}
+
+impl std::fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: ", self.source)?;
+        if let Some(policy) = &self.policy {
+            write!(f, "policy {policy}: ")?;
+        }
+        if let Some(field) = &self.field {
+            write!(f, "{field}: ")?;
+        }
+        f.write_str(&self.message)
+    }
+}
+
+/// The most match conditions of one policy, as in Kubernetes.
+pub const MAX_CONDITIONS: usize = 64;
+/// Bytes: the least that `limits.memory` may be; the smallest Rust guest has more than this.
+pub const MIN_MEMORY: usize = 1 << 20;
+pub use crate::engine::MAX_MEMORY;
 /// Longest that a policy may be allowed to run.
 pub const MAX_TIME: Duration = Duration::from_secs(30);

@@ -18,16 +18,21 @@ use std::{collections::BTreeMap, time::Duration};
 pub use failure::Failure;
 pub use output::Fact;
 pub use program::{Description, Program, ProgramError};
-pub use runtime::{Capacity, Engine, EngineError};
+pub use runtime::{Capacity, Engine, EngineError, MAX_MEMORY};
 pub use template::{Answer, Call, InitError, SettingsError, Template};
 
 /// A review interface of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Interface {
+    /// TokenReview.
     Authentication,
+    /// SubjectAccessReview.
     Authorization,
+    /// AdmissionReview, without changes.
     Validating,
+    /// AdmissionReview, with changes.
     Mutating,
+    /// Events.
     Provider,
 }
 

@@ -1,10 +1,19 @@
 //! Where components come from: bytes and their digest.
+//!
+//! Owns the reading, the size limit and the check of a pinned digest. Knows neither what a component contains nor
+//! the policy that wants it.
 
-use std::{borrow::Cow, path::PathBuf};
+pub mod builtin;
+pub(crate) mod file;
 
-use crate::config::schema::ComponentRef;
+use std::{borrow::Cow, fmt::Write as _, path::PathBuf};
 
-/// Largest component that is read: 100 MiB.
+use sha2::{Digest as _, Sha256};
+
+use crate::config::schema::{ComponentRef, Location};
+pub use file::ReadError;
+
+/// Largest component that is read, in bytes: 100 MiB.
 pub const MAX_SIZE: u64 = 100 << 20;
 
 /// A component as it was found, not yet looked at.
@@ -19,18 +28,70 @@ pub struct Component {
 /// Why there are no bytes to run.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
-    /// The file cannot be opened or read.
-    #[error("{path}: cannot be read")]
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
+        /// What is wrong with it.
+        source: ReadError,
+    },
+    /// No component of this name is compiled into this binary.
+    #[error("builtin:{name} does not exist; there are {}", available.join(", "))]
+    Builtin {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        available: Vec<&'static str>,
+    },
+    /// The bytes are not those that the reference pins.
+    #[error("the digest of {component} is sha256:{}, and sha256:{} is demanded", hex(found), hex(demanded))]
+    Digest {
+        /// The reference without its digest.
+        component: Location,
+        /// Of the bytes.
+        found: [u8; 32],
+        /// In the reference.
+        demanded: [u8; 32],
     },
 }
 
 /// Reads the component that `reference` names, and checks its size and digest.
 pub fn load(reference: &ComponentRef) -> Result<Component, LoadError> {
-    let _ = reference;
-    todo!()
+    let bytes = match &reference.location {
+        Location::File(path) => match file::read(path, MAX_SIZE) {
+            Ok(bytes) => Cow::Owned(bytes),
+            Err(source) => {
+                return Err(LoadError::Read { path: path.clone(), source });
+            }
+        },
+        Location::Builtin(name) => match builtin::find(name) {
+            Some(builtin) => Cow::Borrowed(builtin.component),
+            None => {
+                return Err(LoadError::Builtin {
+                    name: name.clone(),
+                    available: builtin::all().iter().map(|it| it.name).collect(),
+                });
+            }
+        },
+    };
+    let digest = Sha256::digest(&bytes).into();
+    match reference.digest {
+        Some(demanded) if demanded != digest => {
+            Err(LoadError::Digest { component: reference.location.clone(), found: digest, demanded })
+        }
+        _ => Ok(Component { bytes, digest }),
+    }
 }
+
+/// A digest as people write it: 64 hex digits.
+pub fn hex(digest: &[u8; 32]) -> String {
+    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,34 +2,38 @@
 //!
 //! Once a review is decoded, everything here is infallible: every outcome, failures included, is a verdict.
 
-pub mod matching;
+mod admission;
+mod authentication;
+mod authorization;
+mod load;
+mod matching;
+mod provider;
 
 use std::{sync::Arc, time::Instant};
 
-use serde_json::value::RawValue;
+use tracing::warn;
+
+pub use authorization::Authorization;
 
 use crate::{
-    config::schema::PolicySpec,
-    engine::Interface,
-    review::{
-        access::{Ruling, SubjectAccessReview},
-        admission::AdmissionRequest,
-        token::TokenReview,
-        verdict::{AdmissionVerdict, TokenVerdict},
-    },
+    config::schema::{Mode, PolicySpec},
+    engine::{Answer, Call, Failure, Interface, Template, Timing},
+    metrics::{Metrics, PolicyMetrics},
 };
 
 /// All policies that are loaded: one immutable value.
 pub struct Set {
-    policies: Vec<Arc<Policy>>,
+    /// In the order in which chains run.
+    policies: Vec<Policy>,
 }
 
 /// One loaded policy.
 pub struct Policy {
-    /// As written, with everything resolved.
-    pub spec: PolicySpec,
-    /// What it exports, so what it is asked.
-    pub interfaces: Vec<Interface>,
+    spec: PolicySpec,
+    digest: [u8; 32],
+    template: Template,
+    /// One for each interface that it exports.
+    metrics: Vec<(Interface, Arc<PolicyMetrics>)>,
 }
 
 /// The policies that one request asks: all of a kind, or one by name.
@@ -46,52 +50,88 @@ pub struct Ask<'a> {
     pub deadline: Instant,
 }
 
-/// The verdict of authorizers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Authorization {
-    /// An answer that kube-apiserver may cache.
-    Decided(Ruling),
-    /// A policy failed and nothing may be cached: HTTP 503 without Retry-After, with these short words.
-    Unavailable(String),
-}
-
 impl Set {
+    /// No policies: allows, has no opinion, knows nobody.
+    pub fn empty() -> Self {
+        Self { policies: Vec::new() }
+    }
+
     /// All policies of `interface`, in order, or the one named, if it exports `interface`. None: no such policy.
     pub fn select(&self, interface: Interface, name: Option<&str>) -> Option<Selection<'_>> {
-        let _ = (interface, name);
-        todo!()
+        let exports = |policy: &&Policy| policy.interfaces().contains(&interface);
+        let policies: Vec<&Policy> = match name {
+            None => self.policies.iter().filter(exports).collect(),
+            Some(name) => self.policies.iter().filter(exports).filter(|it| it.spec.name == name).collect(),
+        };
+        (name.is_none() || !policies.is_empty()).then_some(Selection { policies })
     }
 
     /// All policies, in order.
-    pub fn policies(&self) -> &[Arc<Policy>] {
+    pub fn policies(&self) -> &[Policy] {
         &self.policies
+    }
+
+    /// Tells every policy that it is unloaded.
+    pub async fn unload(&self) {
+        for policy in &self.policies {
+            policy.template.cleanup().await;
+        }
     }
 }
 
-impl Selection<'_> {
-    pub async fn authenticate(&self, ask: Ask<'_>, review: &TokenReview) -> TokenVerdict {
-        let _ = (&self.policies, ask, review);
-        todo!()
+impl Policy {
+    /// As written, with everything resolved.
+    pub fn spec(&self) -> &PolicySpec {
+        &self.spec
     }
 
-    pub async fn authorize(&self, ask: Ask<'_>, review: &SubjectAccessReview) -> Authorization {
-        let _ = (ask, review);
-        todo!()
+    /// What it exports, so what it is asked.
+    pub fn interfaces(&self) -> &[Interface] {
+        &self.template.program().description().interfaces
     }
 
-    pub async fn validate(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> AdmissionVerdict {
-        let _ = (ask, request);
-        todo!()
+    /// SHA-256 of the component.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
     }
 
-    pub async fn mutate(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> AdmissionVerdict {
-        let _ = (ask, request);
-        todo!()
+    fn enforces(&self) -> bool {
+        self.spec.mode == Mode::Enforce
     }
 
-    /// The answer of the one provider selected, as JSON; a failure as short words and a status code.
-    pub async fn handle_event(&self, ask: Ask<'_>) -> Result<Box<RawValue>, (u16, &'static str)> {
-        let _ = ask;
-        todo!()
+    fn call<'a>(&self, ask: Ask<'a>) -> Call<'a> {
+        Call { raw: ask.raw, deadline: ask.deadline }
     }
+
+    /// Counts a review, and tells the operator of a failure.
+    fn record(
+        &self,
+        interface: Interface,
+        operation: &str,
+        outcome: Result<&str, &Failure>,
+        timing: Timing,
+        begin: Instant,
+    ) {
+        if let Err(failure) = outcome {
+            warn!(policy = self.spec.name, kind = interface.name(), outcome = failure.label(), %failure, "a policy failed");
+        }
+        let timing = Timing { whole: begin.elapsed(), ..timing };
+        if let Some((_, metrics)) = self.metrics.iter().find(|(it, _)| *it == interface) {
+            let outcome = match outcome {
+                Ok(outcome) => outcome,
+                Err(failure) => failure.label(),
+            };
+            metrics.record(operation, outcome, &timing);
+        }
+    }
+}
+
+/// An answer that was checked against the contract.
+fn checked<T, U>(answer: Answer<T>, check: impl FnOnce(T) -> Result<U, Failure>) -> Answer<U> {
+    Answer { result: answer.result.and_then(check), timing: answer.timing, facts: answer.facts }
+}
+
+/// The metrics of a policy that exports these interfaces.
+fn metrics_of(metrics: &Metrics, name: &str, interfaces: &[Interface]) -> Vec<(Interface, Arc<PolicyMetrics>)> {
+    interfaces.iter().map(|it| (*it, metrics.for_policy(*it, name))).collect()
 }

@@ -1,0 +1,114 @@
+//! Compiles the built-in policies, every folder of `policies/` but the SDK and the fixtures, and writes the table of them.
+
+use std::{
+    env,
+    error::Error,
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let policies = root.join("policies");
+    let target = out.join("policies");
+    let packages = packages(&policies)?;
+
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=wit");
+    // Never the folder itself: an author's cargo writes its target folder there.
+    for file in ["Cargo.toml", "Cargo.lock", "sdk/src", "sdk/Cargo.toml"] {
+        println!("cargo::rerun-if-changed=policies/{file}");
+    }
+    for package in &packages {
+        println!("cargo::rerun-if-changed=policies/{}/src", package.name);
+        println!("cargo::rerun-if-changed=policies/{}/Cargo.toml", package.name);
+    }
+
+    compile(&policies, &target, &packages)?;
+    fs::write(out.join("builtin.rs"), table(&target, &packages)?)?;
+    Ok(())
+}
+
+struct Package {
+    name: String,
+    description: String,
+}
+
+fn packages(policies: &Path) -> Result<Vec<Package>, Box<dyn Error>> {
+    let mut packages = Vec::new();
+    for entry in fs::read_dir(policies)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let manifest = entry.path().join("Cargo.toml");
+        if name == "sdk" || !manifest.is_file() {
+            continue;
+        }
+        let text = fs::read_to_string(&manifest)?;
+        let description = text
+            .lines()
+            .find_map(|line| line.strip_prefix("description = \"")?.strip_suffix('"'))
+            .ok_or_else(|| format!("{}: expected a line description = \"…\"", manifest.display()))?;
+        packages.push(Package { name, description: description.to_owned() });
+    }
+    packages.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(packages)
+}
+
+fn compile(policies: &Path, target: &Path, packages: &[Package]) -> Result<(), Box<dyn Error>> {
+    let mut cargo = Command::new(env::var("CARGO")?);
+    cargo
+        .current_dir(policies)
+        .args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"])
+        .arg(target);
+    for package in packages {
+        cargo.args(["--package", &package.name]);
+    }
+    // What was set for the host would change the guests, or let this build wait for itself.
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        let inherited = ["CARGO_HOME", "CARGO_HTTP", "CARGO_NET", "CARGO_REGISTRIES", "CARGO_REGISTRY", "CARGO_SOURCE"];
+        let of_cargo = text.starts_with("CARGO_") && !inherited.iter().any(|kept| text.starts_with(kept));
+        let of_rustc = (text.starts_with("RUSTC") || text.starts_with("RUSTFLAGS")) && text != "RUSTC_BOOTSTRAP";
+        let others = [
+            "CLIPPY_ARGS",
+            "CLIPPY_CONF_DIR",
+            "RUSTDOCFLAGS",
+            "MAKEFLAGS",
+            "TARGET",
+            "HOST",
+            "OPT_LEVEL",
+            "PROFILE",
+            "DEBUG",
+        ];
+        if of_cargo || of_rustc || others.contains(&&*text) {
+            cargo.env_remove(name);
+        }
+    }
+    let output = cargo.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    if words.contains("target may not be installed") {
+        return Err(format!("the policies need the target {TARGET}: run `rustup target add {TARGET}`").into());
+    }
+    Err(format!("the policies in {} do not compile:\n{words}", policies.display()).into())
+}
+
+fn table(target: &Path, packages: &[Package]) -> Result<String, Box<dyn Error>> {
+    let mut table = "const ALL: &[Builtin] = &[\n".to_owned();
+    for Package { name, description } in packages {
+        let component = target.join(TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
+        writeln!(
+            table,
+            "    Builtin {{ name: {name:?}, description: {description:?}, component: include_bytes!({component:?}) }},"
+        )?;
+    }
+    table.push_str("];\n");
+    Ok(table)
+}
+
+const TARGET: &str = "wasm32-wasip2";

@@ -1,0 +1,191 @@
+//! What a mutator answers: a change of the object, or a denial.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::{AdmissionRequest, Annotation, Denial, Error};
+
+/// A change of the object, as JSON text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// None.
+    Unchanged,
+    /// RFC 6902, an array of operations.
+    JsonPatch(String),
+    /// RFC 7386.
+    MergePatch(String),
+    /// The whole new object.
+    Full(String),
+}
+
+/// The answer of a mutator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mutation {
+    /// Allowed with this change, or denied.
+    pub outcome: Result<Change, Denial>,
+    /// Shown to the user, whether allowed or denied. One line each, at most 256 characters.
+    pub warnings: Vec<String>,
+    /// For the audit log of the API server.
+    pub audit_annotations: Vec<Annotation>,
+}
+
+/// A JSON Patch (RFC 6902) in the making. Paths are JSON Pointers; [`pointer`] makes them from names.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Patch(Vec<Value>);
+
+impl Mutation {
+    /// The object may enter as it is.
+    pub fn unchanged() -> Self {
+        Self::new(Ok(Change::Unchanged))
+    }
+
+    /// The object enters changed by `patch`; an empty one changes nothing.
+    pub fn json_patch(patch: Patch) -> Self {
+        if patch.is_empty() {
+            return Self::unchanged();
+        }
+        Self::new(Ok(Change::JsonPatch(Value::Array(patch.0).to_string())))
+    }
+
+    /// The object enters changed by a JSON Merge Patch (RFC 7386): what is named is set, `null` removes.
+    pub fn merge_patch(patch: &Value) -> Self {
+        Self::new(Ok(Change::MergePatch(patch.to_string())))
+    }
+
+    /// This object enters instead.
+    pub fn full(object: &impl Serialize) -> Result<Self, Error> {
+        Ok(Self::new(Ok(Change::Full(serde_json::to_string(object)?))))
+    }
+
+    /// The object enters as `edit` leaves it. Needs no care with paths that are absent, but reads and writes the
+    /// whole object: for large ones a patch is cheaper.
+    pub fn edit(request: &AdmissionRequest, edit: impl FnOnce(&mut Value)) -> Result<Self, Error> {
+        let before: Value = request.object()?;
+        let mut after = before.clone();
+        edit(&mut after);
+        if after == before {
+            return Ok(Self::unchanged());
+        }
+        Self::full(&after)
+    }
+
+    /// The object may not enter: a text, or a whole [`Denial`].
+    pub fn deny(denial: impl Into<Denial>) -> Self {
+        Self::new(Err(denial.into()))
+    }
+
+    /// Adds a warning.
+    pub fn warn(mut self, warning: impl Into<String>) -> Self {
+        self.warnings.push(warning.into());
+        self
+    }
+
+    /// Adds an audit annotation.
+    pub fn annotate(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.audit_annotations.push(Annotation {
+            key: key.into(),
+            value: value.into(),
+        });
+        self
+    }
+
+    fn new(outcome: Result<Change, Denial>) -> Self {
+        Self {
+            outcome,
+            warnings: Vec::new(),
+            audit_annotations: Vec::new(),
+        }
+    }
+}
+
+impl Patch {
+    /// Nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds a member, replacing one that is there, or inserts into a list (`/-` at the end appends). What contains it must exist.
+    pub fn add(&mut self, path: impl AsRef<str>, value: impl Into<Value>) -> &mut Self {
+        self.push(json!({"op": "add", "path": path.as_ref(), "value": value.into()}))
+    }
+
+    /// Replaces what is there; the patch fails if nothing is.
+    pub fn replace(&mut self, path: impl AsRef<str>, value: impl Into<Value>) -> &mut Self {
+        self.push(json!({"op": "replace", "path": path.as_ref(), "value": value.into()}))
+    }
+
+    /// Removes what is there; the patch fails if nothing is.
+    pub fn remove(&mut self, path: impl AsRef<str>) -> &mut Self {
+        self.push(json!({"op": "remove", "path": path.as_ref()}))
+    }
+
+    /// The patch fails unless the value is there.
+    pub fn test(&mut self, path: impl AsRef<str>, value: impl Into<Value>) -> &mut Self {
+        self.push(json!({"op": "test", "path": path.as_ref(), "value": value.into()}))
+    }
+
+    fn push(&mut self, operation: Value) -> &mut Self {
+        self.0.push(operation);
+        self
+    }
+}
+
+/// A JSON Pointer (RFC 6901) from names and numbers: `["metadata", "labels", "a/b"]` is `/metadata/labels/a~1b`.
+pub fn pointer<S: AsRef<str>>(segments: impl IntoIterator<Item = S>) -> String {
+    let mut pointer = String::new();
+    for segment in segments {
+        push_segment(&mut pointer, segment.as_ref());
+    }
+    pointer
+}
+
+pub(crate) fn push_segment(pointer: &mut String, segment: &str) {
+    pointer.push('/');
+    for c in segment.chars() {
+        match c {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            c => pointer.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_escapes_its_segments() {
+        assert_eq!(pointer(["metadata", "labels", "a/b~c"]), "/metadata/labels/a~1b~0c");
+        assert_eq!(pointer::<&str>([]), "");
+    }
+
+    #[test]
+    fn an_empty_patch_changes_nothing() {
+        assert_eq!(Mutation::json_patch(Patch::new()), Mutation::unchanged());
+    }
+
+    #[test]
+    fn a_patch_is_an_array_of_operations() {
+        let mut patch = Patch::new();
+        patch.test("/a", 1).remove("/a").add("/b", "x").replace("/c", json!({}));
+        let Ok(Change::JsonPatch(text)) = Mutation::json_patch(patch).outcome else {
+            panic!("no patch");
+        };
+        let operations: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            operations,
+            json!([
+                {"op": "test", "path": "/a", "value": 1},
+                {"op": "remove", "path": "/a"},
+                {"op": "add", "path": "/b", "value": "x"},
+                {"op": "replace", "path": "/c", "value": {}},
+            ])
+        );
+    }
+}

@@ -1,0 +1,5 @@
+//! AdmissionReview: the request, the verdict of a validator, the change of a mutator.
+
+pub(crate) mod change;
+pub(crate) mod request;
+pub(crate) mod verdict;

@@ -1,0 +1,98 @@
+//! The macro that makes a component of a policy. What it expands to is in `rt`, which an author never names.
+
+#[cfg(target_family = "wasm")]
+mod convert;
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub mod rt;
+
+/// Exports a policy: `export!(MyPolicy: Validator);`, or several kinds in one component: `export!(MyPolicy: Validator, Mutator);`.
+///
+/// Once per crate, and the crate's type is `cdylib`. On other targets than Wasm it only checks that the traits are implemented.
+#[macro_export]
+macro_rules! export {
+    ($policy:ty: $($kind:ident),+ $(,)?) => {
+        const _: () = {
+            $({
+                const fn implements<P: $crate::$kind>() {}
+                implements::<$policy>();
+            })+
+        };
+        #[cfg(target_family = "wasm")]
+        const _: () = {
+            ::std::thread_local! {
+                static POLICY: ::std::cell::OnceCell<$policy> = const { ::std::cell::OnceCell::new() };
+            }
+            struct Exported;
+            impl $crate::rt::Exported for Exported {
+                type Policy = $policy;
+                fn slot() -> &'static ::std::thread::LocalKey<::std::cell::OnceCell<$policy>> {
+                    &POLICY
+                }
+            }
+            impl $crate::bindings::base::exports::verdict::policy::lifecycle::Guest for Exported {
+                fn init(settings: ::std::string::String) -> $crate::rt::InitResult {
+                    $crate::rt::init::<Self>(&settings)
+                }
+                fn cleanup() -> ::std::result::Result<(), ::std::string::String> {
+                    $crate::rt::cleanup::<Self>()
+                }
+            }
+            $crate::bindings::base::export!(Exported with_types_in $crate::bindings::base);
+            $($crate::__export_kind!($kind);)+
+        };
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __export_kind {
+    (Authenticator) => {
+        impl $crate::bindings::authentication::exports::verdict::policy::authentication::Guest for Exported {
+            fn authenticate(
+                review: $crate::rt::wit::authentication::TokenReview,
+            ) -> ::std::result::Result<$crate::rt::wit::authentication::Outcome, ::std::string::String> {
+                $crate::rt::authenticate::<Self>(review)
+            }
+        }
+        $crate::bindings::authentication::export!(Exported with_types_in $crate::bindings::authentication);
+    };
+    (Authorizer) => {
+        impl $crate::bindings::authorization::exports::verdict::policy::authorization::Guest for Exported {
+            fn authorize(
+                review: $crate::rt::wit::authorization::SubjectAccessReview,
+            ) -> ::std::result::Result<$crate::rt::wit::authorization::Ruling, ::std::string::String> {
+                $crate::rt::authorize::<Self>(review)
+            }
+        }
+        $crate::bindings::authorization::export!(Exported with_types_in $crate::bindings::authorization);
+    };
+    (Validator) => {
+        impl $crate::bindings::validating::exports::verdict::policy::validating::Guest for Exported {
+            fn validate(
+                request: $crate::rt::wit::admission::Request,
+            ) -> ::std::result::Result<$crate::rt::wit::validating::Validation, ::std::string::String> {
+                $crate::rt::validate::<Self>(request)
+            }
+        }
+        $crate::bindings::validating::export!(Exported with_types_in $crate::bindings::validating);
+    };
+    (Mutator) => {
+        impl $crate::bindings::mutating::exports::verdict::policy::mutating::Guest for Exported {
+            fn mutate(
+                request: $crate::rt::wit::admission::Request,
+            ) -> ::std::result::Result<$crate::rt::wit::mutating::Mutation, ::std::string::String> {
+                $crate::rt::mutate::<Self>(request)
+            }
+        }
+        $crate::bindings::mutating::export!(Exported with_types_in $crate::bindings::mutating);
+    };
+    (Provider) => {
+        impl $crate::bindings::provider::exports::verdict::policy::provider::Guest for Exported {
+            fn handle_event(event: ::std::string::String) -> ::std::result::Result<::std::string::String, ::std::string::String> {
+                $crate::rt::handle_event::<Self>(&event)
+            }
+        }
+        $crate::bindings::provider::export!(Exported with_types_in $crate::bindings::provider);
+    };
+}

@@ -1,0 +1,44 @@
+//! Write Verdict policies in Rust.
+//!
+//! A policy is a type that is built once from its settings ([`Policy`]), and one trait per kind of review that it
+//! answers: [`Authenticator`], [`Authorizer`], [`Validator`], [`Mutator`], [`Provider`]. [`export!`] makes a
+//! component of it. Everything is plain Rust, so that unit tests run natively ([`testing`]); only what
+//! [`export!`] makes knows Wasm.
+
+mod access;
+mod admission;
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub mod bindings;
+mod error;
+mod export;
+mod host;
+mod path;
+mod policy;
+mod settings;
+#[cfg(not(target_family = "wasm"))]
+pub mod testing;
+mod token;
+mod user;
+
+pub use access::{Attributes, Decision, NonResourceAttributes, ResourceAttributes, Ruling, SelectorOperator, SelectorRequirement, SubjectAccessReview};
+pub use admission::{
+    change::{Change, Mutation, Patch, pointer},
+    request::{AdmissionRequest, GroupVersionKind, GroupVersionResource, Operation},
+    verdict::{Annotation, Cause, Denial, Validation},
+};
+pub use error::Error;
+pub use host::{audit, log, review};
+#[cfg(feature = "k8s-openapi")]
+pub use k8s_openapi;
+pub use path::FieldPath;
+pub use policy::{Authenticator, Authorizer, Mutator, Policy, Provider, Validator};
+pub use serde;
+pub use serde_json;
+pub use settings::{NoSettings, SettingsError};
+pub use token::{Authentication, Identity, Token, TokenReview};
+pub use user::User;
+
+#[cfg(target_family = "wasm")]
+#[doc(hidden)]
+pub use export::rt;

@@ -1,0 +1,247 @@
+//! Reading a tree field by field: every error is kept, with its line and its path.
+
+use super::{
+    schema::ConfigError,
+    yaml::{Node, Value},
+};
+
+/// The errors of one document.
+pub(super) struct Report<'s> {
+    /// The file.
+    pub(super) source: &'s str,
+    /// The policy's name, once known.
+    pub(super) policy: Option<String>,
+    pub(super) errors: Vec<ConfigError>,
+}
+
+impl Report<'_> {
+    pub(super) fn error(&mut self, line: u64, path: &str, message: impl Into<String>) {
+        self.errors.push(ConfigError {
+            source: format!("{}:{line}", self.source),
+            policy: self.policy.clone(),
+            field: (!path.is_empty()).then(|| path.into()),
+            message: message.into(),
+        });
+    }
+}
+
+/// A value and its path, such as `spec.match.resourceRules[0]`.
+#[derive(Clone)]
+pub(super) struct Field<'n> {
+    pub(super) node: &'n Node,
+    pub(super) path: String,
+}
+
+impl<'n> Field<'n> {
+    /// The document itself.
+    pub(super) fn root(node: &'n Node) -> Self {
+        Self { node, path: String::new() }
+    }
+
+    pub(super) fn error(&self, report: &mut Report<'_>, message: impl Into<String>) {
+        report.error(self.node.line, &self.path, message);
+    }
+
+    /// Says what was expected and what came.
+    pub(super) fn expected(&self, report: &mut Report<'_>, what: &str) {
+        self.error(report, format!("expected {what}; got {}", describe(self.node)));
+    }
+
+    /// Says what was expected, and nothing of what came, since that may be a secret.
+    pub(super) fn expected_secret(&self, report: &mut Report<'_>, what: &str) {
+        self.error(report, format!("expected {what}; got {}", kind(self.node)));
+    }
+
+    pub(super) fn text(&self, report: &mut Report<'_>) -> Option<&'n str> {
+        match &self.node.value {
+            Value::Text(text) => Some(text),
+            Value::Bool(_) | Value::Number(_) => {
+                self.expected(report, "a string (in quotes)");
+                None
+            }
+            _ => {
+                self.expected(report, "a string");
+                None
+            }
+        }
+    }
+
+    pub(super) fn boolean(&self, report: &mut Report<'_>) -> Option<bool> {
+        if let Value::Bool(value) = &self.node.value {
+            return Some(*value);
+        }
+        self.expected(report, "true or false");
+        None
+    }
+
+    /// One of a few words.
+    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)], report: &mut Report<'_>) -> Option<T> {
+        if let Value::Text(text) = &self.node.value
+            && let Some((_, value)) = choices.iter().find(|(word, _)| word == text)
+        {
+            return Some(*value);
+        }
+        let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
+        self.expected(report, &format!("one of {}", words.join(", ")));
+        None
+    }
+
+    /// The items of a list; none, with an error, of anything else.
+    pub(super) fn list(&self, report: &mut Report<'_>) -> Vec<Field<'n>> {
+        let Value::List(items) = &self.node.value else {
+            self.expected(report, "a list");
+            return Vec::new();
+        };
+        let at = |(index, node)| Field { node, path: format!("{}[{index}]", self.path) };
+        items.iter().enumerate().map(at).collect()
+    }
+
+    /// A list of strings.
+    pub(super) fn texts(&self, report: &mut Report<'_>) -> Vec<(Field<'n>, &'n str)> {
+        let items = self.list(report);
+        let texts = items.into_iter();
+        texts.filter_map(|item| item.text(report).map(|text| (item, text))).collect()
+    }
+
+    /// The entries of a mapping whose keys are free.
+    pub(super) fn entries(&self, report: &mut Report<'_>) -> Vec<(&'n str, Field<'n>)> {
+        let Value::Map(entries) = &self.node.value else {
+            self.expected(report, "a mapping");
+            return Vec::new();
+        };
+        let at = |(key, node): &'n (String, Node)| (&**key, self.below(key, node));
+        entries.iter().map(at).collect()
+    }
+
+    /// A mapping whose keys are `known`; any other key is an error.
+    pub(super) fn object(&self, known: &[&'static str], report: &mut Report<'_>) -> Option<Object<'n>> {
+        let Value::Map(_) = &self.node.value else {
+            self.expected(report, "a mapping");
+            return None;
+        };
+        let fields = self.entries(report);
+        for (key, field) in &fields {
+            if !known.contains(key) {
+                field.error(report, unknown(key, known));
+            }
+        }
+        Some(Object { at: self.clone(), fields })
+    }
+
+    fn below(&self, key: &str, node: &'n Node) -> Field<'n> {
+        let path = match &*self.path {
+            "" => key.into(),
+            path => format!("{path}.{key}"),
+        };
+        Field { node, path }
+    }
+}
+
+/// A mapping with known keys.
+pub(super) struct Object<'n> {
+    at: Field<'n>,
+    fields: Vec<(&'n str, Field<'n>)>,
+}
+
+impl<'n> Object<'n> {
+    /// As Kubernetes reads it, `null` is absent.
+    pub(super) fn optional(&self, name: &str) -> Option<&Field<'n>> {
+        let (_, field) = self.fields.iter().find(|(key, _)| *key == name)?;
+        (!matches!(field.node.value, Value::Null)).then_some(field)
+    }
+
+    /// A field that has to be there.
+    pub(super) fn required(&self, name: &str, report: &mut Report<'_>) -> Option<&Field<'n>> {
+        let field = self.optional(name);
+        if field.is_none() {
+            let path = self.at.below(name, self.at.node).path;
+            report.error(self.at.node.line, &path, "is required");
+        }
+        field
+    }
+}
+
+/// What came, short enough for a message.
+fn describe(node: &Node) -> String {
+    match &node.value {
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number.to_string().chars().take(LONGEST_SHOWN).collect(),
+        Value::Text(text) if text.chars().count() > LONGEST_SHOWN => {
+            let shown: String = text.chars().take(LONGEST_SHOWN).collect();
+            format!("{shown:?}…")
+        }
+        Value::Text(text) => format!("{text:?}"),
+        Value::Null | Value::List(_) | Value::Map(_) => kind(node).into(),
+    }
+}
+
+fn kind(node: &Node) -> &'static str {
+    match &node.value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::Text(_) => "a string",
+        Value::List(_) => "a list",
+        Value::Map(_) => "a mapping",
+    }
+}
+
+fn unknown(key: &str, known: &[&'static str]) -> String {
+    let shown: String = key.chars().take(LONGEST_SHOWN).collect();
+    let near = known.iter().find(|word| is_near(&shown, word));
+    match near {
+        Some(word) => format!("is not a field; did you mean {word}?"),
+        None => format!("is not a field; expected one of {}", known.join(", ")),
+    }
+}
+
+/// Whether two words differ in case only, or in at most two letters.
+fn is_near(left: &str, right: &str) -> bool {
+    let (left, right) = (left.to_lowercase(), right.to_lowercase());
+    left == right || distance(&left, &right) <= 2.min(right.len() / 3)
+}
+
+/// Levenshtein's distance.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (index, letter) in left.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = index + 1;
+        for (column, other) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *other);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+/// Characters of a value that a message repeats.
+const LONGEST_SHOWN: usize = 60;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_suggested() {
+        let known = ["failurePolicy", "mode", "match"];
+        for (key, word) in [
+            ("failurepolicy", "failurePolicy"),
+            ("failurePolice", "failurePolicy"),
+            ("Mode", "mode"),
+            ("mach", "match"),
+        ] {
+            assert_eq!(unknown(key, &known), format!("is not a field; did you mean {word}?"));
+        }
+        assert_eq!(unknown("rules", &known), "is not a field; expected one of failurePolicy, mode, match");
+    }
+
+    #[test]
+    fn distances() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        assert_eq!(distance("abc", "abc"), 0);
+    }
+}

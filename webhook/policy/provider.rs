@@ -1,0 +1,22 @@
+//! Events: one provider, JSON in, JSON out.
+
+use std::time::Instant;
+
+use serde_json::value::RawValue;
+
+use super::{Ask, Selection, checked};
+use crate::engine::{Answer, Failure, Interface};
+
+impl Selection<'_> {
+    /// The answer of the one provider selected, as JSON; a failure as a status code and short words.
+    pub async fn handle_event(&self, ask: Ask<'_>) -> Result<Box<RawValue>, (u16, &'static str)> {
+        let Some(policy) = self.policies.first() else { return Err((404, "no such policy")) };
+        let begin = Instant::now();
+        let answer = policy.template.handle_event(policy.call(ask)).await;
+        let Answer { result, timing, .. } = checked(answer, |text| {
+            RawValue::from_string(text).map_err(|error| Failure::Answer(format!("it is not JSON: {error}")))
+        });
+        policy.record(Interface::Provider, "", result.as_ref().map(|_| "answered"), timing, begin);
+        result.map_err(|failure| (failure.code(), failure.message()))
+    }
+}

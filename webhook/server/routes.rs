@@ -1,0 +1,222 @@
+//! What is asked over HTTP, and how it is answered. After a review is decoded, every outcome is a review.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, Request, State},
+    response::Response,
+    routing::post,
+};
+use futures_util::FutureExt as _;
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
+};
+use tokio::time::Instant;
+use tracing::error;
+
+use super::{body::Budget, deadline};
+use crate::{
+    engine::Interface,
+    metrics::Metrics,
+    policy::{Ask, Authorization, Set},
+    review::{Malformed, access, admission, token},
+};
+
+/// What the routes may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the body of an AdmissionReview.
+    pub admission_body: usize,
+    /// Bytes of any other body.
+    pub body: usize,
+    /// Bytes of all bodies in flight together.
+    pub bodies: usize,
+    /// How long an answer may take if the caller does not say.
+    pub time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { admission_body: 32 << 20, body: 1 << 20, bodies: 256 << 20, time: Duration::from_secs(30) }
+    }
+}
+
+/// What the routes need.
+struct App {
+    set: Arc<Set>,
+    metrics: Arc<Metrics>,
+    limits: Limits,
+    budget: Budget,
+    events: bool,
+}
+
+/// The routes of the server. `events`: whether `/events` answers, which it does not for callers that nobody knows.
+pub fn app(set: Arc<Set>, metrics: Arc<Metrics>, limits: Limits, events: bool) -> Router {
+    let app = App { set, metrics, budget: Budget::new(limits.bodies), limits, events };
+    let both = |path: &str, question: Question, router: Router<Arc<App>>| {
+        let all = move |State(app): State<Arc<App>>, request: Request| answer(app, question, None, request);
+        let one = move |State(app): State<Arc<App>>, Path(policy): Path<String>, request: Request| {
+            answer(app, question, Some(policy), request)
+        };
+        router.route(path, post(all)).route(&format!("{path}/{{policy}}"), post(one))
+    };
+    let router = both("/authenticate", Question::Authenticate, Router::new());
+    let router = both("/authorize", Question::Authorize, router);
+    let router = both("/validate", Question::Validate, router);
+    let router = both("/mutate", Question::Mutate, router);
+    let event = |State(app): State<Arc<App>>, Path(policy): Path<String>, request: Request| {
+        answer(app, Question::Event, Some(policy), request)
+    };
+    router
+        .route("/events/{policy}", post(event))
+        .fallback(async || refused(StatusCode::NOT_FOUND, "no such path".to_owned()))
+        .method_not_allowed_fallback(async || refused(StatusCode::METHOD_NOT_ALLOWED, "use POST".to_owned()))
+        .with_state(Arc::new(app))
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Question {
+    Authenticate,
+    Authorize,
+    Validate,
+    Mutate,
+    Event,
+}
+
+impl Question {
+    fn interface(self) -> Interface {
+        match self {
+            Self::Authenticate => Interface::Authentication,
+            Self::Authorize => Interface::Authorization,
+            Self::Validate => Interface::Validating,
+            Self::Mutate => Interface::Mutating,
+            Self::Event => Interface::Provider,
+        }
+    }
+
+    /// The value of the label `route`.
+    fn route(self) -> &'static str {
+        match self {
+            Self::Authenticate => "authenticate",
+            Self::Authorize => "authorize",
+            Self::Validate => "validate",
+            Self::Mutate => "mutate",
+            Self::Event => "events",
+        }
+    }
+}
+
+/// Status and short words for a caller who gets no review.
+type Refusal = (StatusCode, String);
+
+async fn answer(app: Arc<App>, question: Question, policy: Option<String>, request: Request) -> Response {
+    let counted = app.metrics.request(question.route());
+    let answered = AssertUnwindSafe(ask(&app, question, policy.as_deref(), request)).catch_unwind().await;
+    let response = match answered {
+        Ok(Ok(body)) => json(StatusCode::OK, body),
+        Ok(Err((status, words))) if question == Question::Event => {
+            json(status, serde_json::json!({"error": words}).to_string().into_bytes())
+        }
+        Ok(Err((status, words))) => refused(status, words),
+        Err(_) => {
+            error!(route = question.route(), "a request made the server panic: please report it");
+            refused(StatusCode::INTERNAL_SERVER_ERROR, "the server failed".to_owned())
+        }
+    };
+    counted.answered(response.status().as_u16());
+    response
+}
+
+async fn ask(app: &App, question: Question, policy: Option<&str>, request: Request) -> Result<Vec<u8>, Refusal> {
+    let (parts, body) = request.into_parts();
+    if question == Question::Event && !app.events {
+        return Err((
+            StatusCode::FORBIDDEN,
+            "events are answered only to callers with a client certificate".to_owned(),
+        ));
+    }
+    let selection = app
+        .set
+        .select(question.interface(), policy)
+        .ok_or_else(|| (StatusCode::NOT_FOUND, "no such policy, or not of this kind".to_owned()))?;
+    check_content_type(&parts.headers)?;
+    let allowance =
+        deadline::allowance(parts.uri.query(), app.limits.time).map_err(|words| (StatusCode::BAD_REQUEST, words))?;
+    let deadline = Instant::now() + allowance;
+    let limit = match question {
+        Question::Validate | Question::Mutate => app.limits.admission_body,
+        Question::Authenticate | Question::Authorize | Question::Event => app.limits.body,
+    };
+    let read = app.budget.read(&app.metrics, &parts.headers, body, limit, deadline).await?;
+    let raw =
+        std::str::from_utf8(&read.bytes).map_err(|_| (StatusCode::BAD_REQUEST, "the body is not UTF-8".to_owned()))?;
+    let ask = Ask { raw, deadline: deadline.into_std() };
+    let malformed = |Malformed(words)| (StatusCode::BAD_REQUEST, words);
+    Ok(match question {
+        Question::Authenticate => {
+            let envelope = token::decode(&read.bytes).map_err(malformed)?;
+            let verdict = selection.authenticate(ask, &envelope.review).await;
+            token::encode(envelope.version, &envelope.review, &verdict)
+        }
+        Question::Authorize => {
+            let envelope = access::decode(&read.bytes).map_err(malformed)?;
+            match selection.authorize(ask, &envelope.review).await {
+                Authorization::Decided(ruling) => access::encode(envelope.version, &ruling),
+                Authorization::Unavailable(words) => return Err((StatusCode::SERVICE_UNAVAILABLE, words)),
+            }
+        }
+        Question::Validate => {
+            let envelope = admission::decode(&read.bytes).map_err(malformed)?;
+            let verdict = selection.validate(ask, &envelope.review).await;
+            admission::encode(envelope.version, &envelope.review.uid, &verdict)
+        }
+        Question::Mutate => {
+            let envelope = admission::decode(&read.bytes).map_err(malformed)?;
+            let verdict = selection.mutate(ask, &envelope.review).await;
+            admission::encode(envelope.version, &envelope.review.uid, &verdict)
+        }
+        Question::Event => {
+            serde_json::from_str::<&serde_json::value::RawValue>(raw)
+                .map_err(|error| (StatusCode::BAD_REQUEST, format!("the event is not JSON: {error}")))?;
+            let answer = selection.handle_event(ask).await;
+            let answer = answer.map_err(|(code, words)| {
+                (StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), words.to_owned())
+            })?;
+            answer.get().as_bytes().to_vec()
+        }
+    })
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    let essence = headers
+        .get(CONTENT_TYPE)
+        .and_then(|it| it.to_str().ok())
+        .and_then(|it| it.split(';').next())
+        .unwrap_or_default();
+    if essence.trim().eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json".to_owned()))
+}
+
+fn json(status: StatusCode, body: Vec<u8>) -> Response {
+    respond(status, "application/json", Body::from(body))
+}
+
+/// kube-apiserver shows plain text to its user, so it is short and holds nothing of the inside.
+fn refused(status: StatusCode, mut words: String) -> Response {
+    words.push('\n');
+    respond(status, "text/plain; charset=utf-8", Body::from(words))
+}
+
+fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}

@@ -5,6 +5,7 @@
 //! - [`server`]: HTTPS on an accept loop of our own; knows routes, limits and drain, never wasmtime;
 //! - [`admin`]: the plain second listener: livez, readyz, metrics, the state of the policies;
 //! - [`metrics`]: what is counted, and the Prometheus registry;
+//! - [`certs`]: development certificates;
 //! - [`config`]: flags and YAML, parsed once into values that need no further checks;
 //! - [`policy`]: a loaded policy, what it matches, and how the answers of several fold to one verdict;
 //! - [`loader`]: where components come from: bytes and digests;
@@ -12,6 +13,8 @@
 //! - [`review`]: the three reviews on the wire, in both versions; serde only.
 
 pub mod admin;
+pub mod certs;
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod loader;

@@ -1,0 +1,42 @@
+//! `verdict check`: the loading of `serve`, without serving.
+
+use std::path::PathBuf;
+
+use super::{Failed, Outcome, load, runtime, specs};
+use crate::{engine::Capacity, metrics::Metrics};
+
+/// Every error is printed, with its file, policy and field; the exit code is then 3.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Files and folders of policies; a component's file (.wasm), or builtin:NAME, is loaded with every default.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+}
+
+pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+    let mut all = Vec::new();
+    let mut wrong = Vec::new();
+    for path in &args.paths {
+        match specs(path) {
+            Ok(specs) => all.extend(specs),
+            Err(Failed::Configuration(errors)) => wrong.extend(errors),
+            Err(other) => return Err(other),
+        }
+    }
+    let loaded = runtime()?.block_on(load(all, Capacity::default(), &Metrics::new()));
+    match loaded {
+        Ok(set) if wrong.is_empty() => {
+            for policy in set.policies() {
+                let kinds: Vec<&str> = policy.interfaces().iter().map(|it| it.name()).collect();
+                println!("ok {} ({})", policy.spec().name, kinds.join(", "));
+            }
+            Ok(Outcome::Done)
+        }
+        Ok(_) => Err(Failed::Configuration(wrong)),
+        Err(Failed::Configuration(errors)) => {
+            wrong.extend(errors);
+            Err(Failed::Configuration(wrong))
+        }
+        Err(other) => Err(other),
+    }
+}

@@ -1,0 +1,185 @@
+//! The command line: one file per subcommand, and the exit codes in one place.
+
+mod certs;
+mod check;
+mod inspect;
+mod review;
+mod serve;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use clap::{Parser, Subcommand, ValueEnum};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+
+use crate::{
+    config::schema::{ConfigError, PolicySpec},
+    engine::{Capacity, Engine},
+    metrics::Metrics,
+    policy::Set,
+};
+
+/// Answers kube-apiserver's TokenReview, SubjectAccessReview and AdmissionReview with sandboxed Wasm policies.
+#[derive(Parser)]
+#[command(
+    name = "verdict",
+    version,
+    after_help = "Exit codes: 0 ok (for review: allowed), 1 failed (for review: not allowed), 2 usage, 3 bad configuration."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// How log lines are written, to stderr.
+    #[arg(long, env = "VERDICT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, global = true)]
+    log_format: LogFormat,
+    /// Which log lines are written: off, error, warn, info, debug or trace.
+    #[arg(long, env = "VERDICT_LOG_LEVEL", default_value = "info", global = true)]
+    log_level: LevelFilter,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve reviews over HTTPS.
+    Serve(serve::Args),
+    /// Load policies as `serve` would, and say what is wrong with them.
+    Check(check::Args),
+    /// Answer one review offline, through the same path as the server.
+    Review(review::Args),
+    /// Show what a component exports and imports.
+    Inspect(inspect::Args),
+    /// Make a development CA, a server certificate and a client certificate.
+    Certs(certs::Args),
+}
+
+/// How a command ended.
+enum Outcome {
+    Done,
+    /// The command worked, and the answer is no.
+    No,
+}
+
+/// What ends a command early, printed once.
+#[derive(Debug)]
+enum Failed {
+    /// Exit code 1.
+    Error(anyhow::Error),
+    /// Exit code 2.
+    Usage(String),
+    /// Exit code 3.
+    Configuration(Vec<String>),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl Failed {
+    fn configuration(words: impl Into<String>) -> Self {
+        Self::Configuration(vec![words.into()])
+    }
+
+    fn configurations(errors: &[ConfigError]) -> Self {
+        Self::Configuration(errors.iter().map(ToString::to_string).collect())
+    }
+}
+
+/// Runs the command that was asked for.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_logging(cli.log_format, cli.log_level);
+    let ended = match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Check(args) => check::run(&args),
+        Command::Review(args) => review::run(args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Certs(args) => certs::run(&args),
+    };
+    match ended {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::No) => ExitCode::from(1),
+        Err(Failed::Error(error)) => {
+            eprintln!("verdict: {error:#}");
+            ExitCode::from(1)
+        }
+        Err(Failed::Usage(words)) => {
+            eprintln!("verdict: {words}");
+            ExitCode::from(2)
+        }
+        Err(Failed::Configuration(errors)) => {
+            for error in errors {
+                eprintln!("verdict: {error}");
+            }
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn start_logging(format: LogFormat, level: LevelFilter) {
+    // Libraries speak up only when something is wrong, unless more is asked for: hyper alone would fill a debug log.
+    let libraries = level.min(LevelFilter::WARN);
+    let targets = Targets::new()
+        .with_default(if level == LevelFilter::TRACE { level } else { libraries })
+        .with_targets([("verdict", level), ("guest", level), ("audit", level)]);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = match format {
+        LogFormat::Text => layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
+        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry().with(layer.with_filter(targets)).init();
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, std::io::Error> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// The set of these policies, with what loads and counts them.
+async fn load(specs: Vec<PolicySpec>, capacity: Capacity, metrics: &Metrics) -> Result<Arc<Set>, Failed> {
+    let engine = Engine::new(capacity)?;
+    let set = Set::load(&engine, metrics, specs).await;
+    set.map(Arc::new).map_err(|errors| Failed::configurations(&errors))
+}
+
+/// The policies of a path: YAML, or a component with every default.
+fn specs(path: &Path) -> Result<Vec<PolicySpec>, Failed> {
+    if let Some(name) = path.to_str().and_then(|it| it.strip_prefix("builtin:")) {
+        return Ok(vec![PolicySpec::builtin(name)]);
+    }
+    if path.extension().is_some_and(|it| it == "wasm") {
+        let stem = path.file_stem().map(|it| it.to_string_lossy().replace('_', "-")).unwrap_or_default();
+        return Ok(vec![PolicySpec::file(&stem, path)]);
+    }
+    crate::config::read(&[path.to_owned()]).map_err(|errors| Failed::configurations(&errors))
+}
+
+/// A file's content; `-` is standard input.
+fn read(path: &Path) -> Result<String, Failed> {
+    let text =
+        if path == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { fs::read_to_string(path) };
+    text.map_err(|error| Failed::Error(anyhow::anyhow!("{}: {error}", path.display())))
+}
+
+/// Settings as given on the command line: JSON, or `@` and a file of it.
+fn json_argument(text: &str) -> Result<String, Failed> {
+    let json = match text.strip_prefix('@') {
+        Some(path) => read(&PathBuf::from(path))?,
+        None => text.to_owned(),
+    };
+    match serde_json::from_str::<serde_json::Value>(&json) {
+        Ok(serde_json::Value::Object(_)) => Ok(json),
+        Ok(_) => Err(Failed::Usage("--settings: expected a JSON object".to_owned())),
+        Err(error) => Err(Failed::Usage(format!("--settings: expected a JSON object: {error}"))),
+    }
+}

@@ -1,0 +1,272 @@
+//! `verdict serve`: from flags to a server that answers, and to its polite end.
+
+use std::{
+    fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Context as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use super::{Failed, Outcome, certs, load, runtime};
+use crate::{
+    admin::Admin,
+    certs::Bundle,
+    config::{self, schema::PolicySpec},
+    engine::Capacity,
+    metrics::Metrics,
+    server::{
+        self, Bound,
+        routes::{self, Limits},
+        tls::Pem,
+    },
+};
+
+/// Without certificates it makes its own and listens on loopback. Without policies it serves the built-in examples,
+/// but only so.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Where to answer reviews. Default: 127.0.0.1:8443; all addresses, port 8443, when certificates are given.
+    #[arg(long, env = "VERDICT_BIND")]
+    bind: Option<SocketAddr>,
+    /// Where to answer /livez, /readyz, /metrics and /policies, without TLS. Default: as --bind, port 8080.
+    #[arg(long, env = "VERDICT_ADMIN_BIND")]
+    admin_bind: Option<SocketAddr>,
+    /// The server's certificate chain, PEM.
+    #[arg(long, env = "VERDICT_TLS_CERT", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key, PEM.
+    #[arg(long, env = "VERDICT_TLS_KEY", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// CAs whose clients are answered, PEM; then every caller must show a certificate of one of them.
+    #[arg(long, env = "VERDICT_CLIENT_CA")]
+    client_ca: Option<PathBuf>,
+    /// A file or folder of policies. Repeatable.
+    #[arg(long, env = "VERDICT_POLICIES", value_delimiter = ',')]
+    policies: Vec<PathBuf>,
+    /// Where certificates made on the spot are kept. Default: verdict in the user's cache folder.
+    #[arg(long, env = "VERDICT_CACHE_DIR")]
+    cache_dir: Option<PathBuf>,
+    /// Reviews in a policy at the same time.
+    #[arg(long, env = "VERDICT_MAX_INSTANCES", default_value_t = Capacity::default().instances, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    max_instances: u32,
+    /// MiB that the memories of all instances may reach together.
+    #[arg(long, env = "VERDICT_GUEST_MEMORY", default_value_t = Capacity::default().memory >> 20)]
+    guest_memory: usize,
+    /// Bytes of the body of an AdmissionReview.
+    #[arg(long, env = "VERDICT_MAX_ADMISSION_BODY", default_value_t = Limits::default().admission_body)]
+    max_admission_body: usize,
+    /// Bytes of any other body.
+    #[arg(long, env = "VERDICT_MAX_BODY", default_value_t = Limits::default().body)]
+    max_body: usize,
+    /// MiB of all bodies in flight together.
+    #[arg(long, env = "VERDICT_MAX_BODIES", default_value_t = Limits::default().bodies >> 20)]
+    max_bodies: usize,
+    /// After this, a connection is ended politely.
+    #[arg(long, env = "VERDICT_CONNECTION_AGE", default_value = "10m", value_parser = humantime::parse_duration)]
+    connection_age: Duration,
+    /// On SIGTERM: how long connections are still accepted.
+    #[arg(long, env = "VERDICT_DRAIN_DELAY", default_value = "5s", value_parser = humantime::parse_duration)]
+    drain_delay: Duration,
+    /// On SIGTERM, after the drain delay: how long requests in flight may take.
+    #[arg(long, env = "VERDICT_GRACE", default_value = "30s", value_parser = humantime::parse_duration)]
+    grace: Duration,
+}
+
+/// What the flags mean.
+struct Plan {
+    bind: SocketAddr,
+    admin_bind: SocketAddr,
+    certificates: Certificates,
+    specs: Vec<PolicySpec>,
+    /// Nothing was configured: somebody wants to look around.
+    demo: bool,
+}
+
+struct Certificates {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    client_ca: Option<Vec<u8>>,
+    /// Of our own, made just now: where the CA is.
+    ca: Option<PathBuf>,
+}
+
+pub(super) fn run(args: Args) -> Result<Outcome, Failed> {
+    let plan = plan(&args)?;
+    let capacity = Capacity { instances: args.max_instances, memory: args.guest_memory.saturating_mul(1 << 20) };
+    let limits = Limits {
+        admission_body: args.max_admission_body,
+        body: args.max_body,
+        bodies: args.max_bodies.saturating_mul(1 << 20),
+        ..Limits::default()
+    };
+    if limits.bodies < limits.admission_body.max(limits.body) {
+        return Err(Failed::configuration("--max-bodies is less than one body may have"));
+    }
+    let runtime = runtime()?;
+    runtime.block_on(serve(&args, plan, capacity, limits))?;
+    // A guest that still computes must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(Outcome::Done)
+}
+
+fn plan(args: &Args) -> Result<Plan, Failed> {
+    let own = args.tls_cert.is_none();
+    let (ip, loopback) =
+        if own { (IpAddr::V4(Ipv4Addr::LOCALHOST), true) } else { (IpAddr::V6(Ipv6Addr::UNSPECIFIED), false) };
+    let bind = args.bind.unwrap_or(SocketAddr::new(ip, 8443));
+    let admin_bind = args.admin_bind.unwrap_or(SocketAddr::new(ip, 8080));
+    if own && !bind.ip().is_loopback() {
+        return Err(Failed::configuration(format!(
+            "--bind {bind} is not on loopback, and certificates made on the spot are for loopback only: give --tls-cert and --tls-key"
+        )));
+    }
+    let demo = args.policies.is_empty();
+    if demo && !loopback {
+        return Err(Failed::configuration(
+            "--policies is missing: the built-in examples are served only on loopback, with certificates made on the spot",
+        ));
+    }
+    let specs = if demo {
+        EXAMPLES.iter().map(|name| PolicySpec::builtin(name)).collect()
+    } else {
+        config::read(&args.policies).map_err(|errors| Failed::configurations(&errors))?
+    };
+    let client_ca = args.client_ca.as_deref().map(read).transpose()?;
+    let certificates = match (&args.tls_cert, &args.tls_key) {
+        (Some(certificate), Some(key)) => {
+            Certificates { certificate: read(certificate)?, key: read(key)?, client_ca, ca: None }
+        }
+        _ => own_certificates(args, client_ca)?,
+    };
+    Ok(Plan { bind, admin_bind, certificates, specs, demo })
+}
+
+/// Made anew at each start, for this process: nothing is trusted that was lying around.
+fn own_certificates(args: &Args, client_ca: Option<Vec<u8>>) -> Result<Certificates, Failed> {
+    let names = certs::LOOPBACK.map(str::to_owned);
+    let bundle = Bundle::generate(&names)?;
+    let dir = cache_dir(args)?.join("certs");
+    certs::write(&bundle, &dir, true)?;
+    Ok(Certificates {
+        certificate: bundle.server.certificate.into_bytes(),
+        key: bundle.server.key.into_bytes(),
+        client_ca,
+        ca: Some(dir.join("ca.crt")),
+    })
+}
+
+fn cache_dir(args: &Args) -> Result<PathBuf, Failed> {
+    if let Some(dir) = &args.cache_dir {
+        return Ok(dir.clone());
+    }
+    let from = |name: &str| std::env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+    from("XDG_CACHE_HOME")
+        .or_else(|| from("HOME").map(|home| home.join(".cache")))
+        .map(|it| it.join("verdict"))
+        .ok_or_else(|| Failed::Usage("--cache-dir is needed: neither XDG_CACHE_HOME nor HOME is set".to_owned()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Failed> {
+    fs::read(path).map_err(|error| Failed::configuration(format!("{}: {error}", path.display())))
+}
+
+async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> Result<(), Failed> {
+    let Plan { bind, admin_bind, certificates, specs, demo } = plan;
+    let pem = Pem {
+        certificate: &certificates.certificate,
+        key: &certificates.key,
+        client_ca: certificates.client_ca.as_deref(),
+    };
+    let tls = pem.config().map_err(|error| Failed::configuration(error.to_string()))?;
+    let expiry = pem.expiry().map_err(|error| Failed::configuration(error.to_string()))?;
+    let metrics = Arc::new(Metrics::new());
+    metrics.certificate_expiry(expiry);
+    if expiry <= SystemTime::now() {
+        warn!("the certificate has expired: callers will refuse it");
+    }
+
+    let admin = Admin::new(Arc::clone(&metrics));
+    let admin_address = admin.listen(admin_bind).with_context(|| format!("--admin-bind {admin_bind}"))?;
+    let config = server::Config {
+        connection_age: args.connection_age,
+        drain_delay: args.drain_delay,
+        grace: args.grace,
+        ..server::Config::new(bind)
+    };
+    let bound = Bound::bind(config, tls, Arc::clone(&metrics)).await.with_context(|| format!("--bind {bind}"))?;
+    let address = bound.local_addr()?;
+    let known_callers = certificates.client_ca.is_some();
+    if !known_callers && !address.ip().is_loopback() {
+        warn!("without --client-ca anyone who reaches {address} can ask the policies; /events refuses");
+    }
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let count = specs.len();
+    let set = load(specs, capacity, &metrics).await?;
+    let app = routes::app(Arc::clone(&set), Arc::clone(&metrics), limits, known_callers || address.ip().is_loopback());
+    admin.ready(Arc::clone(&set));
+    info!(
+        https = %address,
+        admin = %admin_address,
+        policies = count,
+        instances = capacity.instances,
+        guest_memory_mib = capacity.memory >> 20,
+        bodies_mib = limits.bodies >> 20,
+        "serving"
+    );
+    if demo && let Some(ca) = &certificates.ca {
+        println!("{}", try_next(address, admin_address, ca));
+    }
+    let shutdown = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        admin.draining();
+        info!("draining");
+    };
+    bound.serve(app, shutdown).await;
+    set.unload().await;
+    info!("ended");
+    Ok(())
+}
+
+/// Commands to copy, each of which works as it stands.
+fn try_next(address: SocketAddr, admin: SocketAddr, ca: &Path) -> String {
+    let curl = |path: &str, body: &str| {
+        format!(
+            "curl -sS --cacert {} https://{address}{path} -H 'Content-Type: application/json' -d '{body}'\n",
+            ca.display()
+        )
+    };
+    let admission = |data: &str| {
+        format!(
+            r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":"1","kind":{{"group":"","version":"v1","kind":"ConfigMap"}},"resource":{{"group":"","version":"v1","resource":"configmaps"}},"name":"demo","namespace":"default","operation":"CREATE","userInfo":{{"username":"jane"}},"object":{{"kind":"ConfigMap","apiVersion":"v1","metadata":{{"name":"demo"}},"data":{{"{data}":"x"}}}}}}}}"#
+        )
+    };
+    [
+        "\nTry next, in another terminal:\n\n# Who is this? (TokenReview)\n".to_owned(),
+        curl("/authenticate", r#"{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","spec":{"token":"magic-token"}}"#),
+        "\n# May they? (SubjectAccessReview)\n".to_owned(),
+        curl("/authorize", r#"{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","spec":{"user":"magic-user","groups":["magic-group"],"resourceAttributes":{"verb":"list","resource":"configmaps","version":"v1","namespace":"default"}}}"#),
+        "\n# May this object enter? No: (AdmissionReview, validating)\n".to_owned(),
+        curl("/validate", &admission("not-allowed-value")),
+        "\n# And how must it be changed? (AdmissionReview, mutating; the patch is base64)\n".to_owned(),
+        curl("/mutate", &admission("a")),
+        "\n# Anything else: an event to a provider\n".to_owned(),
+        curl("/events/caesar-cipher", r#"{"action":"encrypt","message":"hello world"}"#),
+        format!("\n# What is loaded, and how it goes\ncurl -sS http://{admin}/policies\ncurl -sS http://{admin}/metrics\n"),
+        "\nYour own policies: verdict serve --policies PATH (see README.md). Ctrl-C ends.\n".to_owned(),
+    ]
+    .concat()
+}
+
+/// What is served when nothing is configured.
+const EXAMPLES: [&str; 5] =
+    ["magic-authenticator", "magic-authorizer", "magic-validator", "magic-mutator", "caesar-cipher"];

@@ -1,8 +1,6 @@
 //! The control plane itself, before any webhook: what the other tests take for granted.
 
-use crate::support::{
-    binaries::binaries, control_plane::ControlPlane, eventually, pki::Pki, processes::folder,
-};
+use crate::support::{binaries::binaries, control_plane::ControlPlane, eventually, pki::Pki, processes::folder};
 
 #[test]
 fn a_control_plane_starts_serves_audits_and_restarts() {

@@ -54,13 +54,8 @@ pub fn binaries() -> Option<&'static Binaries> {
 
 fn find_or_build() -> Result<Option<Binaries>, String> {
     let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/control-plane");
-    let caches = Path::new(env!("CARGO_TARGET_TMPDIR"))
-        .parent()
-        .ok_or("no target folder")?
-        .join("control-plane");
-    let binaries = Binaries {
-        folder: caches.join(key(&module)?),
-    };
+    let caches = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().ok_or("no target folder")?.join("control-plane");
+    let binaries = Binaries { folder: caches.join(key(&module)?) };
     fs::create_dir_all(&binaries.folder).map_err(|error| format!("{}: {error}", caches.display()))?;
     let complete = || PACKAGES.iter().all(|(name, _)| binaries.folder.join(name).is_file());
     if complete() {
@@ -84,9 +79,7 @@ fn find_or_build() -> Result<Option<Binaries>, String> {
 
 /// Builds beside `target` and renames, so that what is there is always whole.
 fn build(module: &Path, name: &str, package: &str, target: &Path) -> Result<(), String> {
-    say(&format!(
-        "building {name} from Go modules, once (kube-apiserver takes about 5 minutes on 2 cores) ..."
-    ));
+    say(&format!("building {name} from Go modules, once (kube-apiserver takes about 5 minutes on 2 cores) ..."));
     let start = Instant::now();
     let unfinished = target.with_file_name(format!(".{name}.unfinished"));
     let mut go = Command::new("go")

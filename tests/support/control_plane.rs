@@ -57,31 +57,17 @@ impl ControlPlane {
         let kubeconfig = folder.join("admin.kubeconfig");
         let (apiserver, url) = start_apiserver(binaries, pki, &folder, &etcd_url, &admin, flags);
         fs::write(&kubeconfig, kubeconfig_of(&url, pki, Some(&admin))).expect("a writable folder");
-        Self {
-            apiserver,
-            _etcd: etcd,
-            binaries,
-            folder,
-            kubeconfig,
-            admin,
-            etcd_url,
-            url,
-        }
+        Self { apiserver, _etcd: etcd, binaries, folder, kubeconfig, admin, etcd_url, url }
     }
 
     /// Ends the API server and starts it again on the same store with other flags.
     pub fn restart(self, pki: &Pki, flags: &[String]) -> Self {
         let Self { binaries, .. } = self;
         drop(self.apiserver);
-        let (apiserver, url) =
-            start_apiserver(binaries, pki, &self.folder, &self.etcd_url, &self.admin, flags);
+        let (apiserver, url) = start_apiserver(binaries, pki, &self.folder, &self.etcd_url, &self.admin, flags);
         let config = kubeconfig_of(&url, pki, Some(&self.admin));
         fs::write(&self.kubeconfig, config).expect("a writable folder");
-        Self {
-            apiserver,
-            url,
-            ..self
-        }
+        Self { apiserver, url, ..self }
     }
 
     /// kubectl as an administrator (system:masters, whom authorizers never see).
@@ -151,27 +137,15 @@ impl Output {
 
 impl std::fmt::Display for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            command,
-            success,
-            stdout,
-            stderr,
-        } = self;
-        write!(
-            f,
-            "kubectl {command}\nsuccess: {success}\nstdout: {stdout}\nstderr: {stderr}"
-        )
+        let Self { command, success, stdout, stderr } = self;
+        write!(f, "kubectl {command}\nsuccess: {success}\nstdout: {stdout}\nstderr: {stderr}")
     }
 }
 
 /// A kubeconfig for `server`, as `identity` or as nobody.
 pub fn kubeconfig_of(server: &str, pki: &Pki, identity: Option<&Identity>) -> String {
     let user = identity.map_or_else(String::new, |Identity { cert, key }| {
-        format!(
-            "client-certificate: {}, client-key: {}",
-            cert.display(),
-            key.display()
-        )
+        format!("client-certificate: {}, client-key: {}", cert.display(), key.display())
     });
     let ca = pki.ca.display();
     format!(
@@ -185,13 +159,7 @@ current-context: x
     )
 }
 
-fn run_kubectl(
-    binaries: &Binaries,
-    kubeconfig: &Path,
-    home: &Path,
-    args: &[&str],
-    stdin: &str,
-) -> Output {
+fn run_kubectl(binaries: &Binaries, kubeconfig: &Path, home: &Path, args: &[&str], stdin: &str) -> Output {
     let mut child = Command::new(binaries.kubectl())
         .env_clear()
         .env("KUBECONFIG", kubeconfig)
@@ -261,11 +229,7 @@ fn start_apiserver(
                 assert!(text.contains("address already in use"), "{}", process.tail());
                 break;
             }
-            assert!(
-                Instant::now() < deadline,
-                "not ready: {reply:?}\n{}",
-                process.tail()
-            );
+            assert!(Instant::now() < deadline, "not ready: {reply:?}\n{}", process.tail());
             thread::sleep(Duration::from_millis(100));
         }
     }

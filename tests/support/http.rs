@@ -35,9 +35,7 @@ pub fn get_plain(url: &str) -> Reply {
 }
 
 fn send(request: http::request::Builder, body: String, config: ClientConfig) -> Reply {
-    let request = request
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|error| error.to_string())?;
+    let request = request.body(Full::new(Bytes::from(body))).map_err(|error| error.to_string())?;
     let connector = hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(config)
         .https_or_http()
@@ -51,15 +49,11 @@ fn send(request: http::request::Builder, body: String, config: ClientConfig) -> 
         let text = String::from_utf8_lossy(&body.to_bytes()).into_owned();
         Ok((status, text))
     };
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime")
-        .block_on(async {
-            tokio::time::timeout(Duration::from_secs(30), exchange)
-                .await
-                .unwrap_or_else(|_| Err("no answer in 30 s".to_owned()))
-        })
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime").block_on(async {
+        tokio::time::timeout(Duration::from_secs(30), exchange)
+            .await
+            .unwrap_or_else(|_| Err("no answer in 30 s".to_owned()))
+    })
 }
 
 fn tls(pki: &Pki, identity: Option<&Identity>) -> ClientConfig {
@@ -72,9 +66,7 @@ fn tls(pki: &Pki, identity: Option<&Identity>) -> ClientConfig {
         Some(Identity { cert, key }) => {
             let cert = CertificateDer::from_pem_file(cert).expect("a certificate");
             let key = PrivateKeyDer::from_pem_file(key).expect("a key");
-            builder
-                .with_client_auth_cert(vec![cert], key)
-                .expect("a pair")
+            builder.with_client_auth_cert(vec![cert], key).expect("a pair")
         }
     }
 }

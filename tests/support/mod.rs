@@ -15,8 +15,7 @@ use std::{
 
 /// Asks until the answer is `Ok`, at most 60 seconds long; then fails with the last answer.
 pub fn eventually<T, E: Display>(what: &str, ask: impl FnMut() -> Result<T, E>) -> T {
-    within(Duration::from_secs(60), ask)
-        .unwrap_or_else(|last| panic!("never came true: {what}: {last}"))
+    within(Duration::from_secs(60), ask).unwrap_or_else(|last| panic!("never came true: {what}: {last}"))
 }
 
 /// Asks until the answer is `Ok`, but no longer than `limit`; then gives the last answer.

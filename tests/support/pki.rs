@@ -6,8 +6,7 @@ use std::{
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
 /// A certificate authority with its folder.
@@ -30,21 +29,14 @@ impl Pki {
     pub fn new(folder: &Path) -> Self {
         fs::create_dir_all(folder).expect("a folder for certificates");
         let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "verdict-tests");
+        params.distinguished_name.push(DnType::CommonName, "verdict-tests");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().expect("a key");
         let ca_pem = params.self_signed(&key).expect("a certificate").pem();
         let ca = folder.join("ca.crt");
         fs::write(&ca, &ca_pem).expect("a writable folder");
-        Self {
-            folder: folder.to_owned(),
-            issuer: Issuer::new(params, key),
-            ca,
-            ca_pem,
-        }
+        Self { folder: folder.to_owned(), issuer: Issuer::new(params, key), ca, ca_pem }
     }
 
     /// A server on loopback, under these further names.
@@ -64,10 +56,7 @@ impl Pki {
     /// A key pair with no certificate, as kube-apiserver signs service account tokens with. Both halves are PEM.
     pub fn signing_key(&self, name: &str) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().expect("a key");
-        let files = (
-            self.folder.join(format!("{name}.key")),
-            self.folder.join(format!("{name}.pub")),
-        );
+        let files = (self.folder.join(format!("{name}.key")), self.folder.join(format!("{name}.pub")));
         fs::write(&files.0, key.serialize_pem()).expect("a writable folder");
         fs::write(&files.1, key.public_key_pem()).expect("a writable folder");
         files
@@ -82,19 +71,15 @@ impl Pki {
     ) -> Identity {
         params.distinguished_name.push(DnType::CommonName, name);
         for organization in organizations {
-            params
-                .distinguished_name
-                .push(DnType::OrganizationName, *organization);
+            params.distinguished_name.push(DnType::OrganizationName, *organization);
         }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![usage];
         let key = KeyPair::generate().expect("a key");
         let cert = params.signed_by(&key, &self.issuer).expect("a certificate");
         let file = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-        let identity = Identity {
-            cert: self.folder.join(format!("{file}.crt")),
-            key: self.folder.join(format!("{file}.key")),
-        };
+        let identity =
+            Identity { cert: self.folder.join(format!("{file}.crt")), key: self.folder.join(format!("{file}.key")) };
         fs::write(&identity.cert, cert.pem()).expect("a writable folder");
         fs::write(&identity.key, key.serialize_pem()).expect("a writable folder");
         identity

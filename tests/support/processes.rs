@@ -54,12 +54,7 @@ impl Process {
             .process_group(0)
             .spawn()
             .expect("a shell as guard");
-        Self {
-            name: name.to_owned(),
-            child,
-            guard,
-            log: log.to_owned(),
-        }
+        Self { name: name.to_owned(), child, guard, log: log.to_owned() }
     }
 
     /// Its status, if it ended.

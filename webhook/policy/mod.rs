@@ -5,6 +5,7 @@
 mod admission;
 mod authentication;
 mod authorization;
+pub mod condition;
 mod load;
 mod matching;
 mod provider;

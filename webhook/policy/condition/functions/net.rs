@@ -1,0 +1,127 @@
+//! IP addresses and networks. No zones, no IPv4 in IPv6, no leading zeros, as in Kubernetes.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Function, global, member};
+use crate::policy::condition::{
+    budget::{Budget, Fault, Outcome, failed},
+    value::{Kind, Value},
+};
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    global("ip", 1, Some(Kind::Ip), |args, budget| Ok(Value::Ip(address_of(args.first(), budget)?))),
+    global("isIP", 1, Some(Kind::Bool), |args, budget| is(text(args, budget)?, |text| parse_ip(text).is_some())),
+    global("ip.isCanonical", 1, Some(Kind::Bool), |args, budget| {
+        let address = address_of(args.first(), budget)?;
+        is(text(args, budget)?, |text| address.to_string() == text)
+    }),
+    global("cidr", 1, Some(Kind::Cidr), |args, budget| Ok(Value::Cidr(network_of(args.first(), budget)?))),
+    global("isCIDR", 1, Some(Kind::Bool), |args, budget| is(text(args, budget)?, |text| parse_cidr(text).is_some())),
+    member("family", 1, Some(Kind::Int), |args, _| match args {
+        [Value::Ip(address)] => Ok(Value::Int(if address.is_ipv4() { 4 } else { 6 })),
+        _ => Err(Fault::Overload),
+    }),
+    member("isUnspecified", 1, Some(Kind::Bool), |args, _| property(args, |address| address.is_unspecified())),
+    member("isLoopback", 1, Some(Kind::Bool), |args, _| property(args, |address| address.is_loopback())),
+    member("isLinkLocalMulticast", 1, Some(Kind::Bool), |args, _| property(args, link_local_multicast)),
+    member("isLinkLocalUnicast", 1, Some(Kind::Bool), |args, _| property(args, link_local_unicast)),
+    member("isGlobalUnicast", 1, Some(Kind::Bool), |args, _| property(args, global_unicast)),
+    member("containsIP", 2, Some(Kind::Bool), |args, budget| match args {
+        [Value::Cidr(network), other] => Ok(Value::Bool(network.contains(&address_of(Some(other), budget)?))),
+        _ => Err(Fault::Overload),
+    }),
+    member("containsCIDR", 2, Some(Kind::Bool), |args, budget| match args {
+        [Value::Cidr(network), other] => Ok(Value::Bool(network.contains(&network_of(Some(other), budget)?))),
+        _ => Err(Fault::Overload),
+    }),
+    member("ip", 1, Some(Kind::Ip), |args, _| match args {
+        [Value::Cidr(network)] => Ok(Value::Ip(network.addr())),
+        _ => Err(Fault::Overload),
+    }),
+    member("masked", 1, Some(Kind::Cidr), |args, _| match args {
+        [Value::Cidr(network)] => Ok(Value::Cidr(network.trunc())),
+        _ => Err(Fault::Overload),
+    }),
+    member("prefixLength", 1, Some(Kind::Int), |args, _| match args {
+        [Value::Cidr(network)] => Ok(Value::Int(i64::from(network.prefix_len()))),
+        _ => Err(Fault::Overload),
+    }),
+];
+
+fn is(text: &str, holds: impl FnOnce(&str) -> bool) -> Outcome {
+    Ok(Value::Bool(holds(text)))
+}
+
+pub(super) fn text<'a>(args: &'a [Value], budget: &mut Budget) -> Result<&'a str, Fault> {
+    let [Value::String(text)] = args else { return Err(Fault::Overload) };
+    budget.bytes(text.len())?;
+    Ok(text)
+}
+
+fn address_of(value: Option<&Value>, budget: &mut Budget) -> Result<IpAddr, Fault> {
+    match value {
+        Some(Value::Ip(address)) => Ok(*address),
+        Some(Value::String(text)) => {
+            budget.bytes(text.len())?;
+            parse_ip(text).map_or_else(|| failed("not an IP address"), Ok)
+        }
+        _ => Err(Fault::Overload),
+    }
+}
+
+fn network_of(value: Option<&Value>, budget: &mut Budget) -> Result<IpNet, Fault> {
+    match value {
+        Some(Value::Cidr(network)) => Ok(*network),
+        Some(Value::String(text)) => {
+            budget.bytes(text.len())?;
+            parse_cidr(text).map_or_else(|| failed("not a network in CIDR notation"), Ok)
+        }
+        _ => Err(Fault::Overload),
+    }
+}
+
+fn parse_ip(text: &str) -> Option<IpAddr> {
+    let address = text.parse().ok()?;
+    match address {
+        IpAddr::V6(address) if address.to_ipv4_mapped().is_some() => None,
+        address => Some(address),
+    }
+}
+
+fn parse_cidr(text: &str) -> Option<IpNet> {
+    let (address, bits) = text.rsplit_once('/')?;
+    let canonical = !bits.starts_with('+') && (bits == "0" || !bits.starts_with('0'));
+    IpNet::new(parse_ip(address)?, bits.parse().ok().filter(|_| canonical)?).ok()
+}
+
+fn property(args: &[Value], holds: fn(&IpAddr) -> bool) -> Outcome {
+    match args {
+        [Value::Ip(address)] => Ok(Value::Bool(holds(address))),
+        _ => Err(Fault::Overload),
+    }
+}
+
+fn link_local_multicast(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => matches!(address.octets(), [224, 0, 0, _]),
+        IpAddr::V6(address) => matches!(address.octets(), [0xff, scope, ..] if scope & 0x0f == 2),
+    }
+}
+
+fn link_local_unicast(address: &IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    }
+}
+
+fn global_unicast(address: &IpAddr) -> bool {
+    let broadcast = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    !(broadcast
+        || address.is_unspecified()
+        || address.is_loopback()
+        || address.is_multicast()
+        || link_local_unicast(address))
+}

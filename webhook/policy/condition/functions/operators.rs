@@ -1,0 +1,218 @@
+//! Operators, `in`, indexes and fields. Overflow and division by zero are failures, as in CEL.
+
+use std::{cmp::Ordering, sync::Arc};
+
+use ::time::Duration as Span;
+
+use super::{Function, global, time};
+use crate::policy::condition::{
+    budget::{Budget, Fault, Outcome, failed},
+    value::{Key, Kind, Value, equal, order},
+};
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    global("!_", 1, Some(Kind::Bool), not),
+    global("-_", 1, None, negate),
+    global("_+_", 2, None, add),
+    global("_-_", 2, None, subtract),
+    global("_*_", 2, None, multiply),
+    global("_/_", 2, None, divide),
+    global("_%_", 2, None, remainder),
+    global("_==_", 2, Some(Kind::Bool), |args, budget| Ok(Value::Bool(same(args, budget)?))),
+    global("_!=_", 2, Some(Kind::Bool), |args, budget| Ok(Value::Bool(!same(args, budget)?))),
+    global("_<_", 2, Some(Kind::Bool), |args, budget| compare(args, budget, Ordering::is_lt)),
+    global("_<=_", 2, Some(Kind::Bool), |args, budget| compare(args, budget, Ordering::is_le)),
+    global("_>_", 2, Some(Kind::Bool), |args, budget| compare(args, budget, Ordering::is_gt)),
+    global("_>=_", 2, Some(Kind::Bool), |args, budget| compare(args, budget, Ordering::is_ge)),
+    global("@in", 2, Some(Kind::Bool), contains),
+    global("_[_]", 2, None, index),
+    global("_[?_]", 2, Some(Kind::Optional), index_optional),
+    global("_?._", 2, Some(Kind::Optional), index_optional),
+];
+
+/// `value.field`; through an optional value the result is optional too.
+pub(in crate::policy::condition) fn select(value: &Value, field: &Key) -> Outcome {
+    match value {
+        Value::Map(map) => match (map.get(field), field) {
+            (Some(value), _) => Ok(value.clone()),
+            (None, Key::String(name)) => Err(Fault::no_such_key(name)),
+            (None, _) => failed("no such key"),
+        },
+        Value::Optional(None) => Ok(Value::Optional(None)),
+        Value::Optional(Some(inner)) => Ok(Value::Optional(look_up(inner, field)?.map(Arc::new))),
+        Value::Null => match field {
+            Key::String(name) => Err(Fault::no_such_key(name)),
+            _ => failed("no such key"),
+        },
+        _ => failed("no such field: the value is not a map"),
+    }
+}
+
+/// `has(value.field)`.
+pub(in crate::policy::condition) fn has(value: &Value, field: &Key) -> Outcome {
+    match value {
+        Value::Optional(None) => Ok(Value::Bool(false)),
+        Value::Optional(Some(inner)) => Ok(Value::Bool(look_up(inner, field)?.is_some())),
+        Value::Map(map) => Ok(Value::Bool(map.contains_key(field))),
+        _ => failed("has(): the value is not a map"),
+    }
+}
+
+fn look_up(value: &Value, field: &Key) -> Result<Option<Value>, Fault> {
+    match value {
+        Value::Map(map) => Ok(map.get(field).cloned()),
+        _ => failed("no such field: the value is not a map"),
+    }
+}
+
+fn index(args: &[Value], budget: &mut Budget) -> Outcome {
+    match args {
+        [Value::Optional(_), _] => index_optional(args, budget),
+        [Value::List(_), _] => at(args, budget)?.map_or_else(|| failed("index out of bounds"), Ok),
+        // The key may come from the review: it stays out of the message.
+        _ => at(args, budget)?.map_or_else(|| failed("no such key"), Ok),
+    }
+}
+
+fn index_optional(args: &[Value], budget: &mut Budget) -> Outcome {
+    let found = match args {
+        [Value::Optional(None), _] => None,
+        [Value::Optional(Some(inner)), key] => at(&[Value::clone(inner), key.clone()], budget)?,
+        _ => at(args, budget)?,
+    };
+    Ok(Value::Optional(found.map(Arc::new)))
+}
+
+fn at(args: &[Value], budget: &mut Budget) -> Result<Option<Value>, Fault> {
+    match args {
+        [Value::List(items), position] => match Key::of(position) {
+            Some(Key::Int(position)) => Ok(usize::try_from(position).ok().and_then(|at| items.get(at)).cloned()),
+            Some(Key::Uint(position)) => Ok(usize::try_from(position).ok().and_then(|at| items.get(at)).cloned()),
+            _ => Err(Fault::Overload),
+        },
+        [Value::Map(map), key] => match Key::of(key) {
+            Some(key) => {
+                budget.bytes(key.len())?;
+                Ok(map.get(&key).cloned())
+            }
+            None => Err(Fault::Overload),
+        },
+        _ => Err(Fault::Overload),
+    }
+}
+
+fn contains(args: &[Value], budget: &mut Budget) -> Outcome {
+    match args {
+        [wanted, Value::List(items)] => {
+            for item in items.iter() {
+                if equal(wanted, item, budget)? {
+                    return Ok(Value::Bool(true));
+                }
+            }
+            Ok(Value::Bool(false))
+        }
+        [_, Value::Map(_)] => Ok(Value::Bool(at(&[args[1].clone(), args[0].clone()], budget)?.is_some())),
+        _ => Err(Fault::Overload),
+    }
+}
+
+fn same(args: &[Value], budget: &mut Budget) -> Result<bool, Fault> {
+    match args {
+        [left, right] => equal(left, right, budget),
+        _ => Err(Fault::Overload),
+    }
+}
+
+fn compare(args: &[Value], budget: &mut Budget, fits: fn(Ordering) -> bool) -> Outcome {
+    match args {
+        [left, right] => Ok(Value::Bool(order(left, right, budget)?.is_some_and(fits))),
+        _ => Err(Fault::Overload),
+    }
+}
+
+fn not(args: &[Value], _: &mut Budget) -> Outcome {
+    match args {
+        [Value::Bool(flag)] => Ok(Value::Bool(!flag)),
+        _ => Err(Fault::Overload),
+    }
+}
+
+fn negate(args: &[Value], _: &mut Budget) -> Outcome {
+    match args {
+        [Value::Int(number)] => number.checked_neg().map(Value::Int).ok_or(OVERFLOW),
+        [Value::Double(number)] => Ok(Value::Double(-number)),
+        [Value::Duration(nanos)] => nanos.checked_neg().map(Value::Duration).ok_or(OVERFLOW),
+        _ => Err(Fault::Overload),
+    }
+}
+
+pub(super) fn add(args: &[Value], budget: &mut Budget) -> Outcome {
+    match args {
+        [Value::Int(a), Value::Int(b)] => a.checked_add(*b).map(Value::Int).ok_or(OVERFLOW),
+        [Value::Uint(a), Value::Uint(b)] => a.checked_add(*b).map(Value::Uint).ok_or(OVERFLOW),
+        [Value::Double(a), Value::Double(b)] => Ok(Value::Double(a + b)),
+        [Value::String(a), Value::String(b)] => {
+            budget.bytes(a.len() + b.len())?;
+            Ok(Value::string([&**a, &**b].concat()))
+        }
+        [Value::Bytes(a), Value::Bytes(b)] => {
+            budget.bytes(a.len() + b.len())?;
+            Ok(Value::Bytes([&**a, &**b].concat().into()))
+        }
+        [Value::List(a), Value::List(b)] => {
+            budget.charge(a.len() + b.len())?;
+            Ok(Value::List(a.iter().chain(b.iter()).cloned().collect()))
+        }
+        [Value::Duration(a), Value::Duration(b)] => a.checked_add(*b).map(Value::Duration).ok_or(OVERFLOW),
+        [Value::Timestamp(instant), Value::Duration(nanos)] | [Value::Duration(nanos), Value::Timestamp(instant)] => {
+            instant.checked_add(Span::nanoseconds(*nanos)).ok_or(OVERFLOW).and_then(time::checked)
+        }
+        _ => Err(Fault::Overload),
+    }
+}
+
+fn subtract(args: &[Value], _: &mut Budget) -> Outcome {
+    match args {
+        [Value::Int(a), Value::Int(b)] => a.checked_sub(*b).map(Value::Int).ok_or(OVERFLOW),
+        [Value::Uint(a), Value::Uint(b)] => a.checked_sub(*b).map(Value::Uint).ok_or(OVERFLOW),
+        [Value::Double(a), Value::Double(b)] => Ok(Value::Double(a - b)),
+        [Value::Duration(a), Value::Duration(b)] => a.checked_sub(*b).map(Value::Duration).ok_or(OVERFLOW),
+        [Value::Timestamp(instant), Value::Duration(nanos)] => {
+            instant.checked_sub(Span::nanoseconds(*nanos)).ok_or(OVERFLOW).and_then(time::checked)
+        }
+        [Value::Timestamp(a), Value::Timestamp(b)] => {
+            i64::try_from((*a - *b).whole_nanoseconds()).map(Value::Duration).map_err(|_| OVERFLOW)
+        }
+        _ => Err(Fault::Overload),
+    }
+}
+
+fn multiply(args: &[Value], _: &mut Budget) -> Outcome {
+    match args {
+        [Value::Int(a), Value::Int(b)] => a.checked_mul(*b).map(Value::Int).ok_or(OVERFLOW),
+        [Value::Uint(a), Value::Uint(b)] => a.checked_mul(*b).map(Value::Uint).ok_or(OVERFLOW),
+        [Value::Double(a), Value::Double(b)] => Ok(Value::Double(a * b)),
+        _ => Err(Fault::Overload),
+    }
+}
+
+fn divide(args: &[Value], _: &mut Budget) -> Outcome {
+    match args {
+        [Value::Int(_), Value::Int(0)] | [Value::Uint(_), Value::Uint(0)] => failed("division by zero"),
+        [Value::Int(a), Value::Int(b)] => a.checked_div(*b).map(Value::Int).ok_or(OVERFLOW),
+        [Value::Uint(a), Value::Uint(b)] => a.checked_div(*b).map(Value::Uint).ok_or(OVERFLOW),
+        [Value::Double(a), Value::Double(b)] => Ok(Value::Double(a / b)),
+        _ => Err(Fault::Overload),
+    }
+}
+
+fn remainder(args: &[Value], _: &mut Budget) -> Outcome {
+    match args {
+        [Value::Int(_), Value::Int(0)] | [Value::Uint(_), Value::Uint(0)] => failed("modulus by zero"),
+        [Value::Int(a), Value::Int(b)] => a.checked_rem(*b).map(Value::Int).ok_or(OVERFLOW),
+        [Value::Uint(a), Value::Uint(b)] => a.checked_rem(*b).map(Value::Uint).ok_or(OVERFLOW),
+        _ => Err(Fault::Overload),
+    }
+}
+
+pub(super) const OVERFLOW: Fault = Fault::Failed(std::borrow::Cow::Borrowed("a number or a time overflows"));

@@ -1,0 +1,193 @@
+//! Strings: the standard functions and cel-go's strings library. Positions count code points, not bytes.
+
+use std::sync::Arc;
+
+use super::{Function, global, member};
+use crate::policy::condition::{
+    budget::{Budget, Fault, Outcome, failed},
+    value::{Kind, Value},
+};
+
+pub(super) const FUNCTIONS: &[Function] = &[
+    member("startsWith", 2, Some(Kind::Bool), |args, budget| test(args, budget, |text, part| text.starts_with(part))),
+    member("endsWith", 2, Some(Kind::Bool), |args, budget| test(args, budget, |text, part| text.ends_with(part))),
+    member("contains", 2, Some(Kind::Bool), |args, budget| test(args, budget, |text, part| text.contains(part))),
+    member("charAt", 2, Some(Kind::String), char_at),
+    member("indexOf", 2, Some(Kind::Int), index_of),
+    member("indexOf", 3, Some(Kind::Int), index_of),
+    member("lastIndexOf", 2, Some(Kind::Int), last_index_of),
+    member("lastIndexOf", 3, Some(Kind::Int), last_index_of),
+    member("join", 1, Some(Kind::String), join),
+    member("join", 2, Some(Kind::String), join),
+    member("lowerAscii", 1, Some(Kind::String), |args, budget| change(args, budget, str::to_ascii_lowercase)),
+    member("upperAscii", 1, Some(Kind::String), |args, budget| change(args, budget, str::to_ascii_uppercase)),
+    member("trim", 1, Some(Kind::String), |args, budget| change(args, budget, |text| text.trim().to_owned())),
+    member("replace", 3, Some(Kind::String), replace),
+    member("replace", 4, Some(Kind::String), replace),
+    member("split", 2, Some(Kind::List), split),
+    member("split", 3, Some(Kind::List), split),
+    member("substring", 2, Some(Kind::String), substring),
+    member("substring", 3, Some(Kind::String), substring),
+    global("strings.quote", 1, Some(Kind::String), quote),
+];
+
+fn test(args: &[Value], budget: &mut Budget, holds: fn(&str, &str) -> bool) -> Outcome {
+    let [Value::String(text), Value::String(part)] = args else { return Err(Fault::Overload) };
+    budget.bytes(text.len() + part.len())?;
+    Ok(Value::Bool(holds(text, part)))
+}
+
+fn change(args: &[Value], budget: &mut Budget, changed: fn(&str) -> String) -> Outcome {
+    let [Value::String(text)] = args else { return Err(Fault::Overload) };
+    budget.bytes(text.len())?;
+    Ok(Value::string(changed(text)))
+}
+
+fn char_at(args: &[Value], budget: &mut Budget) -> Outcome {
+    let [Value::String(text), Value::Int(at)] = args else { return Err(Fault::Overload) };
+    budget.bytes(text.len())?;
+    let end = byte_at(text, *at)?;
+    Ok(Value::string(text[end..].chars().next().map(String::from).unwrap_or_default()))
+}
+
+fn index_of(args: &[Value], budget: &mut Budget) -> Outcome {
+    let (text, part, from) = match args {
+        [Value::String(text), Value::String(part)] => (text, part, 0),
+        [Value::String(text), Value::String(part), Value::Int(from)] => (text, part, *from),
+        _ => return Err(Fault::Overload),
+    };
+    budget.bytes(text.len() + part.len())?;
+    let from = byte_at(text, from)?;
+    Ok(Value::Int(text[from..].find(&**part).map_or(-1, |at| characters(&text[..from + at]))))
+}
+
+fn last_index_of(args: &[Value], budget: &mut Budget) -> Outcome {
+    let (text, part, until) = match args {
+        [Value::String(text), Value::String(part)] => (text, part, None),
+        [Value::String(text), Value::String(part), Value::Int(until)] => (text, part, Some(*until)),
+        _ => return Err(Fault::Overload),
+    };
+    budget.bytes(text.len() + part.len())?;
+    // The last match may begin at `until`, so it ends with its own length behind it.
+    let end = match until {
+        Some(until) => (byte_at(text, until)? + part.len()).min(text.len()),
+        None => text.len(),
+    };
+    let end = (end..=text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
+    let limit = until.map_or(Ok(text.len()), |until| byte_at(text, until))?;
+    let found = text[..end].rfind(&**part).filter(|at| *at <= limit);
+    Ok(Value::Int(found.map_or(-1, |at| characters(&text[..at]))))
+}
+
+fn join(args: &[Value], budget: &mut Budget) -> Outcome {
+    let (items, separator) = match args {
+        [Value::List(items)] => (items, ""),
+        [Value::List(items), Value::String(separator)] => (items, &**separator),
+        _ => return Err(Fault::Overload),
+    };
+    let mut joined = String::new();
+    for (at, item) in items.iter().enumerate() {
+        let Value::String(text) = item else { return Err(Fault::Overload) };
+        budget.bytes(text.len() + separator.len())?;
+        if at > 0 {
+            joined.push_str(separator);
+        }
+        joined.push_str(text);
+    }
+    Ok(Value::string(joined))
+}
+
+fn replace(args: &[Value], budget: &mut Budget) -> Outcome {
+    let (text, old, new, most) = match args {
+        [Value::String(text), Value::String(old), Value::String(new)] => (text, old, new, usize::MAX),
+        [Value::String(text), Value::String(old), Value::String(new), Value::Int(most)] => {
+            (text, old, new, usize::try_from(*most).unwrap_or(usize::MAX))
+        }
+        _ => return Err(Fault::Overload),
+    };
+    budget.bytes(text.len() + old.len())?;
+    let matches = text.matches(&**old).take(most).count();
+    budget.bytes(text.len().saturating_add(matches.saturating_mul(new.len())))?;
+    Ok(Value::string(text.replacen(&**old, new, most)))
+}
+
+fn split(args: &[Value], budget: &mut Budget) -> Outcome {
+    let (text, separator, most) = match args {
+        [Value::String(text), Value::String(separator)] => (text, separator, -1),
+        [Value::String(text), Value::String(separator), Value::Int(most)] => (text, separator, *most),
+        _ => return Err(Fault::Overload),
+    };
+    budget.bytes(text.len() + separator.len())?;
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let mut pieces = Vec::new();
+    if most == 0 {
+        return Ok(Value::List(pieces.into()));
+    }
+    let mut rest = &**text;
+    while pieces.len() + 1 < most {
+        let cut = if separator.is_empty() {
+            // Into characters; the last one is the rest.
+            rest.char_indices().nth(1).map(|(at, _)| (at, at))
+        } else {
+            rest.find(&**separator).map(|at| (at, at + separator.len()))
+        };
+        let Some((end, next)) = cut else { break };
+        budget.charge(1)?;
+        pieces.push(Value::string(&rest[..end]));
+        rest = &rest[next..];
+    }
+    if !(separator.is_empty() && text.is_empty()) {
+        pieces.push(Value::string(rest));
+    }
+    Ok(Value::List(pieces.into()))
+}
+
+fn substring(args: &[Value], budget: &mut Budget) -> Outcome {
+    let (text, start, end): (&Arc<str>, i64, Option<i64>) = match args {
+        [Value::String(text), Value::Int(start)] => (text, *start, None),
+        [Value::String(text), Value::Int(start), Value::Int(end)] => (text, *start, Some(*end)),
+        _ => return Err(Fault::Overload),
+    };
+    budget.bytes(text.len())?;
+    let start = byte_at(text, start)?;
+    let end = end.map_or(Ok(text.len()), |end| byte_at(text, end))?;
+    match text.get(start..end) {
+        Some(part) => Ok(Value::string(part)),
+        None => failed("substring(): the range ends before it starts"),
+    }
+}
+
+fn quote(args: &[Value], budget: &mut Budget) -> Outcome {
+    let [Value::String(text)] = args else { return Err(Fault::Overload) };
+    budget.bytes(2 * text.len())?;
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for letter in text.chars() {
+        match letter {
+            '\u{7}' => quoted.push_str("\\a"),
+            '\u{8}' => quoted.push_str("\\b"),
+            '\u{c}' => quoted.push_str("\\f"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            '\u{b}' => quoted.push_str("\\v"),
+            '\\' => quoted.push_str("\\\\"),
+            '"' => quoted.push_str("\\\""),
+            letter => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    Ok(Value::string(quoted))
+}
+
+fn characters(text: &str) -> i64 {
+    text.chars().count() as i64
+}
+
+/// The byte where the code point number `at` begins; the end is a position too.
+fn byte_at(text: &str, at: i64) -> Result<usize, Fault> {
+    let out = || failed("index out of range of the string");
+    let Ok(at) = usize::try_from(at) else { return out() };
+    let ends = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).nth(at);
+    ends.map_or_else(out, Ok)
+}

@@ -1,0 +1,118 @@
+//! CEL match conditions: compiled once when a policy loads, run once per review.
+//!
+//! The grammar and the parser are the `cel` crate's; names are checked, macros resolved and the expression run here,
+//! because `cel` runs unknown names until they fail, has no cost limit, copies whole objects into loops and prints
+//! values (tokens) in its errors. Knows nothing of policies, reviews or HTTP: JSON in, a boolean or short words out.
+//!
+//! Functions are those of Kubernetes 1.36: the standard ones, strings, lists (both libraries), sets, regex, URLs, IP,
+//! CIDR, quantity, semver, named formats, optional values and two-variable comprehensions. Missing: `authorizer` (needs
+//! a cluster), `jsonpatch.escapeKey` and messages (`Object{}`, only for mutation), `cel.bind`, IANA time zone names
+//! (offsets work), and types are checked when run, as for `dyn` in Kubernetes. All missing names fail at load.
+//!
+//! Bounds: [`scan`] before parsing, a stack of its own while parsing, [`MAX_DEPTH`] on the tree, [`STEPS`] per run.
+
+use std::{sync::Arc, thread};
+
+use self::{
+    budget::{Budget, Fault},
+    interpret::Run,
+    lower::Lowered,
+    value::Value,
+};
+
+mod budget;
+mod expr;
+mod functions;
+mod interpret;
+mod lower;
+mod scan;
+mod value;
+mod variables;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::variables::Variables;
+
+/// A named expression, checked and ready to run from any thread.
+#[derive(Clone)]
+pub struct Condition {
+    name: Arc<str>,
+    program: Arc<Lowered>,
+}
+
+/// Which review a condition is for, so which variables it sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// `request` is the TokenReview's spec.
+    TokenReview,
+    /// `request` is the spec of a SubjectAccessReview in v1.
+    SubjectAccessReview,
+    /// `request` is the AdmissionRequest, beside `object` and `oldObject` (null where there is none).
+    Admission,
+}
+
+impl Condition {
+    /// Parses and checks `expression`: its syntax, every name, the arguments' number, constant patterns, durations and
+    /// the like.
+    ///
+    /// # Errors
+    /// Words for the operator, with line and column where known.
+    pub fn compile(name: &str, expression: &str, subject: Subject) -> Result<Self, String> {
+        let program = scan::check(expression)
+            .and_then(|()| on_deep_stack(|| lower::compile(expression, subject)))
+            .map_err(|reason| format!("match condition {name:?}: {reason}"))?;
+        Ok(Self { name: name.into(), program: Arc::new(program) })
+    }
+
+    /// The name that the operator gave it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether `object` is used, so whether it must be parsed.
+    pub fn uses_object(&self) -> bool {
+        self.program.uses_object
+    }
+
+    /// Whether `oldObject` is used, so whether it must be parsed.
+    pub fn uses_old_object(&self) -> bool {
+        self.program.uses_old_object
+    }
+
+    /// Runs it, for some milliseconds at most. Never panics, whatever the review holds.
+    ///
+    /// # Errors
+    /// Words for the operator. They name fields of the expression, never values of the review.
+    pub fn eval(&self, variables: &Variables) -> Result<bool, String> {
+        match Run::new(variables, Budget::new(STEPS)).run(&self.program.root) {
+            Ok(Value::Bool(flag)) => Ok(flag),
+            Ok(other) => Err(format!("the result is of type {}, not bool", other.kind().name())),
+            Err(Fault::Spent) => Err("the expression costs too much on this review".to_owned()),
+            Err(Fault::Overload) => Err("no such overload".to_owned()),
+            Err(Fault::Failed(words)) => Err(words.into_owned()),
+        }
+    }
+}
+
+/// `cel`'s parser recurses per operator in a chain (`a+a+…`): what [`scan`] lets through needs more stack than a tokio
+/// worker has.
+fn on_deep_stack<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
+    thread::scope(|scope| {
+        thread::Builder::new()
+            .stack_size(PARSER_STACK)
+            .spawn_scoped(scope, work)
+            .map_err(|_| "no thread to parse it on".to_owned())?
+            .join()
+            .unwrap_or_else(|_| Err("the parser gave up on it".to_owned()))
+    })
+}
+
+/// Virtual memory; pages are only touched by absurd expressions.
+const PARSER_STACK: usize = 256 * 1024 * 1024;
+
+/// Steps of one run: a loop over a few thousand containers, or some milliseconds.
+const STEPS: u64 = 200_000;
+
+/// Levels of the checked tree; the run recurses once per level.
+const MAX_DEPTH: usize = 100;

@@ -1,0 +1,186 @@
+//! Expressions and reviews that are made to hurt: nothing panics, overflows the stack, or takes long.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value as Json, json};
+
+use super::{
+    super::{Condition, Subject, Variables, scan},
+    refuse,
+};
+
+/// As tokio's workers have.
+const STACK: usize = 2 * 1024 * 1024;
+/// Generous: debug builds on a busy machine. A release build takes a few milliseconds.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn on_small_stack(work: impl FnOnce() + Send + 'static) {
+    thread::Builder::new().stack_size(STACK).spawn(work).unwrap().join().unwrap();
+}
+
+#[test]
+fn expressions() {
+    on_small_stack(|| {
+        let many = 100_000;
+        let fits = scan::MAX_LENGTH - 100;
+        let deep = scan::MAX_NESTING;
+        let expressions = [
+            "(".repeat(many),
+            "[".repeat(many),
+            "{".repeat(many),
+            format!("{}true{}", "(".repeat(fits / 2), ")".repeat(fits / 2)),
+            format!("{}1{} == 1", "[".repeat(deep), "]".repeat(deep)),
+            format!("{}true{}", "(".repeat(deep), ")".repeat(deep)),
+            format!("{}true{} == true", "{1:".repeat(deep), "}".repeat(deep)),
+            "!".repeat(fits) + "true",
+            "-".repeat(fits) + "1 == 1",
+            "! ".repeat(fits / 2) + "true",
+            "1 + ".repeat(fits / 4) + "1 == 1",
+            "1 - -".repeat(fits / 5) + "1 == 1",
+            "1 == ".repeat(fits / 5) + "1",
+            "true || ".repeat(fits / 8) + "true",
+            "true ? true : ".repeat(fits / 14) + "true",
+            "true ? ".repeat(fits / 7) + "true" + &" : true".repeat(fits / 7),
+            format!("object{} == 1", ".a".repeat(fits / 2)),
+            format!("object{} == 1", "[0]".repeat(fits / 3)),
+            format!("object{}", ".size()".repeat(fits / 7)),
+            format!("object{}", ".?a".repeat(fits / 3)),
+            "object.all(x, ".repeat(deep) + "true" + &")".repeat(deep),
+            "size(".repeat(deep) + "object" + &")".repeat(deep) + " == 1",
+            format!("'{}' == ''", "a".repeat(64 * 1024)),
+            format!("'{}' == ''", "a".repeat(fits)),
+            format!("'{}", "a".repeat(fits)),
+            "'\\".repeat(fits / 2),
+            "a ".repeat(fits / 2),
+            "# $ ; \u{0} \u{7f}".repeat(fits / 12),
+            "é".repeat(fits / 2),
+            "1r'\\'".to_owned() + &"(".repeat(fits),
+            "\"\"\"".repeat(fits / 3),
+            "?:".repeat(fits / 2),
+            ")".repeat(fits),
+            "true".to_owned() + &" }".repeat(fits / 2),
+            ",".repeat(fits),
+        ];
+        let variables = Variables::new(json!({})).with_object(Some(json!({"a": [1]})));
+        for expression in expressions {
+            let head: String = expression.chars().take(40).collect();
+            let start = Instant::now();
+            if let Ok(condition) = Condition::compile("hostile", &expression, Subject::Admission) {
+                let _ = condition.eval(&variables);
+            }
+            assert!(start.elapsed() < PATIENCE, "{head}: {:?}", start.elapsed());
+        }
+    });
+}
+
+#[test]
+fn too_long_or_too_deep_is_said() {
+    refuse(
+        Subject::Admission,
+        &[
+            (&"(".repeat(10_000), "nest deeper"),
+            (&" ".repeat(20_000), "bytes long"),
+            (&("1 + ".repeat(1_000) + "1 == 1"), "nests deeper than 100 levels"),
+        ],
+    );
+}
+
+#[test]
+fn loops_over_large_reviews_run_out_of_budget() {
+    on_small_stack(|| {
+        let numbers: Vec<u32> = (0..100_000).collect();
+        let words = vec!["x".repeat(100); 1_000];
+        let variables = Variables::new(json!({}))
+            .with_object(Some(json!({"n": numbers, "w": words, "s": "a".repeat(1024 * 1024)})));
+        for expression in [
+            "object.n.all(x, object.n.all(y, object.n.all(z, x + y + z >= 0)))",
+            "object.n.map(x, object.n.map(y, object.n)).size() == 1",
+            "object.n.exists(x, false) || object.n.exists(x, object == oldObject) || true && object.n.all(x, true) && object.n.all(x, true)",
+            "object.w.map(x, object.w.map(y, x + y)).size() == 1",
+            "object.n.all(x, object == object)",
+            "object.n.all(x, object.n == object.n)",
+            "object.n.all(x, -1 in object.n || true)",
+            "object.n.all(x, object.s.contains('b') || true)",
+            "object.n.all(x, object.s.replace('a', object.s) == '')",
+            "object.s.replace('', object.s) == ''",
+            "object.n.all(x, object.s.upperAscii() != '')",
+            "object.n.all(x, object.s.split('').size() > 0)",
+            "object.n.all(x, object.n.reverse().size() > 0)",
+            "object.n.all(x, object.n.sort().size() > 0)",
+            "object.n.distinct().size() > 0 || true",
+            "sets.equivalent(object.n, object.n.map(x, x)) || true",
+            "object.n.all(x, !object.s.matches('^(a|aa)+$b'))",
+            "object.n.all(x, !object.s.matches(string(x)))",
+            "object.s.findAll('a*?b|a').size() > 0 || true",
+            "object.n.all(x, size(object.s) > 0)",
+            "object.n.all(x, '%s'.format([object.n]) != '')",
+            "lists.range(9223372036854775807).size() > 0",
+            "lists.range(object.n.size() * 1000).size() > 0",
+            "object.w.join(object.s) == ''",
+        ] {
+            let condition = Condition::compile("hostile", expression, Subject::Admission).expect(expression);
+            let start = Instant::now();
+            let result = condition.eval(&variables);
+            assert_eq!(result, Err("the expression costs too much on this review".to_owned()), "{expression}");
+            assert!(start.elapsed() < PATIENCE, "{expression}: {:?}", start.elapsed());
+        }
+    });
+}
+
+#[test]
+fn deep_reviews_convert_and_compare() {
+    on_small_stack(|| {
+        let text = "[".repeat(120) + &"]".repeat(120);
+        let deep: Json = serde_json::from_str(&text).unwrap();
+        let variables = Variables::new(json!({})).with_object(Some(deep.clone())).with_old_object(Some(deep));
+        for expression in ["object == oldObject", "object.flatten(1000) == []", "'%s'.format([object]) != ''"] {
+            let condition = Condition::compile("deep", expression, Subject::Admission).unwrap();
+            assert_eq!(condition.eval(&variables), Ok(true), "{expression}");
+        }
+    });
+}
+
+#[test]
+fn numbers_beyond_every_type_convert() {
+    let text =
+        r#"{"huge": 1e999, "long": 123456789012345678901234567890, "small": 1e-999, "min": -9223372036854775808}"#;
+    let variables = Variables::new(json!({})).with_object(Some(serde_json::from_str(text).unwrap()));
+    let condition = Condition::compile(
+        "numbers",
+        "object.huge > 1e308 && object.long > 1e29 && object.small == 0.0 && object.min < 0 && type(object.min) == int",
+        Subject::Admission,
+    )
+    .unwrap();
+    assert_eq!(condition.eval(&variables), Ok(true));
+}
+
+#[test]
+fn messages_do_not_hold_values_of_the_review() {
+    let variables = Variables::new(json!({"token": "s3cret"}));
+    for expression in [
+        "{'a': true}[request.token]",
+        "int(request.token) == 1",
+        "request.token + 1 == ''",
+        "request.token",
+        "request.token.matches(request.token + '(')",
+        "ip(request.token).isLoopback()",
+        "quantity(request.token).isInteger()",
+        "{request.token: 1, request.token: 2} == {}",
+        "duration(request.token) > duration('1s')",
+        "url(request.token).getHost() == ''",
+    ] {
+        let condition = Condition::compile("token", expression, Subject::TokenReview).unwrap();
+        let error = condition.eval(&variables).expect_err(expression);
+        assert!(!error.contains("s3cret"), "{expression}: {error}");
+    }
+}
+
+#[test]
+fn a_condition_can_be_shared() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Condition>();
+    shared::<Variables>();
+}

@@ -1,4 +1,15 @@
-//! The integration tests: one binary, a module per topic.
+//! The tests of the whole: real guests compiled from `policies/`, the real router, real TLS.
 
-mod kube;
 mod support;
+
+/// Bad callers over real TLS: every one gets its answer, and the server goes on.
+mod callers;
+/// The command line as a user has it.
+mod cli;
+/// Guests' own unit tests, and every sample review through the router.
+mod guests;
+/// Policies that misbehave: each gives a valid review with its own words, and the next is not affected.
+mod misbehaving;
+
+/// Against a real kube-apiserver.
+mod kube;

@@ -2,6 +2,8 @@
 
 pub mod binaries;
 pub mod control_plane;
+pub mod fixtures;
+pub mod host;
 pub mod http;
 pub mod pki;
 pub mod processes;

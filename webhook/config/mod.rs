@@ -211,7 +211,7 @@ spec:
         )
         .unwrap();
         let spec = &specs[0];
-        assert_eq!(spec.settings, r#"{"labels":["team"],"big":12345678901234567890123}"#);
+        assert_eq!(spec.settings, r#"{"big":12345678901234567890123,"labels":["team"]}"#);
         assert_eq!((spec.mode, spec.order), (schema::Mode::Warn, 7));
         assert_eq!(spec.limits.memory, 32 << 20);
         assert_eq!(spec.grants.env["SHIFT_AMOUNT"], "5");
@@ -236,7 +236,7 @@ spec:
             "{all:#?}"
         );
         assert!(all.iter().any(|it| it.starts_with("f.yaml:7: policy one: spec.modes: ")), "{all:#?}");
-        assert!(all.iter().any(|it| it.starts_with("f.yaml:13: policy two: spec.limits.time: expected")), "{all:#?}");
+        assert!(all.iter().any(|it| it.starts_with("f.yaml:14: policy two: spec.limits.time: expected")), "{all:#?}");
     }
 
     #[test]

@@ -127,7 +127,6 @@ impl Requirement {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::review::admission;
 
     fn matches(spec: &str, resource: &str, subresource: &str, namespace: &str, object: &str) -> bool {
@@ -181,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_namespace_selector_looks_at_the_name_only() {
-        let not = "{namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system, n]}]}}";
+        let not = "{namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system, 'n']}]}}";
         assert!(matches(not, "pods", "", "default", "{}"));
         assert!(!matches(not, "pods", "", "kube-system", "{}"));
         assert!(matches(not, "nodes", "", "", "{}"));

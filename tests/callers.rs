@@ -1,0 +1,357 @@
+//! Bad callers over real TLS: every one gets a short clear answer of its own, and the server goes on.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use serde_json::json;
+use tokio::{io::AsyncReadExt as _, io::AsyncWriteExt as _, net::TcpStream, sync::oneshot, task::JoinHandle};
+use verdict::{
+    certs::Bundle,
+    metrics::Metrics,
+    policy::Set,
+    server::{
+        Bound, Config,
+        routes::{self, Limits},
+        tls::Pem,
+    },
+};
+
+use crate::support::host::{self, access, config_map, misbehaving, token};
+
+struct Server {
+    address: SocketAddr,
+    bundle: Bundle,
+    metrics: Arc<Metrics>,
+    stop: Mutex<Option<oneshot::Sender<()>>>,
+    served: Mutex<Option<JoinHandle<()>>>,
+}
+
+type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+impl Server {
+    async fn start(yaml: &str, client_ca: bool, change: impl FnOnce(&mut Config)) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let set = match yaml {
+            "" => Set::empty(),
+            yaml => Set::load(host::engine(), &metrics, host::specs(yaml)).await.unwrap(),
+        };
+        let bundle = Bundle::generate(&["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let pem = Pem {
+            certificate: bundle.server.certificate.as_bytes(),
+            key: bundle.server.key.as_bytes(),
+            client_ca: client_ca.then_some(bundle.ca.certificate.as_bytes()),
+        };
+        let mut config = Config { drain_delay: Duration::ZERO, ..Config::new("127.0.0.1:0".parse().unwrap()) };
+        change(&mut config);
+        let bound = Bound::bind(config, pem.config().unwrap(), Arc::clone(&metrics)).await.unwrap();
+        let address = bound.local_addr().unwrap();
+        let limits = Limits { body: 64 << 10, admission_body: 256 << 10, ..Limits::default() };
+        let app = routes::app(Arc::new(set), Arc::clone(&metrics), limits, client_ca);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let served = tokio::spawn(async move {
+            bound
+                .serve(app, async {
+                    let _ = stopped.await;
+                })
+                .await;
+        });
+        Self { address, bundle, metrics, stop: Mutex::new(Some(stop)), served: Mutex::new(Some(served)) }
+    }
+
+    fn tls(&self, identity: Option<&verdict::certs::Pair>) -> rustls::ClientConfig {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.bundle.ca.certificate.as_bytes()).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder =
+            rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let builder = builder.with_root_certificates(roots);
+        match identity {
+            None => builder.with_no_client_auth(),
+            Some(pair) => {
+                let chain = vec![CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap()];
+                builder
+                    .with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap())
+                    .unwrap()
+            }
+        }
+    }
+
+    fn client(&self, http2: bool, identity: Option<&verdict::certs::Pair>) -> Https {
+        let builder = HttpsConnectorBuilder::new().with_tls_config(self.tls(identity)).https_only();
+        let connector = if http2 { builder.enable_http2().build() } else { builder.enable_http1().build() };
+        Client::builder(TokioExecutor::new()).http2_only(http2).build(connector)
+    }
+
+    async fn ask(&self, client: &Https, path: &str, body: impl Into<Bytes>) -> Result<(StatusCode, String), String> {
+        self.request(client, Method::POST, path, "application/json", body).await
+    }
+
+    async fn request(
+        &self,
+        client: &Https,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: impl Into<Bytes>,
+    ) -> Result<(StatusCode, String), String> {
+        let request = Request::builder().method(method).uri(format!("https://{}{path}", self.address));
+        let request = request.header("content-type", content_type).body(Full::new(body.into())).unwrap();
+        let response = client.request(request).await.map_err(|error| format!("{error:?}"))?;
+        let status = response.status();
+        let bytes = response.into_body().collect().await.map_err(|error| error.to_string())?.to_bytes();
+        Ok((status, String::from_utf8(bytes.to_vec()).unwrap()))
+    }
+
+    /// A connection on which anything can be written.
+    async fn raw(&self) -> tokio_rustls::client::TlsStream<TcpStream> {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(self.tls(None)));
+        connector.connect("localhost".try_into().unwrap(), stream).await.unwrap()
+    }
+
+    /// Requests that are being answered.
+    fn in_flight(&self) -> u64 {
+        let text = self.metrics.text();
+        let lines = text.lines().filter_map(|it| it.strip_prefix("verdict_requests_in_flight{"));
+        lines.filter_map(|it| it.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+    }
+
+    fn begin_stop(&self) {
+        self.stop.lock().unwrap().take().unwrap().send(()).unwrap();
+    }
+
+    async fn stop(self) {
+        self.begin_stop();
+        let served = self.served.lock().unwrap().take().unwrap();
+        served.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_input_gets_a_short_clear_error() {
+    let server = Server::start("", false, |_| {}).await;
+    let review = |version: &str| {
+        format!(r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/{version}","request":{{}}}}"#)
+    };
+    let cases: Vec<(&str, String, u16, &str)> = vec![
+        ("/validate", String::new(), 400, "the body is empty"),
+        ("/validate", "hello".to_owned(), 400, "the body is not a JSON object"),
+        ("/validate", r#"{"kind":"AdmissionRev"#.to_owned(), 400, "not JSON: cut off"),
+        (
+            "/validate",
+            r#"{"kind":"Pod","apiVersion":"v1"}"#.to_owned(),
+            400,
+            "expected kind AdmissionReview, got \"Pod\"",
+        ),
+        ("/authenticate", review("v1"), 400, "expected kind TokenReview, got \"AdmissionReview\""),
+        ("/validate", review("v2"), 400, "apiVersion \"admission.k8s.io/v2\" is not supported"),
+        ("/validate", review("v1"), 400, "request.operation is missing"),
+        ("/mutate", r#"{"kind":null,"apiVersion":null,"request":null}"#.to_owned(), 400, "kind is missing"),
+        (
+            "/mutate",
+            format!("{}{}", r#"{"kind":"AdmissionReview","x":"#, "[".repeat(100_000)),
+            400,
+            "not JSON: cut off",
+        ),
+        ("/authenticate", "x".repeat(65 << 10), 413, "the body is larger than 65536 bytes"),
+        ("/validate/nobody", "{}".to_owned(), 404, "no such policy"),
+        ("/nowhere", "{}".to_owned(), 404, "no such path"),
+        ("/validate?timeout=soon", "{}".to_owned(), 400, "timeout is not a positive duration"),
+        (
+            "/events/caesar-cipher",
+            "{}".to_owned(),
+            403,
+            "events are answered only to callers with a client certificate",
+        ),
+    ];
+    for http2 in [false, true] {
+        let client = server.client(http2, None);
+        for (path, body, status, words) in &cases {
+            let (got, text) = server.ask(&client, path, body.clone()).await.unwrap();
+            assert!(got.as_u16() == *status && text.contains(words) && text.len() < 300, "{path}: {got} {text}");
+        }
+        let (status, text) = server.request(&client, Method::POST, "/validate", "text/plain", "{}").await.unwrap();
+        assert_eq!((status.as_u16(), text.as_str()), (415, "expected Content-Type: application/json\n"));
+        let (status, _) = server.request(&client, Method::GET, "/validate", "application/json", "").await.unwrap();
+        assert_eq!(status.as_u16(), 405);
+        let no_uid = config_map("u").to_string().replace("\"uid\":\"u\"", "\"uid\":null");
+        assert_eq!(
+            server.ask(&client, "/validate", no_uid).await.unwrap(),
+            (StatusCode::BAD_REQUEST, "request.uid is missing\n".to_owned())
+        );
+        let (status, text) = server.ask(&client, "/validate", config_map("u").to_string()).await.unwrap();
+        assert_eq!((status.as_u16(), text.contains("\"allowed\":true")), (200, true));
+    }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_that_hang_or_hang_up_harm_nobody() {
+    let server = Server::start(&misbehaving("slow", "sleep", ""), false, |_| {}).await;
+    let client = server.client(false, None);
+    // Not TLS; a handshake that never goes on; a head and a body that never end; one that hangs up while its policy sleeps.
+    let mut plain = TcpStream::connect(server.address).await.unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let _stalled = TcpStream::connect(server.address).await.unwrap();
+    let mut head = server.raw().await;
+    head.write_all(b"POST /validate HTTP/1.1\r\nhost:").await.unwrap();
+    let mut body = server.raw().await;
+    body.write_all(
+        b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{",
+    )
+    .await
+    .unwrap();
+    let mut gone = server.raw().await;
+    let review = config_map("u").to_string();
+    let request = format!(
+        "POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{review}",
+        review.len()
+    );
+    gone.write_all(request.as_bytes()).await.unwrap();
+    drop(gone);
+    for _ in 0..10 {
+        let (status, _) = server.ask(&client, "/authenticate", token("t").to_string()).await.unwrap();
+        assert_eq!(status, StatusCode::OK);
+    }
+    let mut rest = Vec::new();
+    // The server's end, an alert or nothing: it never answers plain text with a review.
+    let _ = plain.read_to_end(&mut rest).await;
+    assert!(!rest.starts_with(b"HTTP"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_client_ca_only_known_callers_are_answered() {
+    let server = Server::start("", true, |_| {}).await;
+    let stranger = Bundle::generate(&[]).unwrap();
+    for http2 in [false, true] {
+        let known = server.client(http2, Some(&server.bundle.client));
+        assert_eq!(server.ask(&known, "/validate", config_map("u").to_string()).await.unwrap().0, StatusCode::OK);
+        for identity in [None, Some(&stranger.client), Some(&server.bundle.server)] {
+            let client = server.client(http2, identity);
+            assert!(server.ask(&client, "/validate", config_map("u").to_string()).await.is_err());
+        }
+    }
+    server.stop().await;
+}
+
+/// kube-apiserver keeps idle connections for 90 s; a request on one that the server closed would fail for its user.
+#[tokio::test]
+async fn an_idle_connection_outlives_kube_apiserver_s_patience() {
+    let server = Server::start("", false, |_| {}).await;
+    let mut stream = server.raw().await;
+    let review = access().to_string();
+    let request = format!(
+        "POST /authorize HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{review}",
+        review.len()
+    );
+    for turn in 0..2 {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut buffer = vec![0; 4096];
+        let read = stream.read(&mut buffer).await.unwrap();
+        assert!(
+            buffer[..read].starts_with(b"HTTP/1.1 200"),
+            "turn {turn}: {}",
+            String::from_utf8_lossy(&buffer[..read])
+        );
+        if turn == 0 {
+            tokio::time::pause();
+            tokio::time::advance(Duration::from_secs(95)).await;
+            tokio::time::resume();
+        }
+    }
+    // But not a request whose head never ends.
+    stream.write_all(b"POST /authorize HTTP/1.1\r\n").await.unwrap();
+    tokio::time::timeout(Duration::from_millis(200), stream.read_u8()).await.unwrap_err();
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(11)).await;
+    tokio::time::resume();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+    assert!(ended.is_ok(), "the connection stayed open");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_shutdown_what_is_in_flight_is_finished() {
+    let server = Server::start(&misbehaving("slow", "sleep", ""), false, |_| {}).await;
+    for http2 in [false, true] {
+        let client = server.client(http2, None);
+        server.ask(&client, "/authenticate", token("t").to_string()).await.unwrap();
+    }
+    let (one, two) = (server.client(false, None), server.client(true, None));
+    let body = config_map("u").to_string();
+    let both = async {
+        tokio::join!(server.ask(&one, "/validate", body.clone()), server.ask(&two, "/validate", body.clone()))
+    };
+    let stop = async {
+        // Once both are in their policy, which then sleeps until its limit.
+        while server.in_flight() < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        server.begin_stop();
+    };
+    let ((first, second), ()) = tokio::join!(both, stop);
+    for answer in [first, second] {
+        assert!(answer.unwrap().1.contains("took too long"));
+    }
+    let served = server.served.lock().unwrap().take().unwrap();
+    served.await.unwrap();
+    assert!(TcpStream::connect(server.address).await.is_err());
+}
+
+/// Every request gets the answer that is right for it, and none another's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_thousand_callers_at_once_get_their_own_answers() {
+    let yaml =
+        misbehaving("trap", "trap", "") + &misbehaving("count", "count", "") + &misbehaving("nothing", "nothing", "");
+    let server = Arc::new(Server::start(&yaml, false, |_| {}).await);
+    let mut callers = tokio::task::JoinSet::new();
+    for caller in 0..1000_u32 {
+        let server = Arc::clone(&server);
+        callers.spawn(async move {
+            // One connection each.
+            let client = server.client(caller % 2 == 0, None);
+            let uid = format!("uid-{caller}");
+            let (path, body, status, expected) = match caller % 5 {
+                0 => (
+                    "/validate/nothing",
+                    config_map(&uid).to_string(),
+                    200,
+                    json!({"uid": uid, "allowed": true}).to_string(),
+                ),
+                1 => ("/validate/count", config_map(&uid).to_string(), 200, "count: seen 1".to_owned()),
+                2 => ("/validate/trap", config_map(&uid).to_string(), 200, "trap: the policy crashed".to_owned()),
+                3 => ("/mutate/nothing", "not json".to_owned(), 400, "the body is not a JSON object".to_owned()),
+                _ => ("/authenticate/nothing", token(&uid).to_string(), 200, r#"{"authenticated":false}"#.to_owned()),
+            };
+            let (got, text) = server.ask(&client, path, body).await.unwrap();
+            let whole: Result<serde_json::Value, _> = serde_json::from_str(&text);
+            assert_eq!(got.as_u16(), status, "{path}: {text}");
+            match (caller % 5, &whole) {
+                (0, Ok(answer)) => assert_eq!(
+                    answer["response"].to_string(),
+                    serde_json::from_str::<serde_json::Value>(&expected).unwrap().to_string()
+                ),
+                (1 | 2, Ok(answer)) => {
+                    assert_eq!(answer["response"]["uid"], uid);
+                    assert_eq!(answer["response"]["status"]["message"], expected);
+                }
+                _ => assert!(text.contains(&expected), "{path}: {text}"),
+            }
+        });
+    }
+    while let Some(ended) = callers.join_next().await {
+        ended.unwrap();
+    }
+}

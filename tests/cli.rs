@@ -1,0 +1,129 @@
+//! The command line as a user has it: exit codes, errors, answers.
+
+use std::{fs, process::Command};
+
+use crate::support::fixtures;
+
+fn verdict(args: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_verdict")).args(args).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn review_answers_offline_with_an_exit_code_by_verdict() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
+    let review = |policy: &str, sample: &str| {
+        verdict(&["review", &format!("builtin:{policy}"), &format!("{folder}/{policy}/reviews/{sample}.json")])
+    };
+    let (code, out, _) = review("magic-validator", "denied-not-allowed-value");
+    assert_eq!(code, 1);
+    assert!(out.contains("value not-allowed-value not allowed in configmap"), "{out}");
+    assert_eq!(review("magic-validator", "allowed-configmap").0, 0);
+    assert_eq!(review("magic-authenticator", "unknown-other-token").0, 1);
+    assert_eq!(review("magic-authorizer", "allow-configmaps").0, 0);
+    let (code, out, log) = review("caesar-cipher", "answered-encrypt");
+    assert_eq!((code, out.trim()), (0, "{\n  \"result\": \"khoor zruog\"\n}"));
+    assert!(log.contains("encrypt"), "{log}");
+    let (code, _, error) = verdict(&[
+        "review",
+        "builtin:magic-validator",
+        &format!("{folder}/magic-authorizer/reviews/allow-configmaps.json"),
+    ]);
+    assert_eq!(code, 1);
+    assert!(error.contains("does not answer this"), "{error}");
+}
+
+#[test]
+fn check_names_the_file_the_policy_and_the_field() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("team.yaml");
+    let write = |spec: &str| {
+        fs::write(
+            &file,
+            format!("apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: team}}\nspec: {spec}\n"),
+        )
+        .unwrap();
+        verdict(&["check", file.to_str().unwrap()])
+    };
+    let (code, out, error) = write("{component: 'builtin:required-labels', settings: {labels: [team]}}");
+    assert_eq!((code, out.as_str()), (0, "ok team (validating)\n"), "{error}");
+    let misbehaving = fixtures::misbehaving("").display().to_string();
+    for (spec, words) in [
+        (
+            "{component: 'builtin:nothing'}".to_owned(),
+            "spec.component: builtin:nothing does not exist; there are caesar-cipher",
+        ),
+        ("{component: ./missing.wasm}".to_owned(), "spec.component: "),
+        ("{component: ./team.yaml}".to_owned(), "spec.component: this is not a Wasm component"),
+        (
+            "{component: 'builtin:required-labels', settings: {labels: [{key: a, pattern: '('}]}}".to_owned(),
+            "spec.settings.labels[0].pattern: expected a regular expression",
+        ),
+        ("{component: 'builtin:required-labels', settings: {labels: [a]}, modes: Warn}".to_owned(), "spec.modes: "),
+        (
+            "{component: 'builtin:magic-authenticator', failurePolicy: Ignore}".to_owned(),
+            "spec.failurePolicy: expected Fail; got Ignore",
+        ),
+        (
+            "{component: 'builtin:magic-validator', match: {matchConditions: [{name: a, expression: 'true'}]}}"
+                .to_owned(),
+            "spec.match.matchConditions[0]: match conditions are not supported by this version",
+        ),
+        (
+            format!("{{component: {misbehaving}, settings: {{do: refuse-settings}}}}"),
+            "spec.settings.do: expected something else",
+        ),
+    ] {
+        let (code, _, error) = write(&spec);
+        assert_eq!(code, 3, "{spec}: {error}");
+        assert!(
+            error.contains("team.yaml") && error.contains("policy team: ") && error.contains(words),
+            "{spec}: {error}"
+        );
+    }
+}
+
+#[test]
+fn inspect_shows_what_a_component_is() {
+    let (code, out, _) = verdict(&["inspect", "--json", "builtin:magic-mutator"]);
+    let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &shown["kinds"]), (0, &serde_json::json!(["mutating"])));
+    assert!(shown["exports"].as_array().unwrap().iter().any(|it| it == "verdict:policy/mutating@0.1.0"), "{out}");
+    let folder = tempfile::tempdir().unwrap();
+    let module = folder.path().join("core.wasm");
+    fs::write(&module, b"\0asm\x01\0\0\0").unwrap();
+    let (code, _, error) = verdict(&["inspect", module.to_str().unwrap()]);
+    assert_eq!(code, 3);
+    assert!(error.contains("this is a core Wasm module, not a component: build it for wasm32-wasip2"), "{error}");
+}
+
+#[test]
+fn certs_are_private_and_not_overwritten() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("made");
+    let dir = dir.to_str().unwrap();
+    assert_eq!(verdict(&["certs", dir]).0, 0);
+    let mode = fs::metadata(format!("{dir}/server.key")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let (code, _, error) = verdict(&["certs", dir]);
+    assert_eq!(code, 1);
+    assert!(error.contains("--force"), "{error}");
+    assert_eq!(verdict(&["certs", dir, "--force"]).0, 0);
+}
+
+#[test]
+fn serve_refuses_what_would_be_unsafe() {
+    for (args, code, words) in [
+        (&["serve", "--bind", "0.0.0.0:0"][..], 3, "give --tls-cert and --tls-key"),
+        (&["serve", "--tls-cert", "x"], 2, "--tls-key"),
+        (&["serve", "--tls-cert", "x", "--tls-key", "y"], 3, "--policies is missing"),
+        (&["serve", "--policies", "/does/not/exist"], 3, "/does/not/exist"),
+        (&["serve", "--bind", "nowhere"], 2, "invalid value 'nowhere'"),
+    ] {
+        let (got, _, error) = verdict(args);
+        assert_eq!(got, code, "{args:?}: {error}");
+        assert!(error.contains(words), "{args:?}: {error}");
+    }
+}

@@ -1,0 +1,300 @@
+//! Policies that misbehave: each gives a valid review within its deadline, with its own words, status and metric label,
+//! and the next review is not affected.
+
+use std::time::{Duration, Instant};
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::support::host::{Host, access, config_map, misbehaving, specs, token};
+
+/// Deeds that fail whatever is asked: the label, the status code and the words.
+const FAILURES: &[(&str, &str, u64, &str)] = &[
+    ("trap", "trap", 500, "the policy crashed"),
+    ("recurse", "trap", 500, "the policy crashed"),
+    ("exit", "trap", 500, "the policy crashed"),
+    ("loop", "timeout", 504, "the policy took too long"),
+    ("sleep", "timeout", 504, "the policy took too long"),
+    ("hog-memory", "memory", 500, "the policy ran out of memory"),
+    ("handles", "size", 500, "the policy's answer is too large"),
+    ("error", "guest_error", 500, "the policy could not decide"),
+];
+
+/// The fixture's limit is 300 ms; the rest is room for a busy machine.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn host_yaml(deed: &str, more: &str) -> String {
+    misbehaving("bad", deed, more) + &misbehaving("good", "nothing", "  order: 200")
+}
+
+/// The component that exports `kind` only: what is only for some kinds is refused for the one that exports all.
+fn only(kind: &str, name: &str, deed: &str, more: &str) -> String {
+    misbehaving(name, deed, more).replace("$FIXTURE", kind)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_validator_denies_with_its_own_words() {
+    for (deed, label, code, words) in FAILURES {
+        let host = Host::yaml(&host_yaml(deed, "")).await;
+        for path in ["/validate", "/mutate"] {
+            let begin = Instant::now();
+            let answer = host.review(path, &config_map("u1")).await;
+            assert!(begin.elapsed() < PATIENCE, "{deed} took {:?}", begin.elapsed());
+            let response = &answer["response"];
+            assert_eq!(response["uid"], "u1");
+            assert_eq!(response["allowed"], false, "{deed}: {answer}");
+            assert_eq!(response["status"]["code"], *code, "{deed}: {answer}");
+            assert_eq!(response["status"]["message"], format!("bad: {words}"), "{deed}");
+            assert!(!answer.to_string().contains("secret-detail"));
+        }
+        for kind in ["validating", "mutating"] {
+            assert_eq!(host.count(kind, "bad", label), 1, "{deed}: {}", host.metrics.text());
+        }
+        let next = host.review("/validate/good", &config_map("u2")).await;
+        assert_eq!(next["response"], json!({"uid": "u2", "allowed": true}), "{deed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ignore_lets_through_what_failed_but_not_what_used_up_a_limit() {
+    for (deed, label, ..) in FAILURES {
+        let limit = matches!(*label, "timeout" | "memory" | "size");
+        for (more, ignored) in [
+            ("  failurePolicy: Ignore", !limit),
+            ("  onLimit: Ignore", limit),
+            ("  failurePolicy: Ignore\n  onLimit: Ignore", true),
+        ] {
+            let host = Host::yaml(&only("$ADMISSION", "bad", deed, more)).await;
+            let answer = host.review("/validate", &config_map("u")).await;
+            assert_eq!(answer["response"]["allowed"], ignored, "{deed} {more}: {answer}");
+            assert_eq!(
+                answer["response"]["warnings"].as_array().map_or(0, Vec::len),
+                usize::from(ignored),
+                "{deed} {more}: {answer}"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_authenticator_is_an_error_that_is_not_cached() {
+    for (deed, label, _, words) in FAILURES {
+        let host = Host::yaml(&host_yaml(deed, "")).await;
+        let status = host.review("/authenticate", &token("t0k3n")).await["status"].clone();
+        assert_eq!(
+            status,
+            json!({"authenticated": false, "audiences": ["https://kubernetes.default.svc"], "error": format!("policy bad: {words}")}),
+            "{deed}"
+        );
+        assert_eq!(host.count("authentication", "bad", label), 1, "{deed}");
+        assert_eq!(host.count("authentication", "good", "unknown"), 1, "{deed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_authorizer_lets_no_later_allow_through() {
+    let allow = "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {name: allow}\nspec: {component: 'builtin:magic-authorizer', order: 300}\n";
+    for (deed, label, _, words) in FAILURES {
+        let host = Host::yaml(&(host_yaml(deed, "") + allow)).await;
+        let (status, text) = host.post("/authorize", access().to_string()).await;
+        assert_eq!((status, text), (StatusCode::SERVICE_UNAVAILABLE, format!("policy bad: {words}\n")), "{deed}");
+        assert_eq!(host.count("authorization", "bad", label), 1, "{deed}");
+
+        let deny = misbehaving("deny", "deny", "  order: 250");
+        let host = Host::yaml(&(host_yaml(deed, "") + &deny + allow)).await;
+        let answer = host.review("/authorize", &access()).await;
+        assert_eq!(
+            answer["status"],
+            json!({"allowed": false, "denied": true, "reason": "denied on purpose"}),
+            "{deed}"
+        );
+
+        let host = Host::yaml(&(only("$AUTHORIZATION", "bad", deed, "  failurePolicy: Deny") + allow)).await;
+        assert_eq!(host.review("/authorize", &access()).await["status"]["denied"], true, "{deed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_opinion_on_failure_is_a_choice() {
+    let more = "  failurePolicy: NoOpinion";
+    let allow = "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {name: allow}\nspec: {component: 'builtin:magic-authorizer', order: 300}\n";
+    let yaml = |deed| only("$AUTHORIZATION", "bad", deed, more) + allow;
+    let host = Host::load(specs(&yaml("trap"))).await.unwrap();
+    assert_eq!(host.review("/authorize", &access()).await["status"]["allowed"], true);
+    // Users can inflate what they send: a used-up limit is no reason to have no opinion.
+    let host = Host::load(specs(&yaml("loop"))).await.unwrap();
+    assert_eq!(host.post("/authorize", access().to_string()).await.0, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_provider_answers_with_a_status() {
+    for (deed, _, code, words) in FAILURES {
+        let host = Host::yaml(&host_yaml(deed, "")).await;
+        let (status, text) = host.post("/events/bad", "{}").await;
+        assert_eq!(u64::from(status.as_u16()), *code, "{deed}");
+        assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!({"error": words}), "{deed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_that_cannot_be_made_are_failures() {
+    for deed in ["patch-not-json", "patch-does-not-apply", "full-not-json", "full-no-object", "patch-bomb"] {
+        let host = Host::yaml(&host_yaml(deed, "")).await;
+        let begin = Instant::now();
+        let answer = host.review("/mutate", &config_map("u")).await;
+        assert!(begin.elapsed() < PATIENCE, "{deed} took {:?}", begin.elapsed());
+        assert_eq!(
+            answer["response"]["status"]["message"], "bad: the policy's answer is not valid",
+            "{deed}: {answer}"
+        );
+        assert!(answer["response"].get("patch").is_none());
+        assert_eq!(host.count("mutating", "bad", "invalid_answer"), 1, "{deed}");
+        let host = Host::yaml(&only("$ADMISSION", "bad", deed, "  failurePolicy: Ignore")).await;
+        let answer = host.review("/mutate", &config_map("u")).await;
+        assert_eq!(answer["response"]["allowed"], true, "{deed}");
+        assert!(answer["response"].get("patch").is_none(), "{deed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_become_what_kube_apiserver_takes() {
+    let response = async |deed: &str| {
+        // Enough memory for a million warnings: what stops them is the limit on answers.
+        let host = Host::yaml(&misbehaving("bad", deed, "").replace("300ms, memory: 16Mi", "3s, memory: 256Mi")).await;
+        host.review("/validate", &config_map("u")).await["response"].clone()
+    };
+    let denied = response("code-out-of-range").await;
+    assert_eq!((&denied["status"]["code"], &denied["status"]["reason"]), (&json!(403), &json!("Forbidden")));
+    let denied = response("long-message").await;
+    assert!(denied["status"]["message"].as_str().unwrap().chars().count() < 9000);
+    let dirty = response("dirty-warnings").await;
+    for warning in dirty["warnings"].as_array().unwrap() {
+        let warning = warning.as_str().unwrap();
+        assert!(
+            !warning.is_empty() && warning.chars().count() <= 256 && !warning.contains(char::is_control),
+            "{warning:?}"
+        );
+    }
+    assert_eq!(dirty["allowed"], true);
+    let annotated = response("bad-annotations").await;
+    let annotations = annotated["auditAnnotations"].as_object().unwrap();
+    assert_eq!(annotations.len(), 6, "{annotations:?}");
+    for (key, value) in annotations {
+        assert!(
+            key.len() <= 63 && key.starts_with("bad.") && key.ends_with(|it: char| it.is_ascii_alphanumeric()),
+            "{key}"
+        );
+        assert!(value.as_str().unwrap().chars().count() <= 4096);
+    }
+    // A million warnings are more than an answer may hold.
+    assert_eq!(response("many-warnings").await["status"]["message"], "bad: the policy's answer is too large");
+    let chatter = response("chatter").await;
+    assert_eq!(chatter["allowed"], true);
+    assert_eq!(chatter["auditAnnotations"]["bad.fact"], "two\\nlines");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_authenticator_cannot_answer_what_must_not_be_said() {
+    let status = async |deed: &str| {
+        let host = Host::yaml(&misbehaving("bad", deed, "")).await;
+        host.review("/authenticate", &token("t0k3n")).await["status"].clone()
+    };
+    let empty = status("empty-username").await;
+    assert_eq!(
+        (&empty["authenticated"], &empty["error"]),
+        (&json!(false), &json!("policy bad: the policy's answer is not valid"))
+    );
+    assert_eq!(status("foreign-audience").await, json!({"authenticated": false}));
+    assert_eq!(status("reject").await, json!({"authenticated": false}));
+    assert!(!status("print-token").await.to_string().contains("t0k3n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rejected_asks_nobody_else() {
+    let known = "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {name: known}\nspec: {component: 'builtin:magic-authenticator', order: 300}\n";
+    let host = Host::yaml(&(misbehaving("bad", "reject", "") + known)).await;
+    assert_eq!(host.review("/authenticate", &token("magic-token")).await["status"], json!({"authenticated": false}));
+    // In shadow it is asked and counted, and decides nothing.
+    let host = Host::yaml(&(misbehaving("bad", "reject", "  mode: Audit") + known)).await;
+    assert_eq!(host.review("/authenticate", &token("magic-token")).await["status"]["authenticated"], true);
+    assert_eq!(host.count("authentication", "bad", "rejected"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_denial_is_reported_and_modes_say_what_it_does() {
+    let yaml = only("$ADMISSION", "one", "deny", "")
+        + &only("$ADMISSION", "two", "code-out-of-range", "  message: ask the platform team");
+    let host = Host::yaml(&yaml).await;
+    let status = host.review("/validate", &config_map("u")).await["response"]["status"].clone();
+    assert_eq!(status["message"], "one: denied on purpose\ntwo: ask the platform team");
+    assert_eq!(
+        status["details"]["causes"],
+        json!([
+        {"field": "spec.x", "reason": "FieldValueInvalid", "message": "x is wrong"}, {"message": "no"}])
+    );
+    let host = Host::yaml(&only("$ADMISSION", "one", "deny", "  mode: Warn")).await;
+    let response = host.review("/validate", &config_map("u")).await["response"].clone();
+    assert_eq!(response, json!({"uid": "u", "allowed": true, "warnings": ["one: denied on purpose"]}));
+    let host = Host::yaml(&misbehaving("one", "deny", "  mode: Audit")).await;
+    let response = host.review("/validate", &config_map("u")).await["response"].clone();
+    assert_eq!(response, json!({"uid": "u", "allowed": true, "auditAnnotations": {"one.denied": "denied on purpose"}}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_instance_sees_another_review_and_none_sees_the_machine() {
+    let host = Host::yaml(&(misbehaving("count", "count", "") + &misbehaving("look", "look-around", ""))).await;
+    for _ in 0..20 {
+        let answer = host.review("/validate/count", &config_map("u")).await;
+        assert_eq!(answer["response"]["status"]["message"], "count: seen 1");
+    }
+    let answer = host.review("/validate/look", &config_map("u")).await;
+    assert_eq!(answer["response"]["status"]["message"], "look: found nothing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_init_refuses_is_told_with_the_setting() {
+    let refused = async |deed: &str| Host::load(specs(&misbehaving("bad", deed, ""))).await.err().unwrap();
+    assert_eq!(
+        refused("refuse-settings").await,
+        [
+            "test.yaml: policy bad: spec.settings.do: expected something else",
+            "test.yaml: policy bad: spec.settings: and more of it"
+        ]
+    );
+    assert!(refused("trap-in-init").await[0].contains("spec.component: init failed: the policy trapped"));
+    assert!(refused("loop-in-init").await[0].contains("spec.component: init failed: the policy used up its time"));
+    assert!(refused("unknown-deed").await[0].contains("spec.settings.do: unknown variant"));
+}
+
+/// Ten thousand failures: the memory of the process does not grow with them.
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_leave_nothing_behind() {
+    let host = Host::yaml(
+        &(misbehaving("trap", "trap", "") + &misbehaving("error", "error", "") + &misbehaving("hog", "hog-memory", "")),
+    )
+    .await;
+    let round = async || {
+        for path in ["/validate/trap", "/mutate/error", "/validate/trap", "/validate/error"] {
+            host.review(path, &config_map("u")).await;
+        }
+    };
+    for _ in 0..500 {
+        round().await;
+    }
+    host.review("/validate/hog", &config_map("u")).await;
+    let before = resident();
+    for turn in 0..2500 {
+        round().await;
+        if turn % 25 == 0 {
+            host.review("/validate/hog", &config_map("u")).await;
+        }
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 96 << 20, "10,000 failures left {} MiB", grown >> 20);
+}
+
+/// Bytes; other tests run in the same process, so this is only good for large differences.
+fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
+}

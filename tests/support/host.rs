@@ -1,0 +1,119 @@
+//! The host in process: one engine, sets of policies, and the real router.
+
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
+
+use axum::{Router, body::Body};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+use verdict::{
+    config::{self, schema::PolicySpec},
+    engine::{Capacity, Engine},
+    metrics::Metrics,
+    policy::Set,
+    server::routes::{self, Limits},
+};
+
+use super::fixtures;
+
+/// One for all tests, since each reserves address space.
+pub fn engine() -> &'static Engine {
+    static ENGINE: OnceLock<Engine> = OnceLock::new();
+    ENGINE.get_or_init(|| Engine::new(Capacity { instances: 64, memory: 4 << 30 }).unwrap())
+}
+
+/// A loaded set with its router and metrics.
+pub struct Host {
+    pub app: Router,
+    pub metrics: Arc<Metrics>,
+}
+
+impl Host {
+    pub async fn load(specs: Vec<PolicySpec>) -> Result<Self, Vec<String>> {
+        let metrics = Arc::new(Metrics::new());
+        let set = Set::load(engine(), &metrics, specs).await;
+        let set = set.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let app = routes::app(Arc::new(set), Arc::clone(&metrics), Limits::default(), true);
+        Ok(Self { app, metrics })
+    }
+
+    /// Policies as YAML; `$FIXTURE`, `$ADMISSION` and `$AUTHORIZATION` are misbehaving components.
+    pub async fn yaml(yaml: &str) -> Self {
+        Self::load(specs(yaml)).await.unwrap()
+    }
+
+    pub async fn post(&self, path: &str, body: impl Into<String>) -> (StatusCode, String) {
+        let request = Request::post(path).header("content-type", "application/json").body(Body::from(body.into()));
+        let response = self.app.clone().oneshot(request.unwrap()).await.unwrap();
+        let status = response.status();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(bytes.to_vec()).unwrap())
+    }
+
+    /// A review that must be answered with a review.
+    pub async fn review(&self, path: &str, review: &Value) -> Value {
+        let (status, text) = self.post(path, review.to_string()).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(answer["kind"], review["kind"]);
+        assert_eq!(answer["apiVersion"], review["apiVersion"]);
+        answer
+    }
+
+    pub fn count(&self, kind: &str, policy: &str, outcome: &str) -> u64 {
+        let text = self.metrics.text();
+        text.lines()
+            .filter(|it| it.starts_with("verdict_reviews_total{"))
+            .filter(|it| {
+                [("kind", kind), ("policy", policy), ("outcome", outcome)]
+                    .iter()
+                    .all(|(name, value)| it.contains(&format!("{name}=\"{value}\"")))
+            })
+            .filter_map(|it| it.rsplit_once(' ')?.1.parse::<u64>().ok())
+            .sum()
+    }
+}
+
+pub fn specs(yaml: &str) -> Vec<PolicySpec> {
+    let mut yaml = yaml.to_owned();
+    for (place, kind) in [("$ADMISSION", "admission"), ("$AUTHORIZATION", "authorization"), ("$FIXTURE", "")] {
+        if yaml.contains(place) {
+            yaml = yaml.replace(place, &fixtures::misbehaving(kind).display().to_string());
+        }
+    }
+    config::parse(&yaml, "test.yaml", Path::new("/")).unwrap_or_else(|errors| panic!("{errors:?}"))
+}
+
+/// The misbehaving component under this name, with more lines of its spec.
+pub fn misbehaving(name: &str, deed: &str, more: &str) -> String {
+    format!(
+        "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: {name}}}\nspec:\n  component: $FIXTURE\n  settings: {{do: {deed}}}\n  limits: {{time: 300ms, memory: 16Mi}}\n{more}\n"
+    )
+}
+
+pub fn config_map(uid: &str) -> Value {
+    admission(uid, json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "cm"}, "data": {"a": "1"}}))
+}
+
+pub fn admission(uid: &str, object: Value) -> Value {
+    json!({"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": {
+        "uid": uid, "operation": "CREATE", "name": "cm", "namespace": "default",
+        "kind": {"group": "", "version": "v1", "kind": "ConfigMap"},
+        "resource": {"group": "", "version": "v1", "resource": "configmaps"},
+        "userInfo": {"username": "jane"}, "object": object}})
+}
+
+pub fn token(token: &str) -> Value {
+    json!({"kind": "TokenReview", "apiVersion": "authentication.k8s.io/v1",
+        "spec": {"token": token, "audiences": ["https://kubernetes.default.svc"]}})
+}
+
+pub fn access() -> Value {
+    json!({"kind": "SubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "spec": {
+        "user": "jane", "groups": ["magic-group"],
+        "resourceAttributes": {"verb": "list", "resource": "configmaps", "version": "v1", "namespace": "default"}}})
+}

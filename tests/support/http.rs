@@ -56,7 +56,8 @@ fn send(request: http::request::Builder, body: String, config: ClientConfig) -> 
     })
 }
 
-fn tls(pki: &Pki, identity: Option<&Identity>) -> ClientConfig {
+/// Trusts the CA of `pki`, and shows `identity`.
+pub fn tls(pki: &Pki, identity: Option<&Identity>) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     let ca = CertificateDer::from_pem_slice(pki.ca_pem.as_bytes()).expect("PEM");
     roots.add(ca).expect("a certificate");

@@ -151,28 +151,32 @@ fn sort(args: &[Value], budget: &mut Budget) -> Outcome {
 }
 
 /// Stable. All keys must be of one comparable type.
-fn sorted(mut items: Vec<Value>, key: impl Fn(&Value) -> Value, budget: &mut Budget) -> Result<Vec<Value>, Fault> {
-    let mut fault = None;
-    if let Some(first) = items.first().map(&key) {
-        if items.iter().any(|item| key(item).kind() != first.kind()) {
+///
+/// All comparisons are paid before the first: a comparator that fails halfway has no total order, on which the standard
+/// library's sort may panic. For the same reason not-a-number has a place here.
+fn sorted(items: Vec<Value>, key: impl Fn(&Value) -> Value, budget: &mut Budget) -> Result<Vec<Value>, Fault> {
+    let mut keyed: Vec<(Value, Value)> = items.into_iter().map(|item| (key(&item), item)).collect();
+    let Some((first, _)) = keyed.first() else { return Ok(Vec::new()) };
+    order(first, first, budget)?;
+    let rounds = keyed.len().ilog2() as usize + 1;
+    for (key, _) in &keyed {
+        if key.kind() != first.kind() {
             return failed("sort: the elements are of different types");
         }
-        order(&first, &first, budget)?;
+        let length = match key {
+            Value::String(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            _ => 0,
+        };
+        budget.bytes(length)?;
+        budget.charge(rounds.saturating_mul(length / 32 + 1))?;
     }
-    items.sort_by(|a, b| {
-        // Once it failed, an order that is total and cheap: the result is thrown away.
-        if fault.is_some() {
-            return Ordering::Equal;
-        }
-        match budget.charge(1).and_then(|()| order(&key(a), &key(b), budget)) {
-            Ok(order) => order.unwrap_or(Ordering::Equal),
-            Err(error) => {
-                fault = Some(error);
-                Ordering::Equal
-            }
-        }
+    let mut paid = Budget::new(u64::MAX);
+    keyed.sort_by(|(a, _), (b, _)| match (a, b) {
+        (Value::Double(a), Value::Double(b)) => a.total_cmp(b),
+        _ => order(a, b, &mut paid).ok().flatten().unwrap_or(Ordering::Equal),
     });
-    fault.map_or(Ok(items), Err)
+    Ok(keyed.into_iter().map(|(_, item)| item).collect())
 }
 
 fn end(args: &[Value], pick: fn(&[Value]) -> Option<&Value>) -> Outcome {

@@ -130,6 +130,18 @@ fn loops_over_large_reviews_run_out_of_budget() {
     });
 }
 
+/// The standard library's sort may panic without a total order.
+#[test]
+fn sorting_what_has_no_order_does_not_panic() {
+    let numbers: Vec<f64> = (0..1_000).map(|at| f64::from(at * 7_919 % 1_000) + 0.5).collect();
+    let variables = Variables::new(json!({})).with_object(Some(json!({"n": numbers, "w": ["a", 1, null]})));
+    let run = |expression: &str| Condition::compile("sort", expression, Subject::Admission).unwrap().eval(&variables);
+    assert_eq!(run("object.n.map(x, int(x) % 3 == 0 ? 0.0 / 0.0 : x).sort().size() == 1000"), Ok(true));
+    assert_eq!(run("object.n.sortBy(x, -x)[0] == 999.5"), Ok(true));
+    assert!(run("object.w.sort().size() == 3").unwrap_err().contains("different types"));
+    assert!(run("object.n.sortBy(x, [x]).size() == 3").unwrap_err().contains("no such overload"));
+}
+
 #[test]
 fn deep_reviews_convert_and_compare() {
     on_small_stack(|| {

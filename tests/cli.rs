@@ -66,9 +66,9 @@ fn check_names_the_file_the_policy_and_the_field() {
             "spec.failurePolicy: expected Fail; got Ignore",
         ),
         (
-            "{component: 'builtin:magic-validator', match: {matchConditions: [{name: a, expression: 'true'}]}}"
+            "{component: 'builtin:magic-validator', match: {matchConditions: [{name: a, expression: 'requests.uid'}]}}"
                 .to_owned(),
-            "spec.match.matchConditions[0]: match conditions are not supported by this version",
+            "spec.match.matchConditions[0].expression: match condition \"a\": ",
         ),
         (
             format!("{{component: {misbehaving}, settings: {{do: refuse-settings}}}}"),

@@ -6,10 +6,10 @@ use futures_util::future::join_all;
 use serde_json::value::RawValue;
 use tracing::info;
 
-use super::{Ask, Policy, Selection, checked};
+use super::{Ask, Policy, Selection, checked, unmatched};
 use crate::{
     config::schema::{FailurePolicy, Mode, OnLimit},
-    engine::{Answer, Fact, Failure, Interface},
+    engine::{Fact, Failure, Interface},
     review::{
         admission::{AdmissionRequest, Annotation, Cause, Change, Denial, Mutation},
         clean, patch,
@@ -157,7 +157,7 @@ impl Policy {
     async fn validate(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> Option<Said> {
         let begin = Instant::now();
         let object = request.object.map(RawValue::get);
-        let answer = match self.spec.matching.admission(request, object) {
+        let answer = match self.matching.admission(request, object) {
             Ok(false) => return None,
             Ok(true) => self.template.validate(self.call(ask), request, object).await,
             Err(words) => unmatched(words),
@@ -180,7 +180,7 @@ impl Policy {
     /// None: the policy does not match.
     async fn mutate(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>, object: Option<&str>) -> Option<Said> {
         let begin = Instant::now();
-        let answer = match self.spec.matching.admission(request, object) {
+        let answer = match self.matching.admission(request, object) {
             Ok(false) => return None,
             Ok(true) => {
                 let answer = self.template.mutate(self.call(ask), request, object).await;
@@ -243,8 +243,4 @@ fn apply(object: Option<&str>, mutation: Mutation) -> Result<(Mutation, Option<S
         (Ok(_), None) => return Err(Failure::Answer("it changes an object where there is none".to_owned())),
     };
     Ok((mutation, changed))
-}
-
-fn unmatched<T>(words: String) -> Answer<T> {
-    Answer { result: Err(Failure::Condition(words)), timing: crate::engine::Timing::default(), facts: Vec::new() }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tracing::info;
 
-use super::{Ask, Policy, Selection, checked};
+use super::{Ask, Policy, Selection, checked, unmatched};
 use crate::{
     engine::{Answer, Failure, Interface},
     review::{
@@ -19,7 +19,7 @@ impl Selection<'_> {
     pub async fn authenticate(&self, ask: Ask<'_>, review: &TokenReview) -> TokenVerdict {
         let mut failed = None;
         for policy in &self.policies {
-            let answer = policy.authenticate(ask, review).await;
+            let Some(answer) = policy.authenticate(ask, review).await else { continue };
             // A policy in shadow is asked and counted, and never decides.
             if !policy.enforces() {
                 continue;
@@ -39,9 +39,14 @@ impl Selection<'_> {
 }
 
 impl Policy {
-    async fn authenticate(&self, ask: Ask<'_>, review: &TokenReview) -> Result<Authentication, Failure> {
+    /// None: the policy does not match.
+    async fn authenticate(&self, ask: Ask<'_>, review: &TokenReview) -> Option<Result<Authentication, Failure>> {
         let begin = Instant::now();
-        let answer = self.template.authenticate(self.call(ask), review).await;
+        let answer = match self.matching.authentication(review) {
+            Ok(false) => return None,
+            Ok(true) => self.template.authenticate(self.call(ask), review).await,
+            Err(words) => unmatched(words),
+        };
         let Answer { result, timing, .. } = checked(answer, |it| check(it, review));
         let outcome = match &result {
             Ok(Authentication::Authenticated(_)) => Ok("authenticated"),
@@ -54,7 +59,7 @@ impl Policy {
             Err(failure) => Err(failure),
         };
         self.record(Interface::Authentication, "", outcome, timing, begin);
-        result
+        Some(result)
     }
 }
 

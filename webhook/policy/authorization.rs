@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use super::{Ask, Policy, Selection};
+use super::{Ask, Policy, Selection, unmatched};
 use crate::{
     config::schema::FailurePolicy,
     engine::{Failure, Interface},
@@ -28,7 +28,7 @@ impl Selection<'_> {
         let mut failed = None;
         let mut reason = String::new();
         for policy in &self.policies {
-            let answer = policy.authorize(ask, review).await;
+            let Some(answer) = policy.authorize(ask, review).await else { continue };
             // A policy in shadow is asked and counted, and never decides.
             if !policy.enforces() {
                 continue;
@@ -64,9 +64,14 @@ fn decided(decision: Decision, reason: String) -> Authorization {
 }
 
 impl Policy {
-    async fn authorize(&self, ask: Ask<'_>, review: &SubjectAccessReview) -> Result<Ruling, Failure> {
+    /// None: the policy does not match.
+    async fn authorize(&self, ask: Ask<'_>, review: &SubjectAccessReview) -> Option<Result<Ruling, Failure>> {
         let begin = Instant::now();
-        let answer = self.template.authorize(self.call(ask), review).await;
+        let answer = match self.matching.authorization(review) {
+            Ok(false) => return None,
+            Ok(true) => self.template.authorize(self.call(ask), review).await,
+            Err(words) => unmatched(words),
+        };
         let result = answer.result.map(|ruling| {
             let own = self.spec.message.as_ref().filter(|_| ruling.decision == Decision::Deny);
             let reason = clean::line(own.unwrap_or(&ruling.reason), clean::MAX_REASON);
@@ -78,7 +83,7 @@ impl Policy {
             Decision::NoOpinion => "no_opinion",
         });
         self.record(Interface::Authorization, "", outcome, answer.timing, begin);
-        result
+        Some(result)
     }
 
     /// A used-up limit is never a reason to have no opinion: users can inflate what they send.

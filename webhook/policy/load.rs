@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Policy, Set, metrics_of};
+use super::{Policy, Set, matching::Match, metrics_of};
 use crate::{
     config::schema::{ConfigError, PolicySpec},
     engine::{Engine, InitError, Interface, Program, Template},
@@ -63,16 +63,14 @@ async fn load(
     };
     let interfaces = program.description().interfaces.clone();
     let mut errors = spec.check_interfaces(&interfaces);
-    // Not yet evaluated by this version, and never ignored.
-    for (index, _) in spec.matching.match_conditions.iter().enumerate() {
-        errors.push(error(
-            format!("spec.match.matchConditions[{index}]"),
-            "match conditions are not supported by this version; use resourceRules and selectors, or the webhook's own matchConditions".to_owned(),
-        ));
-    }
-    if !errors.is_empty() {
-        return Err(errors);
-    }
+    let matching = match Match::compile(&spec.matching, &interfaces) {
+        Ok(matching) if errors.is_empty() => matching,
+        Ok(_) => return Err(errors),
+        Err(wrong) => {
+            errors.extend(wrong.into_iter().map(|(field, message)| error(field, message)));
+            return Err(errors);
+        }
+    };
     let template = Template::new(engine, program, &spec.name, &spec.settings, spec.grants.clone(), spec.limits)
         .await
         .map_err(|wrong| match wrong {
@@ -81,7 +79,7 @@ async fn load(
         }
         InitError::Failed(failure) => of_component(format!("init failed: {failure}")),
     })?;
-    Ok(Policy { metrics: metrics_of(metrics, &spec.name, &interfaces), spec, digest, template })
+    Ok(Policy { metrics: metrics_of(metrics, &spec.name, &interfaces), spec, digest, matching, template })
 }
 
 async fn compile(engine: &Engine, component: Component) -> Result<Arc<Program>, String> {

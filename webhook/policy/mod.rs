@@ -15,6 +15,7 @@ use std::{sync::Arc, time::Instant};
 use tracing::warn;
 
 pub use authorization::Authorization;
+use matching::Match;
 
 use crate::{
     config::schema::{Mode, PolicySpec},
@@ -32,6 +33,7 @@ pub struct Set {
 pub struct Policy {
     spec: PolicySpec,
     digest: [u8; 32],
+    matching: Match,
     template: Template,
     /// One for each interface that it exports.
     metrics: Vec<(Interface, Arc<PolicyMetrics>)>,
@@ -125,6 +127,11 @@ impl Policy {
             metrics.record(operation, outcome, &timing);
         }
     }
+}
+
+/// The answer of a policy for which it cannot be told whether it is asked.
+fn unmatched<T>(words: String) -> Answer<T> {
+    Answer { result: Err(Failure::Condition(words)), timing: Timing::default(), facts: Vec::new() }
 }
 
 /// An answer that was checked against the contract.

@@ -1,4 +1,4 @@
-//! Which requests a policy is asked about: Kubernetes' matchConstraints, without a cluster at hand.
+//! matchConstraints, without a cluster at hand: resources, scope, the name of the namespace, labels.
 //!
 //! Follows k8s.io/apiserver `pkg/admission/plugin/webhook/predicates`. Objects are read only as far as their labels,
 //! and only where a selector asks for them.

@@ -91,12 +91,12 @@ async fn answer(set: &Set, ask: Ask<'_>) -> Result<Outcome, Failed> {
             if let Some(mutators) = mutators.filter(|_| mutates) {
                 let verdict = mutators.mutate(ask, &envelope.review).await;
                 allowed = verdict.denial.is_none();
-                print(&admission::encode(envelope.version, &envelope.review.uid, &verdict))?;
+                print(&admission::encode(envelope.version, &envelope.review, &verdict))?;
             }
             if let Some(validators) = validators.filter(|_| validates && allowed) {
                 let verdict = validators.validate(ask, &envelope.review).await;
                 allowed = verdict.denial.is_none();
-                print(&admission::encode(envelope.version, &envelope.review.uid, &verdict))?;
+                print(&admission::encode(envelope.version, &envelope.review, &verdict))?;
             }
             Ok(outcome(allowed))
         }

@@ -246,17 +246,20 @@ pub fn decode(body: &[u8]) -> Result<Envelope<AdmissionRequest<'_>>, Malformed> 
     Ok(Envelope { version, review })
 }
 
-/// The whole answer, as JSON.
-pub fn encode(version: Version, uid: &str, verdict: &AdmissionVerdict) -> Vec<u8> {
+/// The whole answer to `asked`, as JSON.
+pub fn encode(version: Version, asked: &AdmissionRequest<'_>, verdict: &AdmissionVerdict) -> Vec<u8> {
     let patch = verdict.patch.as_ref().filter(|_| verdict.denial.is_none());
     let response = Response {
-        uid,
+        uid: &asked.uid,
         allowed: verdict.denial.is_none(),
         status: verdict.denial.as_ref().map(|denied| Status {
             status: "Failure",
             message: &denied.message,
             reason: &denied.reason,
             details: (!denied.causes.is_empty()).then(|| Details {
+                name: &asked.name,
+                group: &asked.request_kind.group,
+                kind: &asked.request_kind.kind,
                 causes: denied
                     .causes
                     .iter()
@@ -344,6 +347,13 @@ struct Status<'a> {
 
 #[derive(Serialize)]
 struct Details<'a> {
+    // Of the object: kubectl begins with them where it shows causes.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    group: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    kind: &'a str,
     causes: Vec<WireCause<'a>>,
 }
 

@@ -171,12 +171,12 @@ async fn ask(app: &App, question: Question, policy: Option<&str>, request: Reque
         Question::Validate => {
             let envelope = admission::decode(&read.bytes).map_err(malformed)?;
             let verdict = selection.validate(ask, &envelope.review).await;
-            admission::encode(envelope.version, &envelope.review.uid, &verdict)
+            admission::encode(envelope.version, &envelope.review, &verdict)
         }
         Question::Mutate => {
             let envelope = admission::decode(&read.bytes).map_err(malformed)?;
             let verdict = selection.mutate(ask, &envelope.review).await;
-            admission::encode(envelope.version, &envelope.review.uid, &verdict)
+            admission::encode(envelope.version, &envelope.review, &verdict)
         }
         Question::Event => {
             serde_json::from_str::<&serde_json::value::RawValue>(raw)

@@ -41,16 +41,18 @@ fn deep_objects_are_passed_on_unread() {
 
 #[test]
 fn a_denial_has_no_patch_and_an_allow_no_status() {
+    let body = body(REQUEST);
+    let asked = decode(body.as_bytes()).unwrap().review;
     let denied = Denied { message: "no".into(), code: 403, reason: "Forbidden".into(), causes: Vec::new() };
     let verdict = AdmissionVerdict { denial: Some(denied), patch: Some("[{}]".into()), ..AdmissionVerdict::default() };
     assert_eq!(
-        String::from_utf8(encode(Version::V1, "u", &verdict)).unwrap(),
-        r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"u","allowed":false,"status":{"status":"Failure","message":"no","reason":"Forbidden","code":403}}}"#
+        String::from_utf8(encode(Version::V1, &asked, &verdict)).unwrap(),
+        r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","response":{"uid":"u1","allowed":false,"status":{"status":"Failure","message":"no","reason":"Forbidden","code":403}}}"#
     );
     let verdict = AdmissionVerdict { patch: Some("[]".into()), ..AdmissionVerdict::default() };
     assert_eq!(
-        String::from_utf8(encode(Version::V1Beta1, "u", &verdict)).unwrap(),
-        r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1","response":{"uid":"u","allowed":true,"patch":"W10=","patchType":"JSONPatch"}}"#
+        String::from_utf8(encode(Version::V1Beta1, &asked, &verdict)).unwrap(),
+        r#"{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1beta1","response":{"uid":"u1","allowed":true,"patch":"W10=","patchType":"JSONPatch"}}"#
     );
 }
 
@@ -129,6 +131,8 @@ fn a_body_that_is_cut_off_anywhere_is_refused() {
 
 #[test]
 fn everything_that_a_denial_may_carry_is_written() {
+    let body = body(SCALE);
+    let asked = decode(body.as_bytes()).unwrap().review;
     let cause = |field: &str| Cause { field: field.into(), reason: "FieldValueInvalid".into(), message: "x".into() };
     let denied = Denied {
         message: "no\nway".into(),
@@ -142,15 +146,15 @@ fn everything_that_a_denial_may_carry_is_written() {
         warnings: vec!["careful".into()],
         annotations: [("p.k".to_owned(), "v".to_owned())].into(),
     };
-    let answer: Value = serde_json::from_slice(&encode(Version::V1, "u", &verdict)).unwrap();
+    let answer: Value = serde_json::from_slice(&encode(Version::V1, &asked, &verdict)).unwrap();
     assert_eq!(
         answer["response"],
         json!({
-            "uid": "u",
+            "uid": "u-1",
             "allowed": false,
             "status": {
                 "status": "Failure", "message": "no\nway", "reason": "Invalid", "code": 422,
-                "details": {"causes": [
+                "details": {"name": "web", "group": "autoscaling", "kind": "Scale", "causes": [
                     {"field": "data.a", "reason": "FieldValueInvalid", "message": "x"},
                     {"reason": "FieldValueInvalid", "message": "x"},
                 ]},

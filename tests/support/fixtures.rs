@@ -6,7 +6,7 @@ use std::{
     sync::OnceLock,
 };
 
-/// The component that misbehaves as its settings say: every kind in one, or only `admission` or `authorization`.
+/// The component that misbehaves as its settings say: every kind in one, or only `admission`, `authentication` or `authorization`.
 pub fn misbehaving(kind: &str) -> PathBuf {
     let name = if kind.is_empty() { "misbehaving".to_owned() } else { format!("misbehaving_{kind}") };
     folder().join(name).with_extension("wasm")

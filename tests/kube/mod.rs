@@ -1,3 +1,14 @@
-//! Tests against a real kube-apiserver 1.36.3.
+//! Tests against a real kube-apiserver 1.36.3, with the real `verdict` binary behind mutual TLS.
+//!
+//! Most share one cluster ([`cluster`]); each keeps to namespaces and users of its own.
 
+mod access;
+mod cluster;
+mod drain;
+mod failures;
 mod harness;
+mod legacy;
+mod mutating;
+mod registration;
+mod tokens;
+mod validating;

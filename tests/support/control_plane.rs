@@ -83,9 +83,10 @@ impl ControlPlane {
     /// kubectl as whoever bears `token`: no client certificate, which would come first.
     pub fn kubectl_as(&self, pki: &Pki, token: &str, args: &[&str], stdin: &str) -> Output {
         let kubeconfig = self.folder.join("bearer.kubeconfig");
-        if !kubeconfig.exists() {
-            fs::write(&kubeconfig, kubeconfig_of(&self.url, pki, None)).expect("writable");
-        }
+        // Anew each time, since a restart moves the API server; under another name first, since tests run in parallel.
+        let unfinished = self.folder.join(format!("bearer.{:?}", thread::current().id()));
+        fs::write(&unfinished, kubeconfig_of(&self.url, pki, None)).expect("a writable folder");
+        fs::rename(&unfinished, &kubeconfig).expect("a writable folder");
         let token = format!("--token={token}");
         let args: Vec<&str> = [token.as_str()].into_iter().chain(args.iter().copied()).collect();
         run_kubectl(self.binaries, &kubeconfig, &self.folder, &args, stdin)
@@ -97,8 +98,9 @@ impl ControlPlane {
         http::post(&url, json.to_string(), pki, Some(&self.admin))
     }
 
-    pub fn get(&self, pki: &Pki, path: &str) -> http::Reply {
-        http::get(&format!("{}{path}", self.url), pki, Some(&self.admin))
+    /// GET by the administrator as `user`.
+    pub fn get_as(&self, pki: &Pki, user: &str, path: &str) -> http::Reply {
+        http::get(&format!("{}{path}", self.url), pki, Some(&self.admin), &[("impersonate-user", user)])
     }
 
     /// The audit log so far. Lines are written after the answer was sent: ask `eventually`.
@@ -220,7 +222,7 @@ fn start_apiserver(
         let mut process = Process::start("kube-apiserver", command, &log);
         let deadline = Instant::now() + READY;
         loop {
-            let reply = http::get(&format!("{url}/readyz"), pki, Some(admin));
+            let reply = http::get(&format!("{url}/readyz"), pki, Some(admin), &[]);
             if matches!(reply, Ok((200, _))) {
                 return (process, url);
             }

@@ -16,9 +16,10 @@ use super::pki::{Identity, Pki};
 /// Status code and body, or why there is none.
 pub type Reply = Result<(u16, String), String>;
 
-/// GET over TLS, as `identity`.
-pub fn get(url: &str, pki: &Pki, identity: Option<&Identity>) -> Reply {
-    send(Request::get(url), String::new(), tls(pki, identity))
+/// GET over TLS, as `identity`, with these headers.
+pub fn get(url: &str, pki: &Pki, identity: Option<&Identity>, headers: &[(&str, &str)]) -> Reply {
+    let request = headers.iter().fold(Request::get(url), |request, (name, value)| request.header(*name, *value));
+    send(request, String::new(), tls(pki, identity))
 }
 
 /// POST of a JSON document over TLS, as `identity`.

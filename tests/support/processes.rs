@@ -46,7 +46,7 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let guard = Command::new("sh")
-            .args(["-c", "read -r _ || kill -KILL -- \"-$1\"", "guard"])
+            .args(["-c", "read -r _ || kill -s KILL -- \"-$1\"", "guard"])
             .arg(child.id().to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
@@ -78,10 +78,6 @@ impl Process {
     /// The last lines of its log, under a heading.
     pub fn tail(&self) -> String {
         tail(&self.log)
-    }
-
-    pub fn log(&self) -> &Path {
-        &self.log
     }
 
     fn signal(&self, signal: &str) {
@@ -125,7 +121,7 @@ pub fn folder(name: &str) -> PathBuf {
 pub fn tail(log: &Path) -> String {
     let text = fs::read_to_string(log).unwrap_or_else(|error| error.to_string());
     let lines: Vec<&str> = text.lines().collect();
-    let last = lines[lines.len().saturating_sub(25)..].join("\n");
+    let last = lines[lines.len().saturating_sub(12)..].join("\n");
     format!("--- the end of {}\n{last}\n---", log.display())
 }
 

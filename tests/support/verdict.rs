@@ -1,12 +1,6 @@
-//! The real `verdict` binary: `serve` with mutual TLS, and its other commands run to their end.
+//! The real `verdict` binary: `serve` with mutual TLS.
 
-use std::{
-    fs,
-    net::SocketAddr,
-    path::Path,
-    process::{Command, Output},
-    time::Duration,
-};
+use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
 use super::{
     http,
@@ -56,12 +50,30 @@ impl Verdict {
         Self { process, https, admin, client }
     }
 
-    /// The value of a counter or gauge, as /metrics writes it: `name{label="value",...}`. Zero if it was never counted.
-    pub fn metric(&self, series: &str) -> u64 {
+    /// The value of a metric without labels; zero if it was never counted.
+    pub fn metric(&self, name: &str) -> u64 {
+        self.sum(&format!("{name} "), &[])
+    }
+
+    /// How many reviews of `policy` ended with `outcome`, of all kinds together.
+    pub fn reviews(&self, policy: &str, outcome: &str) -> u64 {
+        let (policy, outcome) = (format!("policy=\"{policy}\""), format!("outcome=\"{outcome}\""));
+        self.sum("verdict_reviews_total{", &[&policy, &outcome])
+    }
+
+    /// How many requests of a route are being answered now.
+    pub fn in_flight(&self, route: &str) -> u64 {
+        self.sum("verdict_requests_in_flight{", &[&format!("route=\"{route}\"")])
+    }
+
+    /// The sum of all series of a metric that have these labels.
+    fn sum(&self, name: &str, labels: &[&str]) -> u64 {
         let (status, text) = http::get_plain(&format!("http://{}/metrics", self.admin)).expect("metrics");
         assert_eq!(status, 200, "{text}");
-        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        value.map_or(0, |value| value.parse().expect("a whole number"))
+        text.lines()
+            .filter(|line| line.starts_with(name) && labels.iter().all(|it| line.contains(it)))
+            .map(|line| line.rsplit(' ').next().unwrap_or_default().parse::<u64>().expect("a whole number"))
+            .sum()
     }
 }
 
@@ -73,17 +85,8 @@ fn addresses(log: &Path) -> Option<(SocketAddr, SocketAddr)> {
 }
 
 /// A command line of `verdict` without any environment.
-pub fn command() -> Command {
+fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_verdict"));
     command.env_clear();
     command
-}
-
-/// Runs a command of `verdict` to its end; its stdout. Fails unless it succeeds.
-#[track_caller]
-pub fn run(args: &[&str]) -> String {
-    let Output { status, stdout, stderr } = command().args(args).output().expect("verdict");
-    let stderr = String::from_utf8_lossy(&stderr);
-    assert!(status.success(), "verdict {args:?}: {status}\n{stderr}");
-    String::from_utf8(stdout).expect("UTF-8")
 }

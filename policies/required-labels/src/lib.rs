@@ -1,10 +1,15 @@
 //! Requires labels and annotations, each with any value or one that matches a regular expression.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use regex_lite::Regex;
-use serde::Deserialize;
-use verdict_sdk::{AdmissionRequest, Cause, Denial, Error, FieldPath, Policy, SettingsError, Validation, Validator};
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use verdict_sdk::{
+    AdmissionRequest, Cause, Denial, Error, FieldPath, Operation, Policy, SettingsError, Validation, Validator,
+};
 
 struct RequiredLabels {
     labels: Vec<Required>,
@@ -25,11 +30,10 @@ struct Settings {
     annotations: Vec<Entry>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a key, or {key, pattern}")]
-enum Entry {
-    Key(String),
-    Matching(Matching),
+/// A key alone, or an object. Not an untagged enum, whose errors would not say which field is wrong.
+struct Entry {
+    key: String,
+    pattern: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -39,6 +43,31 @@ struct Matching {
     pattern: Option<String>,
 }
 
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EntryVisitor;
+
+        impl<'de> Visitor<'de> for EntryVisitor {
+            type Value = Entry;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key, or {key, pattern}")
+            }
+
+            fn visit_str<E>(self, key: &str) -> Result<Entry, E> {
+                Ok(Entry { key: key.to_owned(), pattern: None })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Entry, A::Error> {
+                let Matching { key, pattern } = Matching::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Entry { key, pattern })
+            }
+        }
+
+        deserializer.deserialize_any(EntryVisitor)
+    }
+}
+
 #[derive(Deserialize)]
 struct Object {
     #[serde(default)]
@@ -46,7 +75,9 @@ struct Object {
 }
 
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Metadata {
+    deletion_timestamp: Option<String>,
     labels: Option<BTreeMap<String, String>>,
     annotations: Option<BTreeMap<String, String>>,
 }
@@ -66,14 +97,13 @@ impl Policy for RequiredLabels {
 }
 
 fn required(path: &str, entries: Vec<Entry>, errors: &mut Vec<SettingsError>) -> Vec<Required> {
-    let mut all = Vec::new();
-    for (index, entry) in entries.into_iter().enumerate() {
-        let (key, pattern) = match entry {
-            Entry::Key(key) => (key, None),
-            Entry::Matching(it) => (it.key, it.pattern),
-        };
+    let mut all: Vec<Required> = Vec::new();
+    for (index, Entry { key, pattern }) in entries.into_iter().enumerate() {
         if key.is_empty() {
             errors.push(SettingsError::new(format!("{path}/{index}"), "expected a key, got an empty one"));
+        }
+        if all.iter().any(|it| it.key == key) {
+            errors.push(SettingsError::new(format!("{path}/{index}"), format!("the key {key} is listed twice")));
         }
         match pattern.map(|it| Regex::new(&it)).transpose() {
             Ok(pattern) => all.push(Required { key, pattern }),
@@ -88,11 +118,15 @@ fn required(path: &str, entries: Vec<Entry>, errors: &mut Vec<SettingsError>) ->
 
 impl Validator for RequiredLabels {
     fn validate(&self, request: &AdmissionRequest) -> Result<Validation, Error> {
-        // A delete has no object, and nothing to require.
-        if request.object.is_none() {
+        // A delete has no object, and what a subresource is sent with (a Scale, a Binding) has labels of its own.
+        if request.object.is_none() || !request.subresource.is_empty() {
             return Ok(Validation::allow());
         }
         let object: Object = request.object()?;
+        // What is going away only loses its finalizers, and must be able to.
+        if request.operation == Operation::Update && object.metadata.deletion_timestamp.is_some() {
+            return Ok(Validation::allow());
+        }
         let mut causes = Vec::new();
         check("label", &self.labels, object.metadata.labels, &mut causes);
         check("annotation", &self.annotations, object.metadata.annotations, &mut causes);
@@ -101,9 +135,11 @@ impl Validator for RequiredLabels {
         }
         let all: Vec<&str> = causes.iter().map(|cause| cause.message.as_str()).collect();
         let message = all.join("; ");
-        Ok(Validation::deny(causes.into_iter().fold(Denial::new(message), |denial, cause| {
-            denial.cause(cause.field, cause.reason, cause.message)
-        })))
+        Ok(Validation::deny(
+            causes
+                .into_iter()
+                .fold(Denial::new(message), |denial, cause| denial.cause(cause.field, cause.reason, cause.message)),
+        ))
     }
 }
 
@@ -155,6 +191,9 @@ mod tests {
             (r#"{"label": ["a"]}"#, "/label"),
             (r#"{"annotations": [""]}"#, "/annotations/0"),
             (r#"{"labels": [1]}"#, "/labels/0"),
+            (r#"{"labels": [{"key": 1}]}"#, "/labels/0/key"),
+            (r#"{"labels": [{"key": "a", "regex": "x"}]}"#, "/labels/0/regex"),
+            (r#"{"labels": ["a", {"key": "a", "pattern": "x"}]}"#, "/labels/1"),
         ] {
             assert_eq!(testing::settings_errors::<RequiredLabels>(settings)[0].path, path, "{settings}");
         }

@@ -84,9 +84,13 @@ impl Rule {
             && listed(&self.resources, &resource)
     }
 
-    /// With these verbs a group could give itself more than its rule; `*` does not mean them.
+    /// With these verbs a group could give itself more than its rule; `*` does not mean them. Who asks for the verb `*`
+    /// asks for all of them, so no rule allows that.
     fn is_unnamed_escalation(&self, verb: &str) -> bool {
-        let escalates = matches!(verb, "escalate" | "bind" | "impersonate") || verb.starts_with("impersonate");
+        if verb == "*" {
+            return true;
+        }
+        let escalates = matches!(verb, "escalate" | "bind") || verb.starts_with("impersonate");
         escalates && !self.verbs.iter().any(|named| named == verb)
     }
 }

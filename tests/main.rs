@@ -10,6 +10,8 @@ mod cli;
 mod guests;
 /// Policies that misbehave: each gives a valid review with its own words, and the next is not affected.
 mod misbehaving;
+/// The built-in policy `pod-security` against the fixtures of Kubernetes.
+mod pod_security;
 
 /// Against a real kube-apiserver.
 mod kube;

@@ -82,7 +82,10 @@ impl<'n> Field<'n> {
             return Some(*value);
         }
         let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
-        self.expected(report, &format!("one of {}", words.join(", ")));
+        match &*words {
+            [word] => self.expected(report, word),
+            words => self.expected(report, &format!("one of {}", words.join(", "))),
+        }
         None
     }
 

@@ -35,6 +35,31 @@ fn review_answers_offline_with_an_exit_code_by_verdict() {
 }
 
 #[test]
+fn match_conditions_decide_whether_a_policy_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policy.yaml");
+    let review = |policy: &str, sample: &str, expression: &str| {
+        let spec = format!(
+            "apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec:\n  component: builtin:{policy}\n  match: {{matchConditions: [{{name: only, expression: {expression:?}}}]}}\n"
+        );
+        fs::write(&file, spec).unwrap();
+        let sample = format!("{}/policies/{policy}/reviews/{sample}.json", env!("CARGO_MANIFEST_DIR"));
+        let (code, out, _) = verdict(&["review", file.to_str().unwrap(), &sample]);
+        (code, out)
+    };
+    for (policy, sample, expression, asked, not_asked) in [
+        ("magic-validator", "denied-not-allowed-value", "object.kind == 'ConfigMap'", 1, 0),
+        ("magic-authorizer", "allow-configmaps", "request.user == 'magic-user'", 0, 1),
+        ("magic-authenticator", "authenticated-magic-token", "size(request.token) > 0", 0, 1),
+    ] {
+        assert_eq!(review(policy, sample, expression).0, asked, "{policy}");
+        assert_eq!(review(policy, sample, &format!("!({expression})")).0, not_asked, "{policy}");
+    }
+    let (code, out) = review("magic-validator", "allowed-configmap", "object.spec.missing == 1");
+    assert!(code != 0 && out.contains("a match condition of the policy failed"), "{code}: {out}");
+}
+
+#[test]
 fn check_names_the_file_the_policy_and_the_field() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("team.yaml");

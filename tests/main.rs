@@ -1,5 +1,12 @@
 //! The tests of the whole: real guests compiled from `policies/`, the real router, real TLS.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "tests fail by panicking")]
+#![allow(
+    unreachable_pub,
+    clippy::needless_pass_by_value,
+    reason = "nobody else sees them, and values read better in tests"
+)]
+
 mod support;
 
 /// Bad callers over real TLS: every one gets its answer, and the server goes on.

@@ -101,9 +101,9 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging(cli.log_format, cli.log_level);
     let ended = match cli.command {
-        Command::Serve(args) => serve::run(args),
+        Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
-        Command::Review(args) => review::run(args),
+        Command::Review(args) => review::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Certs(args) => certs::run(&args),
     };

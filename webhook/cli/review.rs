@@ -29,7 +29,7 @@ pub(super) struct Args {
     env: Vec<String>,
 }
 
-pub(super) fn run(args: Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let mut all = specs(&args.policy)?;
     for spec in &mut all {
         if let Some(settings) = &args.settings {

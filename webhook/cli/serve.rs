@@ -95,8 +95,8 @@ struct Certificates {
     ca: Option<PathBuf>,
 }
 
-pub(super) fn run(args: Args) -> Result<Outcome, Failed> {
-    let plan = plan(&args)?;
+pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+    let plan = plan(args)?;
     let capacity = Capacity { instances: args.max_instances, memory: args.guest_memory.saturating_mul(1 << 20) };
     let limits = Limits {
         admission_body: args.max_admission_body,
@@ -108,7 +108,7 @@ pub(super) fn run(args: Args) -> Result<Outcome, Failed> {
         return Err(Failed::configuration("--max-bodies is less than one body may have"));
     }
     let runtime = runtime()?;
-    runtime.block_on(serve(&args, plan, capacity, limits))?;
+    runtime.block_on(serve(args, plan, capacity, limits))?;
     // A guest that still computes must not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(Outcome::Done)

@@ -62,10 +62,7 @@ fn shift(text: &str) -> Result<u8, Vec<SettingsError>> {
 }
 
 fn bad_shift(came: &str) -> Vec<SettingsError> {
-    vec![SettingsError::new(
-        "",
-        format!("the environment variable SHIFT_AMOUNT must be a whole number, got {came}"),
-    )]
+    vec![SettingsError::new("", format!("the environment variable SHIFT_AMOUNT must be a whole number, got {came}"))]
 }
 
 fn rotate(letter: char, shift: u8) -> char {

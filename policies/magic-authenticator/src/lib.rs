@@ -1,6 +1,8 @@
 //! Knows one token: `magic-token` is `magic-user` of `magic-group`.
 
-use verdict_sdk::{Authentication, Authenticator, Error, Identity, NoSettings, Policy, SettingsError, TokenReview, User};
+use verdict_sdk::{
+    Authentication, Authenticator, Error, Identity, NoSettings, Policy, SettingsError, TokenReview, User,
+};
 
 struct MagicAuthenticator;
 
@@ -17,15 +19,8 @@ impl Authenticator for MagicAuthenticator {
         if review.token.expose() != "magic-token" {
             return Ok(Authentication::Unknown);
         }
-        let user = User {
-            uid: "0".to_owned(),
-            groups: vec!["magic-group".to_owned()],
-            ..User::new("magic-user")
-        };
-        Ok(Authentication::Authenticated(Identity {
-            user,
-            audiences: Vec::new(),
-        }))
+        let user = User { uid: "0".to_owned(), groups: vec!["magic-group".to_owned()], ..User::new("magic-user") };
+        Ok(Authentication::Authenticated(Identity { user, audiences: Vec::new() }))
     }
 }
 
@@ -45,7 +40,9 @@ mod tests {
     #[test]
     fn the_user_is_the_magic_one() {
         let subject = testing::authenticator::<MagicAuthenticator>("{}");
-        let Authentication::Authenticated(identity) = subject.ask_file("authenticated-magic-token.json") else { panic!() };
+        let Authentication::Authenticated(identity) = subject.ask_file("authenticated-magic-token.json") else {
+            panic!()
+        };
         assert_eq!((identity.user.username.as_str(), identity.user.uid.as_str()), ("magic-user", "0"));
         assert_eq!(identity.user.groups, ["magic-group"]);
     }

@@ -94,26 +94,17 @@ pub struct Ruling {
 impl Ruling {
     /// Allowed, because of this.
     pub fn allow(reason: impl Into<String>) -> Self {
-        Self {
-            decision: Decision::Allow,
-            reason: reason.into(),
-        }
+        Self { decision: Decision::Allow, reason: reason.into() }
     }
 
     /// Denied, because of this; nobody else is asked.
     pub fn deny(reason: impl Into<String>) -> Self {
-        Self {
-            decision: Decision::Deny,
-            reason: reason.into(),
-        }
+        Self { decision: Decision::Deny, reason: reason.into() }
     }
 
     /// The next authorizer is asked.
     pub fn no_opinion() -> Self {
-        Self {
-            decision: Decision::NoOpinion,
-            reason: String::new(),
-        }
+        Self { decision: Decision::NoOpinion, reason: String::new() }
     }
 
     /// As `no_opinion`, with a reason that the user sees if nobody allows.

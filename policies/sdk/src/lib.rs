@@ -21,7 +21,10 @@ pub mod testing;
 mod token;
 mod user;
 
-pub use access::{Attributes, Decision, NonResourceAttributes, ResourceAttributes, Ruling, SelectorOperator, SelectorRequirement, SubjectAccessReview};
+pub use access::{
+    Attributes, Decision, NonResourceAttributes, ResourceAttributes, Ruling, SelectorOperator, SelectorRequirement,
+    SubjectAccessReview,
+};
 pub use admission::{
     change::{Change, Mutation, Patch, pointer},
     request::{AdmissionRequest, GroupVersionKind, GroupVersionResource, Operation},

@@ -17,10 +17,7 @@ pub struct SettingsError {
 impl SettingsError {
     /// An error at the setting that `path`, a JSON Pointer, points to.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            path: path.into(),
-            message: message.into(),
-        }
+        Self { path: path.into(), message: message.into() }
     }
 }
 

@@ -60,10 +60,7 @@ pub struct Identity {
 impl From<User> for Authentication {
     /// The token is good, and this policy does not know audiences.
     fn from(user: User) -> Self {
-        Self::Authenticated(Identity {
-            user,
-            audiences: Vec::new(),
-        })
+        Self::Authenticated(Identity { user, audiences: Vec::new() })
     }
 }
 
@@ -73,10 +70,7 @@ mod tests {
 
     #[test]
     fn debug_does_not_show_the_token() {
-        let review = TokenReview {
-            token: Token::new("s3cret"),
-            audiences: vec!["api".to_owned()],
-        };
+        let review = TokenReview { token: Token::new("s3cret"), audiences: vec!["api".to_owned()] };
         let debug = format!("{review:?}");
         assert!(debug.contains("api"), "{debug}");
         assert!(!debug.contains("s3cret"), "{debug}");

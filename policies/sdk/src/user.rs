@@ -18,10 +18,7 @@ pub struct User {
 impl User {
     /// A user of this name, in no group.
     pub fn new(username: impl Into<String>) -> Self {
-        Self {
-            username: username.into(),
-            ..Self::default()
-        }
+        Self { username: username.into(), ..Self::default() }
     }
 
     /// Whether the user is in `group`.

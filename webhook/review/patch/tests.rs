@@ -263,7 +263,7 @@ fn a_difference_applied_gives_the_new_object() {
 fn object(seed: &mut u64, depth: u64) -> String {
     let mut fields = Vec::new();
     for key in ["a", "b/c", "d~e", "~1", "ü\\n", ""] {
-        if next(seed) % 2 > 0 {
+        if !next(seed).is_multiple_of(2) {
             fields.push(format!("\"{key}\":{}", value(seed, depth)));
         }
     }

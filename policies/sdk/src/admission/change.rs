@@ -82,19 +82,12 @@ impl Mutation {
 
     /// Adds an audit annotation.
     pub fn annotate(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.audit_annotations.push(Annotation {
-            key: key.into(),
-            value: value.into(),
-        });
+        self.audit_annotations.push(Annotation { key: key.into(), value: value.into() });
         self
     }
 
     fn new(outcome: Result<Change, Denial>) -> Self {
-        Self {
-            outcome,
-            warnings: Vec::new(),
-            audit_annotations: Vec::new(),
-        }
+        Self { outcome, warnings: Vec::new(), audit_annotations: Vec::new() }
     }
 }
 

@@ -51,10 +51,7 @@ impl Validation {
 
     /// It may not: a text, or a whole [`Denial`].
     pub fn deny(denial: impl Into<Denial>) -> Self {
-        Self {
-            denial: Some(denial.into()),
-            ..Self::default()
-        }
+        Self { denial: Some(denial.into()), ..Self::default() }
     }
 
     /// Allows if there is no cause, else denies with `message` and all of them.
@@ -62,10 +59,7 @@ impl Validation {
         if causes.is_empty() {
             return Self::allow();
         }
-        Self::deny(Denial {
-            causes,
-            ..Denial::new(message)
-        })
+        Self::deny(Denial { causes, ..Denial::new(message) })
     }
 
     /// Adds a warning.
@@ -76,10 +70,7 @@ impl Validation {
 
     /// Adds an audit annotation.
     pub fn annotate(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.audit_annotations.push(Annotation {
-            key: key.into(),
-            value: value.into(),
-        });
+        self.audit_annotations.push(Annotation { key: key.into(), value: value.into() });
         self
     }
 }
@@ -87,10 +78,7 @@ impl Validation {
 impl Denial {
     /// A denial in these words.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            ..Self::default()
-        }
+        Self { message: message.into(), ..Self::default() }
     }
 
     /// Sets the HTTP status code, 400 to 599.
@@ -115,11 +103,7 @@ impl Denial {
 impl Cause {
     /// The field, a machine-readable reason (`FieldValueInvalid`, `FieldValueRequired`, ...), words for the user.
     pub fn new(field: impl Into<String>, reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            field: field.into(),
-            reason: reason.into(),
-            message: message.into(),
-        }
+        Self { field: field.into(), reason: reason.into(), message: message.into() }
     }
 }
 

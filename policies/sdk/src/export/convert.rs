@@ -2,9 +2,10 @@
 
 use super::rt::wit::{admission as wa, authentication as wt, authorization as wz, mutating as wm, validating as wv};
 use crate::{
-    AdmissionRequest, Annotation, Attributes, Authentication, Cause, Change, Decision, Denial, GroupVersionKind, GroupVersionResource,
-    Mutation, NonResourceAttributes, Operation, ResourceAttributes, Ruling, SelectorOperator, SelectorRequirement,
-    SubjectAccessReview, Token, TokenReview, User, Validation, bindings::base::verdict::policy::types,
+    AdmissionRequest, Annotation, Attributes, Authentication, Cause, Change, Decision, Denial, GroupVersionKind,
+    GroupVersionResource, Mutation, NonResourceAttributes, Operation, ResourceAttributes, Ruling, SelectorOperator,
+    SelectorRequirement, SubjectAccessReview, Token, TokenReview, User, Validation,
+    bindings::base::verdict::policy::types,
 };
 
 impl From<types::UserInfo> for User {
@@ -21,31 +22,22 @@ impl From<types::UserInfo> for User {
 impl From<User> for types::UserInfo {
     fn from(user: User) -> Self {
         let extra = user.extra.into_iter().map(|(key, values)| types::ExtraValue { key, values });
-        Self {
-            username: user.username,
-            uid: user.uid,
-            groups: user.groups,
-            extra: extra.collect(),
-        }
+        Self { username: user.username, uid: user.uid, groups: user.groups, extra: extra.collect() }
     }
 }
 
 impl From<wt::TokenReview> for TokenReview {
     fn from(review: wt::TokenReview) -> Self {
-        Self {
-            token: Token::new(review.token),
-            audiences: review.audiences,
-        }
+        Self { token: Token::new(review.token), audiences: review.audiences }
     }
 }
 
 impl From<Authentication> for wt::Outcome {
     fn from(answer: Authentication) -> Self {
         match answer {
-            Authentication::Authenticated(identity) => Self::Authenticated(wt::Identity {
-                user: identity.user.into(),
-                audiences: identity.audiences,
-            }),
+            Authentication::Authenticated(identity) => {
+                Self::Authenticated(wt::Identity { user: identity.user.into(), audiences: identity.audiences })
+            }
             Authentication::Unknown => Self::Unknown,
             Authentication::Rejected(reason) => Self::Rejected(reason),
         }
@@ -66,15 +58,11 @@ impl From<wz::SubjectAccessReview> for SubjectAccessReview {
                 field_selector: it.field_selector.into_iter().map(Into::into).collect(),
                 label_selector: it.label_selector.into_iter().map(Into::into).collect(),
             }),
-            wz::Attributes::NonResource(it) => Attributes::NonResource(NonResourceAttributes {
-                verb: it.verb,
-                path: it.path,
-            }),
+            wz::Attributes::NonResource(it) => {
+                Attributes::NonResource(NonResourceAttributes { verb: it.verb, path: it.path })
+            }
         };
-        Self {
-            user: review.user.into(),
-            attributes,
-        }
+        Self { user: review.user.into(), attributes }
     }
 }
 
@@ -135,21 +123,13 @@ impl From<wa::Request> for AdmissionRequest {
 
 impl From<wa::GroupVersionKind> for GroupVersionKind {
     fn from(it: wa::GroupVersionKind) -> Self {
-        Self {
-            group: it.group,
-            version: it.version,
-            kind: it.kind,
-        }
+        Self { group: it.group, version: it.version, kind: it.kind }
     }
 }
 
 impl From<wa::GroupVersionResource> for GroupVersionResource {
     fn from(it: wa::GroupVersionResource) -> Self {
-        Self {
-            group: it.group,
-            version: it.version,
-            resource: it.resource,
-        }
+        Self { group: it.group, version: it.version, resource: it.resource }
     }
 }
 
@@ -201,19 +181,12 @@ impl From<Denial> for wa::Denial {
 
 impl From<Cause> for wa::Cause {
     fn from(cause: Cause) -> Self {
-        Self {
-            field: cause.field,
-            reason: cause.reason,
-            message: cause.message,
-        }
+        Self { field: cause.field, reason: cause.reason, message: cause.message }
     }
 }
 
 impl From<Annotation> for wa::Annotation {
     fn from(annotation: Annotation) -> Self {
-        Self {
-            key: annotation.key,
-            value: annotation.value,
-        }
+        Self { key: annotation.key, value: annotation.value }
     }
 }

@@ -4,16 +4,15 @@ use std::{cell::OnceCell, thread::LocalKey};
 
 use crate::{
     Authenticator, Authorizer, Error, Mutator, Policy, Provider, Validator,
-    bindings::base::exports::verdict::policy::lifecycle::SettingsError,
-    settings,
+    bindings::base::exports::verdict::policy::lifecycle::SettingsError, settings,
 };
 
 /// wit-bindgen's types, by interface.
 pub mod wit {
     pub use crate::bindings::{
-        authentication::exports::verdict::policy::authentication, authorization::exports::verdict::policy::authorization,
-        mutating::exports::verdict::policy::mutating, validating::exports::verdict::policy::validating,
-        validating::verdict::policy::admission,
+        authentication::exports::verdict::policy::authentication,
+        authorization::exports::verdict::policy::authorization, mutating::exports::verdict::policy::mutating,
+        validating::exports::verdict::policy::validating, validating::verdict::policy::admission,
     };
 }
 
@@ -28,13 +27,7 @@ pub trait Exported {
 
 pub fn init<E: Exported>(settings: &str) -> InitResult {
     let to_wit = |errors: Vec<settings::SettingsError>| {
-        errors
-            .into_iter()
-            .map(|error| SettingsError {
-                path: error.path,
-                message: error.message,
-            })
-            .collect::<Vec<_>>()
+        errors.into_iter().map(|error| SettingsError { path: error.path, message: error.message }).collect::<Vec<_>>()
     };
     let policy = settings::build::<E::Policy>(settings).map_err(to_wit)?;
     E::slot().with(|slot| slot.set(policy)).map_err(|_| {
@@ -58,11 +51,15 @@ pub fn authorize<E: Exported<Policy: Authorizer>>(
     ask::<E, _>(|policy| policy.authorize(&review.into())).map(Into::into)
 }
 
-pub fn validate<E: Exported<Policy: Validator>>(request: wit::admission::Request) -> Result<wit::validating::Validation, String> {
+pub fn validate<E: Exported<Policy: Validator>>(
+    request: wit::admission::Request,
+) -> Result<wit::validating::Validation, String> {
     ask::<E, _>(|policy| policy.validate(&request.into())).map(Into::into)
 }
 
-pub fn mutate<E: Exported<Policy: Mutator>>(request: wit::admission::Request) -> Result<wit::mutating::Mutation, String> {
+pub fn mutate<E: Exported<Policy: Mutator>>(
+    request: wit::admission::Request,
+) -> Result<wit::mutating::Mutation, String> {
     ask::<E, _>(|policy| policy.mutate(&request.into())).map(Into::into)
 }
 

@@ -4,7 +4,8 @@ use std::fmt::Debug;
 
 use super::wire;
 use crate::{
-    Authentication, Authenticator, Authorizer, Change, Decision, Error, Mutation, Mutator, Provider, Ruling, Validation, Validator, policy,
+    Authentication, Authenticator, Authorizer, Change, Decision, Error, Mutation, Mutator, Provider, Ruling,
+    Validation, Validator, policy,
 };
 
 /// One kind of review.

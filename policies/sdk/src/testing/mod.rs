@@ -71,10 +71,7 @@ pub fn take_audited() -> Vec<(String, String)> {
 impl<P: Policy, K: Kind<P>> Subject<P, K> {
     fn new(settings: &str) -> Self {
         match settings::build(settings) {
-            Ok(policy) => Self {
-                policy,
-                kind: PhantomData,
-            },
+            Ok(policy) => Self { policy, kind: PhantomData },
             Err(errors) => panic!("the settings were refused: {errors:?}"),
         }
     }
@@ -111,7 +108,8 @@ impl<P: Policy, K: Kind<P>> Subject<P, K> {
     pub fn check_folder(&self, name: &str) {
         let folder = folder(name);
         let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        let mut files: Vec<PathBuf> = entries.map(|entry| entry.map(|it| it.path())).collect::<Result<_, _>>().unwrap_or_default();
+        let mut files: Vec<PathBuf> =
+            entries.map(|entry| entry.map(|it| it.path())).collect::<Result<_, _>>().unwrap_or_default();
         files.retain(|path| path.extension().is_some_and(|it| it == "json"));
         files.sort();
         assert!(!files.is_empty(), "no sample reviews in {}", folder.display());

@@ -6,8 +6,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
-    AdmissionRequest, Attributes, GroupVersionKind, GroupVersionResource, NonResourceAttributes, Operation, ResourceAttributes,
-    SelectorOperator, SelectorRequirement, SubjectAccessReview, Token, TokenReview, User, settings::parse,
+    AdmissionRequest, Attributes, GroupVersionKind, GroupVersionResource, NonResourceAttributes, Operation,
+    ResourceAttributes, SelectorOperator, SelectorRequirement, SubjectAccessReview, Token, TokenReview, User,
+    settings::parse,
 };
 
 /// The request of an admission.k8s.io/v1 AdmissionReview. Panics if it is none.
@@ -37,10 +38,7 @@ pub fn admission(review: &str) -> AdmissionRequest {
 /// The spec of an authentication.k8s.io/v1 TokenReview. Panics if it is none.
 pub fn token(review: &str) -> TokenReview {
     let wire::Spec::<wire::Token> { spec } = read(review, "TokenReview");
-    TokenReview {
-        token: Token::new(spec.token),
-        audiences: spec.audiences,
-    }
+    TokenReview { token: Token::new(spec.token), audiences: spec.audiences }
 }
 
 /// The spec of an authorization.k8s.io/v1 SubjectAccessReview. Panics if it is none.
@@ -58,19 +56,11 @@ pub fn access(review: &str) -> SubjectAccessReview {
             field_selector: requirements(it.field_selector),
             label_selector: requirements(it.label_selector),
         }),
-        (None, Some(it)) => Attributes::NonResource(NonResourceAttributes {
-            verb: it.verb,
-            path: it.path,
-        }),
+        (None, Some(it)) => Attributes::NonResource(NonResourceAttributes { verb: it.verb, path: it.path }),
         _ => panic!("a SubjectAccessReview has either resourceAttributes or nonResourceAttributes"),
     };
     SubjectAccessReview {
-        user: User {
-            username: spec.user,
-            uid: spec.uid,
-            groups: spec.groups,
-            extra: spec.extra,
-        },
+        user: User { username: spec.user, uid: spec.uid, groups: spec.groups, extra: spec.extra },
         attributes,
     }
 }
@@ -107,21 +97,13 @@ fn requirements(selector: Option<wire::Selector>) -> Vec<SelectorRequirement> {
 
 impl From<wire::Kind> for GroupVersionKind {
     fn from(it: wire::Kind) -> Self {
-        Self {
-            group: it.group,
-            version: it.version,
-            kind: it.kind,
-        }
+        Self { group: it.group, version: it.version, kind: it.kind }
     }
 }
 
 impl From<wire::Resource> for GroupVersionResource {
     fn from(it: wire::Resource) -> Self {
-        Self {
-            group: it.group,
-            version: it.version,
-            resource: it.resource,
-        }
+        Self { group: it.group, version: it.version, resource: it.resource }
     }
 }
 
@@ -138,12 +120,7 @@ impl From<wire::Operation> for Operation {
 
 impl From<wire::UserInfo> for User {
     fn from(it: wire::UserInfo) -> Self {
-        Self {
-            username: it.username,
-            uid: it.uid,
-            groups: it.groups,
-            extra: it.extra,
-        }
+        Self { username: it.username, uid: it.uid, groups: it.groups, extra: it.extra }
     }
 }
 

@@ -152,3 +152,33 @@ fn serve_refuses_what_would_be_unsafe() {
         assert!(error.contains(words), "{args:?}: {error}");
     }
 }
+
+#[test]
+fn manifests_refuse_what_would_register_too_much() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("p.yaml");
+    let ca = folder.path().join("ca.crt");
+    fs::write(&ca, "-----BEGIN CERTIFICATE-----").unwrap();
+    let manifests = |spec: &str, more: &[&str]| {
+        let text = format!("apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec: {spec}\n");
+        fs::write(&file, text).unwrap();
+        let args = ["manifests", "--policies", file.to_str().unwrap(), "--ca-file", ca.to_str().unwrap()];
+        verdict(&[&args[..], more].concat())
+    };
+    let url = ["--url", "https://h:8443"];
+    let (code, _, error) = manifests("{component: 'builtin:magic-validator'}", &url);
+    assert_eq!(code, 3);
+    assert!(error.contains("policy p: spec.match.resourceRules: "), "{error}");
+    let (code, _, error) = manifests("{component: 'builtin:caesar-cipher'}", &url);
+    assert_eq!(code, 3);
+    assert!(error.contains("nothing to register"), "{error}");
+    for place in [&["--url", "http://h"][..], &["--url", "https://h/path"], &["--service", "verdict"], &[]] {
+        assert_eq!(manifests("{component: 'builtin:magic-authenticator'}", place).0, 2, "{place:?}");
+    }
+    let (code, out, _) = manifests("{component: 'builtin:magic-authenticator'}", &url);
+    assert_eq!(code, 0);
+    assert!(
+        out.contains("server: https://h:8443/authenticate") || out.contains("server: \"https://h:8443/authenticate\""),
+        "{out}"
+    );
+}

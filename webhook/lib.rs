@@ -4,6 +4,7 @@
 //! - [`cli`]: one file per subcommand, the only place that prints and decides exit codes;
 //! - [`server`]: HTTPS on an accept loop of our own; knows routes, limits and drain, never wasmtime;
 //! - [`admin`]: the plain second listener: livez, readyz, metrics, the state of the policies;
+//! - [`manifests`]: what registers a server with a cluster, from its policies;
 //! - [`metrics`]: what is counted, and the Prometheus registry;
 //! - [`certs`]: development certificates;
 //! - [`config`]: flags and YAML, parsed once into values that need no further checks;
@@ -18,6 +19,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod loader;
+pub mod manifests;
 pub mod metrics;
 pub mod policy;
 pub mod review;

@@ -6,6 +6,7 @@ mod access;
 mod cluster;
 mod drain;
 mod failures;
+mod generated;
 mod harness;
 mod legacy;
 mod mutating;

@@ -3,6 +3,7 @@
 mod certs;
 mod check;
 mod inspect;
+mod manifests;
 mod review;
 mod serve;
 
@@ -58,6 +59,8 @@ enum Command {
     Review(review::Args),
     /// Show what a component exports and imports.
     Inspect(inspect::Args),
+    /// Print what registers the server with a cluster, from its policies.
+    Manifests(manifests::Args),
     /// Make a development CA, a server certificate and a client certificate.
     Certs(certs::Args),
 }
@@ -105,6 +108,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Review(args) => review::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Manifests(args) => manifests::run(&args),
         Command::Certs(args) => certs::run(&args),
     };
     match ended {

@@ -69,12 +69,20 @@ impl Default for Limits {
 }
 
 /// What the operator lets a policy have beyond the contract's imports.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     /// Environment variables.
     pub env: BTreeMap<String, String>,
     /// Whether what an authenticator prints and logs is kept.
     pub log: bool,
+}
+
+/// Values may be secrets.
+impl std::fmt::Debug for Grants {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&String> = self.env.keys().collect();
+        formatter.debug_struct("Grants").field("env", &names).field("log", &self.log).finish()
+    }
 }
 
 /// Where the time of one policy's review went.

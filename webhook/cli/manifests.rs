@@ -1,0 +1,121 @@
+//! `verdict manifests`: what registers the server with a cluster, from the policies that it would load.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+
+use super::{Failed, Outcome, load, runtime};
+use crate::{
+    config,
+    engine::Capacity,
+    manifests::{self, Options, Place, Registered},
+    metrics::Metrics,
+};
+
+/// Webhook configurations to apply, and files for kube-apiserver's machine. Nothing is applied.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// A file or folder of policies. Repeatable.
+    #[arg(long, env = "VERDICT_POLICIES", value_delimiter = ',', required = true)]
+    policies: Vec<PathBuf>,
+    /// Where kube-apiserver reaches the server, as https://HOST:PORT.
+    #[arg(long, required_unless_present = "service", conflicts_with = "service")]
+    url: Option<String>,
+    /// The Service through which kube-apiserver reaches the server, as NAMESPACE/NAME or NAMESPACE/NAME:PORT.
+    #[arg(long)]
+    service: Option<String>,
+    /// The CA that signed the server's certificate, PEM; it becomes the caBundle.
+    #[arg(long)]
+    ca_file: PathBuf,
+    /// On kube-apiserver's machine: the client certificate that it shows (with --client-key).
+    #[arg(long, requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// On kube-apiserver's machine: the key of the client certificate.
+    #[arg(long, requires = "client_cert")]
+    client_key: Option<PathBuf>,
+    /// Write one file each into this folder, instead of everything to standard output.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// The folder on kube-apiserver's machine where the files will be; some name others by their path.
+    #[arg(long, default_value = "/etc/kubernetes/verdict")]
+    config_dir: PathBuf,
+    /// The server's own namespace, of which nothing is asked: else it could keep itself from starting. Default: that of --service, or verdict.
+    #[arg(long)]
+    namespace: Option<String>,
+    /// A namespace that is asked about although it is left out by default: kube-system or kube-node-lease. Repeatable.
+    #[arg(long, value_name = "NAME")]
+    include_namespace: Vec<String>,
+}
+
+pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+    let place = place(args)?;
+    let ca = fs::read_to_string(&args.ca_file)
+        .map_err(|error| Failed::configuration(format!("{}: {error}", args.ca_file.display())))?;
+    if !ca.contains("-----BEGIN CERTIFICATE-----") {
+        return Err(Failed::configuration(format!("{} has no CERTIFICATE in PEM", args.ca_file.display())));
+    }
+    let own = match (&args.namespace, &place) {
+        (Some(namespace), _) => namespace.clone(),
+        (None, Place::Service { namespace, .. }) => namespace.clone(),
+        (None, Place::Url(_)) => "verdict".to_owned(),
+    };
+    let excluded = ["kube-system".to_owned(), "kube-node-lease".to_owned(), own];
+    let excluded = excluded.into_iter().filter(|it| !args.include_namespace.contains(it)).collect();
+    let specs = config::read(&args.policies).map_err(|errors| Failed::configurations(&errors))?;
+    // Loaded as the server would, since what a component exports is what it is registered for.
+    let set = runtime()?.block_on(load(specs, Capacity::default(), &Metrics::new()))?;
+    let policies: Vec<Registered> = set
+        .policies()
+        .iter()
+        .map(|it| Registered { spec: it.spec().clone(), interfaces: it.interfaces().to_vec() })
+        .collect();
+    let client = args.client_cert.clone().zip(args.client_key.clone());
+    let options = Options { place, ca, client, folder: args.config_dir.clone(), excluded };
+    let manifests =
+        manifests::generate(&policies, &options).map_err(|error| Failed::configuration(error.to_string()))?;
+    if manifests.is_empty() {
+        return Err(Failed::configuration(
+            "none of these policies is asked by kube-apiserver: there is nothing to register",
+        ));
+    }
+    for manifest in manifests {
+        match &args.out {
+            None => println!("---\n# {}\n{}", manifest.file, manifest.yaml.trim_end()),
+            Some(folder) => write(folder, manifest.file, &manifest.yaml)?,
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+fn place(args: &Args) -> Result<Place, Failed> {
+    if let Some(service) = &args.service {
+        let wrong =
+            || Failed::Usage(format!("--service: expected NAMESPACE/NAME or NAMESPACE/NAME:PORT, got {service}"));
+        let (namespace, rest) = service.split_once('/').ok_or_else(wrong)?;
+        let (name, port) = match rest.split_once(':') {
+            None => (rest, 443),
+            Some((name, port)) => (name, port.parse().map_err(|_| wrong())?),
+        };
+        return Ok(Place::Service { namespace: namespace.to_owned(), name: name.to_owned(), port });
+    }
+    let url = args.url.clone().unwrap_or_default();
+    let url = url.trim_end_matches('/');
+    let parsed = url::Url::parse(url).ok().filter(|it| {
+        it.scheme() == "https" && it.path() == "/" && it.query().is_none() && it.username().is_empty() && it.has_host()
+    });
+    match parsed {
+        Some(_) => Ok(Place::Url(url.to_owned())),
+        None => Err(Failed::Usage(format!("--url: expected https://HOST:PORT, got {url}"))),
+    }
+}
+
+fn write(folder: &Path, file: &str, yaml: &str) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let path = folder.join(file);
+    fs::write(&path, yaml).with_context(|| path.display().to_string())?;
+    println!("wrote {}", path.display());
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! ValidatingWebhookConfiguration and MutatingWebhookConfiguration: which policies share an entry, and what each entry says.
+//!
+//! kube-apiserver converts an object to a version that a rule lists only when no rule matches it exactly. A union of
+//! rules with different versions would let objects in one version pass the policies of the other unseen, so policies share
+//! one entry only where nothing of that kind can happen. `/validate` asks every policy that matches, so either all
+//! share, or each has its own entry and path: no policy runs twice for one request.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use k8s_openapi::{
+    ByteString,
+    api::admissionregistration::v1::{
+        MutatingWebhook, MutatingWebhookConfiguration, RuleWithOperations, ServiceReference, ValidatingWebhook,
+        ValidatingWebhookConfiguration, WebhookClientConfig,
+    },
+    apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta},
+};
+
+use super::{ManifestsError, Options, Place, Registered};
+use crate::config::{
+    names::NAMESPACE_NAME_LABEL,
+    schema::{self, FailurePolicy, OnLimit, ResourceRule, Scope},
+};
+
+pub(super) fn validating(
+    policies: &[&Registered],
+    options: &Options,
+) -> Result<ValidatingWebhookConfiguration, ManifestsError> {
+    // Validators run together, so the slowest counts.
+    let entries = entries(policies, "validate", |times| times.max().unwrap_or_default())?;
+    let webhooks = entries.iter().map(|entry| ValidatingWebhook {
+        name: entry.name("validating"),
+        client_config: client_config(options, &entry.path),
+        rules: Some(entry.rules()),
+        failure_policy: Some(failure_policy(entry.policies[0]).to_owned()),
+        match_policy: Some("Equivalent".to_owned()),
+        namespace_selector: Some(entry.namespace_selector(options)),
+        object_selector: entry.object_selector(),
+        side_effects: "None".to_owned(),
+        timeout_seconds: Some(seconds(entry.time)),
+        admission_review_versions: vec!["v1".to_owned()],
+        match_conditions: None,
+    });
+    Ok(ValidatingWebhookConfiguration { metadata: metadata(), webhooks: Some(webhooks.collect()) })
+}
+
+pub(super) fn mutating(
+    policies: &[&Registered],
+    options: &Options,
+) -> Result<MutatingWebhookConfiguration, ManifestsError> {
+    let entries = entries(policies, "mutate", |times| times.sum())?;
+    let webhooks = entries.iter().map(|entry| MutatingWebhook {
+        name: entry.name("mutating"),
+        client_config: client_config(options, &entry.path),
+        rules: Some(entry.rules()),
+        failure_policy: Some(failure_policy(entry.policies[0]).to_owned()),
+        match_policy: Some("Equivalent".to_owned()),
+        namespace_selector: Some(entry.namespace_selector(options)),
+        object_selector: entry.object_selector(),
+        side_effects: "None".to_owned(),
+        timeout_seconds: Some(seconds(entry.time)),
+        admission_review_versions: vec!["v1".to_owned()],
+        match_conditions: None,
+        // Mutators answer "unchanged" to their own result, and must see what others changed after them.
+        reinvocation_policy: Some("IfNeeded".to_owned()),
+    });
+    Ok(MutatingWebhookConfiguration { metadata: metadata(), webhooks: Some(webhooks.collect()) })
+}
+
+/// One webhook of a configuration.
+struct Entry<'a> {
+    policies: Vec<&'a Registered>,
+    path: String,
+    time: Duration,
+}
+
+fn entries<'a>(
+    policies: &[&'a Registered],
+    route: &str,
+    together: impl Fn(&mut dyn Iterator<Item = Duration>) -> Duration,
+) -> Result<Vec<Entry<'a>>, ManifestsError> {
+    if let Some(without) = policies.iter().find(|it| it.spec.matching.resource_rules.is_empty()) {
+        return Err(ManifestsError::NoRules { file: without.spec.source.clone(), policy: without.spec.name.clone() });
+    }
+    // The server's order: entries of one configuration are called in the order in which they are listed.
+    let mut policies = policies.to_vec();
+    policies.sort_by(|one, other| (one.spec.order, &one.spec.name).cmp(&(other.spec.order, &other.spec.name)));
+    let entry = |policies: Vec<&'a Registered>, path: String| {
+        let time = together(&mut policies.iter().map(|it| it.spec.limits.time));
+        Entry { policies, path, time }
+    };
+    let share =
+        policies.iter().enumerate().all(|(at, one)| policies[at + 1..].iter().all(|other| may_share(one, other)));
+    Ok(if share {
+        vec![entry(policies, format!("/{route}"))]
+    } else {
+        policies.into_iter().map(|it| entry(vec![it], format!("/{route}/{}", it.spec.name))).collect()
+    })
+}
+
+fn may_share(one: &Registered, other: &Registered) -> bool {
+    let (a, b) = (&one.spec.matching, &other.spec.matching);
+    failure_policy(one) == failure_policy(other)
+        && a.namespace_selector == b.namespace_selector
+        && a.object_selector == b.object_selector
+        && a.resource_rules
+            .iter()
+            .all(|a| b.resource_rules.iter().all(|b| !overlap(a, b) || versions(a) == versions(b)))
+}
+
+/// Whether some resource is in both rules.
+fn overlap(one: &ResourceRule, other: &ResourceRule) -> bool {
+    let alike = |a: &str, b: &str| a == "*" || b == "*" || a == b;
+    let any = |a: &[String], b: &[String], alike: &dyn Fn(&str, &str) -> bool| {
+        a.iter().any(|a| b.iter().any(|b| alike(a, b)))
+    };
+    let resources = |a: &str, b: &str| {
+        let split = |it: &str| {
+            let (resource, subresource) = it.split_once('/').unwrap_or((it, ""));
+            (resource.to_owned(), subresource.to_owned())
+        };
+        let ((a, a_sub), (b, b_sub)) = (split(a), split(b));
+        alike(&a, &b) && (alike(&a_sub, &b_sub))
+    };
+    any(&one.api_groups, &other.api_groups, &alike) && any(&one.resources, &other.resources, &resources)
+}
+
+fn versions(rule: &ResourceRule) -> BTreeSet<&str> {
+    rule.api_versions.iter().map(String::as_str).collect()
+}
+
+impl Entry<'_> {
+    /// A DNS name of at least three parts.
+    fn name(&self, kind: &str) -> String {
+        match &self.policies[..] {
+            [one] => format!("{}.{kind}.verdict.dev", one.spec.name),
+            _ => format!("all.{kind}.verdict.dev"),
+        }
+    }
+
+    fn rules(&self) -> Vec<RuleWithOperations> {
+        let mut rules: Vec<RuleWithOperations> = Vec::new();
+        for rule in self.policies.iter().flat_map(|it| &it.spec.matching.resource_rules) {
+            let rule = RuleWithOperations {
+                api_groups: Some(rule.api_groups.clone()),
+                api_versions: Some(rule.api_versions.clone()),
+                operations: Some(rule.operations.clone()),
+                resources: Some(rule.resources.clone()),
+                scope: Some(
+                    match rule.scope {
+                        Scope::All => "*",
+                        Scope::Cluster => "Cluster",
+                        Scope::Namespaced => "Namespaced",
+                    }
+                    .to_owned(),
+                ),
+            };
+            if !rules.contains(&rule) {
+                rules.push(rule);
+            }
+        }
+        rules
+    }
+
+    fn namespace_selector(&self, options: &Options) -> LabelSelector {
+        let mut selector = self.policies[0].spec.matching.namespace_selector.as_ref().map(selector).unwrap_or_default();
+        selector.match_expressions.get_or_insert_default().push(LabelSelectorRequirement {
+            key: NAMESPACE_NAME_LABEL.to_owned(),
+            operator: "NotIn".to_owned(),
+            values: Some(options.excluded.clone()),
+        });
+        selector
+    }
+
+    fn object_selector(&self) -> Option<LabelSelector> {
+        self.policies[0].spec.matching.object_selector.as_ref().map(selector)
+    }
+}
+
+fn selector(selector: &schema::LabelSelector) -> LabelSelector {
+    let expressions = selector.match_expressions.iter().map(|it| LabelSelectorRequirement {
+        key: it.key.clone(),
+        operator: it.operator.name().to_owned(),
+        values: (!it.values.is_empty()).then(|| it.values.clone()),
+    });
+    LabelSelector {
+        match_labels: (!selector.match_labels.is_empty()).then(|| selector.match_labels.clone()),
+        match_expressions: Some(expressions.collect()),
+    }
+}
+
+/// Ignore only where the policy says so for failures and for limits alike: the API server cannot tell them apart.
+fn failure_policy(policy: &Registered) -> &'static str {
+    let ignores = policy.spec.failure_policy == FailurePolicy::Ignore && policy.spec.on_limit == OnLimit::Ignore;
+    if ignores { "Ignore" } else { "Fail" }
+}
+
+fn client_config(options: &Options, path: &str) -> WebhookClientConfig {
+    let ca_bundle = Some(ByteString(options.ca.clone().into_bytes()));
+    match &options.place {
+        Place::Url(url) => WebhookClientConfig { ca_bundle, service: None, url: Some(format!("{url}{path}")) },
+        Place::Service { namespace, name, port } => WebhookClientConfig {
+            ca_bundle,
+            service: Some(ServiceReference {
+                name: name.clone(),
+                namespace: namespace.clone(),
+                path: Some(path.to_owned()),
+                port: Some(i32::from(*port)),
+            }),
+            url: None,
+        },
+    }
+}
+
+fn metadata() -> ObjectMeta {
+    ObjectMeta { name: Some("verdict".to_owned()), ..ObjectMeta::default() }
+}
+
+/// Whole seconds in which a policy can use all of its time: the server keeps a tenth back for the way.
+pub(super) fn seconds(time: Duration) -> i32 {
+    let needed = (time + Duration::from_millis(500)).as_secs_f64().ceil();
+    // From 2, so that a busy machine is not a failure, to the 30 that Kubernetes allows.
+    (2..=30).find(|it| f64::from(*it) >= needed).unwrap_or(30)
+}

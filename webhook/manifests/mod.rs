@@ -1,0 +1,156 @@
+//! What registers a server with a cluster, generated from the policies that it loads.
+//!
+//! Pure: specs and places in, files out. Nothing is applied, and nothing is ever removed from a cluster.
+
+mod admission;
+mod kubeconfig;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::{
+    config::schema::{FailurePolicy, PolicySpec},
+    engine::Interface,
+};
+
+/// A policy and what it is asked.
+pub struct Registered {
+    /// As written.
+    pub spec: PolicySpec,
+    /// What its component exports.
+    pub interfaces: Vec<Interface>,
+}
+
+/// How kube-apiserver reaches the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// `https://host:port`, without a path.
+    Url(String),
+    /// A Service; admission is sent to it by reference.
+    Service {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// 443 by default.
+        port: u16,
+    },
+}
+
+/// What the files hold beside the policies.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where the server is.
+    pub place: Place,
+    /// The CA that signed the server's certificate, PEM.
+    pub ca: String,
+    /// On kube-apiserver's machine: the certificate and key that it shows. None: it shows nothing.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// On kube-apiserver's machine: the folder into which these files are put.
+    pub folder: PathBuf,
+    /// Namespaces of which nothing is asked.
+    pub excluded: Vec<String>,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Manifest {
+    /// Its name.
+    pub file: &'static str,
+    /// YAML, with a comment that says what it is for.
+    pub yaml: String,
+}
+
+/// Why there are no manifests; for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestsError {
+    /// Nobody would know what to ask it about.
+    #[error(
+        "{file}: policy {policy}: spec.match.resourceRules: an admission policy without rules cannot be registered: name the resources that it is for"
+    )]
+    NoRules {
+        /// The file.
+        file: String,
+        /// The policy.
+        policy: String,
+    },
+    /// A value that YAML cannot hold.
+    #[error("the manifests cannot be written: {0}")]
+    Write(String),
+}
+
+/// All files that these policies need.
+///
+/// # Errors
+/// A policy cannot be registered.
+pub fn generate(policies: &[Registered], options: &Options) -> Result<Vec<Manifest>, ManifestsError> {
+    let of = |interface| policies.iter().filter(|it| it.interfaces.contains(&interface)).collect::<Vec<_>>();
+    let mut manifests = Vec::new();
+    let (validators, mutators) = (of(Interface::Validating), of(Interface::Mutating));
+    if !validators.is_empty() {
+        manifests.push(Manifest {
+            file: "validating-webhook.yaml",
+            yaml: with_comment(VALIDATING, &admission::validating(&validators, options)?)?,
+        });
+    }
+    if !mutators.is_empty() {
+        manifests.push(Manifest {
+            file: "mutating-webhook.yaml",
+            yaml: with_comment(MUTATING, &admission::mutating(&mutators, options)?)?,
+        });
+    }
+    if options.client.is_some() && !(validators.is_empty() && mutators.is_empty()) {
+        manifests.push(Manifest {
+            file: "admission-kubeconfig.yaml",
+            yaml: with_comment(ADMISSION_KUBECONFIG, &kubeconfig::admission(options))?,
+        });
+        manifests.push(Manifest {
+            file: "admission-config.yaml",
+            yaml: with_comment(ADMISSION_CONFIG, &kubeconfig::admission_configuration(options))?,
+        });
+    }
+    if !of(Interface::Authentication).is_empty() {
+        manifests.push(Manifest {
+            file: "authentication-kubeconfig.yaml",
+            yaml: with_comment(AUTHENTICATION, &kubeconfig::review(options, "/authenticate"))?,
+        });
+    }
+    let authorizers = of(Interface::Authorization);
+    if !authorizers.is_empty() {
+        manifests.push(Manifest {
+            file: "authorization-kubeconfig.yaml",
+            yaml: with_comment(AUTHORIZATION_KUBECONFIG, &kubeconfig::review(options, "/authorize"))?,
+        });
+        // With Fail, a policy that cannot be asked must not be passed over.
+        let open = authorizers.iter().all(|it| it.spec.failure_policy == FailurePolicy::NoOpinion);
+        let time = authorizers.iter().map(|it| it.spec.limits.time).sum();
+        manifests.push(Manifest {
+            file: "authorization-config.yaml",
+            yaml: with_comment(AUTHORIZATION_CONFIG, &kubeconfig::authorization_configuration(options, open, time))?,
+        });
+    }
+    Ok(manifests)
+}
+
+fn with_comment(comment: &str, value: &impl Serialize) -> Result<String, ManifestsError> {
+    let yaml = serde_saphyr::to_string(value).map_err(|error| ManifestsError::Write(error.to_string()))?;
+    let comment: String = comment.lines().map(|line| format!("# {line}\n")).collect();
+    Ok(format!("{comment}{}\n", yaml.trim_end()))
+}
+
+const VALIDATING: &str = "kubectl apply -f this. Break-glass: kubectl delete validatingwebhookconfiguration verdict";
+const MUTATING: &str = "kubectl apply -f this. Break-glass: kubectl delete mutatingwebhookconfiguration verdict";
+const ADMISSION_KUBECONFIG: &str =
+    "For kube-apiserver's machine: the client certificate for admission. admission-config.yaml names this file.";
+const ADMISSION_CONFIG: &str = "For kube-apiserver's machine: --admission-control-config-file=<this file>.";
+const AUTHENTICATION: &str = "For kube-apiserver's machine: --authentication-token-webhook-config-file=<this file>\n--authentication-token-webhook-version=v1. Answers are cached for --authentication-token-webhook-cache-ttl (2m).";
+const AUTHORIZATION_KUBECONFIG: &str =
+    "For kube-apiserver's machine: where authorization-config.yaml finds the server.";
+const AUTHORIZATION_CONFIG: &str = "For kube-apiserver's machine: --authorization-config=<this file>, instead of --authorization-mode.
+Verdict is asked first, so that its denial beats RBAC. The control plane itself is left out by matchConditions: a server that is
+down must not lock it out. failurePolicy is Deny unless every authorizer's own is NoOpinion: a request that Verdict cannot decide
+is then refused (HTTP 500) and not cached. Answers are cached for the TTLs below: a change of policy is felt after them.";
+
+#[cfg(test)]
+mod tests;

@@ -197,6 +197,11 @@ async fn answers_become_what_kube_apiserver_takes() {
     }
     // A million warnings are more than an answer may hold.
     assert_eq!(response("many-warnings").await["status"]["message"], "bad: the policy's answer is too large");
+    // Nor are a million pointers to one kilobyte, which are cheap for the guest only.
+    let begin = Instant::now();
+    assert_eq!(response("pointers").await["status"]["message"], "bad: the policy's answer is too large");
+    assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
+    assert_eq!(response("invalid-utf8").await["status"]["message"], "bad: the policy's answer is not valid");
     let chatter = response("chatter").await;
     assert_eq!(chatter["allowed"], true);
     assert_eq!(chatter["auditAnnotations"]["bad.fact"], "two\\nlines");

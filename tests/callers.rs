@@ -282,6 +282,42 @@ async fn an_idle_connection_outlives_kube_apiserver_s_patience() {
     assert!(ended.is_ok(), "the connection stayed open");
 }
 
+/// An old connection is told so in an answer, never closed while it is idle.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_connection_ends_with_an_answer() {
+    let server = Server::start("", false, |config| config.connection_age = Duration::from_millis(200)).await;
+    let mut stream = server.raw().await;
+    let review = access().to_string();
+    let request = format!(
+        "POST /authorize HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{review}",
+        review.len()
+    );
+    let mut answers = 0;
+    let last = loop {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut buffer = vec![0; 4096];
+        let read = stream.read(&mut buffer).await.unwrap();
+        let answer = String::from_utf8_lossy(&buffer[..read]).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 200"), "answer {answers}: {answer}");
+        answers += 1;
+        if answer.contains("connection: close") {
+            break answer;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert!(answers > 1 && last.contains("\"allowed\":false"), "{answers}: {last}");
+    let mut rest = Vec::new();
+    tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await.unwrap().unwrap();
+    // Over HTTP/2 the client is told by GOAWAY, and goes on elsewhere by itself.
+    let client = server.client(true, None);
+    for _ in 0..30 {
+        let (status, _) = server.ask(&client, "/authorize", access().to_string()).await.unwrap();
+        assert_eq!(status, StatusCode::OK);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn on_shutdown_what_is_in_flight_is_finished() {
     let server = Server::start(&misbehaving("slow", "sleep", ""), false, |_| {}).await;

@@ -124,6 +124,68 @@ fn inspect_shows_what_a_component_is() {
 }
 
 #[test]
+fn components_that_are_no_policies_are_told_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let inspect = |text: &str| {
+        let file = folder.path().join("c.wasm");
+        fs::write(&file, wat::parse_str(text).unwrap()).unwrap();
+        let (code, _, error) = verdict(&["inspect", file.to_str().unwrap()]);
+        assert_eq!(code, 3, "{error}");
+        error
+    };
+    let error = inspect("(component)");
+    assert!(
+        error.contains("does not export verdict:policy/lifecycle@0.1.0, which every policy must; it exports nothing"),
+        "{error}"
+    );
+    let error = inspect(
+        r#"(component
+            (core module $m (func (export "run")))
+            (core instance $i (instantiate $m))
+            (func $run (canon lift (core func $i "run")))
+            (instance $l (export "init" (func $run)) (export "cleanup" (func $run)))
+            (export "verdict:policy/lifecycle@0.1.0" (instance $l)))"#,
+    );
+    assert!(error.contains("exports none of the review interfaces"), "{error}");
+    let error = inspect(r#"(component (import "acme:secrets/vault@1.0.0" (instance (export "read" (func)))))"#);
+    assert!(
+        error.contains("imports what policies are not given") && error.contains("acme:secrets/vault@1.0.0"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_token_reaches_the_log_only_where_the_operator_grants_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let review = folder.path().join("review.json");
+    let secret = "s3cret-t0ken";
+    fs::write(
+        &review,
+        format!(r#"{{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","spec":{{"token":"{secret}"}}}}"#),
+    )
+    .unwrap();
+    let policy = folder.path().join("p.yaml");
+    let ask = |grants: &str| {
+        let component = fixtures::misbehaving("");
+        let text = format!(
+            "apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec: {{component: {}, settings: {{do: print-token}}{grants}}}\n",
+            component.display()
+        );
+        fs::write(&policy, text).unwrap();
+        let (code, out, log) =
+            verdict(&["--log-level", "trace", "review", policy.to_str().unwrap(), review.to_str().unwrap()]);
+        assert_eq!(code, 1, "{log}");
+        assert!(out.contains("policy p: the policy could not decide") && !out.contains(secret), "{out}");
+        log
+    };
+    let log = ask("");
+    assert!(!log.contains(secret), "{log}");
+    assert!(log.contains("a policy failed"), "{log}");
+    let log = ask(", grants: {log: true}");
+    assert!(log.contains(secret), "{log}");
+}
+
+#[test]
 fn certs_are_private_and_not_overwritten() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();

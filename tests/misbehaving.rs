@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     fixtures,
-    host::{Host, access, config_map, misbehaving, specs, token},
+    host::{Host, access, admission, config_map, misbehaving, specs, token},
     http,
     pki::Pki,
     verdict::Verdict,
@@ -278,6 +278,47 @@ async fn what_init_refuses_is_told_with_the_setting() {
     assert!(refused("trap-in-init").await[0].contains("spec.component: init failed: the policy trapped"));
     assert!(refused("loop-in-init").await[0].contains("spec.component: init failed: the policy used up its time"));
     assert!(refused("unknown-deed").await[0].contains("spec.settings.do: unknown variant"));
+}
+
+/// The budget that the README states: the memory of guests, the bodies in flight, and the program itself.
+#[test]
+fn a_thousand_callers_stay_within_the_stated_budget() {
+    const PROGRAM: u64 = 384 << 20;
+    let folder = tempfile::tempdir().unwrap();
+    let pki = Pki::new(folder.path());
+    let yaml = ["trap", "hog-memory", "sleep", "nothing"].map(|deed| misbehaving(deed, deed, "")).concat();
+    let yaml = yaml.replace("$FIXTURE", &fixtures::misbehaving("").display().to_string());
+    let verdict = Verdict::serve(&pki, folder.path(), &yaml, &["--guest-memory=512", "--max-bodies=64"]);
+    let tls = http::tls(&pki, Some(&verdict.client));
+    let ask = async |caller: usize| {
+        // One connection each.
+        let connector =
+            hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_only().enable_http1().build();
+        let client = Client::builder(TokioExecutor::new()).build::<_, Full<Bytes>>(connector);
+        let policy = ["trap", "hog-memory", "sleep", "nothing", "nothing"][caller % 5];
+        let uid = format!("uid-{caller}");
+        // A tenth of them send a megabyte.
+        let filling = "x".repeat(if caller.is_multiple_of(10) { 1 << 20 } else { 10 });
+        let object = json!({"metadata": {"name": "cm"}, "data": {"a": filling}});
+        let request = Request::post(format!("https://{}/validate/{policy}", verdict.https));
+        let request = request.header("content-type", "application/json");
+        let request = request.body(Full::from(admission(&uid, object).to_string())).unwrap();
+        let answer = client.request(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let answer: Value = serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap();
+        assert_eq!(answer["response"]["uid"], uid);
+        assert_eq!(answer["response"]["allowed"], policy == "nothing", "{answer}");
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        futures_util::future::join_all((0..1000).map(&ask)).await;
+    });
+    // The most that it ever was, as the kernel counted.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", verdict.process.id())).unwrap();
+    let peak = status.lines().find_map(|it| it.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    let most = peak.unwrap() << 10;
+    println!("at most resident with a thousand callers: {} MiB", most >> 20);
+    assert!(most < (512 << 20) + (64 << 20) + PROGRAM, "{} MiB", most >> 20);
 }
 
 /// Ten thousand failures in the real server: its memory does not grow with them, and the next review is answered.

@@ -24,6 +24,7 @@ const FAILURES: &[(&str, &str, u64, &str)] = &[
     ("exit", "trap", 500, "the policy crashed"),
     ("loop", "timeout", 504, "the policy took too long"),
     ("sleep", "timeout", 504, "the policy took too long"),
+    ("host-calls", "timeout", 504, "the policy took too long"),
     ("hog-memory", "memory", 500, "the policy ran out of memory"),
     ("handles", "size", 500, "the policy's answer is too large"),
     ("error", "guest_error", 500, "the policy could not decide"),

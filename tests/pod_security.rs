@@ -15,8 +15,9 @@ use std::{
 
 use serde_json::{Value, json};
 use verdict::{
-    engine::{Call, Capacity, Engine, Grants, Limits, Program, Template},
-    loader::builtin,
+    config::schema::PolicySpec,
+    engine::{Call, Capacity, Engine, Instances, Limits, Program, Source, Start, Template},
+    loader::{self, Component},
     review::admission,
 };
 
@@ -37,13 +38,12 @@ async fn the_fixtures_of_kubernetes_get_the_verdict_that_they_are_made_for() {
         Err(why) => panic!("the fixtures of the Pod Security Standards: {why}"),
     };
     let engine = Engine::new(Capacity { instances: 8, memory: 1 << 30 }).unwrap();
-    let component = builtin::find("pod-security").unwrap().component;
-    let program = Arc::new(Program::compile(&engine, component).unwrap());
+    let component = loader::load(&PolicySpec::builtin("pod-security").component).unwrap();
     let mut count = 0;
     let mut wrong = Vec::new();
     for level in ["baseline", "restricted"] {
         for version in children(&fixtures.join(level)) {
-            let policy = policy(&engine, &program, level, &name(&version)).await;
+            let policy = policy(&engine, &component, level, &name(&version)).await;
             for expected in ["pass", "fail"] {
                 for path in children(&version.join(expected)) {
                     count += 1;
@@ -60,10 +60,19 @@ async fn the_fixtures_of_kubernetes_get_the_verdict_that_they_are_made_for() {
     assert_eq!(count, FIXTURES);
 }
 
-async fn policy(engine: &Engine, program: &Arc<Program>, level: &str, version: &str) -> Template {
-    let settings = json!({"level": level, "version": version}).to_string();
+async fn policy(engine: &Engine, component: &Component, level: &str, version: &str) -> Template {
     let limits = Limits { time: PATIENCE, ..Limits::default() };
-    Template::new(engine, program.clone(), "pod-security", &settings, Grants::default(), limits).await.unwrap()
+    let source = Source {
+        bytes: component.bytes.clone(),
+        digest: component.digest,
+        settings: json!({"level": level, "version": version}).to_string().into(),
+        grants: Arc::default(),
+        memory: limits.memory,
+        fuelled: false,
+    };
+    let program = Arc::new(Program::load(engine, &source).await.unwrap());
+    assert_eq!(program.about().start, Start::Snapshot);
+    Template::new(engine, program, "pod-security", &source, limits, Instances::PerReview).unwrap()
 }
 
 /// The controls that the pod in the file is denied for, in lower case; none if it is allowed.

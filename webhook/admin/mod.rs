@@ -134,6 +134,13 @@ struct Row {
     order: i32,
     time_milliseconds: u128,
     memory_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fuel: Option<u64>,
+    instances: String,
+    start: &'static str,
+    /// Why there is no snapshot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_snapshot: Option<String>,
     source: String,
 }
 
@@ -151,6 +158,10 @@ fn row(policy: &Policy) -> Row {
         order: spec.order,
         time_milliseconds: spec.limits.time.as_millis(),
         memory_bytes: spec.limits.memory,
+        fuel: spec.limits.fuel,
+        instances: format!("{:?}", spec.instances),
+        start: policy.about().start.name(),
+        no_snapshot: policy.about().start.refusal().map(str::to_owned),
         source: spec.source.clone(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Failed, Outcome, load, runtime, specs};
+use super::{CacheArgs, Failed, Outcome, load, runtime, specs};
 use crate::{engine::Capacity, metrics::Metrics};
 
 /// Every error is printed, with its file, policy and field; the exit code is then 3.
@@ -11,6 +11,8 @@ pub(super) struct Args {
     /// Files and folders of policies; a component's file (.wasm), or builtin:NAME, is loaded with every default.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
@@ -23,7 +25,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
             Err(other) => return Err(other),
         }
     }
-    let loaded = runtime()?.block_on(load(all, Capacity::default(), &Metrics::new()));
+    let loaded = runtime()?.block_on(load(all, Capacity::default(), &args.cache, &Metrics::new()));
     match loaded {
         Ok(set) if wrong.is_empty() => {
             for policy in set.policies() {

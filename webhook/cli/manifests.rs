@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{Failed, Outcome, load, runtime};
+use super::{CacheArgs, Failed, Outcome, load, runtime};
 use crate::{
     config,
     engine::Capacity,
@@ -48,6 +48,8 @@ pub(super) struct Args {
     /// A namespace that is asked about although it is left out by default: kube-system or kube-node-lease. Repeatable.
     #[arg(long, value_name = "NAME")]
     include_namespace: Vec<String>,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
@@ -66,7 +68,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let excluded = excluded.into_iter().filter(|it| !args.include_namespace.contains(it)).collect();
     let specs = config::read(&args.policies).map_err(|errors| Failed::configurations(&errors))?;
     // Loaded as the server would, since what a component exports is what it is registered for.
-    let set = runtime()?.block_on(load(specs, Capacity::default(), &Metrics::new()))?;
+    let set = runtime()?.block_on(load(specs, Capacity::default(), &args.cache, &Metrics::new()))?;
     let policies: Vec<Registered> = set
         .policies()
         .iter()

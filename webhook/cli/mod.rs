@@ -2,6 +2,7 @@
 
 mod certs;
 mod check;
+mod compile;
 mod inspect;
 mod manifests;
 mod review;
@@ -11,16 +12,17 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
+use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
-use tracing::level_filters::LevelFilter;
+use tracing::{level_filters::LevelFilter, warn};
 use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
     config::schema::{ConfigError, PolicySpec},
-    engine::{Capacity, Engine},
+    engine::{Cache, Capacity, Compiler, Engine},
     metrics::Metrics,
     policy::Set,
 };
@@ -61,6 +63,11 @@ enum Command {
     Inspect(inspect::Args),
     /// Print what registers the server with a cluster, from its policies.
     Manifests(manifests::Args),
+    /// Compile policies into the cache ahead of time, for container images for example.
+    Compile(compile::Args),
+    /// What `serve` starts for each policy that it compiles: a component on standard input, code on standard output.
+    #[command(hide = true)]
+    Prepare,
     /// Make a development CA, a server certificate and a client certificate.
     Certs(certs::Args),
 }
@@ -109,6 +116,8 @@ pub fn main() -> ExitCode {
         Command::Review(args) => review::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Manifests(args) => manifests::run(&args),
+        Command::Compile(args) => compile::run(&args),
+        Command::Prepare => compile::prepare(),
         Command::Certs(args) => certs::run(&args),
     };
     match ended {
@@ -131,7 +140,12 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// How this process logs.
+static LOG: OnceLock<(LogFormat, LevelFilter)> = OnceLock::new();
+
 fn start_logging(format: LogFormat, level: LevelFilter) {
+    // Only ever set once.
+    let _ = LOG.set((format, level));
     // Libraries speak up only when something is wrong, unless more is asked for: hyper alone would fill a debug log.
     let libraries = level.min(LevelFilter::WARN);
     let targets = Targets::new()
@@ -149,9 +163,54 @@ fn runtime() -> Result<tokio::runtime::Runtime, std::io::Error> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
+/// Where compiled policies are kept.
+#[derive(clap::Args)]
+struct CacheArgs {
+    /// Where compiled policies, and certificates made on the spot, are kept. Default: verdict in the user's cache folder.
+    #[arg(long, env = "VERDICT_CACHE_DIR")]
+    cache_dir: Option<PathBuf>,
+    /// MiB that compiled policies may take there; those used longest ago go first. 0 keeps none.
+    #[arg(long, env = "VERDICT_CACHE_SIZE", default_value_t = 1024)]
+    cache_size: u64,
+}
+
+impl CacheArgs {
+    /// None: no folder is known.
+    fn dir(&self) -> Option<PathBuf> {
+        let from = |name: &str| std::env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
+        let default = || from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache")));
+        self.cache_dir.clone().or_else(|| Some(default()?.join("verdict")))
+    }
+
+    /// A folder that cannot be used costs time and nothing else.
+    fn open(&self) -> Option<Cache> {
+        if self.cache_size == 0 {
+            return None;
+        }
+        let opened = Cache::open(&self.dir()?.join("code"), self.cache_size.saturating_mul(1 << 20));
+        opened.inspect_err(|error| warn!(%error, "compiled policies are not kept; every start compiles")).ok()
+    }
+}
+
+/// An engine that compiles in children and keeps the code.
+fn engine(capacity: Capacity, cache: Option<Cache>) -> Result<Engine, Failed> {
+    let program = std::env::current_exe().context("the path of this program")?;
+    // What a policy logs in init comes from the child, and belongs into the same log.
+    let (format, level) = LOG.get().copied().unwrap_or((LogFormat::Text, LevelFilter::INFO));
+    let format = format.to_possible_value().map(|it| it.get_name().to_owned()).unwrap_or_default();
+    let arguments = ["prepare", "--log-format", &format, "--log-level", &level.to_string()];
+    let compiler = Compiler::child(program, arguments.map(str::to_owned).to_vec());
+    Ok(Engine::with(capacity, compiler, cache)?)
+}
+
 /// The set of these policies, with what loads and counts them.
-async fn load(specs: Vec<PolicySpec>, capacity: Capacity, metrics: &Metrics) -> Result<Arc<Set>, Failed> {
-    let engine = Engine::new(capacity)?;
+async fn load(
+    specs: Vec<PolicySpec>,
+    capacity: Capacity,
+    cache: &CacheArgs,
+    metrics: &Metrics,
+) -> Result<Arc<Set>, Failed> {
+    let engine = engine(capacity, cache.open())?;
     let set = Set::load(&engine, metrics, specs).await;
     set.map(Arc::new).map_err(|errors| Failed::configurations(&errors))
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Instant};
 
 use serde::Deserialize;
 
-use super::{Failed, Outcome, json_argument, load, read, runtime, specs};
+use super::{CacheArgs, Failed, Outcome, json_argument, load, read, runtime, specs};
 use crate::{
     engine::{Capacity, Interface},
     metrics::Metrics,
@@ -27,6 +27,8 @@ pub(super) struct Args {
     /// An environment variable for a bare component, as NAME=VALUE. Repeatable.
     #[arg(long = "env", value_name = "NAME=VALUE")]
     env: Vec<String>,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
@@ -45,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let time = all.iter().map(|it| it.limits.time).sum::<std::time::Duration>() * 2;
     let text = read(&args.review)?;
     runtime()?.block_on(async {
-        let set = load(all, Capacity::default(), &Metrics::new()).await?;
+        let set = load(all, Capacity::default(), &args.cache, &Metrics::new()).await?;
         // Every policy may use all of its time, as mutator and as validator.
         let ask = Ask { raw: &text, deadline: Instant::now() + time };
         answer(&set, ask).await

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{Failed, Outcome, certs, load, runtime};
+use super::{CacheArgs, Failed, Outcome, certs, load, runtime};
 use crate::{
     admin::Admin,
     certs::Bundle,
@@ -48,9 +48,8 @@ pub(super) struct Args {
     /// A file or folder of policies. Repeatable.
     #[arg(long, env = "VERDICT_POLICIES", value_delimiter = ',')]
     policies: Vec<PathBuf>,
-    /// Where certificates made on the spot are kept. Default: verdict in the user's cache folder.
-    #[arg(long, env = "VERDICT_CACHE_DIR")]
-    cache_dir: Option<PathBuf>,
+    #[command(flatten)]
+    cache: CacheArgs,
     /// Reviews in a policy at the same time.
     #[arg(long, env = "VERDICT_MAX_INSTANCES", default_value_t = Capacity::default().instances, value_parser = clap::value_parser!(u32).range(1..=4096))]
     max_instances: u32,
@@ -150,7 +149,7 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
 fn own_certificates(args: &Args, client_ca: Option<Vec<u8>>) -> Result<Certificates, Failed> {
     let names = certs::LOOPBACK.map(str::to_owned);
     let bundle = Bundle::generate(&names)?;
-    let dir = cache_dir(args)?.join("certs");
+    let dir = args.cache.dir().ok_or_else(no_dir)?.join("certs");
     certs::write(&bundle, &dir, true)?;
     Ok(Certificates {
         certificate: bundle.server.certificate.into_bytes(),
@@ -160,15 +159,8 @@ fn own_certificates(args: &Args, client_ca: Option<Vec<u8>>) -> Result<Certifica
     })
 }
 
-fn cache_dir(args: &Args) -> Result<PathBuf, Failed> {
-    if let Some(dir) = &args.cache_dir {
-        return Ok(dir.clone());
-    }
-    let from = |name: &str| std::env::var_os(name).filter(|it| !it.is_empty()).map(PathBuf::from);
-    from("XDG_CACHE_HOME")
-        .or_else(|| from("HOME").map(|home| home.join(".cache")))
-        .map(|it| it.join("verdict"))
-        .ok_or_else(|| Failed::Usage("--cache-dir is needed: neither XDG_CACHE_HOME nor HOME is set".to_owned()))
+fn no_dir() -> Failed {
+    Failed::Usage("--cache-dir is needed: neither XDG_CACHE_HOME nor HOME is set".to_owned())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failed> {
@@ -208,7 +200,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let count = specs.len();
-    let set = load(specs, capacity, &metrics).await?;
+    let set = load(specs, capacity, &args.cache, &metrics).await?;
     let app = routes::app(Arc::clone(&set), Arc::clone(&metrics), limits, known_callers || address.ip().is_loopback());
     admin.ready(Arc::clone(&set));
     info!(

@@ -11,7 +11,7 @@ use super::{
     yaml::{Node, Value},
 };
 use crate::{
-    engine::{Grants, Limits},
+    engine::{Grants, Instances, Limits},
     loader::file,
 };
 
@@ -72,6 +72,7 @@ fn read(node: &Node, place: &Place<'_>, report: &mut Report<'_>) -> Option<Polic
     let order = order(&spec, report);
     let matching = spec.optional("match").map(|field| match_spec(field, report));
     let limits = limits(&spec, report);
+    let instances = choice(&spec, "instances", INSTANCES, Instances::PerReview, report);
     let grants = grants(&spec, place, report);
     let message = message(&spec, report);
     Some(PolicySpec {
@@ -85,6 +86,7 @@ fn read(node: &Node, place: &Place<'_>, report: &mut Report<'_>) -> Option<Polic
         order,
         matching: matching.unwrap_or_default(),
         limits,
+        instances,
         grants,
         message,
     })
@@ -160,7 +162,7 @@ fn order(spec: &Object<'_>, report: &mut Report<'_>) -> i32 {
 fn limits(spec: &Object<'_>, report: &mut Report<'_>) -> Limits {
     let mut limits = Limits::default();
     let field = spec.optional("limits");
-    let Some(object) = field.and_then(|field| field.object(&["time", "memory"], report)) else {
+    let Some(object) = field.and_then(|field| field.object(&["time", "memory", "fuel"], report)) else {
         return limits;
     };
     if let Some(field) = object.optional("time") {
@@ -182,6 +184,12 @@ fn limits(spec: &Object<'_>, report: &mut Report<'_>) -> Limits {
         match bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
             Some(bytes) if (MIN_MEMORY..=MAX_MEMORY).contains(&bytes) => limits.memory = bytes,
             _ => field.expected(report, "an amount of memory such as 64Mi, from 1Mi to 1Gi"),
+        }
+    }
+    if let Some(field) = object.optional("fuel") {
+        match &field.node.value {
+            Value::Number(number) if number.as_u64().is_some_and(|fuel| fuel > 0) => limits.fuel = number.as_u64(),
+            _ => field.expected(report, "a number of instructions, at least 1"),
         }
     }
     limits
@@ -268,8 +276,19 @@ fn message(spec: &Object<'_>, report: &mut Report<'_>) -> Option<String> {
 
 const API_VERSION: &str = "verdict.dev/v1alpha1";
 const KIND: &str = "Policy";
-const SPEC: &[&str] =
-    &["component", "settings", "mode", "failurePolicy", "onLimit", "order", "match", "limits", "grants", "message"];
+const SPEC: &[&str] = &[
+    "component",
+    "settings",
+    "mode",
+    "failurePolicy",
+    "onLimit",
+    "order",
+    "match",
+    "limits",
+    "instances",
+    "grants",
+    "message",
+];
 const MODES: &[(&str, Mode)] = &[("Enforce", Mode::Enforce), ("Warn", Mode::Warn), ("Audit", Mode::Audit)];
 const FAILURE_POLICIES: &[(&str, FailurePolicy)] = &[
     ("Fail", FailurePolicy::Fail),
@@ -278,6 +297,7 @@ const FAILURE_POLICIES: &[(&str, FailurePolicy)] = &[
     ("Deny", FailurePolicy::Deny),
 ];
 const ON_LIMIT: &[(&str, OnLimit)] = &[("Fail", OnLimit::Fail), ("Ignore", OnLimit::Ignore)];
+const INSTANCES: &[(&str, Instances)] = &[("PerReview", Instances::PerReview), ("Reuse", Instances::Reuse)];
 pub(super) const DEFAULT_ORDER: i32 = 100;
 /// Bytes of one environment variable.
 const MAX_VARIABLE: u64 = 65_536;

@@ -2,7 +2,7 @@
 //! values mean something.
 
 use super::schema::{ConfigError, FailurePolicy, Mode, OnLimit, PolicySpec};
-use crate::engine::Interface;
+use crate::engine::{Instances, Interface};
 
 impl PolicySpec {
     /// What in this document does not fit a component that exports `interfaces`: values that one of them gives no
@@ -42,6 +42,9 @@ impl PolicySpec {
             && (reviews.is_empty() || !reviews.iter().all(|interface| is_admission(*interface)))
         {
             error("spec.onLimit", "expected Fail; Ignore is for admission only".into());
+        }
+        if self.instances == Instances::Reuse && interfaces.contains(&Interface::Authentication) {
+            error("spec.instances", "expected PerReview; Reuse is never for authentication, which sees tokens".into());
         }
         if self.mode == Mode::Warn && !reviews.iter().all(|interface| is_admission(*interface)) {
             error("spec.mode", "expected Enforce or Audit; Warn is for admission only".into());
@@ -135,6 +138,13 @@ mod tests {
         );
         let text = errors(|spec| spec.failure_policy = Ignore, &[Authorization]);
         assert!(text[0].contains("expected Fail or NoOpinion or Deny; got Ignore"), "{text:?}");
+    }
+
+    #[test]
+    fn what_sees_tokens_is_never_reused() {
+        let reuse = |interfaces: &[Interface]| errors(|spec| spec.instances = Instances::Reuse, interfaces).len();
+        assert_eq!(reuse(&[Interface::Validating, Interface::Mutating, Interface::Authorization]), 0);
+        assert_eq!(reuse(&[Interface::Authentication, Interface::Validating]), 1);
     }
 
     #[test]

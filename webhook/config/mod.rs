@@ -83,6 +83,7 @@ impl PolicySpec {
             order: document::DEFAULT_ORDER,
             matching: schema::MatchSpec::default(),
             limits: crate::engine::Limits::default(),
+            instances: crate::engine::Instances::default(),
             grants: crate::engine::Grants::default(),
             message: None,
         }

@@ -25,6 +25,8 @@ pub struct PolicySpec {
     pub matching: MatchSpec,
     /// What one review may use.
     pub limits: crate::engine::Limits,
+    /// Which instance answers a review.
+    pub instances: crate::engine::Instances,
     /// What it gets beyond the contract.
     pub grants: crate::engine::Grants,
     /// The operator's own words for a denial.

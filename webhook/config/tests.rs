@@ -8,7 +8,7 @@ use super::{
     *,
 };
 use crate::config::schema::{FailurePolicy, Location, Mode, OnLimit};
-use crate::engine::Limits;
+use crate::engine::{Instances, Limits};
 use crate::review::access::Operator;
 
 /// Where the example files are.
@@ -44,7 +44,7 @@ fn every_field_arrives() {
         (Mode::Warn, FailurePolicy::Ignore, OnLimit::Ignore)
     );
     assert_eq!(policy.order, -5);
-    assert_eq!(policy.limits, Limits { time: Duration::from_secs(2), memory: 128 << 20 });
+    assert_eq!(policy.limits, Limits { time: Duration::from_secs(2), memory: 128 << 20, fuel: None });
     assert!(policy.grants.log);
     assert_eq!(policy.grants.env["SHIFT_AMOUNT"], "5");
     assert_eq!(policy.grants.env["PASSWORD"], "from a file");
@@ -140,6 +140,10 @@ fn limits_have_bounds() {
     let parsed = |limits: &str| parse(&document("p", &format!(", limits: {limits}")), "f", Path::new(""));
     assert_eq!(parsed("{memory: 1Gi}").unwrap()[0].limits.memory, MAX_MEMORY);
     assert_eq!(parsed("{memory: 1048576, time: 1ms}").unwrap()[0].limits.memory, 1 << 20);
+    assert_eq!(parsed("{fuel: 1000000}").unwrap()[0].limits.fuel, Some(1_000_000));
+    let instances = |value: &str| parse(&document("p", &format!(", instances: {value}")), "f", Path::new(""));
+    assert_eq!(instances("Reuse").unwrap()[0].instances, Instances::Reuse);
+    assert_eq!(instances("Always").unwrap_err().len(), 1);
     for wrong in [
         "{memory: 0}",
         "{memory: 1023Ki}",
@@ -149,6 +153,10 @@ fn limits_have_bounds() {
         "{time: 31s}",
         "{time: 500}",
         "{time: 1h}",
+        "{fuel: 0}",
+        "{fuel: -1}",
+        "{fuel: 1.5}",
+        "{fuel: 1M}",
     ] {
         assert_eq!(parsed(wrong).unwrap_err().len(), 1, "{wrong}");
     }

@@ -1,7 +1,7 @@
 //! How a policy can fail, told apart so that each has its own words, status and metric label.
 
 /// Why a policy gave no usable answer. The text inside is for the operator's log; [`Failure::message`] is for the caller.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize)]
 pub enum Failure {
     /// The guest trapped: unreachable code, out of bounds, a panic.
     #[error("the policy trapped: {0}")]
@@ -12,6 +12,9 @@ pub enum Failure {
     /// The guest asked for more memory than its limit and then ended.
     #[error("the policy used up its memory")]
     Memory,
+    /// The instructions that it may run were used up.
+    #[error("the policy used up its fuel")]
+    Fuel,
     /// The answer, or what it would take to read it, exceeds the size limits.
     #[error("the answer of the policy is too large: {0}")]
     Size(String),
@@ -39,6 +42,7 @@ impl Failure {
             Self::Trap(_) => "trap",
             Self::Timeout => "timeout",
             Self::Memory => "memory",
+            Self::Fuel => "fuel",
             Self::Size(_) => "size",
             Self::Overload => "overload",
             Self::Guest(_) => "guest_error",
@@ -54,6 +58,7 @@ impl Failure {
             Self::Trap(_) => "the policy crashed",
             Self::Timeout => "the policy took too long",
             Self::Memory => "the policy ran out of memory",
+            Self::Fuel => "the policy computed too much",
             Self::Size(_) => "the policy's answer is too large",
             Self::Overload => "the server is busy",
             Self::Guest(_) => "the policy could not decide",
@@ -71,8 +76,8 @@ impl Failure {
         }
     }
 
-    /// Whether a limit was used up (time, memory or size), so that `onLimit` decides and not `failurePolicy`.
+    /// Whether a limit was used up (time, memory, fuel or size), so that `onLimit` decides and not `failurePolicy`.
     pub fn is_limit(&self) -> bool {
-        matches!(self, Self::Timeout | Self::Memory | Self::Size(_) | Self::Overload)
+        matches!(self, Self::Timeout | Self::Memory | Self::Fuel | Self::Size(_) | Self::Overload)
     }
 }

@@ -3,26 +3,35 @@
 //! Owns everything that touches Wasm. Knows the reviews' types, but neither policies' configuration nor HTTP.
 
 mod bindings;
+mod cache;
+mod code;
+mod compiler;
 mod convert;
 mod failure;
 mod imports;
+mod outcome;
 mod output;
+mod prepare;
 mod program;
 mod question;
 mod runtime;
+mod snapshot;
 mod state;
 mod template;
 
 use std::{collections::BTreeMap, time::Duration};
 
+pub use cache::{Cache, CacheError};
+pub use compiler::{Compiler, answer_parent};
 pub use failure::Failure;
 pub use output::Fact;
+pub use prepare::{About, PrepareError, Prepared, SettingsError, Source, Start};
 pub use program::{Description, Program, ProgramError};
 pub use runtime::{Capacity, Engine, EngineError, MAX_MEMORY};
-pub use template::{Answer, Call, InitError, SettingsError, Template};
+pub use template::{Answer, Call, LimitsError, Template};
 
 /// A review interface of the contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 pub enum Interface {
     /// TokenReview.
     Authentication,
@@ -60,12 +69,25 @@ pub struct Limits {
     pub time: Duration,
     /// Bytes: all memories and tables of an instance together.
     pub memory: usize,
+    /// Instructions, roughly: the same review always uses the same. None: only time limits it.
+    pub fuel: Option<u64>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { time: Duration::from_millis(500), memory: 64 << 20 }
+        Self { time: Duration::from_millis(500), memory: 64 << 20, fuel: None }
     }
+}
+
+/// Which instance answers a review.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Instances {
+    /// One that has never seen another review.
+    #[default]
+    PerReview,
+    /// One that may have answered other reviews: faster, and what the guest keeps of one review can reach the next.
+    /// Never so for policies that authenticate.
+    Reuse,
 }
 
 /// What the operator lets a policy have beyond the contract's imports.

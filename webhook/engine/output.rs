@@ -109,6 +109,14 @@ impl Output {
         std::mem::take(&mut inner.facts)
     }
 
+    /// As new, for the next review of the same instance; [`Self::finish`] ended the last one.
+    pub(super) fn restart(&self, keep: bool) {
+        let mut inner = self.lock();
+        inner.keep = keep;
+        inner.left = MAX_OUTPUT;
+        inner.dropped = 0;
+    }
+
     /// A guest cannot make the holder panic, and the content stays consistent if it did.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

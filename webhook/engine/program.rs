@@ -1,21 +1,28 @@
-//! A compiled component: what it exports and imports, checked against the contract once.
+//! A compiled component: what it exports and imports, checked against the contract once, ready to be instantiated.
 
+use serde::{Deserialize, Serialize};
 use wasmtime::{
     Store,
     component::{Component, Instance, InstancePre},
 };
 
 use super::{
-    Engine, Interface,
+    Engine, Failure, Interface,
     bindings::exports::verdict::policy::{authentication, authorization, lifecycle, mutating, provider, validating},
+    cache::Key,
+    code,
+    prepare::{About, PrepareError, Source},
+    runtime::Wasm,
+    snapshot::is_own_export,
     state::State,
 };
 
-/// A component, compiled and linked; shared by all policies that use it.
+/// A prepared component, linked; shared by all policies with the same component, settings and grants.
 pub struct Program {
     pub(super) pre: InstancePre<State>,
     pub(super) exports: Exports,
-    description: Description,
+    about: About,
+    imports_review: bool,
 }
 
 /// The functions of each interface of the contract that the component exports.
@@ -29,7 +36,7 @@ pub(super) struct Exports {
 }
 
 /// What a component shows of itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
     /// The review interfaces of the contract that it exports, in the order of [`Interface::ALL`].
     pub interfaces: Vec<Interface>,
@@ -40,7 +47,7 @@ pub struct Description {
 }
 
 /// Why bytes are not a policy. The words are for the operator.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum ProgramError {
     /// A core module, or no Wasm at all.
     #[error("{0}")]
@@ -57,36 +64,91 @@ pub enum ProgramError {
 }
 
 impl Program {
-    /// Compiles and links. Takes from milliseconds to seconds of CPU, so call it off the async threads.
+    /// The code of `source`: from the cache, or prepared now by the engine's compiler and kept. That takes from
+    /// milliseconds to seconds.
     ///
     /// # Errors
-    /// What is wrong with the component, for the operator.
-    pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self, ProgramError> {
+    /// What is wrong with the component or its settings, for the operator.
+    pub async fn load(engine: &Engine, source: &Source) -> Result<Self, PrepareError> {
+        let wasm = engine.wasm(source.fuelled).map_err(|error| host(&error))?;
+        let key = Key::new(wasm, source);
+        if let Some((about, component)) = engine.cache().and_then(|cache| cache.find(&wasm.engine, &key)) {
+            return Self::new(wasm, &component, about);
+        }
+        let prepared = engine.compiler().prepare(engine, source).await?;
+        let kept = engine.cache().and_then(|cache| cache.keep(&wasm.engine, &key, &prepared));
+        let component = match kept {
+            Some(component) => component,
+            None => code::load(&wasm.engine, &prepared.code).map_err(|error| host(&error))?,
+        };
+        Self::new(wasm, &component, prepared.about)
+    }
+
+    fn new(wasm: &Wasm, component: &Component, about: About) -> Result<Self, PrepareError> {
+        let pre = wasm.linker.instantiate_pre(component).map_err(import_error)?;
+        let exports = Exports::probe(&pre, &about.description.exports)?;
+        let imports_review = about.description.imports.iter().any(|name| name.starts_with("verdict:policy/review@"));
+        Ok(Self { pre, exports, about, imports_review })
+    }
+
+    /// What a component exports and imports, without running any of it.
+    ///
+    /// # Errors
+    /// It is no policy.
+    pub fn describe(engine: &Engine, bytes: &[u8]) -> Result<Description, ProgramError> {
         check_preamble(bytes)?;
-        let component = Component::from_binary(engine.wasmtime(), bytes)
+        let draft = engine.draft().map_err(|error| ProgramError::Compile(error.to_string()))?;
+        let component = Component::from_binary(&draft.engine, bytes)
             .map_err(|error| ProgramError::Compile(format!("{error:#}")))?;
-        let component_type = component.component_type();
-        let names = |items: &mut dyn Iterator<Item = (&str, _)>| items.map(|(name, _)| name.to_owned()).collect();
-        let exports: Vec<String> = names(&mut component_type.exports(engine.wasmtime()).map(|(n, _)| (n, ())));
-        let imports: Vec<String> = names(&mut component_type.imports(engine.wasmtime()).map(|(n, _)| (n, ())));
-        let pre =
-            engine.linker().instantiate_pre(&component).map_err(|error| ProgramError::Import(format!("{error:#}")))?;
-        let indices = Exports::probe(&pre, &exports)?;
-        let description = Description { interfaces: indices.interfaces(), exports, imports };
-        Ok(Self { pre, exports: indices, description })
+        let pre = draft.linker.instantiate_pre(&component).map_err(import_error)?;
+        Ok(describe(&draft.engine, &component, &pre)?.1)
+    }
+
+    /// What is known of it.
+    pub fn about(&self) -> &About {
+        &self.about
     }
 
     /// What it exports and imports.
     pub fn description(&self) -> &Description {
-        &self.description
+        &self.about.description
     }
 
+    /// Whether it may ask for the raw review, which is only copied for those that may.
+    pub(super) fn imports_review(&self) -> bool {
+        self.imports_review
+    }
+}
+
+fn host(error: &dyn std::fmt::Display) -> PrepareError {
+    PrepareError::Init(Failure::Host(error.to_string()))
+}
+
+pub(super) fn import_error(error: wasmtime::Error) -> ProgramError {
+    ProgramError::Import(format!("{error:#}"))
+}
+
+/// What a compiled component exports, found by name and told to the operator.
+pub(super) fn describe(
+    engine: &wasmtime::Engine,
+    component: &Component,
+    pre: &InstancePre<State>,
+) -> Result<(Exports, Description), ProgramError> {
+    let component_type = component.component_type();
+    let exports: Vec<String> =
+        component_type.exports(engine).map(|(name, _)| name.to_owned()).filter(|name| !is_own_export(name)).collect();
+    let imports = component_type.imports(engine).map(|(name, _)| name.to_owned()).collect();
+    let indices = Exports::probe(pre, &exports)?;
+    let description = Description { interfaces: indices.interfaces(), exports, imports };
+    Ok((indices, description))
+}
+
+impl Exports {
     /// Whether each exported function has the contract's type.
     pub(super) fn check_types(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<()> {
-        let exports = &self.exports;
         macro_rules! check {
             ($($field:ident),*) => {
-                $(if let Some(indices) = &exports.$field {
+                $(if let Some(indices) = &self.$field {
                     indices.load(&mut *store, instance)?;
                 })*
             };
@@ -95,13 +157,6 @@ impl Program {
         Ok(())
     }
 
-    /// Whether it may ask for the raw review, which is only copied for those that may.
-    pub(super) fn imports_review(&self) -> bool {
-        self.description.imports.iter().any(|name| name.starts_with("verdict:policy/review@"))
-    }
-}
-
-impl Exports {
     fn probe(pre: &InstancePre<State>, names: &[String]) -> Result<Self, ProgramError> {
         let listed = || {
             if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
@@ -145,7 +200,7 @@ impl Exports {
 }
 
 /// wasmtime's own words for these two mistakes do not tell an author what to do.
-fn check_preamble(bytes: &[u8]) -> Result<(), ProgramError> {
+pub(super) fn check_preamble(bytes: &[u8]) -> Result<(), ProgramError> {
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
     const MODULE: &[u8] = b"\0asm\x01\0\0\0";
     if bytes.starts_with(COMPONENT) {

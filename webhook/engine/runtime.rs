@@ -1,15 +1,19 @@
-//! The wasmtime engine of the process: its pool, its linker, its clock, and how much may run at once.
+//! The wasmtime engines of the process: their pool, linker and clock, and how much may run at once.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{Arc, OnceLock, mpsc},
     thread,
     time::Duration,
 };
 
 use tokio::sync::Semaphore;
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, component::Linker};
+use wasmtime::{
+    Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store, component::Linker,
+};
 
 use super::{
+    cache::Cache,
+    compiler::Compiler,
     imports,
     state::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES, State},
 };
@@ -29,43 +33,72 @@ impl Default for Capacity {
     }
 }
 
-/// One per process. Clones share it; the last one stops its clock.
+/// One per process. Clones share it; the last one stops its clocks.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
 struct Inner {
-    wasmtime: wasmtime::Engine,
-    linker: Linker<State>,
-    slots: Semaphore,
-    pages: Semaphore,
+    plain: Wasm,
+    /// For policies with a fuel limit: counting costs every instruction, so the others are compiled without.
+    fuelled: OnceLock<Result<Wasm, EngineError>>,
+    /// Where `init` runs once, in code that is compiled quickly and thrown away.
+    draft: OnceLock<Result<Wasm, EngineError>>,
+    compiler: Compiler,
+    cache: Option<Cache>,
+    permits: Permits,
     capacity: Capacity,
+}
+
+/// What of the capacity is free.
+pub(super) struct Permits {
+    /// A permit is one instance.
+    pub(super) slots: Arc<Semaphore>,
+    /// A permit is one Wasm page of memory.
+    pub(super) pages: Arc<Semaphore>,
+    /// A permit is one instance that waits for its next review, in policies that reuse them.
+    pub(super) idle: Arc<Semaphore>,
+}
+
+/// One wasmtime engine, with everything that is linked to guests.
+pub(super) struct Wasm {
+    pub(super) engine: wasmtime::Engine,
+    pub(super) linker: Linker<State>,
     /// Dropped with the engine, which ends the clock's thread.
     _clock: mpsc::Sender<()>,
 }
 
 /// The engine could not be set up on this machine.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("the Wasm engine cannot be set up: {0}")]
 pub struct EngineError(String);
 
 impl Engine {
-    /// Reserves address space for the pool (not memory), and starts the clock.
+    /// Reserves address space for the pool (not memory), and starts the clock. Compiles in this process, and keeps
+    /// nothing on disk.
     ///
     /// # Errors
     /// When the machine refuses the address space or a thread.
     pub fn new(capacity: Capacity) -> Result<Self, EngineError> {
-        let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
-        let wasmtime = wasmtime::Engine::new(&config(capacity)).map_err(failed)?;
-        let mut linker = Linker::new(&wasmtime);
-        imports::add_to_linker(&mut linker).map_err(failed)?;
-        let clock = start_clock(&wasmtime).map_err(|error| EngineError(error.to_string()))?;
+        Self::with(capacity, Compiler::in_process(), None)
+    }
+
+    /// As [`Engine::new`], with a choice of where components are compiled and kept.
+    ///
+    /// # Errors
+    /// When the machine refuses the address space or a thread.
+    pub fn with(capacity: Capacity, compiler: Compiler, cache: Option<Cache>) -> Result<Self, EngineError> {
         Ok(Self(Arc::new(Inner {
-            wasmtime,
-            linker,
-            slots: Semaphore::new(capacity.instances as usize),
-            pages: Semaphore::new(pages(capacity.memory) as usize),
+            plain: Wasm::new(&pooled(capacity))?,
+            fuelled: OnceLock::new(),
+            draft: OnceLock::new(),
+            compiler,
+            cache,
+            permits: Permits {
+                slots: Arc::new(Semaphore::new(capacity.instances as usize)),
+                pages: Arc::new(Semaphore::new(pages(capacity.memory) as usize)),
+                idle: Arc::new(Semaphore::new((capacity.instances / 4) as usize)),
+            },
             capacity,
-            _clock: clock,
         })))
     }
 
@@ -74,22 +107,47 @@ impl Engine {
         self.0.capacity
     }
 
-    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.0.wasmtime
+    pub(super) fn compiler(&self) -> &Compiler {
+        &self.0.compiler
     }
 
-    pub(super) fn linker(&self) -> &Linker<State> {
-        &self.0.linker
+    pub(super) fn cache(&self) -> Option<&Cache> {
+        self.0.cache.as_ref()
     }
 
-    /// A permit is one instance.
-    pub(super) fn slots(&self) -> &Semaphore {
-        &self.0.slots
+    pub(super) fn permits(&self) -> &Permits {
+        &self.0.permits
     }
 
-    /// A permit is one Wasm page of memory.
-    pub(super) fn pages(&self) -> &Semaphore {
-        &self.0.pages
+    /// What reviews run in; `fuelled` counts instructions. Made when first asked for.
+    pub(super) fn wasm(&self, fuelled: bool) -> Result<&Wasm, EngineError> {
+        if !fuelled {
+            return Ok(&self.0.plain);
+        }
+        let made = self.0.fuelled.get_or_init(|| Wasm::new(pooled(self.0.capacity).consume_fuel(true)));
+        made.as_ref().map_err(Clone::clone)
+    }
+
+    /// What `init` runs in, once. Made when first asked for.
+    pub(super) fn draft(&self) -> Result<&Wasm, EngineError> {
+        let made = self.0.draft.get_or_init(|| Wasm::new(base().cranelift_opt_level(OptLevel::None)));
+        made.as_ref().map_err(Clone::clone)
+    }
+}
+
+impl Wasm {
+    fn new(config: &Config) -> Result<Self, EngineError> {
+        let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
+        let engine = wasmtime::Engine::new(config).map_err(failed)?;
+        let mut linker = Linker::new(&engine);
+        imports::add_to_linker(&mut linker).map_err(failed)?;
+        let clock = start_clock(&engine).map_err(|error| EngineError(error.to_string()))?;
+        Ok(Self { engine, linker, _clock: clock })
+    }
+
+    /// An empty store with this state, its limits in force.
+    pub(super) fn store(&self, state: State) -> Store<State> {
+        super::state::store(&self.engine, state)
     }
 }
 
@@ -98,13 +156,15 @@ pub(super) fn pages(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(PAGE)).unwrap_or(u32::MAX)
 }
 
-fn config(capacity: Capacity) -> Config {
+fn base() -> Config {
     let mut config = Config::new();
+    config.wasm_component_model(true).epoch_interruption(true).concurrency_support(false);
     config
-        .wasm_component_model(true)
-        .epoch_interruption(true)
-        .concurrency_support(false)
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(capacity)));
+}
+
+fn pooled(capacity: Capacity) -> Config {
+    let mut config = base();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(capacity)));
     config
 }
 
@@ -150,7 +210,8 @@ fn start_clock(engine: &wasmtime::Engine) -> std::io::Result<mpsc::Sender<()>> {
 pub(super) const TICK: Duration = Duration::from_millis(5);
 /// The most that `limits.memory` may be.
 pub const MAX_MEMORY: usize = 1 << 30;
-const PAGE: usize = 64 << 10;
+/// Bytes of a Wasm page.
+pub(super) const PAGE: usize = 64 << 10;
 const MAX_TABLE_ELEMENTS: usize = 100_000;
 /// Bytes of a slot's memory that are cleared by hand instead of being given back to the kernel.
 const KEEP_RESIDENT: usize = 512 << 10;

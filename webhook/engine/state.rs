@@ -8,11 +8,12 @@ use std::{
     time::Instant,
 };
 
-use wasmtime::{ResourceLimiter, component::ResourceTable};
+use wasmtime::{ResourceLimiter, Store, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::{
     Grants,
+    outcome::DeadlineReached,
     output::{Output, Stream},
 };
 
@@ -27,7 +28,7 @@ pub(super) struct State {
     /// The review as it came; empty during init and for components that do not import `review`.
     pub(super) raw: Arc<str>,
     pub(super) memory: Memory,
-    /// When the call must have ended. Moved on by [`super::template`] from init to call.
+    /// When the call must have ended.
     pub(super) deadline: Instant,
 }
 
@@ -37,6 +38,36 @@ impl State {
         table.set_max_capacity(MAX_RESOURCES);
         Self { wasi: None, table, grants: Arc::clone(grants), output, raw, memory: Memory::new(memory), deadline }
     }
+
+    /// For the next review of the same instance.
+    pub(super) fn renew(&mut self, keep_output: bool, raw: Arc<str>, deadline: Instant) {
+        self.output.restart(keep_output);
+        self.raw = raw;
+        self.deadline = deadline;
+        self.memory.refused.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether the guest holds resources of the host.
+    pub(super) fn holds_handles(&self) -> bool {
+        !self.table.is_empty()
+    }
+}
+
+/// An empty store, with the limits of `state` in force and its time looked at once a tick.
+pub(super) fn store(engine: &wasmtime::Engine, state: State) -> Store<State> {
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.memory);
+    store.set_max_component_handles(MAX_RESOURCES);
+    store.set_epoch_deadline(1);
+    // Others get their turn at each tick: a guest that computes must not keep a thread.
+    store.epoch_deadline_callback(|context| {
+        if Instant::now() >= context.data().deadline {
+            Err(wasmtime::Error::new(DeadlineReached))
+        } else {
+            Ok(UpdateDeadline::Yield(1))
+        }
+    });
+    store
 }
 
 impl WasiView for State {
@@ -70,6 +101,16 @@ pub(super) struct Memory {
 impl Memory {
     fn new(limit: usize) -> Self {
         Self { used: 0, limit, refused: AtomicBool::new(false) }
+    }
+
+    /// Bytes of all memories and tables.
+    pub(super) fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Raises the limit by `bytes` that are not the guest's own.
+    pub(super) fn allow_more(&mut self, bytes: usize) {
+        self.limit = self.limit.saturating_add(bytes);
     }
 
     pub(super) fn was_refused(&self) -> bool {

@@ -1,29 +1,26 @@
-//! A program with its settings, grants and limits: what every review's never-used instance is made from.
+//! A program under one policy's name and limits: what every review's instance is made from.
 
 use std::{
-    sync::Arc,
-    time::{Duration, Instant},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
 };
 
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit},
     time::timeout_at,
 };
 use tracing::warn;
-use wasmtime::{
-    PoolConcurrencyLimitError, Store, Trap, UpdateDeadline,
-    component::{Instance, ResourceTableError},
-};
-use wasmtime_wasi::I32Exit;
+use wasmtime::{Store, component::Instance};
 
 use super::{
-    Engine, Failure, Grants, Interface, Limits, Timing,
-    bindings::exports::verdict::policy::lifecycle,
+    Engine, EngineError, Failure, Grants, Instances, Interface, Limits, Timing,
+    outcome::{RefusedLater, classify, shown, within},
     output::{Fact, Output, clean},
+    prepare::{MAX_INIT_ANSWER, Source, Start},
     program::Program,
     question::{Event, Mutate, Question, Reply, Validate},
     runtime::pages,
-    state::{MAX_RESOURCES, State},
+    state::State,
 };
 use crate::review::{
     access::{Ruling, SubjectAccessReview},
@@ -41,6 +38,47 @@ pub struct Template {
     limits: Limits,
     /// Half of what the engine can run at once: one slow policy leaves room for the others.
     lane: Semaphore,
+    reuse: bool,
+    /// Instances that wait for their next review. Empty unless they are reused.
+    idle: Mutex<Vec<Live>>,
+}
+
+/// An instance with all that it takes.
+struct Live {
+    store: Store<State>,
+    /// None until it is started.
+    instance: Option<Instance>,
+    /// Reviews that it has answered.
+    answered: u32,
+    place: Place,
+}
+
+/// Room for one instance.
+struct Place {
+    _slot: OwnedSemaphorePermit,
+    _memory: OwnedSemaphorePermit,
+    /// Held by instances that are reused.
+    idle: Option<OwnedSemaphorePermit>,
+}
+
+/// Where a review can run.
+enum Room {
+    New(Place),
+    Waiting(Live),
+}
+
+/// Why a policy cannot run with these limits.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LimitsError {
+    /// More than all policies may use.
+    #[error("limits.memory is more than the {0} bytes that all policies may use together")]
+    Capacity(usize),
+    /// `init` alone uses more.
+    #[error("limits.memory is less than the {0} bytes that the policy uses after init")]
+    Memory(usize),
+    /// Fuel needs an engine of its own.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 /// The circumstances of one call.
@@ -63,56 +101,42 @@ pub struct Answer<T> {
     pub facts: Vec<Fact>,
 }
 
-/// One thing that a policy finds wrong with its settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SettingsError {
-    /// A JSON Pointer into the settings.
-    pub path: String,
-    /// What was expected and what came.
-    pub message: String,
-}
-
-/// Why a policy cannot be used with these settings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum InitError {
-    /// `init` refused the settings.
-    Settings(Vec<SettingsError>),
-    /// `init` did not end well.
-    Failed(Failure),
-}
-
 impl Template {
-    /// Makes one instance and initialises it, to see that every later one can be.
+    /// `source` is what `program` was loaded from.
     ///
     /// # Errors
-    /// The settings are refused, or `init` fails or takes longer than the policy's time limit.
-    pub async fn new(
+    /// The limits leave no room for one instance.
+    pub fn new(
         engine: &Engine,
         program: Arc<Program>,
         policy: &str,
-        settings: &str,
-        grants: Grants,
+        source: &Source,
         limits: Limits,
-    ) -> Result<Self, InitError> {
+        instances: Instances,
+    ) -> Result<Self, LimitsError> {
         let capacity = engine.capacity();
         let at_once = (capacity.memory / limits.memory.max(1)).min(capacity.instances as usize);
         if at_once == 0 {
-            return Err(InitError::Failed(Failure::Host(format!(
-                "limits.memory is more than the {} bytes that all policies may use together",
-                capacity.memory
-            ))));
+            return Err(LimitsError::Capacity(capacity.memory));
         }
-        let template = Self {
+        let used = program.about().memory;
+        if used > limits.memory {
+            return Err(LimitsError::Memory(used));
+        }
+        engine.wasm(limits.fuel.is_some())?;
+        let authenticates = program.description().interfaces.contains(&Interface::Authentication);
+        Ok(Self {
             engine: engine.clone(),
             program,
             policy: policy.into(),
-            settings: settings.into(),
-            grants: Arc::new(grants),
+            settings: Arc::clone(&source.settings),
+            grants: Arc::clone(&source.grants),
             limits,
             lane: Semaphore::new(at_once.div_ceil(2)),
-        };
-        template.check().await?;
-        Ok(template)
+            // One caller's token must never be where another's review can find it.
+            reuse: instances == Instances::Reuse && !authenticates,
+            idle: Mutex::new(Vec::new()),
+        })
     }
 
     /// What the component exports and imports.
@@ -157,14 +181,17 @@ impl Template {
 
     /// Tells the policy that it is unloaded. What goes wrong is logged and changes nothing.
     pub async fn cleanup(&self) {
+        self.idle().clear();
         let deadline = Instant::now() + self.limits.time;
-        let Ok(_permits) = self.admit(deadline).await else {
+        let Ok((_lane, _room)) = self.room(deadline).await else {
             return;
         };
-        let mut store = self.store(Arc::from(""), true, deadline);
+        let Ok(mut store) = self.store(Arc::from(""), true, deadline) else {
+            return;
+        };
         let ended = within(deadline, async {
-            let (instance, lifecycle) = self.start(&mut store).await?;
-            let _ = instance;
+            let instance = self.start(&mut store).await?;
+            let lifecycle = self.program.exports.lifecycle.load(&mut store, &instance)?;
             lifecycle.call_cleanup(&mut store).await
         })
         .await;
@@ -179,177 +206,129 @@ impl Template {
     async fn ask<Q: Question>(&self, call: Call<'_>, question: &Q) -> Answer<Q::Answer> {
         let mut timing = Timing::default();
         let begin = Instant::now();
-        let permits = self.admit(call.deadline).await;
+        let room = self.room(call.deadline).await;
         timing.queue = begin.elapsed();
-        let _permits = match permits {
-            Ok(permits) => permits,
-            Err(failure) => {
-                return Answer { result: Err(failure), timing, facts: Vec::new() };
-            }
-        };
-        let deadline = call.deadline.min(Instant::now() + self.limits.time);
-        let raw = if self.program.imports_review() { Arc::from(call.raw) } else { Arc::from("") };
+        let raw = if self.program.imports_review() { Arc::from(call.raw) } else { Arc::default() };
         let keep = Q::INTERFACE != Interface::Authentication || self.grants.log;
-        let mut store = self.store(raw, keep, deadline);
-        let ended = within(deadline, self.put(&mut store, question, &mut timing)).await;
-        let result = match classify(ended, store.data()) {
+        let deadline = call.deadline.min(Instant::now() + self.limits.time);
+        let live = match room {
+            Ok((_, Room::Waiting(live))) => Ok(live.renewed(keep, raw, deadline)),
+            Ok((_, Room::New(place))) => self.store(raw, keep, deadline).map(|store| Live::new(store, place)),
+            Err(failure) => Err(failure),
+        };
+        let mut live = match live {
+            Ok(live) => live,
+            Err(failure) => return Answer { result: Err(failure), timing, facts: Vec::new() },
+        };
+        let ended = within(deadline, self.put(&mut live, question, &mut timing)).await;
+        let result = match classify(ended, live.store.data()) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(message)) => Err(Failure::Guest(shown(&message, keep))),
             Err(Failure::Trap(text)) => Err(Failure::Trap(shown(&text, true))),
             Err(failure) => Err(failure),
         };
-        Answer { result, timing, facts: store.data().output.finish() }
+        let facts = live.store.data().output.finish();
+        if self.reuse && result.is_ok() {
+            self.keep(live);
+        }
+        Answer { result, timing, facts }
     }
 
-    async fn put<Q: Question>(&self, store: &mut Store<State>, question: &Q, timing: &mut Timing) -> Reply<Q::Answer> {
+    async fn put<Q: Question>(&self, live: &mut Live, question: &Q, timing: &mut Timing) -> Reply<Q::Answer> {
         let begin = Instant::now();
-        let started = self.start(store).await;
+        let instance = match live.instance {
+            Some(instance) => instance,
+            None => self.start(&mut live.store).await?,
+        };
+        live.instance = Some(instance);
         timing.instantiate = begin.elapsed();
-        let (instance, _) = started?;
         let begin = Instant::now();
-        store.set_hostcall_fuel(Q::MAX_ANSWER);
-        let reply = question.put(&self.program, store, &instance).await;
+        live.store.set_hostcall_fuel(Q::MAX_ANSWER);
+        if let Some(fuel) = self.limits.fuel {
+            live.store.set_fuel(fuel)?;
+        }
+        let reply = question.put(&self.program, &mut live.store, &instance).await;
         timing.guest = begin.elapsed();
         reply
     }
 
-    /// Room for one more instance, or why there is none.
-    async fn admit(&self, deadline: Instant) -> Result<[SemaphorePermit<'_>; 3], Failure> {
+    /// An instance that waits, or room for one more, or why there is neither. The first permit is held for the call.
+    async fn room(&self, deadline: Instant) -> Result<(SemaphorePermit<'_>, Room), Failure> {
         let closed = |_| Failure::Host("the engine is closed".to_owned());
+        let permits = self.engine.permits();
         let all = async {
             let lane = self.lane.acquire().await.map_err(closed)?;
-            let slot = self.engine.slots().acquire().await.map_err(closed)?;
-            let memory = self.engine.pages().acquire_many(pages(self.limits.memory)).await.map_err(closed)?;
-            Ok([lane, slot, memory])
+            if self.reuse
+                && let Some(live) = self.idle().pop()
+            {
+                return Ok((lane, Room::Waiting(live)));
+            }
+            let slot = Arc::clone(&permits.slots).acquire_owned().await.map_err(closed)?;
+            let memory = pages(self.limits.memory);
+            let memory = Arc::clone(&permits.pages).acquire_many_owned(memory).await.map_err(closed)?;
+            Ok((lane, Room::New(Place { _slot: slot, _memory: memory, idle: None })))
         };
         timeout_at(deadline.into(), all).await.unwrap_or(Err(Failure::Overload))
     }
 
-    fn store(&self, raw: Arc<str>, keep_output: bool, deadline: Instant) -> Store<State> {
+    /// Lets an instance wait for its next review, if there is room for one more that only waits.
+    fn keep(&self, mut live: Live) {
+        live.answered = live.answered.saturating_add(1);
+        if live.answered >= MAX_ANSWERED {
+            return;
+        }
+        if live.place.idle.is_none() {
+            live.place.idle = Arc::clone(&self.engine.permits().idle).try_acquire_owned().ok();
+        }
+        if live.place.idle.is_some() {
+            self.idle().push(live);
+        }
+    }
+
+    /// Nothing panics while it is held, and instances that are lost are made anew.
+    fn idle(&self) -> MutexGuard<'_, Vec<Live>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn store(&self, raw: Arc<str>, keep_output: bool, deadline: Instant) -> Result<Store<State>, Failure> {
+        let fuelled = self.limits.fuel.is_some();
+        let wasm = self.engine.wasm(fuelled).map_err(|error| Failure::Host(error.to_string()))?;
         let output = Output::new(&self.policy, keep_output);
-        let state = State::new(&self.grants, self.limits.memory, output, raw, deadline);
-        let mut store = Store::new(self.engine.wasmtime(), state);
-        store.limiter(|state| &mut state.memory);
-        store.set_hostcall_fuel(MAX_INIT_ANSWER);
-        store.set_max_component_handles(MAX_RESOURCES);
-        store.set_epoch_deadline(1);
-        // Looked at once a tick, and others get their turn: a guest that computes must not keep a thread.
-        store.epoch_deadline_callback(|context| {
-            if Instant::now() >= context.data().deadline {
-                Err(wasmtime::Error::new(DeadlineReached))
-            } else {
-                Ok(UpdateDeadline::Yield(1))
-            }
-        });
-        store
-    }
-
-    /// A never-used instance in which `init` has run.
-    async fn start(&self, store: &mut Store<State>) -> wasmtime::Result<(Instance, lifecycle::Guest)> {
-        let (instance, lifecycle, refused) = self.init(store).await?;
-        match refused {
-            None => Ok((instance, lifecycle)),
-            Some(_) => Err(wasmtime::Error::new(RefusedLater)),
+        let mut store = wasm.store(State::new(&self.grants, self.limits.memory, output, raw, deadline));
+        if fuelled {
+            // The budget is for reviews; what comes before has the time limit only.
+            store.set_fuel(u64::MAX).map_err(|error| Failure::Host(error.to_string()))?;
         }
+        Ok(store)
     }
 
-    async fn init(
-        &self,
-        store: &mut Store<State>,
-    ) -> wasmtime::Result<(Instance, lifecycle::Guest, Option<Vec<lifecycle::SettingsError>>)> {
+    /// A never-used instance as it is after `init`.
+    async fn start(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
         let instance = self.program.pre.instantiate_async(&mut *store).await?;
+        if self.program.about().start == Start::Snapshot {
+            return Ok(instance);
+        }
+        store.set_hostcall_fuel(MAX_INIT_ANSWER);
         let lifecycle = self.program.exports.lifecycle.load(&mut *store, &instance)?;
-        let refused = lifecycle.call_init(store, &self.settings).await?.err();
-        Ok((instance, lifecycle, refused))
-    }
-
-    /// Runs `init` once, and sees that every exported interface has the contract's types.
-    async fn check(&self) -> Result<(), InitError> {
-        // Compiling others may keep the machine busy at start: the limit is for reviews, init at load may take longer.
-        let deadline = Instant::now() + self.limits.time.max(MIN_INIT_TIME);
-        let _permits = self.admit(deadline).await.map_err(InitError::Failed)?;
-        let mut store = self.store(Arc::from(""), true, deadline);
-        let ended = within(deadline, async {
-            let (instance, _, refused) = self.init(&mut store).await?;
-            self.program.check_types(&mut store, &instance)?;
-            Ok(refused)
-        })
-        .await;
-        let refused = classify(ended, store.data());
-        store.data().output.finish();
-        match refused.map_err(InitError::Failed)? {
-            None => Ok(()),
-            Some(errors) => Err(InitError::Settings(
-                errors
-                    .into_iter()
-                    .take(MAX_SETTINGS_ERRORS)
-                    .map(|error| SettingsError { path: shown(&error.path, true), message: shown(&error.message, true) })
-                    .collect(),
-            )),
+        match lifecycle.call_init(store, &self.settings).await? {
+            Ok(()) => Ok(instance),
+            Err(_) => Err(wasmtime::Error::new(RefusedLater)),
         }
     }
 }
 
-/// Ends host calls too, which the epoch does not.
-async fn within<T>(deadline: Instant, work: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
-    match timeout_at(deadline.into(), work).await {
-        Ok(ended) => ended,
-        Err(_) => Err(wasmtime::Error::new(DeadlineReached)),
+impl Live {
+    fn new(store: Store<State>, place: Place) -> Self {
+        Self { store, instance: None, answered: 0, place }
+    }
+
+    /// Ready for the next review, with nothing of the host's left from the last one.
+    fn renewed(mut self, keep_output: bool, raw: Arc<str>, deadline: Instant) -> Self {
+        self.store.data_mut().renew(keep_output, raw, deadline);
+        self.store.set_epoch_deadline(1);
+        self
     }
 }
 
-/// Whose fault a failed call was, and which limit it ran into.
-fn classify<T>(ended: wasmtime::Result<T>, state: &State) -> Result<T, Failure> {
-    let error = match ended {
-        Ok(answer) => return Ok(answer),
-        Err(error) => error,
-    };
-    let text = || format!("{error:#}");
-    Err(if error.is::<DeadlineReached>() {
-        Failure::Timeout
-    } else if error.is::<RefusedLater>() {
-        Failure::Guest(RefusedLater.to_string())
-    } else if error.is::<PoolConcurrencyLimitError>() {
-        Failure::Overload
-    } else if state.memory.was_refused() {
-        Failure::Memory
-    } else if let Some(I32Exit(code)) = error.downcast_ref() {
-        Failure::Trap(format!("it ended itself with exit code {code}"))
-    } else if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
-        Failure::Size(format!("it holds more than {MAX_RESOURCES} handles"))
-    } else if let Some(trap) = error.downcast_ref::<Trap>() {
-        match trap {
-            Trap::Interrupt => Failure::Timeout,
-            _ => Failure::Trap(text()),
-        }
-    } else if text().contains(FUEL_EXHAUSTED) {
-        Failure::Size("more data than an answer may hold".to_owned())
-    } else {
-        Failure::Answer(shown(&text(), true))
-    })
-}
-
-/// Text of a guest for the operator's log: cleaned, and of bounded length. An authenticator's own words may hold the token.
-fn shown(text: &str, keep: bool) -> String {
-    if !keep {
-        return "its words are withheld, since it sees tokens: grant it log to see them".to_owned();
-    }
-    clean(&text[..text.floor_char_boundary(MAX_SHOWN)])
-}
-
-/// The caller's or the policy's time is used up.
-#[derive(Debug, thiserror::Error)]
-#[error("the deadline is reached")]
-struct DeadlineReached;
-
-/// `init` accepted the settings at load, and not now.
-#[derive(Debug, thiserror::Error)]
-#[error("init refused the settings that it accepted at load")]
-struct RefusedLater;
-
-/// The only words of wasmtime's private error for this; a test holds them.
-const FUEL_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
-const MAX_INIT_ANSWER: usize = 1 << 20;
-const MAX_SETTINGS_ERRORS: usize = 64;
-const MAX_SHOWN: usize = 2 << 10;
-const MIN_INIT_TIME: Duration = Duration::from_secs(5);
+/// After this many reviews a reused instance is replaced, so that what it leaks comes back.
+const MAX_ANSWERED: u32 = 10_000;

@@ -38,6 +38,11 @@ pub const TABLE: &[(&str, &str, &str)] = &[
         "Bytes that guests printed or logged: kept, or dropped over the cap or for want of a grant",
     ),
     ("verdict_policies_loaded", "kind", "Policies that are loaded, by what they export"),
+    (
+        "verdict_policies_started",
+        "from",
+        "Policies that are loaded, by what a review begins with: a snapshot after init, or init itself",
+    ),
     ("verdict_requests_total", "route, code", "HTTP requests answered, by route and status code"),
     ("verdict_request_seconds", "route", "Time from a request's headers to its answer, reading the body included"),
     ("verdict_requests_in_flight", "route", "HTTP requests being answered"),
@@ -80,6 +85,7 @@ pub struct Metrics {
     review_seconds: HistogramVec,
     guest_output: IntCounterVec,
     policies_loaded: IntGaugeVec,
+    policies_started: IntGaugeVec,
     requests: IntCounterVec,
     request_seconds: HistogramVec,
     in_flight: IntGaugeVec,
@@ -106,6 +112,7 @@ impl Metrics {
             review_seconds: histograms(to, "verdict_review_seconds", REVIEW_BUCKETS),
             guest_output: counters(to, "verdict_guest_output_bytes_total"),
             policies_loaded: gauges(to, "verdict_policies_loaded"),
+            policies_started: gauges(to, "verdict_policies_started"),
             requests: counters(to, "verdict_requests_total"),
             request_seconds: histograms(to, "verdict_request_seconds", REQUEST_BUCKETS),
             in_flight: gauges(to, "verdict_requests_in_flight"),
@@ -164,6 +171,12 @@ impl Metrics {
     /// How many loaded policies export `interface`.
     pub fn policies_loaded(&self, interface: Interface, count: usize) {
         let gauge = self.policies_loaded.with_label_values(&[interface.name()]);
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// How many policies begin a review from a snapshot, or else with `init`.
+    pub fn policies_started(&self, snapshot: bool, count: usize) {
+        let gauge = self.policies_started.with_label_values(&[if snapshot { "snapshot" } else { "init" }]);
         gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
@@ -351,6 +364,7 @@ mod tests {
         metrics.review(Interface::Validating, "p", "CREATE", "allowed", &Timing::default());
         metrics.guest_output("p", 1, 2);
         metrics.policies_loaded(Interface::Validating, 1);
+        metrics.policies_started(true, 1);
         metrics.request("validate").answered(200);
         drop(metrics.request("validate"));
         metrics.handshake_failed(HandshakeFailure::Timeout);

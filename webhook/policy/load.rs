@@ -1,27 +1,38 @@
-//! From specs to a set: components read, compiled once per digest, and initialised; all that is wrong with any of them.
+//! From specs to a set: components read, prepared once for each source, and all that is wrong with any of them.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::Hash,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::OnceCell;
 
 use super::{Policy, Set, matching::Match, metrics_of};
 use crate::{
-    config::schema::{ConfigError, PolicySpec},
-    engine::{Engine, InitError, Interface, Program, Template},
-    loader::{self, Component},
+    config::schema::{ComponentRef, ConfigError, PolicySpec},
+    engine::{Engine, Interface, PrepareError, Program, Source, Start, Template},
+    loader::{self, Component, LoadError},
     metrics::Metrics,
 };
 
 impl Set {
-    /// Loads every policy. Takes as long as compiling the components does.
+    /// Loads every policy, several at once. Takes as long as preparing those that no cache holds.
     ///
     /// # Errors
     /// What is wrong with each policy that cannot be loaded; never empty.
     pub async fn load(engine: &Engine, metrics: &Metrics, specs: Vec<PolicySpec>) -> Result<Self, Vec<ConfigError>> {
-        let mut programs = HashMap::new();
+        let shelf = Shelf::default();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let loads = specs.into_iter().map(|spec| load(engine, &shelf, spec));
+        // As many more as there are cores, so that reading one fills the time that another's child takes.
+        let loaded: Vec<_> = stream::iter(loads).buffered(cores * 2).collect().await;
         let mut policies = Vec::new();
         let mut errors = Vec::new();
-        for spec in specs {
-            match load(engine, metrics, &mut programs, spec).await {
-                Ok(policy) => policies.push(policy),
+        for loaded in loaded {
+            match loaded {
+                Ok(loaded) => policies.push(loaded.register(metrics)),
                 Err(wrong) => errors.extend(wrong),
             }
         }
@@ -33,16 +44,73 @@ impl Set {
             let count = policies.iter().filter(|it| it.interfaces().contains(&interface)).count();
             metrics.policies_loaded(interface, count);
         }
+        for snapshot in [true, false] {
+            let is = |policy: &&Policy| (policy.about().start == Start::Snapshot) == snapshot;
+            metrics.policies_started(snapshot, policies.iter().filter(is).count());
+        }
         Ok(Self { policies })
     }
 }
 
-async fn load(
-    engine: &Engine,
-    metrics: &Metrics,
-    programs: &mut HashMap<[u8; 32], Arc<Program>>,
+/// What policies share while they are loaded: each component is read once, and each source prepared once.
+#[derive(Default)]
+struct Shelf {
+    components: Mutex<HashMap<String, Arc<OnceCell<Component>>>>,
+    programs: Mutex<HashMap<Shared, Arc<OnceCell<Arc<Program>>>>>,
+}
+
+/// Policies that agree in this share their code.
+#[derive(PartialEq, Eq, Hash)]
+struct Shared {
+    digest: [u8; 32],
+    settings: String,
+    env: BTreeMap<String, String>,
+    log: bool,
+    fuelled: bool,
+}
+
+fn cell<K: Eq + Hash, V>(cells: &Mutex<HashMap<K, Arc<OnceCell<V>>>>, key: K) -> Arc<OnceCell<V>> {
+    Arc::clone(cells.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default())
+}
+
+impl Shelf {
+    async fn component(&self, reference: &ComponentRef) -> Result<Component, LoadError> {
+        let cell = cell(&self.components, format!("{reference:?}"));
+        let read = || async { loader::load(reference) };
+        cell.get_or_try_init(read).await.cloned()
+    }
+
+    async fn program(&self, engine: &Engine, source: &Source) -> Result<Arc<Program>, PrepareError> {
+        let shared = Shared {
+            digest: source.digest,
+            settings: source.settings.to_string(),
+            env: source.grants.env.clone(),
+            log: source.grants.log,
+            fuelled: source.fuelled,
+        };
+        let cell = cell(&self.programs, shared);
+        let load = || async { Program::load(engine, source).await.map(Arc::new) };
+        cell.get_or_try_init(load).await.map(Arc::clone)
+    }
+}
+
+/// A policy that is not counted yet.
+struct Loaded {
     spec: PolicySpec,
-) -> Result<Policy, Vec<ConfigError>> {
+    digest: [u8; 32],
+    matching: Match,
+    template: Template,
+}
+
+impl Loaded {
+    fn register(self, metrics: &Metrics) -> Policy {
+        let Self { spec, digest, matching, template } = self;
+        let metrics = metrics_of(metrics, &spec.name, &template.program().description().interfaces);
+        Policy { metrics, spec, digest, matching, template }
+    }
+}
+
+async fn load(engine: &Engine, shelf: &Shelf, spec: PolicySpec) -> Result<Loaded, Vec<ConfigError>> {
     let error = |field: String, message: String| ConfigError {
         source: spec.source.clone(),
         policy: Some(spec.name.clone()),
@@ -51,16 +119,22 @@ async fn load(
     };
     let of_component = |message: String| vec![error("spec.component".to_owned(), message)];
 
-    let component = loader::load(&spec.component).map_err(|wrong| of_component(wrong.to_string()))?;
-    let digest = component.digest;
-    let program = match programs.get(&digest) {
-        Some(program) => Arc::clone(program),
-        None => {
-            let program = compile(engine, component).await.map_err(of_component)?;
-            programs.insert(digest, Arc::clone(&program));
-            program
-        }
+    let component = shelf.component(&spec.component).await.map_err(|wrong| of_component(wrong.to_string()))?;
+    let source = Source {
+        bytes: component.bytes,
+        digest: component.digest,
+        settings: spec.settings.as_str().into(),
+        grants: Arc::new(spec.grants.clone()),
+        memory: spec.limits.memory,
+        fuelled: spec.limits.fuel.is_some(),
     };
+    let program = shelf.program(engine, &source).await.map_err(|wrong| match wrong {
+        PrepareError::Program(wrong) => of_component(wrong.to_string()),
+        PrepareError::Settings(wrong) => {
+            wrong.into_iter().map(|it| error(format!("spec.settings{}", dotted(&it.path)), it.message)).collect()
+        }
+        PrepareError::Init(failure) => of_component(format!("init failed: {failure}")),
+    })?;
     let interfaces = program.description().interfaces.clone();
     let mut errors = spec.check_interfaces(&interfaces);
     let matching = match Match::compile(&spec.matching, &interfaces) {
@@ -71,25 +145,9 @@ async fn load(
             return Err(errors);
         }
     };
-    let template = Template::new(engine, program, &spec.name, &spec.settings, spec.grants.clone(), spec.limits)
-        .await
-        .map_err(|wrong| match wrong {
-        InitError::Settings(wrong) => {
-            wrong.into_iter().map(|it| error(format!("spec.settings{}", dotted(&it.path)), it.message)).collect()
-        }
-        InitError::Failed(failure) => of_component(format!("init failed: {failure}")),
-    })?;
-    Ok(Policy { metrics: metrics_of(metrics, &spec.name, &interfaces), spec, digest, matching, template })
-}
-
-async fn compile(engine: &Engine, component: Component) -> Result<Arc<Program>, String> {
-    let engine = engine.clone();
-    let compiled = tokio::task::spawn_blocking(move || Program::compile(&engine, &component.bytes)).await;
-    match compiled {
-        Ok(Ok(program)) => Ok(Arc::new(program)),
-        Ok(Err(wrong)) => Err(wrong.to_string()),
-        Err(_) => Err("the compiler crashed".to_owned()),
-    }
+    let template = Template::new(engine, program, &spec.name, &source, spec.limits, spec.instances)
+        .map_err(|wrong| vec![error("spec.limits".to_owned(), wrong.to_string())])?;
+    Ok(Loaded { digest: source.digest, spec, matching, template })
 }
 
 /// A JSON Pointer as the rest of a field's path: `/labels/0` is `.labels[0]`.

@@ -19,7 +19,7 @@ use matching::Match;
 
 use crate::{
     config::schema::{Mode, PolicySpec},
-    engine::{Answer, Call, Failure, Interface, Template, Timing},
+    engine::{About, Answer, Call, Failure, Interface, Template, Timing},
     metrics::{Metrics, PolicyMetrics},
 };
 
@@ -91,6 +91,11 @@ impl Policy {
     /// What it exports, so what it is asked.
     pub fn interfaces(&self) -> &[Interface] {
         &self.template.program().description().interfaces
+    }
+
+    /// What is known of its code.
+    pub fn about(&self) -> &About {
+        self.template.program().about()
     }
 
     /// SHA-256 of the component.

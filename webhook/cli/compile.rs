@@ -1,0 +1,50 @@
+//! `verdict compile`: fills the cache of compiled policies ahead of time, and what compiles each of them.
+
+use std::{io, path::PathBuf};
+
+use super::{CacheArgs, Failed, Outcome, engine, runtime, specs};
+use crate::{
+    engine::{Cache, Capacity, answer_parent},
+    metrics::Metrics,
+    policy::Set,
+};
+
+/// Policies are initialised with their settings and grants, as `serve` would do, so that it finds all of them. The
+/// folder must be the --cache-dir of `serve`, written by root or by the user that serves, on the same kind of processor.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// Files and folders of policies; a component's file (.wasm), or builtin:NAME, is loaded with every default.
+    #[arg(required = true)]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    cache: CacheArgs,
+}
+
+pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+    let mut all = Vec::new();
+    for path in &args.paths {
+        all.extend(specs(path)?);
+    }
+    let dir = args.cache.dir().ok_or_else(|| Failed::Usage("--cache-dir is needed".to_owned()))?.join("code");
+    if args.cache.cache_size == 0 {
+        return Err(Failed::Usage("--cache-size: expected at least 1".to_owned()));
+    }
+    // Here the cache is the purpose, so a folder that cannot be used is an error.
+    let cache = Cache::open(&dir, args.cache.cache_size.saturating_mul(1 << 20))?;
+    let engine = engine(Capacity::default(), Some(cache))?;
+    let set = runtime()?.block_on(Set::load(&engine, &Metrics::new(), all));
+    let set = set.map_err(|errors| Failed::configurations(&errors))?;
+    for policy in set.policies() {
+        let about = policy.about();
+        println!("ok {} (starts from {})", policy.spec().name, about.start.name());
+    }
+    println!("{} policies, compiled code in {}", set.policies().len(), dir.display());
+    Ok(Outcome::Done)
+}
+
+/// One component from standard input to standard output.
+pub(super) fn prepare() -> Result<Outcome, Failed> {
+    let answered = runtime()?.block_on(answer_parent(io::stdin().lock(), io::stdout().lock()));
+    answered.map_err(|error| Failed::Error(anyhow::anyhow!("{error}")))?;
+    Ok(Outcome::Done)
+}

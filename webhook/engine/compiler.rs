@@ -1,0 +1,170 @@
+//! Where components are prepared: in this process, or in a child of lower priority that gives its memory back.
+
+use std::{
+    borrow::Cow,
+    io::{self, Read, Write},
+    path::PathBuf,
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    process::Command,
+    sync::Semaphore,
+    time::timeout,
+};
+
+use super::{
+    Capacity, Engine, Grants,
+    prepare::{About, PrepareError, Prepared, Source, prepare},
+    program::ProgramError,
+};
+
+/// How components are prepared. As many at once as there are cores.
+pub struct Compiler {
+    place: Place,
+    at_once: Semaphore,
+}
+
+enum Place {
+    InProcess,
+    Child(Child),
+}
+
+/// The program to start for each component, which answers on its standard output as [`answer_parent`] does.
+struct Child {
+    program: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl Compiler {
+    /// On the blocking threads of this process.
+    pub fn in_process() -> Self {
+        Self::new(Place::InProcess)
+    }
+
+    /// `program` with `arguments`, once for each component. It must call [`answer_parent`].
+    pub fn child(program: PathBuf, arguments: Vec<String>) -> Self {
+        Self::new(Place::Child(Child { program, arguments }))
+    }
+
+    fn new(place: Place) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { place, at_once: Semaphore::new(cores) }
+    }
+
+    pub(super) async fn prepare(&self, engine: &Engine, source: &Source) -> Result<Prepared, PrepareError> {
+        let _permit = self.at_once.acquire().await.map_err(|error| crashed(&error))?;
+        match &self.place {
+            Place::InProcess => {
+                let (engine, source) = (engine.clone(), source.clone());
+                let handle = tokio::runtime::Handle::current();
+                let work = move || handle.block_on(prepare(&engine, &source));
+                tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(crashed(&"it panicked")))
+            }
+            Place::Child(child) => match timeout(MAX_TIME, child.prepare(source)).await {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(error)) => Err(crashed(&error)),
+                Err(_) => Err(crashed(&format!("it took longer than {} s", MAX_TIME.as_secs()))),
+            },
+        }
+    }
+}
+
+fn crashed(why: &dyn std::fmt::Display) -> PrepareError {
+    PrepareError::Program(ProgramError::Compile(format!("the compiler failed: {why}")))
+}
+
+/// What the child is told, as a line of JSON before the component's bytes.
+#[derive(Serialize, Deserialize)]
+struct Question {
+    digest: [u8; 32],
+    settings: String,
+    env: std::collections::BTreeMap<String, String>,
+    log: bool,
+    memory: usize,
+    fuelled: bool,
+}
+
+impl Child {
+    async fn prepare(&self, source: &Source) -> io::Result<Result<Prepared, PrepareError>> {
+        let question = Question {
+            digest: source.digest,
+            settings: source.settings.to_string(),
+            env: source.grants.env.clone(),
+            log: source.grants.log,
+            memory: source.memory,
+            fuelled: source.fuelled,
+        };
+        let mut child = Command::new(&self.program)
+            .args(&self.arguments)
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let (Some(mut stdin), Some(mut stdout)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(io::Error::other("its pipes are missing"));
+        };
+        let mut header = serde_json::to_vec(&question)?;
+        header.push(b'\n');
+        let write = async move {
+            stdin.write_all(&header).await?;
+            stdin.write_all(&source.bytes).await?;
+            stdin.shutdown().await
+        };
+        let mut answer = Vec::new();
+        let (written, read) = tokio::join!(write, stdout.read_to_end(&mut answer));
+        let status = child.wait().await?;
+        if !status.success() {
+            return Err(io::Error::other(format!("its process ended with {status}")));
+        }
+        written?;
+        read?;
+        let end = answer.iter().position(|it| *it == b'\n').ok_or(io::ErrorKind::UnexpectedEof)?;
+        let about: Result<About, PrepareError> = serde_json::from_slice(&answer[..end])?;
+        Ok(about.map(|about| Prepared { about, code: answer.split_off(end + 1) }))
+    }
+}
+
+/// The child's side: one component from `input`, its code to `output`, at a low priority.
+///
+/// # Errors
+/// The pipes broke, or the engine cannot be set up.
+pub async fn answer_parent(
+    mut input: impl Read,
+    mut output: impl Write,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    // What serves reviews comes first. Not being allowed to be polite is no reason to stop.
+    let _ = rustix::process::nice(NICE);
+    let mut all = Vec::new();
+    input.read_to_end(&mut all)?;
+    let end = all.iter().position(|it| *it == b'\n').ok_or("the component is missing")?;
+    let question: Question = serde_json::from_slice(&all[..end])?;
+    let source = Source {
+        bytes: Cow::Owned(all.split_off(end + 1)),
+        digest: question.digest,
+        settings: question.settings.into(),
+        grants: Arc::new(Grants { env: question.env, log: question.log }),
+        memory: question.memory,
+        fuelled: question.fuelled,
+    };
+    // Reviews are never run here, so the pool is as small as it can be.
+    let engine = Engine::new(Capacity { instances: 1, memory: super::MAX_MEMORY })?;
+    let (about, code) = match prepare(&engine, &source).await {
+        Ok(prepared) => (Ok(prepared.about), prepared.code),
+        Err(error) => (Err(error), Vec::new()),
+    };
+    serde_json::to_writer(&mut output, &about)?;
+    output.write_all(b"\n")?;
+    output.write_all(&code)?;
+    output.flush()?;
+    Ok(())
+}
+
+/// A component of the largest size compiles in less on a slow machine.
+const MAX_TIME: Duration = Duration::from_secs(300);
+const NICE: i32 = 10;

@@ -1,0 +1,78 @@
+//! How a call into a guest ended: within its time, and whose fault it was when it failed.
+
+use std::time::Instant;
+
+use tokio::time::timeout_at;
+use wasmtime::{PoolConcurrencyLimitError, Trap, component::ResourceTableError};
+use wasmtime_wasi::I32Exit;
+
+use super::{
+    Failure,
+    output::clean,
+    state::{MAX_RESOURCES, State},
+};
+
+/// Ends host calls too, which the epoch does not.
+pub(super) async fn within<T>(
+    deadline: Instant,
+    work: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
+    match timeout_at(deadline.into(), work).await {
+        Ok(ended) => ended,
+        Err(_) => Err(wasmtime::Error::new(DeadlineReached)),
+    }
+}
+
+/// Whose fault a failed call was, and which limit it ran into.
+pub(super) fn classify<T>(ended: wasmtime::Result<T>, state: &State) -> Result<T, Failure> {
+    let error = match ended {
+        Ok(answer) => return Ok(answer),
+        Err(error) => error,
+    };
+    let text = || format!("{error:#}");
+    Err(if error.is::<DeadlineReached>() {
+        Failure::Timeout
+    } else if error.is::<RefusedLater>() {
+        Failure::Guest(RefusedLater.to_string())
+    } else if error.is::<PoolConcurrencyLimitError>() {
+        Failure::Overload
+    } else if state.memory.was_refused() {
+        Failure::Memory
+    } else if let Some(I32Exit(code)) = error.downcast_ref() {
+        Failure::Trap(format!("it ended itself with exit code {code}"))
+    } else if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        Failure::Size(format!("it holds more than {MAX_RESOURCES} handles"))
+    } else if let Some(trap) = error.downcast_ref::<Trap>() {
+        match trap {
+            Trap::Interrupt => Failure::Timeout,
+            Trap::OutOfFuel => Failure::Fuel,
+            _ => Failure::Trap(text()),
+        }
+    } else if text().contains(FUEL_EXHAUSTED) {
+        Failure::Size("more data than an answer may hold".to_owned())
+    } else {
+        Failure::Answer(shown(&text(), true))
+    })
+}
+
+/// Text of a guest for the operator's log: cleaned, and of bounded length. An authenticator's own words may hold the token.
+pub(super) fn shown(text: &str, keep: bool) -> String {
+    if !keep {
+        return "its words are withheld, since it sees tokens: grant it log to see them".to_owned();
+    }
+    clean(&text[..text.floor_char_boundary(MAX_SHOWN)])
+}
+
+/// The caller's or the policy's time is used up.
+#[derive(Debug, thiserror::Error)]
+#[error("the deadline is reached")]
+pub(super) struct DeadlineReached;
+
+/// `init` accepted the settings at load, and not now.
+#[derive(Debug, thiserror::Error)]
+#[error("init refused the settings that it accepted at load")]
+pub(super) struct RefusedLater;
+
+/// The only words of wasmtime's private error for this; a test holds them.
+const FUEL_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
+const MAX_SHOWN: usize = 2 << 10;

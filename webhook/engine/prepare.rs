@@ -1,0 +1,180 @@
+//! From a component, its settings and grants to code that reviews start from: checked against the contract,
+//! initialised once, snapshotted where that is safe, and compiled.
+
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::{Deserialize, Serialize};
+use wasmtime::component::Component;
+
+use super::{
+    Engine, Failure, Grants,
+    bindings::exports::verdict::policy::lifecycle,
+    outcome::{classify, shown, within},
+    output::Output,
+    program::{Description, ProgramError, describe},
+    snapshot::Instrumented,
+    state::State,
+};
+
+/// What code is prepared from. Policies with the same source share their code.
+#[derive(Clone)]
+pub struct Source {
+    /// The component.
+    pub bytes: Cow<'static, [u8]>,
+    /// SHA-256 of the component.
+    pub digest: [u8; 32],
+    /// A JSON object as text.
+    pub settings: Arc<str>,
+    /// What the operator lets it have.
+    pub grants: Arc<Grants>,
+    /// Bytes that its memories and tables may reach in `init`.
+    pub memory: usize,
+    /// Whether instructions are counted.
+    pub fuelled: bool,
+}
+
+/// Code, and what is known of it without running it.
+pub struct Prepared {
+    /// What is kept beside the code.
+    pub about: About,
+    /// Compiled by and for this engine's configuration.
+    pub code: Vec<u8>,
+}
+
+/// What is known of prepared code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// What the component exports and imports.
+    pub description: Description,
+    /// What a review begins with.
+    pub start: Start,
+    /// Bytes of all memories and tables after `init`.
+    pub memory: usize,
+}
+
+/// What a review's instance begins with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Start {
+    /// The state after `init`.
+    Snapshot,
+    /// `init` is run for every review; why there is no snapshot.
+    Init(String),
+}
+
+impl Start {
+    /// In one word, for people and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Init(_) => "init",
+        }
+    }
+
+    /// Why there is no snapshot.
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Snapshot => None,
+            Self::Init(why) => Some(why),
+        }
+    }
+}
+
+/// One thing that a policy finds wrong with its settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettingsError {
+    /// A JSON Pointer into the settings.
+    pub path: String,
+    /// What was expected and what came.
+    pub message: String,
+}
+
+/// Why a component cannot be used with these settings.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PrepareError {
+    /// It is no policy.
+    Program(ProgramError),
+    /// `init` refused the settings.
+    Settings(Vec<SettingsError>),
+    /// `init` did not end well.
+    Init(Failure),
+}
+
+impl From<ProgramError> for PrepareError {
+    fn from(error: ProgramError) -> Self {
+        Self::Program(error)
+    }
+}
+
+/// Takes from milliseconds to seconds of CPU, so it is called off the async threads.
+pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared, PrepareError> {
+    let host = |error: &dyn std::fmt::Display| PrepareError::Init(Failure::Host(error.to_string()));
+    super::program::check_preamble(&source.bytes)?;
+    let (instrumented, mut start) = match Instrumented::new(&source.bytes) {
+        Ok(instrumented) => (Some(instrumented), Start::Snapshot),
+        Err(refusal) => (None, Start::Init(refusal)),
+    };
+    let draft = engine.draft().map_err(|error| host(&error))?;
+    let bytes = instrumented.as_ref().map_or(&*source.bytes, |it| &it.bytes);
+    let compile_error = |error: wasmtime::Error| ProgramError::Compile(format!("{error:#}"));
+    let component = Component::from_binary(&draft.engine, bytes).map_err(compile_error)?;
+    let pre = draft.linker.instantiate_pre(&component).map_err(super::program::import_error)?;
+    let (exports, description) = describe(&draft.engine, &component, &pre)?;
+
+    let deadline = Instant::now() + MAX_INIT_TIME;
+    let output = Output::new(&Arc::from("init"), true);
+    let state = State::new(&source.grants, source.memory, output, Arc::from(""), deadline);
+    let mut store = draft.store(state);
+    store.set_hostcall_fuel(MAX_INIT_ANSWER);
+    let ended = within(deadline, async {
+        let instance = pre.instantiate_async(&mut store).await?;
+        exports.check_types(&mut store, &instance)?;
+        let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
+        let refused = lifecycle.call_init(&mut store, &source.settings).await?.err();
+        Ok((instance, refused))
+    })
+    .await;
+    let ended = classify(ended, store.data());
+    store.data().output.finish();
+    let (instance, refused) = ended.map_err(PrepareError::Init)?;
+    if let Some(errors) = refused {
+        return Err(refused_settings(errors));
+    }
+
+    let memory = store.data().memory.used();
+    let snapshot = match instrumented {
+        Some(instrumented) => instrumented.finish(&mut store, instance).await,
+        None => Err(String::new()),
+    };
+    drop(store);
+    let engine = &engine.wasm(source.fuelled).map_err(|error| host(&error))?.engine;
+    let code = snapshot.and_then(|bytes| engine.precompile_component(&bytes).map_err(|error| format!("{error:#}")));
+    let code = match code {
+        Ok(code) => code,
+        Err(refusal) => {
+            if start == Start::Snapshot {
+                start = Start::Init(refusal);
+            }
+            engine.precompile_component(&source.bytes).map_err(compile_error)?
+        }
+    };
+    Ok(Prepared { about: About { description, start, memory }, code })
+}
+
+fn refused_settings(errors: Vec<lifecycle::SettingsError>) -> PrepareError {
+    PrepareError::Settings(
+        errors
+            .into_iter()
+            .take(MAX_SETTINGS_ERRORS)
+            .map(|error| SettingsError { path: shown(&error.path, true), message: shown(&error.message, true) })
+            .collect(),
+    )
+}
+
+/// The limit of reviews is not that of init, which runs once, in code that is not optimised.
+const MAX_INIT_TIME: Duration = Duration::from_secs(10);
+pub(super) const MAX_INIT_ANSWER: usize = 1 << 20;
+const MAX_SETTINGS_ERRORS: usize = 64;

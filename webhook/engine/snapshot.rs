@@ -1,0 +1,119 @@
+//! The state of a component after `init`, read out of a running instance and written into a new component.
+//!
+//! wasmtime-wizer does the rewriting; this knows when its result can be trusted. Memories and globals carry over;
+//! handles of the host do not, so an instance that holds one is never snapshotted.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use futures_util::FutureExt as _;
+use wasmtime::{
+    Store,
+    component::{Instance, Lift, WasmList},
+};
+use wasmtime_wizer::{ComponentContext, ComponentInstanceState, Wizer};
+
+use super::{
+    runtime::PAGE,
+    state::{MAX_MEMORIES, State},
+};
+
+/// The component with exports that read its state, to be compiled and initialised in place of the original.
+pub(super) struct Instrumented<'a> {
+    context: ComponentContext<'a>,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Why there is no snapshot, in words for the author of the policy.
+pub(super) type Refusal = String;
+
+impl<'a> Instrumented<'a> {
+    pub(super) fn new(component: &'a [u8]) -> Result<Self, Refusal> {
+        // Its parser panics on what it does not know.
+        let made = catch_unwind(|| Wizer::new().instrument_component(component));
+        match made {
+            Ok(Ok((context, bytes))) => Ok(Self { context, bytes }),
+            Ok(Err(error)) => Err(format!("{error:#}")),
+            Err(_) => Err(CRASHED.to_owned()),
+        }
+    }
+
+    /// The component as `instance` is now. The instance is of no use afterwards.
+    pub(super) async fn finish(self, store: &mut Store<State>, instance: Instance) -> Result<Vec<u8>, Refusal> {
+        if store.data().holds_handles() {
+            return Err("after init it holds handles of the host, which no snapshot can carry".to_owned());
+        }
+        // Reading a memory grows it by one page, and copies all of it out.
+        store.data_mut().memory.allow_more(MAX_MEMORIES * PAGE);
+        store.set_hostcall_fuel(usize::MAX);
+        let mut reader = Reader { store, instance, failed: None };
+        let wizer = Wizer::new();
+        let made = AssertUnwindSafe(wizer.snapshot_component(&self.context, &mut reader)).catch_unwind().await;
+        if let Some(error) = reader.failed {
+            return Err(format!("its state cannot be read: {error:#}"));
+        }
+        match made {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(error)) => Err(format!("{error:#}")),
+            Err(_) => Err(CRASHED.to_owned()),
+        }
+    }
+}
+
+/// Whether an export is one of those that [`Instrumented`] adds.
+pub(super) fn is_own_export(name: &str) -> bool {
+    name == "wasmtime:wizer/access"
+}
+
+/// Calls the added exports. The tool takes no errors, so the first one is kept here and the result thrown away.
+struct Reader<'a> {
+    store: &'a mut Store<State>,
+    instance: Instance,
+    failed: Option<wasmtime::Error>,
+}
+
+impl Reader<'_> {
+    async fn call<T: Lift + 'static>(&mut self, interface: &str, function: &str) -> Option<T> {
+        match self.try_call(interface, function).await {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.failed.get_or_insert(error);
+                None
+            }
+        }
+    }
+
+    async fn try_call<T: Lift + 'static>(&mut self, interface: &str, function: &str) -> wasmtime::Result<T> {
+        let missing = || wasmtime::format_err!("{interface}#{function} is missing");
+        let (_, interface) = self.instance.get_export(&mut *self.store, None, interface).ok_or_else(missing)?;
+        let (_, index) = self.instance.get_export(&mut *self.store, Some(&interface), function).ok_or_else(missing)?;
+        let function = self.instance.get_typed_func::<(), (T,)>(&mut *self.store, index)?;
+        Ok(function.call_async(&mut *self.store, ()).await?.0)
+    }
+}
+
+impl ComponentInstanceState for Reader<'_> {
+    async fn call_func_ret_list_u8(&mut self, interface: &str, function: &str, contents: impl FnOnce(&[u8]) + Send) {
+        match self.call::<WasmList<u8>>(interface, function).await {
+            Some(list) => contents(list.as_le_slice(&*self.store)),
+            None => contents(&[]),
+        }
+    }
+
+    async fn call_func_ret_s32(&mut self, interface: &str, function: &str) -> i32 {
+        self.call(interface, function).await.unwrap_or_default()
+    }
+
+    async fn call_func_ret_s64(&mut self, interface: &str, function: &str) -> i64 {
+        self.call(interface, function).await.unwrap_or_default()
+    }
+
+    async fn call_func_ret_f32(&mut self, interface: &str, function: &str) -> u32 {
+        self.call::<f32>(interface, function).await.unwrap_or_default().to_bits()
+    }
+
+    async fn call_func_ret_f64(&mut self, interface: &str, function: &str) -> u64 {
+        self.call::<f64>(interface, function).await.unwrap_or_default().to_bits()
+    }
+}
+
+const CRASHED: &str = "the snapshot tool crashed on it";

@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
+use super::reviews::UID;
+
 /// The whole answer at the start of `buffer`, if it is there.
 pub(crate) fn parse(buffer: &[u8]) -> anyhow::Result<Option<Answer<'_>>> {
     let Some(end) = buffer.windows(4).position(|it| it == b"\r\n\r\n") else {
@@ -90,6 +92,3 @@ impl Outcome {
         })
     }
 }
-
-/// Of every AdmissionReview that is sent.
-pub(crate) const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";

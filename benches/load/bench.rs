@@ -17,108 +17,121 @@ use super::{
     Args,
     answer::{Expected, Outcome},
     client::{Connection, Target},
-    closed, machine, open,
+    closed::{self, Run},
+    open,
     report::{OpenRow, Report, Row},
     reviews,
     scenarios::{self, Scenario, Which},
     server::{Folder, Server},
 };
 
-/// What runs share.
-pub(crate) struct Bench<'a> {
-    args: &'a Args,
-    folder: &'a Folder,
-    pub(crate) report: Report,
+/// One server with one kind of request.
+pub(crate) struct Subject {
+    name: String,
+    what: String,
+    server: Server,
+    target: Arc<Target>,
 }
 
-impl<'a> Bench<'a> {
-    pub(crate) fn new(args: &'a Args, folder: &'a Folder) -> Self {
-        Self { args, folder, report: Report { machine: machine::describe(), ..Report::default() } }
-    }
-
-    /// A closed loop.
-    pub(crate) async fn closed(
-        &mut self,
-        scenario: &Scenario,
-        compared_with: &str,
-        connections: u16,
-    ) -> anyhow::Result<()> {
-        let (server, target) = start(scenario, self.folder)?;
-        self.run(scenario.name, scenario.what, compared_with, &server, target, connections).await
-    }
-
-    /// The logic of `one` in Go, if there is a component or the means to build one.
-    pub(crate) async fn go(&mut self) -> anyhow::Result<()> {
-        let component = match &self.args.go {
-            Some(component) => component.canonicalize().with_context(|| component.display().to_string())?,
-            None => match build_go(self.folder) {
-                Ok(component) => component,
-                Err(why) => {
-                    self.report.skipped.push(format!("one Go policy: {why:#}"));
-                    return Ok(());
-                }
-            },
-        };
-        let settings = scenarios::settings("^[0-9]{4}$");
-        let policy = scenarios::validator("go", &component.display().to_string(), &settings, "configmaps", "");
-        let server = Server::verdict("go", self.folder, &policy)?;
-        let target = Target::new(server.https, "/validate", &reviews::config_map(), allowed())?;
-        self.run("go", "one Go policy (required-labels-go)", "floor", &server, target, self.args.connections).await
-    }
-
-    /// The policies that were given.
-    pub(crate) async fn extra(&mut self) -> anyhow::Result<()> {
-        let Some(path) = &self.args.policies else { return Ok(()) };
-        let server = Server::verdict_with("extra", self.folder, path)?;
-        let target = Target::new(server.https, "/validate", &reviews::config_map(), allowed())?;
-        self.run("extra", &path.display().to_string(), "floor", &server, target, self.args.connections).await
-    }
-
-    /// The peers that were given.
-    pub(crate) async fn peers(&mut self) -> anyhow::Result<()> {
-        let args = self.args;
-        for ((command, url), name) in args.peer.iter().zip(&args.peer_url).zip(&args.peer_name) {
-            let address = url.socket_addrs(|| None).with_context(|| url.to_string())?;
-            let address: SocketAddr = *address.first().with_context(|| url.to_string())?;
-            let server = Server::peer(name, command, address, self.folder);
-            let mut target = Target::new(address, url.path(), &reviews::config_map(), allowed())?;
-            if url.scheme() == "http" {
-                target.tls = None;
-            }
-            ready(&target).await.with_context(|| format!("{name} does not answer\n{}", server.tail()))?;
-            let what =
-                if target.tls.is_some() { "a peer, the same review" } else { "a peer, the same review, without TLS" };
-            self.run(name, what, "floor", &server, target, args.connections).await?;
+/// Rounds of closed loops: in each, every subject once, the first before and after the others. So all are compared with
+/// what the machine gave the first at the same time.
+pub(crate) async fn group(
+    args: &Args,
+    subjects: &[Subject],
+    connections: u16,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let time = Duration::from_secs_f64(args.seconds / f64::from(ROUNDS));
+    let run = async |subject: &Subject| {
+        let run = closed::run(&subject.server, &subject.target, usize::from(connections), time).await;
+        run.with_context(|| format!("{}\n{}", subject.name, subject.server.tail()))
+    };
+    let Some((first, others)) = subjects.split_first() else { return Ok(()) };
+    let mut base = Vec::new();
+    let mut runs: Vec<Vec<Run>> = subjects.iter().map(|_| Vec::new()).collect();
+    for _ in 0..ROUNDS {
+        let mut before = run(first).await?;
+        for (subject, runs) in others.iter().zip(&mut runs[1..]) {
+            runs.push(run(subject).await?);
         }
-        Ok(())
+        before.add(&run(first).await?);
+        base.push(before.cpu_per_review());
+        runs[0].push(before);
+    }
+    for (subject, runs) in subjects.iter().zip(&runs) {
+        let row = Row::new(&subject.name, &subject.what, &first.name, runs, &base);
+        if let Some(row) = row {
+            eprintln!(
+                "{:>16} {connections:>4} connections: {:>8.0} requests/s, {:>7.1} µs of CPU per review, {:.2} × {}",
+                row.scenario, row.requests_per_second, row.server_cpu_microseconds, row.ratio, first.name
+            );
+            report.load.push(row);
+        }
+    }
+    Ok(())
+}
+
+impl Subject {
+    /// Started, and ready.
+    pub(crate) fn start(scenario: &Scenario, folder: &Folder) -> anyhow::Result<Self> {
+        let server = match scenario.server {
+            Which::Floor => Server::floor(folder)?,
+            Which::Verdict(policies) => Server::verdict(scenario.name, folder, &policies())?,
+        };
+        let body = (scenario.body)();
+        let target = Target::new(server.https, scenario.path, &body, Expected::new(scenario.outcome))?;
+        let what = format!("{}, {} bytes", scenario.what, body.len());
+        Ok(Self { name: scenario.name.to_owned(), what, server, target: Arc::new(target) })
     }
 
-    async fn run(
-        &mut self,
-        name: &str,
-        what: &str,
-        compared_with: &str,
-        server: &Server,
-        target: Target,
-        connections: u16,
-    ) -> anyhow::Result<()> {
-        let time = Duration::from_secs_f64(self.args.seconds);
-        let run = closed::run(server, &Arc::new(target), usize::from(connections), time)
-            .await
-            .with_context(|| format!("{name}\n{}", server.tail()))?;
-        eprintln!(
-            "{name:>16} {connections:>4} connections: {:>8.0} requests/s, {:>7.1} µs of CPU per review",
-            run.rate(),
-            run.cpu_per_review()
-        );
-        self.report.load.push(Row::new(name, what, compared_with, &run));
-        Ok(())
+    /// Verdict with the policies of a file, which allow the small ConfigMap.
+    fn allowing(name: &str, what: &str, policies: &Path, folder: &Folder) -> anyhow::Result<Self> {
+        let server = Server::verdict_with(name, folder, policies)?;
+        let target = Target::new(server.https, "/validate", &reviews::config_map(), allowed())?;
+        Ok(Self { name: name.to_owned(), what: what.to_owned(), server, target: Arc::new(target) })
     }
+}
+
+/// The logic of `one` in Go; an error says why it cannot be had.
+pub(crate) fn go(args: &Args, folder: &Folder) -> anyhow::Result<Subject> {
+    let component = match &args.go {
+        Some(component) => component.canonicalize().with_context(|| component.display().to_string())?,
+        None => build_go(folder)?,
+    };
+    let settings = scenarios::settings("^[0-9]{4}$");
+    let policy = scenarios::validator("go", &component.display().to_string(), &settings, "configmaps", "");
+    let file = folder.path.join("go-policy.yaml");
+    std::fs::write(&file, policy)?;
+    Subject::allowing("go", "one Go policy (required-labels-go)", &file, folder)
+}
+
+/// The policies that were given.
+pub(crate) fn extra(policies: &Path, folder: &Folder) -> anyhow::Result<Subject> {
+    Subject::allowing("extra", &policies.display().to_string(), policies, folder)
+}
+
+/// The peers that were given, ready.
+pub(crate) async fn peers(args: &Args, folder: &Folder) -> anyhow::Result<Vec<Subject>> {
+    let mut subjects = Vec::new();
+    for ((command, url), name) in args.peer.iter().zip(&args.peer_url).zip(&args.peer_name) {
+        let address = url.socket_addrs(|| None).with_context(|| url.to_string())?;
+        let address: SocketAddr = *address.first().with_context(|| url.to_string())?;
+        let server = Server::peer(name, command, address, folder);
+        let mut target = Target::new(address, url.path(), &reviews::config_map(), allowed())?;
+        let mut what = "a peer, the same review".to_owned();
+        if url.scheme() == "http" {
+            target.tls = None;
+            what.push_str(", without TLS");
+        }
+        ready(&target).await.with_context(|| format!("{name} does not answer\n{}", server.tail()))?;
+        subjects.push(Subject { name: name.clone(), what, server, target: Arc::new(target) });
+    }
+    Ok(subjects)
 }
 
 /// The floor and one policy at half of the highest rate that one policy reached; then the same policy while others
 /// are compiled beside it.
-pub(crate) async fn open(args: &Args, folder: &Folder, report: &mut Report) -> anyhow::Result<()> {
+pub(crate) fn open(args: &Args, folder: &Folder, report: &mut Report) -> anyhow::Result<()> {
     let highest = report.load.iter().filter(|it| it.scenario == "one").map(|it| it.requests_per_second);
     let rate = highest.fold(0.0, f64::max) / 2.0;
     if rate == 0.0 {
@@ -126,11 +139,11 @@ pub(crate) async fn open(args: &Args, folder: &Folder, report: &mut Report) -> a
         return Ok(());
     }
     for (scenario, compiling) in [(&scenarios::FLOOR, false), (&scenarios::ONE, false), (&scenarios::ONE, true)] {
-        let (server, target) = start(scenario, folder)?;
+        let Subject { server, target, .. } = &Subject::start(scenario, folder)?;
         let name = if compiling { "one, while compiling" } else { scenario.name };
         let beside = compiling.then(|| Compiling::start(folder)).transpose()?;
         let time = Duration::from_secs_f64(args.seconds);
-        let found = tokio::task::block_in_place(|| open::run(&server, &target, args.connections, rate, time));
+        let found = tokio::task::block_in_place(|| open::run(server, target, args.connections, rate, time));
         drop(beside);
         let found = found.with_context(|| format!("{name}, open loop\n{}", server.tail()))?;
         let row = OpenRow::new(name, rate, &found);
@@ -180,15 +193,6 @@ impl Drop for Compiling {
     }
 }
 
-fn start(scenario: &Scenario, folder: &Folder) -> anyhow::Result<(Server, Target)> {
-    let server = match scenario.server {
-        Which::Floor => Server::floor(folder)?,
-        Which::Verdict(policies) => Server::verdict(scenario.name, folder, &policies())?,
-    };
-    let target = Target::new(server.https, scenario.path, &(scenario.body)(), Expected::new(scenario.outcome))?;
-    Ok((server, target))
-}
-
 fn allowed() -> Expected {
     Expected::new(Outcome::Allowed)
 }
@@ -217,3 +221,6 @@ async fn ready(target: &Target) -> anyhow::Result<()> {
         }
     }
 }
+
+/// Of each closed loop.
+const ROUNDS: u32 = 3;

@@ -14,6 +14,7 @@ use super::{
 };
 
 /// What a run brought.
+#[derive(Clone)]
 pub(crate) struct Run {
     pub(crate) connections: usize,
     pub(crate) elapsed: Duration,
@@ -23,6 +24,13 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Another run of the same.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.elapsed += other.elapsed;
+        self.latency.merge(&other.latency);
+        self.cpu += other.cpu;
+    }
+
     /// Requests per second.
     pub(crate) fn rate(&self) -> f64 {
         self.latency.count() as f64 / self.elapsed.as_secs_f64()
@@ -90,4 +98,4 @@ pub(crate) async fn run(
     Ok(Run { connections, elapsed, latency, cpu })
 }
 
-const WARM_UP: Duration = Duration::from_millis(500);
+const WARM_UP: Duration = Duration::from_millis(300);

@@ -24,15 +24,16 @@ mod support;
 use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
-use bench::Bench;
+use bench::Subject;
 use clap::Parser as _;
 use report::Report;
+use scenarios::{FLOOR, Scenario};
 use server::Folder;
 
 #[derive(clap::Parser)]
 #[command(name = "cargo bench --bench load --", about = "Verdict under load, beside a fixed minimal server")]
 struct Args {
-    /// Seconds of each closed-loop run.
+    /// Seconds of each scenario, split into rounds.
     #[arg(long, default_value_t = 3.0, value_parser = seconds)]
     seconds: f64,
     /// Keep-alive connections, where a scenario does not say otherwise.
@@ -109,39 +110,43 @@ fn main() -> anyhow::Result<()> {
 
 async fn measure(args: &Args) -> anyhow::Result<Report> {
     let folder = Folder::new()?;
-    let mut bench = Bench::new(args, &folder);
+    let mut report = Report { machine: machine::describe(), ..Report::default() };
     let wanted = |name: &str| args.scenarios.is_empty() || args.scenarios.iter().any(|it| it == name);
-    let floor = &scenarios::FLOOR;
-    let connections = args.connections;
+    let start = |scenario: &Scenario| Subject::start(scenario, &folder);
 
-    bench.closed(floor, "floor", connections).await?;
+    let mut subjects = vec![start(&FLOOR)?];
     for scenario in scenarios::SIMPLE.iter().filter(|it| wanted(it.name)) {
-        bench.closed(scenario, "floor", connections).await?;
+        subjects.push(start(scenario)?);
     }
     if wanted("go") {
-        bench.go().await?;
+        match bench::go(args, &folder) {
+            Ok(subject) => subjects.push(subject),
+            Err(why) => report.skipped.push(format!("one Go policy: {why:#}")),
+        }
     }
-    bench.extra().await?;
-    bench.peers().await?;
-    bench.closed(floor, "floor", connections).await?;
+    if let Some(policies) = &args.policies {
+        subjects.push(bench::extra(policies, &folder)?);
+    }
+    subjects.extend(bench::peers(args, &folder).await?);
+    bench::group(args, &subjects, args.connections, &mut report).await?;
+    drop(subjects);
+
     if wanted("large") {
-        bench.closed(&scenarios::LARGE_FLOOR, "large-floor", connections).await?;
-        bench.closed(&scenarios::LARGE, "large-floor", connections).await?;
+        let subjects = [start(&scenarios::LARGE_FLOOR)?, start(&scenarios::LARGE)?];
+        bench::group(args, &subjects, args.connections, &mut report).await?;
     }
     if wanted("connections") {
-        for connections in CONNECTIONS.into_iter().filter(|it| *it != connections) {
-            bench.closed(floor, "floor", connections).await?;
-            bench.closed(&scenarios::ONE, "floor", connections).await?;
+        let subjects = [start(&FLOOR)?, start(&scenarios::ONE)?];
+        for connections in CONNECTIONS.into_iter().filter(|it| *it != args.connections) {
+            bench::group(args, &subjects, connections, &mut report).await?;
         }
     }
     if wanted("thousand") {
-        bench.closed(&scenarios::FIVE, "floor", connections).await?;
-        bench.closed(&scenarios::THOUSAND, "five", connections).await?;
+        let subjects = [start(&scenarios::FIVE)?, start(&scenarios::THOUSAND)?];
+        bench::group(args, &subjects, args.connections, &mut report).await?;
     }
-    bench.closed(floor, "floor", connections).await?;
-    let mut report = bench.report;
     if wanted("open") {
-        bench::open(args, &folder, &mut report).await?;
+        bench::open(args, &folder, &mut report)?;
     }
     if wanted("start") {
         let (starts, skipped) = start::measure(&folder, Duration::from_secs(args.start_budget))?;
@@ -151,7 +156,6 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
     if wanted("limits") {
         report.limits = limits::measure(&folder, 30).await?;
     }
-    report.compare();
     Ok(report)
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Open {
     /// How much later than due requests were sent: because the connection waited for an answer, or because the
     /// caller's thread was late itself.
     pub(crate) late: Histogram,
+    /// How long requests took from when they were sent.
+    pub(crate) sent: Histogram,
 }
 
 /// `rate` requests a second over `connections`, for `time`.
@@ -56,13 +58,14 @@ pub(crate) fn run(
     });
     let elapsed = start.elapsed();
     let cpu = server.cpu()?.saturating_sub(before);
-    let (mut latency, mut late) = (Histogram::default(), Histogram::default());
+    let mut all = [Histogram::default(), Histogram::default(), Histogram::default()];
     for one in ended {
-        let (took, delay) = one??;
-        latency.merge(&took);
-        late.merge(&delay);
+        for (sum, part) in all.iter_mut().zip(&one??) {
+            sum.merge(part);
+        }
     }
-    Ok(Open { run: Run { connections: usize::from(connections), elapsed, latency, cpu }, late })
+    let [latency, late, sent] = all;
+    Ok(Open { run: Run { connections: usize::from(connections), elapsed, latency, cpu }, late, sent })
 }
 
 struct Caller {
@@ -95,25 +98,28 @@ impl Caller {
         }
     }
 
-    /// One request every `apart` from `first` to `end`; how long they took from when they were due, and how much later
-    /// they were sent.
+    /// One request every `apart` from `first` to `end`: how long they took from when they were due, how much later they
+    /// were sent, and how long they took from then.
     fn on_time(
         &mut self,
         target: &Target,
         first: Instant,
         apart: Duration,
         end: Instant,
-    ) -> anyhow::Result<(Histogram, Histogram)> {
-        let (mut latency, mut late) = (Histogram::default(), Histogram::default());
+    ) -> anyhow::Result<[Histogram; 3]> {
+        let (mut latency, mut late, mut sent) = (Histogram::default(), Histogram::default(), Histogram::default());
         let mut due = first;
         while due < end {
             thread::sleep(due.saturating_duration_since(Instant::now()));
-            late.record(due.elapsed());
+            let begin = Instant::now();
             self.ask(target)?;
-            latency.record(due.elapsed());
+            let answered = Instant::now();
+            late.record(begin.saturating_duration_since(due));
+            sent.record(answered - begin);
+            latency.record(answered.saturating_duration_since(due));
             due += apart;
         }
-        Ok((latency, late))
+        Ok([latency, late, sent])
     }
 }
 

@@ -17,8 +17,8 @@ pub(crate) struct Report {
     pub(crate) skipped: Vec<String>,
 }
 
-/// A closed-loop run.
-#[derive(Clone, Serialize)]
+/// The rounds of one scenario together.
+#[derive(Serialize)]
 pub(crate) struct Row {
     pub(crate) scenario: String,
     pub(crate) what: String,
@@ -28,11 +28,16 @@ pub(crate) struct Row {
     pub(crate) p50_microseconds: f64,
     pub(crate) p99_microseconds: f64,
     pub(crate) p999_microseconds: f64,
+    /// The median of the rounds, for one review.
     pub(crate) server_cpu_microseconds: f64,
+    /// The least and the most of the rounds.
+    pub(crate) server_cpu_range: [f64; 2],
     /// The scenario whose CPU is 1.0 for this one.
     pub(crate) compared_with: String,
-    /// Filled in at the end: the floor is run before and after.
-    pub(crate) ratio: Option<f64>,
+    /// The median of the rounds, each against that scenario in the same round.
+    pub(crate) ratio: f64,
+    /// The least and the most of the rounds.
+    pub(crate) ratio_range: [f64; 2],
 }
 
 /// An open-loop run. Latency counts from when a request was due.
@@ -47,6 +52,8 @@ pub(crate) struct OpenRow {
     pub(crate) max_microseconds: f64,
     /// How much later than due requests were sent.
     pub(crate) late_p99_microseconds: f64,
+    /// From when they were sent.
+    pub(crate) sent_p999_microseconds: f64,
     pub(crate) server_cpu_microseconds: f64,
 }
 
@@ -62,44 +69,51 @@ impl OpenRow {
             p999_microseconds: latency.quantile(0.999),
             max_microseconds: latency.max(),
             late_p99_microseconds: open.late.quantile(0.99),
+            sent_p999_microseconds: open.sent.quantile(0.999),
             server_cpu_microseconds: open.run.cpu_per_review(),
         }
     }
 }
 
 impl Row {
-    pub(crate) fn new(scenario: &str, what: &str, compared_with: &str, run: &Run) -> Self {
-        Self {
-            scenario: scenario.to_owned(),
-            what: what.to_owned(),
-            connections: run.connections,
-            requests: run.latency.count(),
-            requests_per_second: run.rate(),
-            p50_microseconds: run.latency.quantile(0.5),
-            p99_microseconds: run.latency.quantile(0.99),
-            p999_microseconds: run.latency.quantile(0.999),
-            server_cpu_microseconds: run.cpu_per_review(),
-            compared_with: compared_with.to_owned(),
-            ratio: None,
+    /// `rounds` and `base` are as many runs, `base` those that this is compared with.
+    pub(crate) fn new(name: &str, what: &str, compared_with: &str, rounds: &[Run], base: &[f64]) -> Option<Self> {
+        let (first, rest) = rounds.split_first()?;
+        let mut all = first.clone();
+        for round in rest {
+            all.add(round);
         }
+        let cpu: Vec<f64> = rounds.iter().map(Run::cpu_per_review).collect();
+        let ratios: Vec<f64> = cpu.iter().zip(base).map(|(cpu, base)| cpu / base).collect();
+        Some(Self {
+            scenario: name.to_owned(),
+            what: what.to_owned(),
+            connections: all.connections,
+            requests: all.latency.count(),
+            requests_per_second: all.rate(),
+            p50_microseconds: all.latency.quantile(0.5),
+            p99_microseconds: all.latency.quantile(0.99),
+            p999_microseconds: all.latency.quantile(0.999),
+            server_cpu_microseconds: median(&cpu),
+            server_cpu_range: range(&cpu),
+            compared_with: compared_with.to_owned(),
+            ratio: median(&ratios),
+            ratio_range: range(&ratios),
+        })
     }
 }
 
-impl Report {
-    /// Every row against the mean of the runs that it is compared with, at as many connections.
-    pub(crate) fn compare(&mut self) {
-        let before = self.load.clone();
-        for row in &mut self.load {
-            let base: Vec<f64> = before
-                .iter()
-                .filter(|it| it.scenario == row.compared_with && it.connections == row.connections)
-                .map(|it| it.server_cpu_microseconds)
-                .collect();
-            let mean = base.iter().sum::<f64>() / base.len() as f64;
-            row.ratio = (!base.is_empty()).then(|| row.server_cpu_microseconds / mean);
-        }
-    }
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
 
+fn range(values: &[f64]) -> [f64; 2] {
+    [values.iter().copied().fold(f64::INFINITY, f64::min), values.iter().copied().fold(0.0, f64::max)]
+}
+
+impl Report {
     /// Tables.
     pub(crate) fn markdown(&self) -> String {
         let mut text = String::new();
@@ -108,7 +122,7 @@ impl Report {
         }
         let header = "scenario | | connections | requests/s | p50 | p99 | p99.9 | server CPU per review | ratio";
         table(&mut text, "Closed loop", header, self.load.iter().map(load_line));
-        let header = "scenario | requests/s | p50 | p99 | p99.9 | longest | sent late, p99 | server CPU per review";
+        let header = "scenario | requests/s | p50 | p99 | p99.9 | longest | p99.9 from when sent | sent late, p99 | server CPU per review";
         table(&mut text, "Open loop, timed from when each request was due", header, self.open.iter().map(open_line));
         let header = "policies | settings | ready, cold | ready, from the cache | cache | resident | of it anonymous | resident for each further policy";
         let base = self.start.first();
@@ -139,11 +153,9 @@ fn table(text: &mut String, title: &str, header: &str, lines: impl Iterator<Item
 }
 
 fn load_line(row: &Row) -> String {
-    let ratio = match row.ratio {
-        Some(ratio) if row.compared_with == "floor" => format!("{ratio:.2}"),
-        Some(ratio) => format!("{ratio:.2} × {}", row.compared_with),
-        None => String::new(),
-    };
+    let [least, most] = row.server_cpu_range;
+    let [lowest, highest] = row.ratio_range;
+    let of = if row.compared_with == "floor" { String::new() } else { format!(" × {}", row.compared_with) };
     let cells = [
         row.scenario.clone(),
         row.what.clone(),
@@ -152,8 +164,8 @@ fn load_line(row: &Row) -> String {
         time(row.p50_microseconds),
         time(row.p99_microseconds),
         time(row.p999_microseconds),
-        format!("{:.1} µs", row.server_cpu_microseconds),
-        ratio,
+        format!("{:.1} µs ({least:.1} to {most:.1})", row.server_cpu_microseconds),
+        format!("{:.2}{of} ({lowest:.2} to {highest:.2})", row.ratio),
     ];
     cells.join(" | ")
 }
@@ -166,6 +178,7 @@ fn open_line(row: &OpenRow) -> String {
         time(row.p99_microseconds),
         time(row.p999_microseconds),
         time(row.max_microseconds),
+        time(row.sent_p999_microseconds),
         time(row.late_p99_microseconds),
         format!("{:.1} µs", row.server_cpu_microseconds),
     ];

@@ -2,8 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::answer::UID;
-
 /// An AdmissionReview of a small ConfigMap that has the labels which `required-labels` asks for.
 pub(crate) fn config_map() -> String {
     admission(&json!({"a": "1"}))
@@ -93,3 +91,6 @@ pub(crate) fn access() -> String {
     })
     .to_string()
 }
+
+/// Of every AdmissionReview that is sent.
+pub(crate) const UID: &str = "705ab4f5-6393-11e8-b7cc-42010a800002";

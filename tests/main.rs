@@ -15,6 +15,8 @@ mod callers;
 mod cli;
 /// Guests' own unit tests, and every sample review through the router.
 mod guests;
+/// No state crosses reviews, and what operators can choose about that.
+mod isolation;
 /// Policies that misbehave: each gives a valid review with its own words, and the next is not affected.
 mod misbehaving;
 /// The built-in policy `pod-security` against the fixtures of Kubernetes.

@@ -1,8 +1,12 @@
 //! The contract's imports, one small impl each. All of them are plain functions: nothing to hold, nothing to leak.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use wasmtime::component::{HasSelf, Linker};
+use wasmtime_wasi::HostMonotonicClock;
 
 use super::{
     bindings::{self, verdict::policy},
@@ -55,8 +59,7 @@ impl policy::guest_runtime::Host for State {
     }
 
     fn monotonic_clock(&mut self) -> u64 {
-        let since = Instant::now().duration_since(*START);
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        Monotonic.now()
     }
 
     fn random(&mut self) -> u64 {
@@ -67,5 +70,18 @@ impl policy::guest_runtime::Host for State {
 impl policy::types::Host for State {}
 impl policy::admission::Host for State {}
 
-/// Where the monotonic clock of guests begins.
-static START: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+/// The monotonic clock of guests. It begins at 1970, so that an instant which a snapshot holds lies in the past of
+/// every later process too, unless the machine's clock is set back meanwhile.
+pub(super) struct Monotonic;
+
+impl HostMonotonicClock for Monotonic {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        static START: LazyLock<(Instant, Duration)> =
+            LazyLock::new(|| (Instant::now(), SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()));
+        u64::try_from((START.1 + START.0.elapsed()).as_nanos()).unwrap_or(u64::MAX)
+    }
+}

@@ -13,6 +13,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::{
     Grants,
+    imports::Monotonic,
     outcome::DeadlineReached,
     output::{Output, Stream},
 };
@@ -77,6 +78,7 @@ impl WasiView for State {
             builder
                 .stdout(Stream(self.output.clone()))
                 .stderr(Stream(self.output.clone()))
+                .monotonic_clock(Monotonic)
                 .allow_tcp(false)
                 .allow_udp(false)
                 .allow_ip_name_lookup(false)

@@ -78,6 +78,7 @@ const OUTCOMES: &[&str] = &[
     "trap",
     "timeout",
     "memory",
+    "fuel",
     "size",
     "overload",
     "guest_error",

@@ -20,11 +20,19 @@ use crate::{
 impl Selection<'_> {
     /// Asks all validators that match, and reports every denial.
     pub async fn validate(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> AdmissionVerdict {
-        let said = join_all(self.policies.iter().map(|policy| policy.validate(ask, request))).await;
+        let object = request.object.map(RawValue::get);
+        // Most reviews match few policies: only these cost more than a look at their rules.
+        let mut asked: Vec<Asked<'_>> =
+            self.about(&request.resource.resource).filter_map(|it| it.asked(request, object)).collect();
         let mut fold = Fold::default();
-        for (policy, said) in self.policies.iter().zip(said) {
-            if let Some(said) = said {
-                fold.add(policy, said);
+        if asked.len() == 1
+            && let Some(asked) = asked.pop()
+        {
+            fold.add(asked.policy, asked.validate(ask, request).await);
+        } else {
+            let said = join_all(asked.iter().map(|asked| asked.validate(ask, request))).await;
+            for (asked, said) in asked.iter().zip(said) {
+                fold.add(asked.policy, said);
             }
         }
         fold.verdict(None)
@@ -35,7 +43,7 @@ impl Selection<'_> {
         let original = request.object.map(RawValue::get);
         let mut changed: Option<String> = None;
         let mut fold = Fold::default();
-        for policy in &self.policies {
+        for policy in self.about(&request.resource.resource) {
             let object = changed.as_deref().or(original);
             let Some(mut said) = policy.mutate(ask, request, object).await else { continue };
             let object = said.object.take();
@@ -152,29 +160,47 @@ fn failed(message: String, code: u16) -> Denied {
     Denied { message, code, reason: reason.to_owned(), causes: Vec::new() }
 }
 
-impl Policy {
-    /// None: the policy does not match.
-    async fn validate(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> Option<Said> {
-        let begin = Instant::now();
-        let object = request.object.map(RawValue::get);
-        let answer = match self.matching.admission(request, object) {
-            Ok(false) => return None,
-            Ok(true) => self.template.validate(self.call(ask), request, object).await,
-            Err(words) => unmatched(words),
+/// A policy that matches, or of which nobody can tell.
+struct Asked<'a> {
+    policy: &'a Policy,
+    begin: Instant,
+    /// Words for the operator.
+    unmatched: Option<String>,
+}
+
+impl Asked<'_> {
+    async fn validate(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> Said {
+        let Self { policy, begin, unmatched: words } = self;
+        let answer = match words {
+            None => policy.template.validate(policy.call(ask), request, request.object.map(RawValue::get)).await,
+            Some(words) => unmatched(words.clone()),
         };
         let outcome = answer.result.as_ref().map(|it| if it.denial.is_some() { "denied" } else { "allowed" });
-        self.record(Interface::Validating, request.operation.name(), outcome, answer.timing, begin);
+        policy.record(Interface::Validating, request.operation.name(), outcome, answer.timing, *begin);
         let facts = answer.facts;
-        Some(match answer.result {
+        match answer.result {
             Ok(it) => Said {
-                denial: Ok(it.denial.map(|it| self.denied(it))),
+                denial: Ok(it.denial.map(|it| policy.denied(it))),
                 object: None,
                 warnings: it.warnings,
                 annotations: it.annotations,
                 facts,
             },
             Err(failure) => Said::failed(failure, facts),
-        })
+        }
+    }
+}
+
+impl Policy {
+    /// None: the policy does not match.
+    fn asked(&self, request: &AdmissionRequest<'_>, object: Option<&str>) -> Option<Asked<'_>> {
+        let begin = Instant::now();
+        let unmatched = match self.matching.admission(request, object) {
+            Ok(false) => return None,
+            Ok(true) => None,
+            Err(words) => Some(words),
+        };
+        Some(Asked { policy: self, begin, unmatched })
     }
 
     /// None: the policy does not match.

@@ -18,7 +18,7 @@ impl Selection<'_> {
     /// Asks one authenticator after the other.
     pub async fn authenticate(&self, ask: Ask<'_>, review: &TokenReview) -> TokenVerdict {
         let mut failed = None;
-        for policy in &self.policies {
+        for policy in self.policies() {
             let Some(answer) = policy.authenticate(ask, review).await else { continue };
             // A policy in shadow is asked and counted, and never decides.
             if !policy.enforces() {

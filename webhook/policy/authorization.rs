@@ -27,7 +27,7 @@ impl Selection<'_> {
     pub async fn authorize(&self, ask: Ask<'_>, review: &SubjectAccessReview) -> Authorization {
         let mut failed = None;
         let mut reason = String::new();
-        for policy in &self.policies {
+        for policy in self.policies() {
             let Some(answer) = policy.authorize(ask, review).await else { continue };
             // A policy in shadow is asked and counted, and never decides.
             if !policy.enforces() {

@@ -39,7 +39,6 @@ impl Set {
         if !errors.is_empty() {
             return Err(errors);
         }
-        policies.sort_by(|one, other| (one.spec.order, &one.spec.name).cmp(&(other.spec.order, &other.spec.name)));
         for interface in Interface::ALL {
             let count = policies.iter().filter(|it| it.interfaces().contains(&interface)).count();
             metrics.policies_loaded(interface, count);
@@ -48,7 +47,7 @@ impl Set {
             let is = |policy: &&Policy| (policy.about().start == Start::Snapshot) == snapshot;
             metrics.policies_started(snapshot, policies.iter().filter(is).count());
         }
-        Ok(Self { policies })
+        Ok(Self::new(policies))
     }
 }
 

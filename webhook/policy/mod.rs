@@ -6,6 +6,7 @@ mod admission;
 mod authentication;
 mod authorization;
 pub mod condition;
+mod index;
 mod load;
 mod matching;
 mod provider;
@@ -15,6 +16,7 @@ use std::{sync::Arc, time::Instant};
 use tracing::warn;
 
 pub use authorization::Authorization;
+use index::Index;
 use matching::Match;
 
 use crate::{
@@ -27,6 +29,7 @@ use crate::{
 pub struct Set {
     /// In the order in which chains run.
     policies: Vec<Policy>,
+    index: Index,
 }
 
 /// One loaded policy.
@@ -41,7 +44,10 @@ pub struct Policy {
 
 /// The policies that one request asks: all of a kind, or one by name.
 pub struct Selection<'a> {
-    policies: Vec<&'a Policy>,
+    set: &'a Set,
+    interface: Interface,
+    /// The one that is asked for by name.
+    one: Option<&'a Policy>,
 }
 
 /// One request's circumstances.
@@ -54,19 +60,26 @@ pub struct Ask<'a> {
 }
 
 impl Set {
+    fn new(mut policies: Vec<Policy>) -> Self {
+        policies.sort_by(|one, other| (one.spec.order, &one.spec.name).cmp(&(other.spec.order, &other.spec.name)));
+        let index = Index::new(&policies);
+        Self { policies, index }
+    }
+
     /// No policies: allows, has no opinion, knows nobody.
     pub fn empty() -> Self {
-        Self { policies: Vec::new() }
+        Self::new(Vec::new())
     }
 
     /// All policies of `interface`, in order, or the one named, if it exports `interface`. None: no such policy.
     pub fn select(&self, interface: Interface, name: Option<&str>) -> Option<Selection<'_>> {
-        let exports = |policy: &&Policy| policy.interfaces().contains(&interface);
-        let policies: Vec<&Policy> = match name {
-            None => self.policies.iter().filter(exports).collect(),
-            Some(name) => self.policies.iter().filter(exports).filter(|it| it.spec.name == name).collect(),
+        let one = match name {
+            None => None,
+            Some(name) => {
+                Some(self.policies.iter().find(|it| it.spec.name == name && it.interfaces().contains(&interface))?)
+            }
         };
-        (name.is_none() || !policies.is_empty()).then_some(Selection { policies })
+        Some(Selection { set: self, interface, one })
     }
 
     /// All policies, in order.
@@ -79,6 +92,24 @@ impl Set {
         for policy in &self.policies {
             policy.template.cleanup().await;
         }
+    }
+}
+
+impl<'a> Selection<'a> {
+    /// All of them, in order.
+    fn policies(&self) -> impl Iterator<Item = &'a Policy> + use<'a> {
+        self.of(self.set.index.of(self.interface))
+    }
+
+    /// Those that may be asked about objects of `resource`, in order: all whose rules do not rule it out by name.
+    fn about(&self, resource: &str) -> impl Iterator<Item = &'a Policy> + use<'a> {
+        self.of(self.set.index.about(self.interface, resource))
+    }
+
+    fn of(&self, indices: &'a [usize]) -> impl Iterator<Item = &'a Policy> + use<'a> {
+        let indices = if self.one.is_some() { &[] } else { indices };
+        let policies = &self.set.policies;
+        self.one.into_iter().chain(indices.iter().filter_map(|index| policies.get(*index)))
     }
 }
 

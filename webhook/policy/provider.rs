@@ -10,7 +10,7 @@ use crate::engine::{Answer, Failure, Interface};
 impl Selection<'_> {
     /// The answer of the one provider selected, as JSON; a failure as a status code and short words.
     pub async fn handle_event(&self, ask: Ask<'_>) -> Result<Box<RawValue>, (u16, &'static str)> {
-        let Some(policy) = self.policies.first() else { return Err((404, "no such policy")) };
+        let Some(policy) = self.policies().next() else { return Err((404, "no such policy")) };
         let begin = Instant::now();
         let answer = policy.template.handle_event(policy.call(ask)).await;
         let Answer { result, timing, .. } = checked(answer, |text| {

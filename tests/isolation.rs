@@ -1,0 +1,113 @@
+//! No state crosses reviews, whatever a review's instance begins with; and what operators can choose about that.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde_json::Value;
+
+use crate::support::host::{Host, config_map, misbehaving};
+
+async fn message(host: &Host, uid: &str) -> String {
+    let answer = host.review("/validate/p", &config_map(uid)).await;
+    answer["response"]["status"]["message"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+fn started_from_snapshot(host: &Host) -> bool {
+    let text = host.metrics.text();
+    let count = |from: &str| text.contains(&format!("verdict_policies_started{{from=\"{from}\"}} 1"));
+    assert_ne!(count("snapshot"), count("init"), "{text}");
+    count("snapshot")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn marks_of_one_review_are_never_found_by_another() {
+    let host = Arc::new(Host::yaml(&misbehaving("p", "remember", "")).await);
+    assert!(started_from_snapshot(&host));
+    let tasks: Vec<_> = (0..64)
+        .map(|task| {
+            let host = Arc::clone(&host);
+            tokio::spawn(async move {
+                for review in 0..8 {
+                    assert_eq!(message(&host, &format!("{task}-{review}")).await, "p: clean");
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// The search above would find marks if there were any.
+#[tokio::test(flavor = "multi_thread")]
+async fn marks_are_found_in_an_instance_that_is_reused() {
+    let yaml = misbehaving("p", "remember", "  instances: Reuse").replace("$FIXTURE", "$ADMISSION");
+    let host = Host::yaml(&yaml).await;
+    assert_eq!(message(&host, "1").await, "p: clean");
+    let second = message(&host, "2").await;
+    assert!(second.starts_with("p: found a mark at [0, "), "{second}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reused_instances_are_renewed_after_a_failure() {
+    let yaml = misbehaving("p", "count", "  instances: Reuse").replace("$FIXTURE", "$ADMISSION");
+    let host = Host::yaml(&yaml).await;
+    for count in 1..=3 {
+        assert_eq!(message(&host, "u").await, format!("p: seen {count}"));
+    }
+    // Each failure takes its instance with it, or a later review would be asked of a broken one.
+    let yaml = misbehaving("p", "error", "  instances: Reuse").replace("$FIXTURE", "$ADMISSION");
+    let host = Host::yaml(&yaml).await;
+    for _ in 0..3 {
+        assert_eq!(message(&host, "u").await, "p: the policy could not decide");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_numbers_and_clocks_are_live_after_a_snapshot() {
+    let host = Host::yaml(&misbehaving("p", "live", "")).await;
+    assert!(started_from_snapshot(&host));
+    let mut seen = BTreeSet::new();
+    let mut last = (0, 0);
+    for _ in 0..5 {
+        let text = message(&host, "u").await;
+        let numbers: Vec<u128> = text
+            .trim_start_matches("p: ")
+            .split(' ')
+            .map(|it| it.parse().unwrap_or_else(|_| panic!("{text}")))
+            .collect();
+        let [random, hash, elapsed, now] = *numbers else { panic!("{text}") };
+        assert!(seen.insert(random) && seen.insert(hash), "{text}: not random");
+        assert!(elapsed > last.0 && now > last.1, "{text}: the clock stands still after {last:?}");
+        last = (elapsed, now);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handle_that_is_held_after_init_forbids_the_snapshot() {
+    let host = Host::yaml(&misbehaving("p", "hold-in-init", "")).await;
+    assert!(!started_from_snapshot(&host));
+    let answer = host.review("/validate", &config_map("u")).await;
+    assert_eq!(answer["response"]["allowed"], true, "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn printing_works_before_and_after_a_snapshot() {
+    let host = Host::yaml(&misbehaving("p", "print-in-init", "")).await;
+    for _ in 0..3 {
+        let answer = host.review("/validate", &config_map("u")).await;
+        assert_eq!(answer["response"]["allowed"], true, "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fuel_ends_a_review_as_a_limit() {
+    let limits = |fuel: u64| format!("limits: {{time: 10s, memory: 16Mi, fuel: {fuel}}}");
+    let yaml =
+        |deed: &str, fuel| misbehaving("p", deed, "").replace("limits: {time: 300ms, memory: 16Mi}", &limits(fuel));
+    let host = Host::yaml(&yaml("loop", 1_000_000)).await;
+    let answer: Value = host.review("/validate", &config_map("u")).await;
+    assert_eq!(answer["response"]["status"]["message"], "p: the policy computed too much", "{answer}");
+    assert_eq!(host.count("validating", "p", "fuel"), 1);
+    let host = Host::yaml(&yaml("count", 1_000_000)).await;
+    assert_eq!(message(&host, "u").await, "p: seen 1");
+}

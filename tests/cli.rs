@@ -5,7 +5,9 @@ use std::{fs, process::Command};
 use crate::support::fixtures;
 
 fn verdict(args: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_verdict")).args(args).output().unwrap();
+    let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_verdict"));
+    let output = command.args(args).env("VERDICT_CACHE_DIR", cache).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
@@ -243,4 +245,57 @@ fn manifests_refuse_what_would_register_too_much() {
         out.contains("server: https://h:8443/authenticate") || out.contains("server: \"https://h:8443/authenticate\""),
         "{out}"
     );
+}
+
+#[test]
+fn compile_makes_everything_that_check_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("policies.yaml");
+    let policy = |name: &str, component: &str, more: &str| {
+        format!(
+            "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: {name}}}\nspec: {{component: 'builtin:{component}'{more}}}\n"
+        )
+    };
+    let labels = |labels: &str| format!(", settings: {{labels: [{labels}]}}");
+    let yaml = [
+        policy("one", "required-labels", &labels("team")),
+        policy("same", "required-labels", &(labels("team") + ", limits: {memory: 32Mi}")),
+        policy("other", "required-labels", &labels("owner")),
+    ];
+    fs::write(&file, yaml.concat()).unwrap();
+    let (file, cache) = (file.to_str().unwrap(), folder.path().join("cache"));
+    let run = |command: &str| verdict(&[command, file, "--cache-dir", cache.to_str().unwrap()]);
+    let entries = || {
+        let read = |it: std::io::Result<fs::DirEntry>| {
+            let path = it.unwrap().path();
+            (path.clone(), std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).unwrap()))
+        };
+        fs::read_dir(cache.join("code")).unwrap().map(read).collect::<std::collections::BTreeSet<_>>()
+    };
+    let (code, out, error) = run("compile");
+    assert_eq!(code, 0, "{error}");
+    assert!(out.contains("ok one (starts from snapshot)") && out.contains("3 policies"), "{out}");
+    let compiled = entries();
+    assert_eq!(compiled.len(), 2, "the same component, settings and grants share their code");
+    assert_eq!(run("check").0, 0);
+    assert_eq!(entries(), compiled, "check compiled something again");
+
+    std::os::unix::fs::symlink("/nowhere", folder.path().join("link")).unwrap();
+    let (code, _, error) = verdict(&["compile", file, "--cache-dir", folder.path().join("link").to_str().unwrap()]);
+    assert_eq!(code, 1);
+    assert!(error.contains("link/code"), "{error}");
+}
+
+#[test]
+fn inspect_says_what_a_review_begins_with() {
+    let (code, out, _) = verdict(&["inspect", "builtin:magic-validator"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("start       snapshot\n"), "{out}");
+    let (code, out, _) =
+        verdict(&["inspect", fixtures::misbehaving("").to_str().unwrap(), "--settings", "{\"do\": \"hold-in-init\"}"]);
+    assert_eq!(code, 0);
+    assert!(out.contains("start       init; no snapshot: after init it holds handles of the host"), "{out}");
+    let (code, out, _) = verdict(&["inspect", fixtures::misbehaving("").to_str().unwrap()]);
+    assert_eq!(code, 0);
+    assert!(out.contains("init refuses these settings; give --settings"), "{out}");
 }

@@ -39,7 +39,7 @@ struct Args {
     /// Keep-alive connections, where a scenario does not say otherwise.
     #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1024))]
     connections: u16,
-    /// Only these: none, one, ten, authentication, authorization, mutation, go, large, connections, thousand, open, start,
+    /// Only these: none, one, reuse, ten, authentication, authorization, mutation, go, large, connections, thousand, open, start,
     /// limits. The floor always runs.
     #[arg(long, value_delimiter = ',')]
     scenarios: Vec<String>,
@@ -160,9 +160,10 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
 }
 
 const CONNECTIONS: [u16; 5] = [1, 4, 16, 64, 256];
-const SCENARIOS: [&str; 13] = [
+const SCENARIOS: [&str; 14] = [
     "none",
     "one",
+    "reuse",
     "ten",
     "authentication",
     "authorization",

@@ -38,7 +38,7 @@ pub(crate) const ONE: Scenario = Scenario {
 };
 
 /// Compared with the floor at the same number of connections.
-pub(crate) const SIMPLE: [Scenario; 6] = [
+pub(crate) const SIMPLE: [Scenario; 7] = [
     Scenario {
         name: "none",
         what: "no policy that matches",
@@ -46,6 +46,15 @@ pub(crate) const SIMPLE: [Scenario; 6] = [
         ..FLOOR
     },
     ONE,
+    Scenario {
+        name: "reuse",
+        what: "the same policy, instances: Reuse",
+        server: Which::Verdict(|| {
+            let more = "  instances: Reuse\n";
+            validator("reuse", "builtin:required-labels", &settings("^[0-9]{4}$"), "configmaps", more)
+        }),
+        ..FLOOR
+    },
     Scenario {
         name: "ten",
         what: "ten Rust policies (required-labels, each with settings of its own)",

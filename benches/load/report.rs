@@ -188,8 +188,9 @@ fn open_line(row: &OpenRow) -> String {
 /// `base` is the start with one policy.
 fn start_line(start: &Start, base: Option<&Start>) -> String {
     let further = base.filter(|it| it.policies < start.policies).map(|base| {
-        let more = start.resident_kib as f64 - base.resident_kib as f64;
-        format!("{:.1} KiB", more / (start.policies - base.policies) as f64)
+        let each = |most: u64, least: u64| (most as f64 - least as f64) / (start.policies - base.policies) as f64;
+        let resident = each(start.resident_kib, base.resident_kib);
+        format!("{resident:.1} KiB ({:.1} anonymous)", each(start.anonymous_kib, base.anonymous_kib))
     });
     let cells = [
         start.policies.to_string(),

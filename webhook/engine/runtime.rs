@@ -158,7 +158,12 @@ pub(super) fn pages(bytes: usize) -> u32 {
 
 fn base() -> Config {
     let mut config = Config::new();
-    config.wasm_component_model(true).epoch_interruption(true).concurrency_support(false);
+    config
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        // Traps are found by frame pointers. Tables for debuggers would be registered for each policy, and loaded.
+        .native_unwind_info(false);
     config
 }
 

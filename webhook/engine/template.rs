@@ -220,7 +220,9 @@ impl Template {
             Ok(live) => live,
             Err(failure) => return Answer { result: Err(failure), timing, facts: Vec::new() },
         };
-        let ended = within(deadline, self.put(&mut live, question, &mut timing)).await;
+        // On the heap, since it is large, and moved several times before it is first polled.
+        let call = Box::pin(self.put(&mut live, question, &mut timing));
+        let ended = within(deadline, call).await;
         let result = match classify(ended, live.store.data()) {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(message)) => Err(Failure::Guest(shown(&message, keep))),

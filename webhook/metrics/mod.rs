@@ -12,8 +12,8 @@ use std::{
 };
 
 use prometheus::{
-    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, core::Collector,
+    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, core::Collector,
 };
 
 use crate::engine::{Interface, Timing};
@@ -89,6 +89,7 @@ pub struct Metrics {
     requests: IntCounterVec,
     request_seconds: HistogramVec,
     in_flight: IntGaugeVec,
+    routes: RwLock<HashMap<&'static str, Arc<Route>>>,
     abandoned: IntCounterVec,
     body_bytes: IntGauge,
     connections: IntGauge,
@@ -116,6 +117,7 @@ impl Metrics {
             requests: counters(to, "verdict_requests_total"),
             request_seconds: histograms(to, "verdict_request_seconds", REQUEST_BUCKETS),
             in_flight: gauges(to, "verdict_requests_in_flight"),
+            routes: RwLock::default(),
             abandoned: counters(to, "verdict_requests_abandoned_total"),
             body_bytes: gauge(to, "verdict_body_bytes_in_flight"),
             connections: gauge(to, "verdict_connections_open"),
@@ -182,9 +184,25 @@ impl Metrics {
 
     /// A request arrived. `route` is from a fixed set; the guard counts its end.
     pub fn request(self: &Arc<Self>, route: &'static str) -> RequestGuard {
-        let in_flight = self.in_flight.with_label_values(&[route]);
-        in_flight.inc();
-        RequestGuard { metrics: Arc::clone(self), route, in_flight, begun: std::time::Instant::now(), answered: false }
+        let route = self.route(route);
+        route.in_flight.inc();
+        RequestGuard { metrics: Arc::clone(self), route, begun: std::time::Instant::now(), answered: false }
+    }
+
+    fn route(&self, name: &'static str) -> Arc<Route> {
+        // A poisoned lock only says that another thread panicked: the map itself is whole.
+        if let Some(route) = self.routes.read().unwrap_or_else(|e| e.into_inner()).get(name) {
+            return Arc::clone(route);
+        }
+        let made = || {
+            Arc::new(Route {
+                name,
+                in_flight: self.in_flight.with_label_values(&[name]),
+                seconds: self.request_seconds.with_label_values(&[name]),
+                ok: OnceLock::new(),
+            })
+        };
+        Arc::clone(self.routes.write().unwrap_or_else(|e| e.into_inner()).entry(name).or_insert_with(made))
     }
 
     /// When the serving certificate expires.
@@ -236,11 +254,19 @@ impl Default for Metrics {
     }
 }
 
+/// What the requests of one route are counted in, so that counting one looks little up.
+struct Route {
+    name: &'static str,
+    in_flight: IntGauge,
+    seconds: Histogram,
+    /// Made when first counted, so that what never happens is not exported.
+    ok: OnceLock<IntCounter>,
+}
+
 /// Counts a request until it is answered, or abandoned when this is dropped before.
 pub struct RequestGuard {
     metrics: Arc<Metrics>,
-    route: &'static str,
-    in_flight: IntGauge,
+    route: Arc<Route>,
     begun: std::time::Instant,
     answered: bool,
 }
@@ -250,21 +276,24 @@ impl RequestGuard {
     pub fn answered(mut self, code: u16) -> Duration {
         self.answered = true;
         let took = self.begun.elapsed();
-        let metrics = &self.metrics;
-        let mut digits = [0; 3];
-        let code = digits_of(code, &mut digits);
-        metrics.requests.with_label_values(&[self.route, code]).inc();
-        let seconds = metrics.request_seconds.with_label_values(&[self.route]);
-        seconds.observe(took.as_secs_f64());
+        let counter = |code: u16| {
+            let mut digits = [0; 3];
+            self.metrics.requests.with_label_values(&[self.route.name, digits_of(code, &mut digits)])
+        };
+        match code {
+            200 => self.route.ok.get_or_init(|| counter(200)).inc(),
+            code => counter(code).inc(),
+        }
+        self.route.seconds.observe(took.as_secs_f64());
         took
     }
 }
 
 impl Drop for RequestGuard {
     fn drop(&mut self) {
-        self.in_flight.dec();
+        self.route.in_flight.dec();
         if !self.answered {
-            let abandoned = self.metrics.abandoned.with_label_values(&[self.route]);
+            let abandoned = self.metrics.abandoned.with_label_values(&[self.route.name]);
             abandoned.inc();
         }
     }

@@ -5,7 +5,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     Envelope, Malformed, Version,
-    decode::{Strings, header, missing, null_as_default, parse, strings},
+    decode::{self, Header, Strings, missing, null_as_default, parse, read, strings},
     user::{self, UserInfo},
     written,
 };
@@ -156,8 +156,8 @@ impl Operator {
 /// # Errors
 /// Short words for the caller.
 pub fn decode(body: &[u8]) -> Result<Envelope<SubjectAccessReview>, Malformed> {
-    let (text, version) = header(body, KIND, GROUP)?;
-    let spec = parse::<Wire<'_>>(text)?.spec.ok_or_else(|| missing("spec"))?;
+    let (wire, version) = read::<Wire<'_>>(body, KIND, GROUP)?;
+    let spec = wire.spec.ok_or_else(|| missing("spec"))?;
     let attributes = match (spec.resource_attributes, spec.non_resource_attributes) {
         (Some(resource), None) => Attributes::Resource(resource.read()),
         (None, Some(path)) => Attributes::NonResource(NonResourceAttributes { verb: path.verb, path: path.path }),
@@ -188,9 +188,18 @@ pub fn encode(version: Version, ruling: &Ruling) -> Vec<u8> {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Wire<'a> {
+    kind: Option<String>,
+    api_version: Option<String>,
     #[serde(borrow)]
     spec: Option<Spec<'a>>,
+}
+
+impl<'a> decode::Wire<'a> for Wire<'a> {
+    fn header(&mut self) -> Header {
+        Header { kind: self.kind.take(), api_version: self.api_version.take() }
+    }
 }
 
 /// Both spellings of the groups stay raw until the version is known: under the other one there may be anything.

@@ -8,7 +8,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     Envelope, Malformed, Version,
-    decode::{header, missing, null_as_default, parse, required},
+    decode::{self, Header, missing, null_as_default, read, required},
     patch::parse as parse_tree,
     user::UserInfo,
     verdict::AdmissionVerdict,
@@ -209,8 +209,8 @@ impl AdmissionRequest<'_> {
 /// # Errors
 /// Short words for the caller.
 pub fn decode(body: &[u8]) -> Result<Envelope<AdmissionRequest<'_>>, Malformed> {
-    let (text, version) = header(body, KIND, GROUP)?;
-    let wire = parse::<Wire<'_>>(text)?.request.ok_or_else(|| missing("request"))?;
+    let (wire, version) = read::<Wire<'_>>(body, KIND, GROUP)?;
+    let wire = wire.request.ok_or_else(|| missing("request"))?;
     let operation = match required(wire.operation, "request.operation")?.as_str() {
         "CREATE" => Operation::Create,
         "UPDATE" => Operation::Update,
@@ -277,9 +277,18 @@ pub fn encode(version: Version, asked: &AdmissionRequest<'_>, verdict: &Admissio
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Wire<'a> {
+    kind: Option<String>,
+    api_version: Option<String>,
     #[serde(borrow)]
     request: Option<WireRequest<'a>>,
+}
+
+impl<'a> decode::Wire<'a> for Wire<'a> {
+    fn header(&mut self) -> Header {
+        Header { kind: self.kind.take(), api_version: self.api_version.take() }
+    }
 }
 
 #[derive(Deserialize)]

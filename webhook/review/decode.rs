@@ -1,4 +1,4 @@
-//! From a body to one of the reviews: first the two fields that say what it is, then the struct for it.
+//! From a body to one of the reviews.
 //!
 //! Owns the words of every refusal. They never quote the body, except its kind and apiVersion, because a body can hold
 //! a token. Values that nobody asks for are skipped without recursion, however deeply they nest.
@@ -14,15 +14,23 @@ use super::Version;
 pub struct Malformed(pub String);
 
 /// The fields that every Kubernetes object starts with.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Header {
-    kind: Option<String>,
-    api_version: Option<String>,
+pub(super) struct Header {
+    pub(super) kind: Option<String>,
+    pub(super) api_version: Option<String>,
 }
 
-/// Checks that `body` is a `kind` of the API group `group`; returns its text and version.
-pub(super) fn header<'a>(body: &'a [u8], kind: &str, group: &str) -> Result<(&'a str, Version), Malformed> {
+/// A review as it is on the wire.
+pub(super) trait Wire<'a>: Deserialize<'a> {
+    /// Its first two fields.
+    fn header(&mut self) -> Header;
+}
+
+/// Reads `body`, a `kind` of the API group `group`, in one pass: objects are long.
+///
+/// What it claims to be comes first among the errors, as if it had been read first.
+pub(super) fn read<'a, T: Wire<'a>>(body: &'a [u8], kind: &str, group: &str) -> Result<(T, Version), Malformed> {
     let text = std::str::from_utf8(body)
         .map_err(|error| Malformed(format!("not UTF-8 after {} bytes", error.valid_up_to())))?;
     match text.trim_ascii_start().as_bytes().first() {
@@ -30,7 +38,19 @@ pub(super) fn header<'a>(body: &'a [u8], kind: &str, group: &str) -> Result<(&'a
         Some(b'{') => (),
         Some(_) => return Err(Malformed("the body is not a JSON object".to_owned())),
     }
-    let header: Header = parse(text)?;
+    match serde_json::from_str::<T>(text) {
+        Ok(mut wire) => {
+            let version = version(wire.header(), kind, group)?;
+            Ok((wire, version))
+        }
+        Err(error) => {
+            version(parse(text)?, kind, group)?;
+            Err(refusal(&error))
+        }
+    }
+}
+
+fn version(header: Header, kind: &str, group: &str) -> Result<Version, Malformed> {
     let found = header.kind.unwrap_or_default();
     if found.is_empty() {
         return Err(Malformed(format!("kind is missing: expected {kind}")));
@@ -43,8 +63,8 @@ pub(super) fn header<'a>(body: &'a [u8], kind: &str, group: &str) -> Result<(&'a
         return Err(Malformed(format!("apiVersion is missing: expected {group}/v1 or {group}/v1beta1")));
     }
     match found.split_once('/') {
-        Some((its, "v1")) if its == group => Ok((text, Version::V1)),
-        Some((its, "v1beta1")) if its == group => Ok((text, Version::V1Beta1)),
+        Some((its, "v1")) if its == group => Ok(Version::V1),
+        Some((its, "v1beta1")) if its == group => Ok(Version::V1Beta1),
         Some((its, _)) if its == group => {
             Err(Malformed(format!("apiVersion {} is not supported: v1 and v1beta1 are", quote(&found))))
         }
@@ -52,7 +72,7 @@ pub(super) fn header<'a>(body: &'a [u8], kind: &str, group: &str) -> Result<(&'a
     }
 }
 
-/// Reads `text`; the caller has seen that it is an object.
+/// Reads a part of a body.
 pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Malformed> {
     serde_json::from_str(text).map_err(|error| refusal(&error))
 }
@@ -127,15 +147,21 @@ mod tests {
 
     const GROUP: &str = "authentication.k8s.io";
 
+    impl Wire<'_> for Header {
+        fn header(&mut self) -> Header {
+            std::mem::take(self)
+        }
+    }
+
     fn refused(body: impl AsRef<[u8]>) -> String {
-        header(body.as_ref(), "TokenReview", GROUP).unwrap_err().0
+        read::<Header>(body.as_ref(), "TokenReview", GROUP).map(|_| ()).unwrap_err().0
     }
 
     #[test]
     fn both_versions_are_told_apart() {
         for (name, version) in [("v1", Version::V1), ("v1beta1", Version::V1Beta1)] {
             let body = format!(r#"{{"kind":"TokenReview","apiVersion":"{GROUP}/{name}"}}"#);
-            let (text, found) = header(body.as_bytes(), "TokenReview", GROUP).unwrap();
+            let (_, found) = read::<Header>(body.as_bytes(), "TokenReview", GROUP).unwrap();
             assert_eq!((text, found), (body.as_str(), version));
         }
     }

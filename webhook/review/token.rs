@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Envelope, Malformed, Version,
-    decode::{header, missing, parse, required, strings},
+    decode::{self, Header, missing, read, required, strings},
     user::UserInfo,
     verdict::TokenVerdict,
     written,
@@ -60,8 +60,8 @@ impl fmt::Debug for TokenReview {
 /// # Errors
 /// Short words for the caller; they never hold the token.
 pub fn decode(body: &[u8]) -> Result<Envelope<TokenReview>, Malformed> {
-    let (text, version) = header(body, KIND, GROUP)?;
-    let spec = parse::<Wire>(text)?.spec.ok_or_else(|| missing("spec"))?;
+    let (wire, version) = read::<Wire>(body, KIND, GROUP)?;
+    let spec = wire.spec.ok_or_else(|| missing("spec"))?;
     let review = TokenReview { token: required(spec.token, "spec.token")?, audiences: spec.audiences };
     Ok(Envelope { version, review })
 }
@@ -91,8 +91,17 @@ pub fn encode(version: Version, asked: &TokenReview, verdict: &TokenVerdict) -> 
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Wire {
+    kind: Option<String>,
+    api_version: Option<String>,
     spec: Option<Spec>,
+}
+
+impl decode::Wire<'_> for Wire {
+    fn header(&mut self) -> Header {
+        Header { kind: self.kind.take(), api_version: self.api_version.take() }
+    }
 }
 
 #[derive(Deserialize)]

@@ -34,6 +34,10 @@ pub(crate) fn build<P: Policy>(settings: &str) -> Result<P, Vec<SettingsError>> 
 
 /// JSON text to a value; an error is the pointer to what does not fit, and why.
 pub(crate) fn parse<T: DeserializeOwned>(json: &str) -> Result<T, (String, String)> {
+    // To know the path of each value costs more than to read it, so that is only for what does not fit.
+    if let Ok(value) = serde_json::from_str(json) {
+        return Ok(value);
+    }
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = to_pointer(error.path());

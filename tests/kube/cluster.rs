@@ -161,6 +161,12 @@ fn register(cluster: &Cluster) {
         let live = mutated.stdout == "foobar" && !denied.success();
         if live { Ok(()) } else { Err(format!("{mutated}\n{denied}")) }
     });
+    // client-go takes its second look at a client certificate for a rotation, and then closes the first connection.
+    cluster.namespace("first");
+    eventually("the other server is asked", || {
+        let created = plane.kubectl(&["create", "configmap", "first", "-n", "first", "--dry-run=server"]);
+        if created.success() { Ok(()) } else { Err(created.to_string()) }
+    });
 }
 
 fn good_policies() -> String {
@@ -234,6 +240,7 @@ fn admission_policies() -> Vec<(&'static str, &'static str, Value)> {
         ("code-out-of-range", "validate", json!({"do": "code-out-of-range"})),
         ("long-message", "validate", json!({"do": "long-message"})),
         ("dirty-warnings", "validate mutate", json!({"do": "dirty-warnings"})),
+        ("first", "validate mutate", json!({"do": "nothing"})),
         ("bad-annotations", "validate mutate", json!({"do": "bad-annotations"})),
         ("patch-not-json", "mutate", json!({"do": "patch-not-json"})),
         ("patch-does-not-apply", "mutate", json!({"do": "patch-does-not-apply"})),

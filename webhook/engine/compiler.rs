@@ -130,7 +130,7 @@ impl Child {
     }
 }
 
-/// The child's side: one component from `input`, its code to `output`, at a low priority.
+/// The child's side: one component from `input`, its code to `output`.
 ///
 /// # Errors
 /// The pipes broke, or the engine cannot be set up.
@@ -138,8 +138,6 @@ pub async fn answer_parent(
     mut input: impl Read,
     mut output: impl Write,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    // What serves reviews comes first. Not being allowed to be polite is no reason to stop.
-    let _ = rustix::process::nice(NICE);
     let mut all = Vec::new();
     input.read_to_end(&mut all)?;
     let end = all.iter().position(|it| *it == b'\n').ok_or("the component is missing")?;
@@ -167,4 +165,55 @@ pub async fn answer_parent(
 
 /// A component of the largest size compiles in less on a slow machine.
 const MAX_TIME: Duration = Duration::from_secs(300);
-const NICE: i32 = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn prepare_by(script: &str) -> String {
+        let compiler = Compiler::child("/bin/sh".into(), vec!["-c".to_owned(), script.to_owned()]);
+        let engine = Engine::new(Capacity { instances: 1, memory: 64 << 20 }).unwrap();
+        let source = Source {
+            bytes: vec![0; 1 << 20].into(),
+            digest: [0; 32],
+            settings: "{}".into(),
+            grants: Arc::default(),
+            memory: 1 << 20,
+            fuelled: false,
+        };
+        match compiler.prepare(&engine, &source).await {
+            Err(PrepareError::Program(error)) => error.to_string(),
+            Err(error) => panic!("{error:?}"),
+            Ok(_) => panic!("prepared by {script}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_child_that_fails_is_told_apart_from_a_bad_component() {
+        assert!(prepare_by("cat > /dev/null; exit 3").await.contains("its process ended with exit status: 3"));
+        assert!(prepare_by("kill -9 $$").await.contains("signal: 9"));
+        assert!(prepare_by("cat > /dev/null; echo nonsense").await.contains("the compiler failed: expected"));
+        assert!(prepare_by("cat > /dev/null").await.contains("the compiler failed: unexpected end of file"));
+        let refused = r#"cat > /dev/null; echo '{"Err":{"Program":{"Export":"no such export"}}}'"#;
+        assert_eq!(prepare_by(refused).await, "no such export");
+    }
+
+    #[tokio::test]
+    async fn the_other_side_answers_with_what_is_wrong() {
+        let mut answer = Vec::new();
+        let question = Question {
+            digest: [0; 32],
+            settings: "{}".to_owned(),
+            env: Default::default(),
+            log: false,
+            memory: 1 << 20,
+            fuelled: false,
+        };
+        let mut input = serde_json::to_vec(&question).unwrap();
+        input.extend_from_slice(b"\n\0asm\x01\0\0\0");
+        answer_parent(&*input, &mut answer).await.unwrap();
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.starts_with(r#"{"Err":{"Program":{"NotAComponent":"this is a core Wasm module"#), "{answer}");
+        assert!(answer_parent(&b"no line"[..], Vec::new()).await.is_err());
+    }
+}

@@ -162,7 +162,7 @@ mod tests {
         for (name, version) in [("v1", Version::V1), ("v1beta1", Version::V1Beta1)] {
             let body = format!(r#"{{"kind":"TokenReview","apiVersion":"{GROUP}/{name}"}}"#);
             let (_, found) = read::<Header>(body.as_bytes(), "TokenReview", GROUP).unwrap();
-            assert_eq!((text, found), (body.as_str(), version));
+            assert_eq!(found, version);
         }
     }
 

@@ -20,27 +20,40 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-/// Requests that are being answered on one connection.
+/// Requests on one connection.
 #[derive(Clone, Default)]
-pub(super) struct Busy(Arc<AtomicUsize>);
+pub(super) struct Busy(Arc<Requests>);
+
+#[derive(Default)]
+struct Requests {
+    /// Those that are being answered.
+    open: AtomicUsize,
+    /// All that there ever were: one may begin and end between two reads.
+    begun: AtomicUsize,
+}
 
 /// One of them.
 pub(super) struct BusyGuard(Busy);
 
 impl Busy {
     pub(super) fn begin(&self) -> BusyGuard {
-        self.0.fetch_add(1, Ordering::AcqRel);
+        self.0.open.fetch_add(1, Ordering::AcqRel);
+        self.0.begun.fetch_add(1, Ordering::AcqRel);
         BusyGuard(self.clone())
     }
 
     fn any(&self) -> bool {
-        self.0.load(Ordering::Acquire) > 0
+        self.0.open.load(Ordering::Acquire) > 0
+    }
+
+    fn begun(&self) -> usize {
+        self.0.begun.load(Ordering::Acquire)
     }
 }
 
 impl Drop for BusyGuard {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.0.open.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -51,11 +64,13 @@ pub(super) struct Watched<S> {
     limit: Duration,
     /// Since the first byte of a head that is not complete.
     head: Option<Pin<Box<Sleep>>>,
+    /// The requests that had begun at the last read.
+    begun: usize,
 }
 
 impl<S> Watched<S> {
     pub(super) fn new(stream: S, busy: Busy, limit: Duration) -> Self {
-        Self { stream, busy, limit, head: None }
+        Self { stream, busy, limit, head: None, begun: 0 }
     }
 }
 
@@ -65,8 +80,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.busy.any() {
+        let begun = self.busy.begun();
+        if self.busy.any() || begun != self.begun {
             self.head = None;
+            self.begun = begun;
         } else if let Some(head) = &mut self.head
             && head.as_mut().poll(context).is_ready()
         {
@@ -92,5 +109,30 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_is_answered_between_two_reads_leaves_no_limit_behind() {
+        let (mut client, stream) = tokio::io::duplex(64);
+        let busy = Busy::default();
+        let mut stream = Watched::new(stream, busy.clone(), Duration::from_secs(10));
+        let mut buffer = [0; 8];
+        client.write_all(b"request").await.unwrap();
+        assert_eq!(stream.read(&mut buffer).await.unwrap(), 7);
+        // Read, answered and forgotten before the stream is looked at again.
+        drop(busy.begin());
+        tokio::time::advance(Duration::from_secs(95)).await;
+        client.write_all(b"again").await.unwrap();
+        assert_eq!(stream.read(&mut buffer).await.unwrap(), 5);
+        // This one never becomes a request.
+        tokio::time::advance(Duration::from_secs(11)).await;
+        assert_eq!(stream.read(&mut buffer).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -60,7 +60,8 @@ impl Cache {
             let metadata = fs::symlink_metadata(folder).map_err(io)?;
             // In a sticky folder such as /tmp others cannot replace what is ours, but could add to it.
             let sticky = depth > 0 && metadata.mode() & 0o1000 != 0;
-            if !is_trusted(&metadata) && !(sticky && owned(&metadata)) {
+            let trusted = is_trusted(&metadata) || sticky && owned(&metadata);
+            if !trusted {
                 return Err(CacheError::Shared { path: folder.to_owned() });
             }
         }

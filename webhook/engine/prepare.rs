@@ -121,7 +121,7 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
     let bytes = instrumented.as_ref().map_or(&*source.bytes, |it| &it.bytes);
     let compile_error = |error: wasmtime::Error| ProgramError::Compile(format!("{error:#}"));
     let component = Component::from_binary(&draft.engine, bytes).map_err(compile_error)?;
-    let pre = draft.linker.instantiate_pre(&component).map_err(super::program::import_error)?;
+    let pre = draft.linker.instantiate_pre(&component).map_err(|error| super::program::import_error(&error))?;
     let (exports, description) = describe(&draft.engine, &component, &pre)?;
 
     let deadline = Instant::now() + MAX_INIT_TIME;

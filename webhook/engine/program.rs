@@ -85,7 +85,7 @@ impl Program {
     }
 
     fn new(wasm: &Wasm, component: &Component, about: About) -> Result<Self, PrepareError> {
-        let pre = wasm.linker.instantiate_pre(component).map_err(import_error)?;
+        let pre = wasm.linker.instantiate_pre(component).map_err(|error| import_error(&error))?;
         let exports = Exports::probe(&pre, &about.description.exports)?;
         let imports_review = about.description.imports.iter().any(|name| name.starts_with("verdict:policy/review@"));
         Ok(Self { pre, exports, about, imports_review })
@@ -100,7 +100,7 @@ impl Program {
         let draft = engine.draft().map_err(|error| ProgramError::Compile(error.to_string()))?;
         let component = Component::from_binary(&draft.engine, bytes)
             .map_err(|error| ProgramError::Compile(format!("{error:#}")))?;
-        let pre = draft.linker.instantiate_pre(&component).map_err(import_error)?;
+        let pre = draft.linker.instantiate_pre(&component).map_err(|error| import_error(&error))?;
         Ok(describe(&draft.engine, &component, &pre)?.1)
     }
 
@@ -124,7 +124,7 @@ fn host(error: &dyn std::fmt::Display) -> PrepareError {
     PrepareError::Init(Failure::Host(error.to_string()))
 }
 
-pub(super) fn import_error(error: wasmtime::Error) -> ProgramError {
+pub(super) fn import_error(error: &wasmtime::Error) -> ProgramError {
     ProgramError::Import(format!("{error:#}"))
 }
 

@@ -208,17 +208,20 @@ impl Template {
         let begin = Instant::now();
         let room = self.room(call.deadline).await;
         timing.queue = begin.elapsed();
+        let unasked = |failure, timing| Answer { result: Err(failure), timing, facts: Vec::new() };
+        let (_lane, room) = match room {
+            Ok(room) => room,
+            Err(failure) => return unasked(failure, timing),
+        };
         let raw = if self.program.imports_review() { Arc::from(call.raw) } else { Arc::default() };
         let keep = Q::INTERFACE != Interface::Authentication || self.grants.log;
         let deadline = call.deadline.min(Instant::now() + self.limits.time);
-        let live = match room {
-            Ok((_, Room::Waiting(live))) => Ok(live.renewed(keep, raw, deadline)),
-            Ok((_, Room::New(place))) => self.store(raw, keep, deadline).map(|store| Live::new(store, place)),
-            Err(failure) => Err(failure),
-        };
-        let mut live = match live {
-            Ok(live) => live,
-            Err(failure) => return Answer { result: Err(failure), timing, facts: Vec::new() },
+        let mut live = match room {
+            Room::Waiting(live) => live.renewed(keep, raw, deadline),
+            Room::New(place) => match self.store(raw, keep, deadline) {
+                Ok(store) => Live::new(store, place),
+                Err(failure) => return unasked(failure, timing),
+            },
         };
         // On the heap, since it is large, and moved several times before it is first polled.
         let call = Box::pin(self.put(&mut live, question, &mut timing));

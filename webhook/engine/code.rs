@@ -1,7 +1,8 @@
 //! Compiled code from bytes or a file: the one place where this crate trusts bytes without checking what they do.
 
-use std::path::Path;
+use std::{ops::Range, path::Path};
 
+use rustix::mm::{Advice, madvise};
 use wasmtime::{Engine, component::Component};
 
 /// A component from code that [`super::prepare`] made, in this process or in a child of it.
@@ -11,10 +12,17 @@ pub(super) fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> 
     unsafe { Component::deserialize(engine, code) }
 }
 
-/// A component mapped from `path`, whose pages are shared by all processes that map it.
+/// A component mapped from `path`, whose pages are shared by all processes that map it. None of them stays resident
+/// until a review needs it.
 #[allow(unsafe_code, reason = "wasmtime runs compiled code as it stands; the cache lets only us and root write it")]
 pub(super) fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
     // SAFETY: the caller checked that nobody but this user and root can write the file or its folders, that its
     // checksum holds, and entries are replaced by rename and never written to.
-    unsafe { Component::deserialize_file(engine, path) }
+    let component = unsafe { Component::deserialize_file(engine, path)? };
+    let Range { start, end } = component.image_range();
+    // The kernel maps much around the little that loading reads. Where it refuses, that only stays so.
+    // SAFETY: a file mapping that wasmtime has not written to (it applies no relocations), so that every page comes
+    // back from the file as it was.
+    let _ = unsafe { madvise(start.cast_mut().cast(), end as usize - start as usize, Advice::LinuxDontNeed) };
+    Ok(component)
 }

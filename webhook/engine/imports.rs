@@ -65,6 +65,29 @@ impl policy::guest_runtime::Host for State {
     fn random(&mut self) -> u64 {
         rand::random()
     }
+
+    fn environment_count(&mut self) -> u32 {
+        // One zero byte ends each variable.
+        let count = self.environment().iter().filter(|byte| **byte == 0).count();
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    fn environment_bytes(&mut self) -> u32 {
+        u32::try_from(self.environment().len()).unwrap_or(u32::MAX)
+    }
+
+    fn environment_word(&mut self, index: u32) -> u64 {
+        let mut word = [0; 8];
+        let rest = (index as usize).checked_mul(8).and_then(|begin| self.environment().get(begin..));
+        for (byte, value) in word.iter_mut().zip(rest.unwrap_or_default()) {
+            *byte = *value;
+        }
+        u64::from_le_bytes(word)
+    }
+
+    fn exit(&mut self, status: u32) {
+        self.output.print(format!("the policy ended itself with status {status}\n").as_bytes());
+    }
 }
 
 impl policy::types::Host for State {}

@@ -24,6 +24,8 @@ pub(super) struct State {
     wasi: Option<WasiCtx>,
     table: ResourceTable,
     grants: Arc<Grants>,
+    /// The granted variables as `NAME=value` and a zero byte each, built when a guest's runtime asks for them.
+    environment: Option<Vec<u8>>,
     /// What the guest logs, prints and audits.
     pub(super) output: Output,
     /// The review as it came; empty during init and for components that do not import `review`.
@@ -37,7 +39,16 @@ impl State {
     pub(super) fn new(grants: &Arc<Grants>, memory: usize, output: Output, raw: Arc<str>, deadline: Instant) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
-        Self { wasi: None, table, grants: Arc::clone(grants), output, raw, memory: Memory::new(memory), deadline }
+        Self {
+            wasi: None,
+            table,
+            grants: Arc::clone(grants),
+            environment: None,
+            output,
+            raw,
+            memory: Memory::new(memory),
+            deadline,
+        }
     }
 
     /// For the next review of the same instance.
@@ -46,6 +57,16 @@ impl State {
         self.raw = raw;
         self.deadline = deadline;
         self.memory.refused.store(false, Ordering::Relaxed);
+    }
+
+    /// See the field.
+    pub(super) fn environment(&mut self) -> &[u8] {
+        self.environment.get_or_insert_with(|| {
+            // A zero byte within a variable would make two of it.
+            let variables =
+                self.grants.env.iter().filter(|(name, value)| !name.contains('\0') && !value.contains('\0'));
+            variables.flat_map(|(name, value)| format!("{name}={value}\0").into_bytes()).collect()
+        })
     }
 
     /// Whether the guest holds resources of the host.

@@ -1,0 +1,94 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Operation is what is being done to the object.
+type Operation string
+
+// The operations, as Kubernetes spells them.
+const (
+	Create  Operation = "CREATE"
+	Update  Operation = "UPDATE"
+	Delete  Operation = "DELETE"
+	Connect Operation = "CONNECT"
+)
+
+// GroupVersionKind is for example apps, v1, Deployment.
+type GroupVersionKind struct{ Group, Version, Kind string }
+
+// GroupVersionResource is for example apps, v1, deployments.
+type GroupVersionResource struct{ Group, Version, Resource string }
+
+// AdmissionRequest is admission.k8s.io/v1 AdmissionRequest.
+type AdmissionRequest struct {
+	// UID names this call, not the object.
+	UID       string
+	Operation Operation
+	// Kind is that of Object as it is sent here, maybe converted to the version that was registered.
+	Kind GroupVersionKind
+	// Resource matched the registration.
+	Resource GroupVersionResource
+	// SubResource is for example scale; empty for the resource itself.
+	SubResource string
+	// RequestKind, RequestResource and RequestSubResource are what the user's request named.
+	RequestKind        GroupVersionKind
+	RequestResource    GroupVersionResource
+	RequestSubResource string
+	// Namespace is empty for cluster-scoped objects.
+	Namespace string
+	// Name is empty where none is known.
+	Name string
+	User UserInfo
+	// Object is the new object as it came; nil for a delete. For connect the options.
+	Object JSON
+	// OldObject is the object as stored; nil unless for update and delete.
+	OldObject JSON
+	// Options are those of the operation; nil when there are none.
+	Options JSON
+	// DryRun: nothing will be stored. A policy decides all the same.
+	DryRun bool
+}
+
+// DecodeObject decodes Object into a type with the fields that matter, or one of k8s.io/api.
+func (r *AdmissionRequest) DecodeObject(into any) error {
+	if r.Object == nil {
+		return fmt.Errorf("a %s has no object", r.Operation)
+	}
+	if err := json.Unmarshal(r.Object, into); err != nil {
+		return fmt.Errorf("the object does not decode: %w", err)
+	}
+	return nil
+}
+
+// Cause is one thing that is wrong with the object (meta.k8s.io/v1 StatusCause).
+type Cause struct {
+	// Field is a path, for example spec.containers[0].image.
+	Field string
+	// Reason is for machines, for example FieldValueInvalid.
+	Reason string
+	// Message is for the user.
+	Message string
+}
+
+// Denial is why an object may not enter. The user sees it.
+type Denial struct {
+	// Message says what is wrong and how to mend it.
+	Message string
+	// Code is an HTTP status code, 400 to 599; zero for 403.
+	Code uint16
+	// Reason is a meta.k8s.io/v1 StatusReason; empty for Forbidden.
+	Reason string
+	// Causes are the violations, each on its own.
+	Causes []Cause
+}
+
+// Deny is a denial with these words.
+func Deny(format string, args ...any) *Denial {
+	return &Denial{Message: fmt.Sprintf(format, args...)}
+}
+
+// Annotation is one entry of the audit log for this request. The key is prefixed with the policy's name.
+type Annotation struct{ Key, Value string }

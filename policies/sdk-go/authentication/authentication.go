@@ -1,0 +1,53 @@
+// Package authentication answers TokenReview: who is the bearer of this token?
+package authentication
+
+import "verdict.dev/policy"
+
+// Review is what is asked. The token is a secret: never print it.
+type Review struct {
+	Token string
+	// Audiences are those for which the token must be good; empty for those of the API server.
+	Audiences []string
+}
+
+// Outcome is the answer. The zero value is [Unknown].
+type Outcome struct {
+	form      outcome
+	user      policy.UserInfo
+	audiences []string
+	reason    string
+}
+
+type outcome uint8
+
+const (
+	unknown outcome = iota
+	authenticated
+	rejected
+)
+
+// Authenticated tells who the bearer is. The username must not be empty. The audiences are those asked for that the token is
+// good for; none when the policy does not know audiences, which makes it good for the API server's own only.
+func Authenticated(user policy.UserInfo, audiences ...string) Outcome {
+	return Outcome{form: authenticated, user: user, audiences: audiences}
+}
+
+// Unknown is not a token that this policy knows: the next authenticator is asked.
+func Unknown() Outcome { return Outcome{} }
+
+// Rejected is a token of this policy's that is no good: nobody else is asked. The reason goes to the log.
+func Rejected(reason string) Outcome { return Outcome{form: rejected, reason: reason} }
+
+// User is who was recognised, if anybody was.
+func (o Outcome) User() (user policy.UserInfo, ok bool) { return o.user, o.form == authenticated }
+
+// Func decides. An error means that it could not.
+type Func func(review *Review) (Outcome, error)
+
+var authenticate Func
+
+// Export makes f what the component exports. Call it once, from func init of package main.
+func Export(f Func) { authenticate = f }
+
+// Ask calls what was exported, as the server does. For unit tests.
+func Ask(review *Review) (Outcome, error) { return authenticate(review) }

@@ -1,0 +1,3 @@
+module verdict.dev/policy
+
+go 1.26

@@ -1,0 +1,60 @@
+package policy
+
+import (
+	"unsafe"
+
+	"verdict.dev/policy/internal/abi"
+)
+
+//go:wasmimport verdict:policy/log@0.1.0 write
+func importLog(level uint32, message unsafe.Pointer, length uint32)
+
+//go:wasmimport verdict:policy/audit-log@0.1.0 write
+func importAudit(key unsafe.Pointer, keyLength uint32, value unsafe.Pointer, valueLength uint32)
+
+//go:wasmimport verdict:policy/review@0.1.0 raw
+func importRaw(result unsafe.Pointer)
+
+func writeLog(level Level, message string) {
+	importLog(uint32(level), unsafe.Pointer(unsafe.StringData(message)), uint32(len(message)))
+}
+
+func writeAudit(key, value string) {
+	importAudit(unsafe.Pointer(unsafe.StringData(key)), uint32(len(key)),
+		unsafe.Pointer(unsafe.StringData(value)), uint32(len(value)))
+}
+
+func rawReview() JSON {
+	result := new(abi.Text)
+	// The host calls cabi_realloc within this call.
+	defer abi.Resume(abi.PauseClocks())
+	importRaw(unsafe.Pointer(result))
+	return result.Bytes()
+}
+
+//go:wasmexport verdict:policy/lifecycle@0.1.0#init
+func exportInit(settings, length uint32) unsafe.Pointer {
+	defer abi.Enter()()
+	text := abi.Text{Data: settings, Length: length}.Bytes()
+	abi.Taken()
+	found := initialise(text)
+	if len(found) == 0 {
+		warmUp()
+		return abi.Ok[abi.List]()
+	}
+	type settingError struct{ path, message abi.Text }
+	errors := make([]settingError, len(found))
+	for i, one := range found {
+		errors[i] = settingError{abi.Pass(one.Path), abi.Pass(one.Message)}
+	}
+	return abi.Fail(abi.PassList(errors))
+}
+
+//go:wasmexport verdict:policy/lifecycle@0.1.0#cleanup
+func exportCleanup() unsafe.Pointer {
+	defer abi.Enter()()
+	if err := cleanup(); err != nil {
+		return abi.Fail(abi.Pass(err.Error()))
+	}
+	return abi.Ok[abi.Text]()
+}

@@ -7,6 +7,7 @@
 //! - [`manifests`]: what registers a server with a cluster, from its policies;
 //! - [`metrics`]: what is counted, and the Prometheus registry;
 //! - [`certs`]: development certificates;
+//! - [`build`]: components from an author's sources: cargo, or go and an adapter of our own;
 //! - [`config`]: flags and YAML, parsed once into values that need no further checks;
 //! - [`policy`]: a loaded policy, what it matches, and how the answers of several fold to one verdict;
 //! - [`loader`]: where components come from: bytes and digests;
@@ -14,6 +15,7 @@
 //! - [`review`]: the three reviews on the wire, in both versions; serde only.
 
 pub mod admin;
+pub mod build;
 pub mod certs;
 pub mod cli;
 pub mod config;

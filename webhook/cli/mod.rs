@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, and the exit codes in one place.
 
+mod build;
 mod certs;
 mod check;
 mod compile;
@@ -68,6 +69,8 @@ enum Command {
     /// What `serve` starts for each policy that it compiles: a component on standard input, code on standard output.
     #[command(hide = true)]
     Prepare,
+    /// Build the component of a policy written in Rust or Go.
+    Build(build::Args),
     /// Make a development CA, a server certificate and a client certificate.
     Certs(certs::Args),
 }
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Manifests(args) => manifests::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Prepare => compile::prepare(),
+        Command::Build(args) => build::run(&args),
         Command::Certs(args) => certs::run(&args),
     };
     match ended {

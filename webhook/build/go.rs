@@ -1,0 +1,56 @@
+//! Go: the standard toolchain makes a core module for WASI preview 1; this makes a component of it, with an adapter of
+//! our own that holds no handles, so that a snapshot after init can carry all of the guest.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use super::{BuildError, beside, read, run, world, write};
+
+pub(super) fn build(folder: &Path, out: Option<&Path>) -> Result<PathBuf, BuildError> {
+    let out = match out {
+        Some(out) => std::path::absolute(out).map_err(|error| BuildError::File { path: out.to_owned(), error })?,
+        None => folder.join(format!("{}.wasm", name(folder)?)),
+    };
+    let module = beside(&out, "module");
+    let absolute = std::path::absolute(&module).map_err(|error| BuildError::File { path: module.clone(), error })?;
+    let compiled = compile(folder, &absolute).and_then(|()| read(&module));
+    // It is there only if go got that far.
+    let _ = fs::remove_file(&module);
+    write(&out, &world::component(&compiled?)?)?;
+    Ok(out)
+}
+
+fn compile(folder: &Path, module: &Path) -> Result<(), BuildError> {
+    let mut go = Command::new("go");
+    go.current_dir(folder)
+        .args(["build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o"])
+        .arg(module)
+        .arg(".")
+        .env("GOOS", "wasip1")
+        .env("GOARCH", "wasm")
+        .env("CGO_ENABLED", "0")
+        .env("GOWORK", "off")
+        // What the author's shell adds would change the bytes.
+        .env_remove("GOFLAGS")
+        .env_remove("GOWASM")
+        .env_remove("GOEXPERIMENT");
+    run("go", "install Go 1.26 or later from https://go.dev/dl", &mut go).map(drop)
+}
+
+/// The last element of the module's path, without a major version.
+fn name(folder: &Path) -> Result<String, BuildError> {
+    let path = folder.join("go.mod");
+    let text = String::from_utf8_lossy(&read(&path)?).into_owned();
+    let module = text.lines().find_map(|line| line.trim().strip_prefix("module ")).unwrap_or_default();
+    let module = module.split("//").next().unwrap_or_default().trim().trim_matches('"');
+    let version =
+        |it: &&str| it.strip_prefix('v').is_some_and(|it| !it.is_empty() && it.bytes().all(|b| b.is_ascii_digit()));
+    let name = module.rsplit('/').find(|it| !version(it)).unwrap_or_default();
+    if name.is_empty() {
+        return Err(BuildError::NotAPolicy(format!("{}: expected a line `module NAME`", path.display())));
+    }
+    Ok(name.to_owned())
+}

@@ -1,0 +1,68 @@
+//! Rust: cargo makes a component by itself; this finds it.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use serde::Deserialize;
+
+use super::{BuildError, read, run, write};
+
+pub(super) fn build(folder: &Path, out: Option<&Path>) -> Result<PathBuf, BuildError> {
+    let printed = run(
+        "cargo",
+        "install Rust from https://rustup.rs",
+        Command::new("cargo").current_dir(folder).args([
+            "build",
+            "--release",
+            "--target",
+            "wasm32-wasip2",
+            "--message-format=json-render-diagnostics",
+        ]),
+    )?;
+    let built = components(&String::from_utf8_lossy(&printed));
+    let component = match &*built {
+        [one] => one,
+        [] => {
+            return Err(BuildError::NotAPolicy(
+                "cargo built no component: Cargo.toml needs [lib] with crate-type = [\"cdylib\"]".to_owned(),
+            ));
+        }
+        _ => {
+            let all: Vec<String> = built.iter().map(|it| it.display().to_string()).collect();
+            return Err(BuildError::NotAPolicy(format!(
+                "cargo built several components, name the folder of one policy: {}",
+                all.join(", ")
+            )));
+        }
+    };
+    let Some(out) = out else { return Ok(component.clone()) };
+    write(out, &read(component)?)?;
+    Ok(out.to_owned())
+}
+
+/// What matters of cargo's messages.
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+    target: Option<Target>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    kind: Vec<String>,
+}
+
+fn components(messages: &str) -> Vec<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok())
+        .filter(|it| it.reason == "compiler-artifact")
+        .filter(|it| it.target.as_ref().is_some_and(|target| target.kind.iter().any(|kind| kind == "cdylib")))
+        .flat_map(|it| it.filenames)
+        .filter(|it| it.extension().is_some_and(|extension| extension == "wasm"))
+        .collect()
+}

@@ -13,6 +13,8 @@ mod support;
 mod callers;
 /// The command line as a user has it.
 mod cli;
+/// Policies in Go, built by `verdict build`.
+mod go;
 /// Guests' own unit tests, and every sample review through the router.
 mod guests;
 /// No state crosses reviews, and what operators can choose about that.

@@ -1,10 +1,15 @@
 //! Policies that are only for tests, compiled once per process by the guests' own workspace.
 
 use std::{
+    collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::OnceLock,
+    sync::{Mutex, OnceLock},
+    thread,
 };
+
+use super::processes::say;
 
 /// The component that misbehaves as its settings say: every kind in one, or only `admission`, `authentication` or `authorization`.
 pub fn misbehaving(kind: &str) -> PathBuf {
@@ -25,6 +30,37 @@ fn folder() -> &'static Path {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         target.join("wasm32-wasip2/release")
     })
+}
+
+/// The component of a policy in Go, a folder of `policies/`, built by `verdict build` once per process. None, with a line on
+/// stderr that names the skipped test: no Go toolchain on a person's machine. In CI (environment variable `CI`) that is a failure.
+pub fn go(name: &str) -> Option<PathBuf> {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    if !has_go() {
+        return None;
+    }
+    let mut built = BUILT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let component = built.entry(name.to_owned()).or_insert_with(|| {
+        let folder = target().join("go");
+        fs::create_dir_all(&folder).expect("a folder below target");
+        let out = folder.join(format!("{}.wasm", name.rsplit('/').next().unwrap_or(name)));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name);
+        let output = Command::new(env!("CARGO_BIN_EXE_verdict")).arg("build").arg(source).arg("-o").arg(&out).output();
+        let output = output.expect("verdict");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        out
+    });
+    Some(component.clone())
+}
+
+/// Whether the Go toolchain is there; if not, the running test is named as skipped, or fails in CI.
+pub fn has_go() -> bool {
+    let found = Command::new("go").arg("version").output().is_ok_and(|output| output.status.success());
+    if !found {
+        assert!(std::env::var_os("CI").is_none(), "no Go toolchain (go) found, and in CI nothing is skipped");
+        say(&format!("skipped: {}: no Go toolchain (go) found", thread::current().name().unwrap_or("go::")));
+    }
+    found
 }
 
 /// Cargo in the guests' workspace, without what was set for the host.

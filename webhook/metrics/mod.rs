@@ -3,21 +3,24 @@
 //! Label values come from fixed sets and from the names of policies, never from a request: no namespaces, no names of objects, no users.
 //! Owns names, help texts and buckets ([`TABLE`] is the documentation of them all). Knows neither HTTP nor Wasm.
 
+mod request;
 mod review;
 
 use std::{
     collections::HashMap,
     sync::{Arc, OnceLock, RwLock},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use prometheus::{
-    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder, core::Collector,
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, core::Collector,
 };
 
 use crate::engine::{Interface, Timing};
 
+pub use request::RequestGuard;
+use request::Route;
 pub use review::PolicyMetrics;
 
 /// Every metric: name, labels, and what it says. The README's table is this one.
@@ -184,9 +187,7 @@ impl Metrics {
 
     /// A request arrived. `route` is from a fixed set; the guard counts its end.
     pub fn request(self: &Arc<Self>, route: &'static str) -> RequestGuard {
-        let route = self.route(route);
-        route.in_flight.inc();
-        RequestGuard { metrics: Arc::clone(self), route, begun: std::time::Instant::now(), answered: false }
+        RequestGuard::begin(Arc::clone(self), self.route(route))
     }
 
     fn route(&self, name: &'static str) -> Arc<Route> {
@@ -194,14 +195,7 @@ impl Metrics {
         if let Some(route) = self.routes.read().unwrap_or_else(|e| e.into_inner()).get(name) {
             return Arc::clone(route);
         }
-        let made = || {
-            Arc::new(Route {
-                name,
-                in_flight: self.in_flight.with_label_values(&[name]),
-                seconds: self.request_seconds.with_label_values(&[name]),
-                ok: OnceLock::new(),
-            })
-        };
+        let made = || Arc::new(Route::new(self, name));
         Arc::clone(self.routes.write().unwrap_or_else(|e| e.into_inner()).entry(name).or_insert_with(made))
     }
 
@@ -254,51 +248,6 @@ impl Default for Metrics {
     }
 }
 
-/// What the requests of one route are counted in, so that counting one looks little up.
-struct Route {
-    name: &'static str,
-    in_flight: IntGauge,
-    seconds: Histogram,
-    /// Made when first counted, so that what never happens is not exported.
-    ok: OnceLock<IntCounter>,
-}
-
-/// Counts a request until it is answered, or abandoned when this is dropped before.
-pub struct RequestGuard {
-    metrics: Arc<Metrics>,
-    route: Arc<Route>,
-    begun: std::time::Instant,
-    answered: bool,
-}
-
-impl RequestGuard {
-    /// The request is answered with this status code.
-    pub fn answered(mut self, code: u16) -> Duration {
-        self.answered = true;
-        let took = self.begun.elapsed();
-        let counter = |code: u16| {
-            let mut digits = [0; 3];
-            self.metrics.requests.with_label_values(&[self.route.name, digits_of(code, &mut digits)])
-        };
-        match code {
-            200 => self.route.ok.get_or_init(|| counter(200)).inc(),
-            code => counter(code).inc(),
-        }
-        self.route.seconds.observe(took.as_secs_f64());
-        took
-    }
-}
-
-impl Drop for RequestGuard {
-    fn drop(&mut self) {
-        self.route.in_flight.dec();
-        if !self.answered {
-            let abandoned = self.metrics.abandoned.with_label_values(&[self.route.name]);
-            abandoned.inc();
-        }
-    }
-}
-
 /// Adds to a gauge until it is dropped.
 pub(crate) struct Counted {
     gauge: IntGauge,
@@ -316,14 +265,6 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.gauge.sub(self.amount);
     }
-}
-
-/// A status code as text, without an allocation per request.
-fn digits_of(code: u16, digits: &mut [u8; 3]) -> &str {
-    for (digit, unit) in digits.iter_mut().zip([100, 10, 1]) {
-        *digit = b'0' + u8::try_from(code / unit % 10).unwrap_or_default();
-    }
-    std::str::from_utf8(digits).unwrap_or_default()
 }
 
 fn counter(registry: &Registry, name: &str) -> IntCounter {

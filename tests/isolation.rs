@@ -111,3 +111,17 @@ async fn fuel_ends_a_review_as_a_limit() {
     let host = Host::yaml(&yaml("count", 1_000_000)).await;
     assert_eq!(message(&host, "u").await, "p: seen 1");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environment_is_what_is_granted_and_a_change_of_it_ends_with_the_review() {
+    let grants = "  grants: {env: {GRANTED: \"1\", LONGER_NAME: a longer value, EMPTY: \"\"}}";
+    for fixture in ["$FIXTURE", "$ADMISSION"] {
+        let host = Host::yaml(&misbehaving("p", "environment", grants).replace("$FIXTURE", fixture)).await;
+        for _ in 0..2 {
+            assert_eq!(
+                message(&host, "u").await,
+                "p: EMPTY= GRANTED=1 LONGER_NAME=a longer value; EMPTY= GRANTED=changed OWN=set; set true"
+            );
+        }
+    }
+}

@@ -4,7 +4,7 @@
 ;; The Go runtime reads clocks wherever it collects garbage, also inside cabi_realloc, where a component must not call its
 ;; imports. So clocks stand still, at their last value, except while the SDK lets them run (`verdict_run_clocks`).
 (module
-  (import "verdict:policy/guest-runtime@0.1.0" "output" (func $output (param i32 i32 i32)))
+  (import "verdict:policy/guest-runtime@0.1.0" "output" (func $output (param i32 i64 i32)))
   (import "verdict:policy/guest-runtime@0.1.0" "wall-clock" (func $wall (result i64)))
   (import "verdict:policy/guest-runtime@0.1.0" "monotonic-clock" (func $monotonic (result i64)))
   (import "verdict:policy/guest-runtime@0.1.0" "random" (func $random (result i64)))
@@ -86,12 +86,30 @@
       (br $l)))
     (i32.const 0))
 
+  ;; Eight bytes a call: a list would have to be lowered from a memory.
+  (func $print (param $fd i32) (param $p i32) (param $n i32) (local $word i64) (local $i i32)
+    (block $rest (loop $l
+      (br_if $rest (i32.lt_u (local.get $n) (i32.const 8)))
+      (call $output (local.get $fd) (i64.load (local.get $p)) (i32.const 8))
+      (local.set $p (i32.add (local.get $p) (i32.const 8)))
+      (local.set $n (i32.sub (local.get $n) (i32.const 8)))
+      (br $l)))
+    (if (i32.eqz (local.get $n)) (then (return)))
+    ;; One by one: eight could reach beyond the memory.
+    (local.set $i (local.get $n))
+    (loop $l
+      (local.set $i (i32.sub (local.get $i) (i32.const 1)))
+      (local.set $word (i64.or
+        (i64.shl (local.get $word) (i64.const 8))
+        (i64.load8_u (i32.add (local.get $p) (local.get $i)))))
+      (br_if $l (local.get $i)))
+    (call $output (local.get $fd) (local.get $word) (local.get $n)))
   (func (export "fd_write") (param $fd i32) (param $iov i32) (param $n i32) (param $out i32) (result i32) (local $w i32) (local $len i32)
     (if (i32.gt_u (i32.sub (local.get $fd) (i32.const 1)) (i32.const 1)) (then (return (i32.const 8))))
     (block $done (loop $l
       (br_if $done (i32.eqz (local.get $n)))
       (local.set $len (i32.load offset=4 (local.get $iov)))
-      (call $output (local.get $fd) (i32.load (local.get $iov)) (local.get $len))
+      (call $print (local.get $fd) (i32.load (local.get $iov)) (local.get $len))
       (local.set $w (i32.add (local.get $w) (local.get $len)))
       (local.set $iov (i32.add (local.get $iov) (i32.const 8)))
       (local.set $n (i32.sub (local.get $n) (i32.const 1)))

@@ -46,9 +46,10 @@ impl policy::review::Host for State {
 }
 
 impl policy::guest_runtime::Host for State {
-    fn output(&mut self, fd: u32, bytes: Vec<u8>) {
+    fn output(&mut self, fd: u32, word: u64, length: u32) {
         if matches!(fd, 1 | 2) {
-            self.output.print(&bytes);
+            let word = word.to_le_bytes();
+            self.output.print(word.get(..length as usize).unwrap_or(&word));
         }
     }
 

@@ -66,3 +66,11 @@ pub mod provider {
         with: { "verdict:policy/types@0.1.0": crate::bindings::base::verdict::policy::types },
     });
 }
+
+pub mod runtime {
+    wit_bindgen::generate!({
+        inline: "package verdict:sdk; world runtime-only { import verdict:policy/guest-runtime@0.1.0; }",
+        path: "../../wit",
+        generate_all,
+    });
+}

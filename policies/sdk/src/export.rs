@@ -2,6 +2,8 @@
 
 #[cfg(target_family = "wasm")]
 mod convert;
+#[cfg(all(target_os = "wasi", target_env = "p2"))]
+mod libc;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod rt;

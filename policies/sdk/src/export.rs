@@ -1,5 +1,7 @@
 //! The macro that makes a component of a policy. What it expands to is in `rt`, which an author never names.
 
+#[cfg(all(target_family = "wasm", feature = "allocator"))]
+mod alloc;
 #[cfg(target_family = "wasm")]
 mod convert;
 #[cfg(all(target_os = "wasi", target_env = "p2"))]

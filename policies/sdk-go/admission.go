@@ -22,6 +22,13 @@ type GroupVersionKind struct{ Group, Version, Kind string }
 // GroupVersionResource is for example apps, v1, deployments.
 type GroupVersionResource struct{ Group, Version, Resource string }
 
+// Requested is requestKind, requestResource and requestSubResource.
+type Requested struct {
+	Kind        GroupVersionKind
+	Resource    GroupVersionResource
+	SubResource string
+}
+
 // AdmissionRequest is admission.k8s.io/v1 AdmissionRequest.
 type AdmissionRequest struct {
 	// UID names this call, not the object.
@@ -33,10 +40,9 @@ type AdmissionRequest struct {
 	Resource GroupVersionResource
 	// SubResource is for example scale; empty for the resource itself.
 	SubResource string
-	// RequestKind, RequestResource and RequestSubResource are what the user's request named.
-	RequestKind        GroupVersionKind
-	RequestResource    GroupVersionResource
-	RequestSubResource string
+	// Requested is what the user's request named. Nil where that is Kind, Resource and SubResource, as it is unless the
+	// API server converted the request to what the webhook is registered for.
+	Requested *Requested
 	// Namespace is empty for cluster-scoped objects.
 	Namespace string
 	// Name is empty where none is known.

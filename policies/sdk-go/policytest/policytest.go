@@ -29,21 +29,21 @@ func Request(t testing.TB, file string) *policy.AdmissionRequest {
 	}
 	var review struct {
 		Request struct {
-			UID                string                      `json:"uid"`
-			Operation          policy.Operation            `json:"operation"`
-			Kind               policy.GroupVersionKind     `json:"kind"`
-			Resource           policy.GroupVersionResource `json:"resource"`
-			SubResource        string                      `json:"subResource"`
-			RequestKind        policy.GroupVersionKind     `json:"requestKind"`
-			RequestResource    policy.GroupVersionResource `json:"requestResource"`
-			RequestSubResource string                      `json:"requestSubResource"`
-			Namespace          string                      `json:"namespace"`
-			Name               string                      `json:"name"`
-			UserInfo           policy.UserInfo             `json:"userInfo"`
-			Object             policy.JSON                 `json:"object"`
-			OldObject          policy.JSON                 `json:"oldObject"`
-			Options            policy.JSON                 `json:"options"`
-			DryRun             bool                        `json:"dryRun"`
+			UID                string                       `json:"uid"`
+			Operation          policy.Operation             `json:"operation"`
+			Kind               policy.GroupVersionKind      `json:"kind"`
+			Resource           policy.GroupVersionResource  `json:"resource"`
+			SubResource        string                       `json:"subResource"`
+			RequestKind        *policy.GroupVersionKind     `json:"requestKind"`
+			RequestResource    *policy.GroupVersionResource `json:"requestResource"`
+			RequestSubResource string                       `json:"requestSubResource"`
+			Namespace          string                       `json:"namespace"`
+			Name               string                       `json:"name"`
+			UserInfo           policy.UserInfo              `json:"userInfo"`
+			Object             policy.JSON                  `json:"object"`
+			OldObject          policy.JSON                  `json:"oldObject"`
+			Options            policy.JSON                  `json:"options"`
+			DryRun             bool                         `json:"dryRun"`
 		} `json:"request"`
 	}
 	if err := json.Unmarshal(text, &review); err != nil {
@@ -56,10 +56,22 @@ func Request(t testing.TB, file string) *policy.AdmissionRequest {
 		return text
 	}
 	r := review.Request
-	return &policy.AdmissionRequest{
+	named := policy.Requested{Kind: r.Kind, Resource: r.Resource, SubResource: r.SubResource}
+	requested := named
+	if r.RequestKind != nil {
+		requested.Kind = *r.RequestKind
+	}
+	if r.RequestResource != nil {
+		// Who names it names its subresource too, by leaving it out if there is none.
+		requested.Resource, requested.SubResource = *r.RequestResource, r.RequestSubResource
+	}
+	request := &policy.AdmissionRequest{
 		UID: r.UID, Operation: r.Operation, Kind: r.Kind, Resource: r.Resource, SubResource: r.SubResource,
-		RequestKind: r.RequestKind, RequestResource: r.RequestResource, RequestSubResource: r.RequestSubResource,
 		Namespace: r.Namespace, Name: r.Name, User: r.UserInfo,
 		Object: given(r.Object), OldObject: given(r.OldObject), Options: given(r.Options), DryRun: r.DryRun,
 	}
+	if requested != named {
+		request.Requested = &requested
+	}
+	return request
 }

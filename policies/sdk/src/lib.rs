@@ -27,7 +27,7 @@ pub use access::{
 };
 pub use admission::{
     change::{Change, Mutation, Patch, pointer},
-    request::{AdmissionRequest, GroupVersionKind, GroupVersionResource, Operation},
+    request::{AdmissionRequest, GroupVersionKind, GroupVersionResource, Operation, Requested},
     verdict::{Annotation, Cause, Denial, Validation},
 };
 pub use error::Error;

@@ -14,7 +14,7 @@ use crate::{
     },
     review::{
         access::{Operator, Requirement},
-        admission::AdmissionRequest,
+        admission::{AdmissionRequest, same},
     },
 };
 
@@ -49,7 +49,7 @@ impl MatchSpec {
 
 impl ResourceRule {
     fn applies(&self, request: &AdmissionRequest<'_>) -> bool {
-        let listed = |list: &[String], value: &str| list.iter().any(|it| it == "*" || it == value);
+        let listed = |list: &[String], value: &str| list.iter().any(|it| it == "*" || same(it, value));
         listed(&self.operations, request.operation.name())
             && listed(&self.api_groups, &request.resource.group)
             && listed(&self.api_versions, &request.resource.version)
@@ -66,7 +66,7 @@ impl ResourceRule {
 /// `pods`, `pods/*`, `*`, `*/scale`, `*/*`: without a slash, subresources are not meant.
 fn names(rule: &str, resource: &str, subresource: &str) -> bool {
     let (of_resource, of_subresource) = rule.split_once('/').unwrap_or((rule, ""));
-    (of_resource == "*" || of_resource == resource) && (of_subresource == "*" || of_subresource == subresource)
+    (of_resource == "*" || same(of_resource, resource)) && (of_subresource == "*" || same(of_subresource, subresource))
 }
 
 /// Namespaces carry their own name as namespace, and are cluster-scoped all the same.

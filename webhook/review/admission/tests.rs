@@ -108,6 +108,39 @@ fn null_is_as_good_as_absent() {
     assert!(request.object.is_none() && request.options.is_none() && !request.dry_run);
     assert_eq!(request.user, UserInfo::default());
     assert_eq!(request.request_resource, GroupVersionResource::default());
+    assert!(!request.converted);
+}
+
+#[test]
+fn any_difference_to_what_the_user_named_is_a_conversion() {
+    let same = json!({"uid": "u", "operation": "CREATE", "subResource": "scale",
+        "kind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+        "resource": {"group": "apps", "version": "v1", "resource": "deployments"},
+        "requestKind": {"group": "apps", "version": "v1", "kind": "Deployment"},
+        "requestResource": {"group": "apps", "version": "v1", "resource": "deployments"},
+        "requestSubResource": "scale"});
+    let converted = |request: &Value| {
+        let body = body(&request.to_string());
+        decode(body.as_bytes()).unwrap().review.converted
+    };
+    assert!(!converted(&same));
+    for pointer in [
+        "/requestKind/group",
+        "/requestKind/version",
+        "/requestKind/kind",
+        "/requestResource/group",
+        "/requestResource/version",
+        "/requestResource/resource",
+        "/requestSubResource",
+    ] {
+        for other in ["", "scalf", "apps", "v2"] {
+            let mut request = same.clone();
+            let field = request.pointer_mut(pointer).unwrap();
+            let differs = *field != other;
+            *field = other.into();
+            assert_eq!(converted(&request), differs, "{pointer} {other}");
+        }
+    }
 }
 
 #[test]

@@ -41,15 +41,18 @@ func PassUser(user policy.UserInfo) UserInfo {
 	}
 }
 
+type requested struct {
+	kind, resource [3]abi.Text
+	subresource    abi.Text
+}
+
 // Request is the request of interface admission.
 type Request struct {
 	uid                        abi.Text
 	operation                  uint8
 	kind, resource             [3]abi.Text
 	subresource                abi.Text
-	requestKind                [3]abi.Text
-	requestResource            [3]abi.Text
-	requestSubresource         abi.Text
+	requested                  abi.Option[requested]
 	namespace, name            abi.Text
 	user                       UserInfo
 	object, oldObject, options abi.Option[abi.Text]
@@ -73,21 +76,23 @@ func (r *Request) Take() *policy.AdmissionRequest {
 		return o.Value.Bytes()
 	}
 	request := &policy.AdmissionRequest{
-		UID:                r.uid.String(),
-		Operation:          operations[r.operation],
-		Kind:               kind(r.kind),
-		Resource:           resource(r.resource),
-		SubResource:        r.subresource.String(),
-		RequestKind:        kind(r.requestKind),
-		RequestResource:    resource(r.requestResource),
-		RequestSubResource: r.requestSubresource.String(),
-		Namespace:          r.namespace.String(),
-		Name:               r.name.String(),
-		User:               r.user.Take(),
-		Object:             json(r.object),
-		OldObject:          json(r.oldObject),
-		Options:            json(r.options),
-		DryRun:             r.dryRun != 0,
+		UID:         r.uid.String(),
+		Operation:   operations[r.operation],
+		Kind:        kind(r.kind),
+		Resource:    resource(r.resource),
+		SubResource: r.subresource.String(),
+		Namespace:   r.namespace.String(),
+		Name:        r.name.String(),
+		User:        r.user.Take(),
+		Object:      json(r.object),
+		OldObject:   json(r.oldObject),
+		Options:     json(r.options),
+		DryRun:      r.dryRun != 0,
+	}
+	if asked := r.requested.Value; r.requested.Some != 0 {
+		request.Requested = &policy.Requested{
+			Kind: kind(asked.kind), Resource: resource(asked.resource), SubResource: asked.subresource.String(),
+		}
 	}
 	abi.Taken()
 	return request

@@ -16,12 +16,9 @@ pub struct AdmissionRequest {
     pub resource: GroupVersionResource,
     /// For example `scale`; empty for the resource itself.
     pub subresource: String,
-    /// The kind that the user's request named.
-    pub request_kind: GroupVersionKind,
-    /// The resource that the user's request named.
-    pub request_resource: GroupVersionResource,
-    /// The subresource that the user's request named.
-    pub request_subresource: String,
+    /// What the user's request named. None where that is `kind`, `resource` and `subresource`, as it is unless the API
+    /// server converted the request to what the webhook is registered for.
+    pub requested: Option<Requested>,
     /// Empty for cluster-scoped objects.
     pub namespace: String,
     /// The name of the object; empty where none is known.
@@ -61,6 +58,14 @@ pub struct GroupVersionResource {
     pub group: String,
     pub version: String,
     pub resource: String,
+}
+
+/// `requestKind`, `requestResource` and `requestSubResource`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Requested {
+    pub kind: GroupVersionKind,
+    pub resource: GroupVersionResource,
+    pub subresource: String,
 }
 
 impl AdmissionRequest {

@@ -3,8 +3,8 @@
 use super::rt::wit::{admission as wa, authentication as wt, authorization as wz, mutating as wm, validating as wv};
 use crate::{
     AdmissionRequest, Annotation, Attributes, Authentication, Cause, Change, Decision, Denial, GroupVersionKind,
-    GroupVersionResource, Mutation, NonResourceAttributes, Operation, ResourceAttributes, Ruling, SelectorOperator,
-    SelectorRequirement, SubjectAccessReview, Token, TokenReview, User, Validation,
+    GroupVersionResource, Mutation, NonResourceAttributes, Operation, Requested, ResourceAttributes, Ruling,
+    SelectorOperator, SelectorRequirement, SubjectAccessReview, Token, TokenReview, User, Validation,
     bindings::base::verdict::policy::types,
 };
 
@@ -107,9 +107,11 @@ impl From<wa::Request> for AdmissionRequest {
             kind: request.kind.into(),
             resource: request.resource.into(),
             subresource: request.subresource,
-            request_kind: request.request_kind.into(),
-            request_resource: request.request_resource.into(),
-            request_subresource: request.request_subresource,
+            requested: request.requested.map(|it| Requested {
+                kind: it.kind.into(),
+                resource: it.resource.into(),
+                subresource: it.subresource,
+            }),
             namespace: request.namespace,
             name: request.name,
             user: request.user.into(),

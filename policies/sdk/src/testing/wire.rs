@@ -6,7 +6,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
-    AdmissionRequest, Attributes, GroupVersionKind, GroupVersionResource, NonResourceAttributes, Operation,
+    AdmissionRequest, Attributes, GroupVersionKind, GroupVersionResource, NonResourceAttributes, Operation, Requested,
     ResourceAttributes, SelectorOperator, SelectorRequirement, SubjectAccessReview, Token, TokenReview, User,
     settings::parse,
 };
@@ -16,15 +16,19 @@ pub fn admission(review: &str) -> AdmissionRequest {
     let wire::Review { request } = read(review, "AdmissionReview");
     let kind: GroupVersionKind = request.kind.into();
     let resource: GroupVersionResource = request.resource.into();
+    let requested = Requested {
+        kind: request.request_kind.map_or_else(|| kind.clone(), Into::into),
+        resource: request.request_resource.map_or_else(|| resource.clone(), Into::into),
+        subresource: request.request_sub_resource.unwrap_or_else(|| request.sub_resource.clone()),
+    };
+    let named = Requested { kind, resource, subresource: request.sub_resource };
     AdmissionRequest {
         uid: request.uid,
         operation: request.operation.into(),
-        request_kind: request.request_kind.map_or_else(|| kind.clone(), Into::into),
-        request_resource: request.request_resource.map_or_else(|| resource.clone(), Into::into),
-        request_subresource: request.request_sub_resource.unwrap_or_else(|| request.sub_resource.clone()),
-        kind,
-        resource,
-        subresource: request.sub_resource,
+        requested: (requested != named).then_some(requested),
+        kind: named.kind,
+        resource: named.resource,
+        subresource: named.subresource,
         namespace: request.namespace,
         name: request.name,
         user: request.user_info.into(),

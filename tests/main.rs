@@ -15,6 +15,8 @@ mod callers;
 mod cli;
 /// Policies in Go, built by `verdict build`.
 mod go;
+/// A policy in Go that answers every kind of review.
+mod go_kinds;
 /// Guests' own unit tests, and every sample review through the router.
 mod guests;
 /// No state crosses reviews, and what operators can choose about that.
@@ -23,6 +25,8 @@ mod isolation;
 mod misbehaving;
 /// The built-in policy `pod-security` against the fixtures of Kubernetes.
 mod pod_security;
+/// A guest that leaves something in every kind of state that core Wasm has.
+mod tables;
 
 /// Against a real kube-apiserver.
 mod kube;

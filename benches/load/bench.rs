@@ -3,11 +3,8 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    process::{Child, Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -144,7 +141,7 @@ pub(crate) fn open(args: &Args, folder: &Folder, report: &mut Report) -> anyhow:
         let beside = compiling.then(|| Compiling::start(folder)).transpose()?;
         let time = Duration::from_secs_f64(args.seconds);
         let found = tokio::task::block_in_place(|| open::run(server, target, args.connections, rate, time));
-        drop(beside);
+        beside.map_or(Ok(()), Compiling::stop)?;
         let found = found.with_context(|| format!("{name}, open loop\n{}", server.tail()))?;
         let row = OpenRow::new(name, rate, &found);
         eprintln!(
@@ -156,40 +153,31 @@ pub(crate) fn open(args: &Args, folder: &Folder, report: &mut Report) -> anyhow:
     Ok(())
 }
 
-/// Compiles policies over and over in niced processes, until dropped.
-struct Compiling {
-    stop: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
+/// Compiles policies as the server does, until dropped.
+struct Compiling(Child);
 
 impl Compiling {
     fn start(folder: &Folder) -> anyhow::Result<Self> {
-        let policies: String = (0..4).map(|it| scenarios::numbered("compiled", it, "configmaps")).collect();
+        // More than there is time for, so that it is one process from begin to end.
+        let policies: String = (0..1000).map(|it| scenarios::numbered("compiled", it, "configmaps")).collect();
         let file = folder.path.join("compiled.yaml");
         std::fs::write(&file, policies)?;
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            while !stopped.load(Ordering::Relaxed) {
-                let mut command = Command::new("nice");
-                command.args(["-n", "19", env!("CARGO_BIN_EXE_verdict"), "check"]).arg(&file).env_clear();
-                let ended = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
-                if !ended.is_ok_and(|it| it.success()) {
-                    eprintln!("nothing was compiled beside the load");
-                    return;
-                }
-            }
-        });
-        Ok(Self { stop, thread: Some(thread) })
+        let mut command = Command::new(env!("CARGO_BIN_EXE_verdict"));
+        command.arg("check").arg(&file).env_clear().stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self(command.spawn().context("verdict check")?))
+    }
+
+    /// Whether it went on to the end.
+    fn stop(mut self) -> anyhow::Result<()> {
+        anyhow::ensure!(self.0.try_wait()?.is_none(), "nothing was compiled beside the load");
+        Ok(())
     }
 }
 
 impl Drop for Compiling {
     fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

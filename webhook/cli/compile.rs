@@ -44,11 +44,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
 
 /// One component from standard input to standard output.
 pub(super) fn prepare() -> Result<Outcome, Failed> {
-    // What serves reviews comes first. Not being allowed to be polite is no reason to stop.
-    let _ = rustix::process::nice(NICE);
     let answered = runtime()?.block_on(answer_parent(io::stdin().lock(), io::stdout().lock()));
     answered.map_err(|error| Failed::Error(anyhow::anyhow!("{error}")))?;
     Ok(Outcome::Done)
 }
-
-const NICE: i32 = 10;

@@ -1,4 +1,4 @@
-//! Where components are prepared: in this process, or in a child of lower priority that gives its memory back.
+//! Where components are prepared: in this process, or in a child that gives way to reviews, and its memory back.
 
 use std::{
     borrow::Cow,
@@ -12,8 +12,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    process::Command,
-    sync::Semaphore,
+    process::{Child as Process, Command},
+    sync::{Semaphore, oneshot},
     time::timeout,
 };
 
@@ -99,13 +99,9 @@ impl Child {
             memory: source.memory,
             fuelled: source.fuelled,
         };
-        let mut child = Command::new(&self.program)
-            .args(&self.arguments)
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = spawn_behind(command).await?;
         let (Some(mut stdin), Some(mut stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("its pipes are missing"));
         };
@@ -129,6 +125,34 @@ impl Child {
         Ok(about.map(|about| Prepared { about, code: answer.split_off(end + 1) }))
     }
 }
+
+/// Starts a process that runs only where nobody else wants the processor, and gives it up at once: what serves reviews
+/// comes first. With a nice value alone it would finish its turn, which a review then waits for.
+async fn spawn_behind(mut command: Command) -> io::Result<Process> {
+    let runtime = tokio::runtime::Handle::current();
+    let (spawned, answer) = oneshot::channel();
+    // A thread of its own, since a process inherits from the thread that starts it, and there is no way back.
+    std::thread::Builder::new().name("spawn".to_owned()).spawn(move || {
+        let _runtime = runtime.enter();
+        give_way();
+        let _ = spawned.send(command.spawn());
+    })?;
+    answer.await.map_err(io::Error::other)?
+}
+
+/// Not being allowed to is no reason to stop.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "no crate of the tree offers it")]
+fn give_way() {
+    // SAFETY: it is about the calling thread; the structure holds numbers only, and outlives the call.
+    let _ = unsafe {
+        let lowest: libc::sched_param = std::mem::zeroed();
+        libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const lowest)
+    };
+}
+
+#[cfg(not(target_os = "linux"))]
+fn give_way() {}
 
 /// The child's side: one component from `input`, its code to `output`.
 ///
@@ -196,6 +220,14 @@ mod tests {
         assert!(prepare_by("cat > /dev/null").await.contains("the compiler failed: unexpected end of file"));
         let refused = r#"cat > /dev/null; echo '{"Err":{"Program":{"Export":"no such export"}}}'"#;
         assert_eq!(prepare_by(refused).await, "no such export");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_child_runs_where_nobody_else_wants_to() {
+        // The 41st word of its status is its policy, SCHED_IDLE.
+        let status = prepare_by("cat > /dev/null; exit $(cut -d ' ' -f 41 /proc/self/stat)").await;
+        assert!(status.contains("exit status: 5"), "{status}");
     }
 
     #[tokio::test]

@@ -126,17 +126,23 @@ pub(crate) async fn peers(args: &Args, folder: &Folder) -> anyhow::Result<Vec<Su
     Ok(subjects)
 }
 
-/// The floor and one policy at half of the highest rate that one policy reached; then the same policy while others
-/// are compiled beside it.
+/// The floor and one policy at half of the highest rate that one policy reached. Then the same policy at a quarter, alone
+/// and while others are compiled beside it: the callers share the machine, and a compiler leaves no core to themselves.
 pub(crate) fn open(args: &Args, folder: &Folder, report: &mut Report) -> anyhow::Result<()> {
     let highest = report.load.iter().filter(|it| it.scenario == "one").map(|it| it.requests_per_second);
-    let rate = highest.fold(0.0, f64::max) / 2.0;
-    if rate == 0.0 {
+    let highest = highest.fold(0.0, f64::max);
+    if highest == 0.0 {
         report.skipped.push("the open loop: its rate is half of the highest of `one`, which did not run".to_owned());
         return Ok(());
     }
-    for (scenario, compiling) in [(&scenarios::FLOOR, false), (&scenarios::ONE, false), (&scenarios::ONE, true)] {
+    for (scenario, part, compiling) in [
+        (&scenarios::FLOOR, 2.0, false),
+        (&scenarios::ONE, 2.0, false),
+        (&scenarios::ONE, 4.0, false),
+        (&scenarios::ONE, 4.0, true),
+    ] {
         let Subject { server, target, .. } = &Subject::start(scenario, folder)?;
+        let rate = highest / part;
         let name = if compiling { "one, while compiling" } else { scenario.name };
         let beside = compiling.then(|| Compiling::start(folder)).transpose()?;
         let time = Duration::from_secs_f64(args.seconds);

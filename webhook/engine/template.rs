@@ -261,15 +261,25 @@ impl Template {
     async fn room(&self, deadline: Instant) -> Result<(SemaphorePermit<'_>, Room), Failure> {
         let closed = |_| Failure::Host("the engine is closed".to_owned());
         let permits = self.engine.permits();
+        let memory = pages(self.limits.memory);
+        let waiting = || if self.reuse { self.idle().pop() } else { None };
+        // Most calls need not wait: those need no timer.
+        if let Ok(lane) = self.lane.try_acquire() {
+            if let Some(live) = waiting() {
+                return Ok((lane, Room::Waiting(live)));
+            }
+            if let Ok(slot) = Arc::clone(&permits.slots).try_acquire_owned()
+                && let Ok(memory) = Arc::clone(&permits.pages).try_acquire_many_owned(memory)
+            {
+                return Ok((lane, Room::New(Place { _slot: slot, _memory: memory, idle: None })));
+            }
+        }
         let all = async {
             let lane = self.lane.acquire().await.map_err(closed)?;
-            if self.reuse
-                && let Some(live) = self.idle().pop()
-            {
+            if let Some(live) = waiting() {
                 return Ok((lane, Room::Waiting(live)));
             }
             let slot = Arc::clone(&permits.slots).acquire_owned().await.map_err(closed)?;
-            let memory = pages(self.limits.memory);
             let memory = Arc::clone(&permits.pages).acquire_many_owned(memory).await.map_err(closed)?;
             Ok((lane, Room::New(Place { _slot: slot, _memory: memory, idle: None })))
         };

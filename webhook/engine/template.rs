@@ -207,7 +207,8 @@ impl Template {
         let mut timing = Timing::default();
         let begin = Instant::now();
         let room = self.room(call.deadline).await;
-        timing.queue = begin.elapsed();
+        let admitted = Instant::now();
+        timing.queue = admitted - begin;
         let unasked = |failure, timing| Answer { result: Err(failure), timing, facts: Vec::new() };
         let (_lane, room) = match room {
             Ok(room) => room,
@@ -215,7 +216,7 @@ impl Template {
         };
         let raw = if self.program.imports_review() { Arc::from(call.raw) } else { Arc::default() };
         let keep = Q::INTERFACE != Interface::Authentication || self.grants.log;
-        let deadline = call.deadline.min(Instant::now() + self.limits.time);
+        let deadline = call.deadline.min(admitted + self.limits.time);
         let mut live = match room {
             Room::Waiting(live) => live.renewed(keep, raw, deadline),
             Room::New(place) => match self.store(raw, keep, deadline) {
@@ -224,7 +225,7 @@ impl Template {
             },
         };
         // On the heap, since it is large, and moved several times before it is first polled.
-        let call = Box::pin(self.put(&mut live, question, &mut timing));
+        let call = Box::pin(self.put(&mut live, question, admitted, &mut timing));
         let ended = within(deadline, call).await;
         let result = match classify(ended, live.store.data()) {
             Ok(Ok(answer)) => Ok(answer),
@@ -239,21 +240,27 @@ impl Template {
         Answer { result, timing, facts }
     }
 
-    async fn put<Q: Question>(&self, live: &mut Live, question: &Q, timing: &mut Timing) -> Reply<Q::Answer> {
-        let begin = Instant::now();
+    /// `begin` is when there was room.
+    async fn put<Q: Question>(
+        &self,
+        live: &mut Live,
+        question: &Q,
+        begin: Instant,
+        timing: &mut Timing,
+    ) -> Reply<Q::Answer> {
         let instance = match live.instance {
             Some(instance) => instance,
             None => self.start(&mut live.store).await?,
         };
         live.instance = Some(instance);
-        timing.instantiate = begin.elapsed();
-        let begin = Instant::now();
+        let started = Instant::now();
+        timing.instantiate = started - begin;
         live.store.set_hostcall_fuel(Q::MAX_ANSWER);
         if let Some(fuel) = self.limits.fuel {
             live.store.set_fuel(fuel)?;
         }
         let reply = question.put(&self.program, &mut live.store, &instance).await;
-        timing.guest = begin.elapsed();
+        timing.guest = started.elapsed();
         reply
     }
 

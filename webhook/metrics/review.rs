@@ -5,7 +5,10 @@ use std::sync::OnceLock;
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 
 use super::Metrics;
-use crate::engine::{Interface, Timing};
+use crate::{
+    engine::{Interface, Timing},
+    review::admission::same,
+};
 
 /// What one policy's reviews of one kind are counted in.
 pub struct PolicyMetrics {
@@ -58,7 +61,7 @@ impl PolicyMetrics {
 
 /// Where `value` stands; one past the end if it does not.
 fn place(values: &[&str], value: &str) -> usize {
-    let found = values.iter().position(|known| *known == value);
+    let found = values.iter().position(|known| same(known, value));
     found.unwrap_or(values.len())
 }
 

@@ -1,6 +1,6 @@
 //! The macro that makes a component of a policy. What it expands to is in `rt`, which an author never names.
 
-#[cfg(all(target_family = "wasm", feature = "allocator"))]
+#[cfg(all(feature = "allocator", any(target_family = "wasm", test)))]
 mod alloc;
 #[cfg(target_family = "wasm")]
 mod convert;

@@ -36,6 +36,43 @@ fn review_answers_offline_with_an_exit_code_by_verdict() {
     assert!(error.contains("does not answer this"), "{error}");
 }
 
+/// As people keep it in a file.
+#[test]
+fn a_bare_object_is_asked_about_in_the_servers_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let object = folder.path().join("configmap.yaml");
+    fs::write(&object, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: cm}\ndata: {not-allowed-value: x}\n")
+        .unwrap();
+    let policy = |name: &str| {
+        format!(
+            "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: {name}}}\nspec:\n  component: builtin:{name}\n  match:\n    resourceRules: [{{apiGroups: [''], apiVersions: [v1], resources: [configmaps], operations: ['*']}}]\n"
+        )
+    };
+    let file = folder.path().join("policies.yaml");
+    let review = |policies: &str, more: &[&str]| {
+        fs::write(&file, policies).unwrap();
+        verdict(&[&["review", file.to_str().unwrap(), object.to_str().unwrap()], more].concat())
+    };
+    let validator = policy("magic-validator");
+    let (code, out, _) = review(&validator, &[]);
+    assert_eq!(code, 1);
+    assert!(out.contains("not-allowed-value not allowed"), "{out}");
+    // Nobody is asked about another resource, and a delete has no object to deny.
+    assert_eq!(review(&validator, &["--resource", "mice"]).0, 0);
+    assert_eq!(review(&validator, &["--operation", "delete"]).0, 0);
+    let (code, _, error) = review(&validator, &["--operation", "update"]);
+    assert_eq!(code, 2);
+    assert!(error.contains("expected --old FILE"), "{error}");
+
+    // Only asked about what the mutator adds.
+    let condition = "    matchConditions: [{name: mutated, expression: \"'magic-value' in object.data\"}]\n";
+    let validator = validator + condition;
+    assert_eq!(review(&validator, &[]).0, 0);
+    let (code, out, _) = review(&(validator + &policy("magic-mutator")), &[]);
+    assert_eq!(code, 1, "{out}");
+    assert!(out.contains("\"allowed\": true") && out.contains("\"allowed\": false"), "{out}");
+}
+
 #[test]
 fn match_conditions_decide_whether_a_policy_is_asked() {
     let folder = tempfile::tempdir().unwrap();

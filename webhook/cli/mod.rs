@@ -6,6 +6,7 @@ mod check;
 mod compile;
 mod inspect;
 mod manifests;
+mod object;
 mod review;
 mod serve;
 

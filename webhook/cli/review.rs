@@ -3,23 +3,25 @@
 use std::{path::PathBuf, time::Instant};
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::{CacheArgs, Failed, Outcome, json_argument, load, read, runtime, specs};
+use super::{CacheArgs, Failed, Outcome, json_argument, load, object::Asked, read, runtime, specs};
 use crate::{
     engine::{Capacity, Interface},
     metrics::Metrics,
     policy::{Ask, Authorization, Selection, Set},
-    review::{access, access::Decision, admission, token, verdict::TokenVerdict},
+    review::{access, access::Decision, admission, patch, token, verdict::TokenVerdict},
 };
 
 /// The answer goes to standard output, what the policy logs to standard error. The exit code is 0 when it is allowed,
 /// authenticated or answered, 1 when not (an authorizer without an opinion does not allow), 3 for a bad policy.
-/// An AdmissionReview goes to the mutators, then as it came to the validators.
+/// An AdmissionReview goes to the mutators, then with the object as they changed it to the validators. A bare object,
+/// YAML or JSON, is asked about as if a user created it.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// A policy's YAML, a component's file (.wasm), or builtin:NAME.
     policy: PathBuf,
-    /// The review, or an event for a provider, as JSON; - is standard input.
+    /// The review, an object, or an event for a provider; - is standard input.
     review: PathBuf,
     /// Settings for a bare component: JSON, or @FILE.
     #[arg(long)]
@@ -27,6 +29,8 @@ pub(super) struct Args {
     /// An environment variable for a bare component, as NAME=VALUE. Repeatable.
     #[arg(long = "env", value_name = "NAME=VALUE")]
     env: Vec<String>,
+    #[command(flatten)]
+    asked: Asked,
     #[command(flatten)]
     cache: CacheArgs,
 }
@@ -48,6 +52,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let text = read(&args.review)?;
     runtime()?.block_on(async {
         let set = load(all, Capacity::default(), &args.cache, &Metrics::new()).await?;
+        let admits = exports(&set, Interface::Mutating) || exports(&set, Interface::Validating);
+        let text = if admits { args.asked.review(&text)?.unwrap_or(text) } else { text };
         // Every policy may use all of its time, as mutator and as validator.
         let ask = Ask { raw: &text, deadline: Instant::now() + time };
         answer(&set, ask).await
@@ -84,21 +90,30 @@ async fn answer(set: &Set, ask: Ask<'_>) -> Result<Outcome, Failed> {
             let envelope = admission::decode(bytes)?;
             let (mutators, validators) =
                 (set.select(Interface::Mutating, None), set.select(Interface::Validating, None));
-            let mutates = set.policies().iter().any(|it| it.interfaces().contains(&Interface::Mutating));
-            let validates = set.policies().iter().any(|it| it.interfaces().contains(&Interface::Validating));
+            let mutates = exports(set, Interface::Mutating);
+            let validates = exports(set, Interface::Validating);
             if !mutates && !validates {
                 return Err(not_of("AdmissionReview"));
             }
             let mut allowed = true;
+            let changed: Box<RawValue>;
+            let mut request = envelope.review;
             if let Some(mutators) = mutators.filter(|_| mutates) {
-                let verdict = mutators.mutate(ask, &envelope.review).await;
+                let verdict = mutators.mutate(ask, &request).await;
                 allowed = verdict.denial.is_none();
-                print(&admission::encode(envelope.version, &envelope.review, &verdict))?;
+                print(&admission::encode(envelope.version, &request, &verdict))?;
+                if let (Some(object), Some(patch)) = (request.object, verdict.patch) {
+                    let object = patch::apply(object.get(), &admission::Change::JsonPatch(patch))?;
+                    if let Some(object) = object {
+                        changed = RawValue::from_string(object)?;
+                        request.object = Some(&changed);
+                    }
+                }
             }
             if let Some(validators) = validators.filter(|_| validates && allowed) {
-                let verdict = validators.validate(ask, &envelope.review).await;
+                let verdict = validators.validate(ask, &request).await;
                 allowed = verdict.denial.is_none();
-                print(&admission::encode(envelope.version, &envelope.review, &verdict))?;
+                print(&admission::encode(envelope.version, &request, &verdict))?;
             }
             Ok(outcome(allowed))
         }
@@ -113,8 +128,11 @@ async fn answer(set: &Set, ask: Ask<'_>) -> Result<Outcome, Failed> {
 }
 
 fn selected(set: &Set, interface: Interface) -> Result<Selection<'_>, Failed> {
-    let exports = set.policies().iter().any(|it| it.interfaces().contains(&interface));
-    set.select(interface, None).filter(|_| exports).ok_or_else(|| not_of(interface.name()))
+    set.select(interface, None).filter(|_| exports(set, interface)).ok_or_else(|| not_of(interface.name()))
+}
+
+fn exports(set: &Set, interface: Interface) -> bool {
+    set.policies().iter().any(|it| it.interfaces().contains(&interface))
 }
 
 fn not_of(what: &str) -> Failed {

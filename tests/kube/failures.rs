@@ -19,7 +19,8 @@ fn a_failed_policy_denies() {
                 "Error from server ({reason}): error when creating \"STDIN\": admission webhook \"{namespace}.verdict.test\" denied the request: {namespace}: {words}\n"
             )
         );
-        assert_eq!(cluster.bad.reviews(namespace, outcome), 1);
+        // Twice where the API server closed the first connection.
+        assert!((1..=2).contains(&cluster.bad.reviews(namespace, outcome)), "{namespace}");
         others_are_served(&cluster, namespace);
     }
 }

@@ -51,7 +51,7 @@ impl Cluster {
         });
         let create = || self.plane.kubectl_with(&["create", "-f", "-"], &object.to_string());
         let output = create();
-        // client-go takes its second look at a client certificate for a rotation, and then closes what it has open.
+        // Go's words for a connection that its own side closed: no answer of ours was refused, and none was counted.
         if output.stderr.contains("use of closed network connection") { create() } else { output }
     }
 }
@@ -164,7 +164,7 @@ fn register(cluster: &Cluster) {
         let live = mutated.stdout == "foobar" && !denied.success();
         if live { Ok(()) } else { Err(format!("{mutated}\n{denied}")) }
     });
-    // As in `create`, for those that do not go through it.
+    // The API server has closed its own first connection to a server while a review was in flight on it.
     cluster.namespace("first");
     eventually("the other server is asked", || {
         let created = plane.kubectl(&["create", "configmap", "first", "-n", "first", "--dry-run=server"]);

@@ -1,4 +1,5 @@
-//! Compiles the built-in policies, every folder of `policies/` but the SDK and the fixtures, and writes the table of them.
+//! Compiles the built-in policies, every folder of `policies/` but the SDK and the fixtures, and writes the table of them;
+//! and a table of the files that `verdict new` and `verdict build` write into an author's folder.
 
 use std::{
     env,
@@ -29,6 +30,54 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     compile(&policies, &target, &packages)?;
     fs::write(out.join("builtin.rs"), table(&target, &packages)?)?;
+    fs::write(out.join("embedded.rs"), embedded(&root)?)?;
+    Ok(())
+}
+
+/// What authors get from the binary: the contract, the SDKs and the templates.
+fn embedded(root: &Path) -> Result<String, Box<dyn Error>> {
+    let mut tables = String::new();
+    for (name, folder) in [
+        ("WIT", "wit"),
+        ("SDK_RUST", "policies/sdk"),
+        ("SDK_GO", "policies/sdk-go"),
+        ("SDK_JS", "policies/sdk-js"),
+        ("SDK_PYTHON", "policies/sdk-python"),
+        ("TEMPLATES", "policies/templates"),
+    ] {
+        let folder = root.join(folder);
+        let mut files = Vec::new();
+        if folder.is_dir() {
+            list(&folder, &mut files)?;
+        }
+        files.sort();
+        writeln!(tables, "pub(crate) static {name}: &[File] = &[")?;
+        for file in files {
+            println!("cargo::rerun-if-changed={}", file.display());
+            let path = file.strip_prefix(&folder)?.to_str().ok_or("a path that is not UTF-8")?;
+            writeln!(tables, "    File {{ path: {path:?}, bytes: include_bytes!({file:?}) }},")?;
+        }
+        tables.push_str("];\n");
+    }
+    // New files in them.
+    println!("cargo::rerun-if-changed=policies/templates");
+    Ok(tables)
+}
+
+fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // What tools leave behind.
+        if name.starts_with('.') || ["target", "node_modules", "__pycache__"].contains(&name.as_str()) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            list(&entry.path(), files)?;
+        } else {
+            files.push(entry.path());
+        }
+    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use verdict::{
 
 use crate::support::{
     fixtures,
-    host::{Host, admission, config_map},
+    host::{self, Host, admission, config_map},
     http,
     pki::Pki,
     verdict::Verdict,
@@ -210,7 +210,7 @@ fn the_same_sources_give_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let again = folder.path().join("again.wasm");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/required-labels-go");
-    verdict::build::build(&source, Some(&again)).unwrap();
+    verdict::build::build(host::engine(), &source, Some(&again)).unwrap();
     assert!(fs::read(&component).unwrap() == fs::read(&again).unwrap());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was left behind");
     let engine = Engine::new(Capacity { instances: 1, memory: 1 << 28 }).unwrap();

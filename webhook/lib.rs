@@ -4,7 +4,7 @@
 //! - [`cli`]: one file per subcommand, the only place that prints and decides exit codes;
 //! - [`server`]: HTTPS on an accept loop of our own; knows routes, limits and drain, never wasmtime;
 //! - [`admin`]: the plain second listener: livez, readyz, metrics, the state of the policies;
-//! - [`manifests`]: what registers a server with a cluster, from its policies;
+//! - [`registration`]: what registers a server with a cluster, from its policies;
 //! - [`metrics`]: what is counted, and the Prometheus registry;
 //! - [`certs`]: development certificates;
 //! - [`build`]: components from an author's sources: cargo, or go and an adapter of our own;
@@ -12,6 +12,7 @@
 //! - [`policy`]: a loaded policy, what it matches, and how the answers of several fold to one verdict;
 //! - [`loader`]: where components come from: bytes and digests;
 //! - [`engine`]: wasmtime: compiled components, instances, limits, host imports;
+//! - [`manifest`]: what an author says of a policy, in its component, and the schema of its settings;
 //! - [`review`]: the three reviews on the wire, in both versions; serde only.
 
 pub mod admin;
@@ -21,8 +22,9 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod loader;
-pub mod manifests;
+pub mod manifest;
 pub mod metrics;
 pub mod policy;
+pub mod registration;
 pub mod review;
 pub mod server;

@@ -1,26 +1,18 @@
 //! Go: the standard toolchain makes a core module for WASI preview 1; this makes a component of it, with an adapter of
 //! our own that holds no handles, so that a snapshot after init can carry all of the guest.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
-use super::{BuildError, beside, read, run, world, write};
+use super::{BuildError, beside, read, run, world};
 
-pub(super) fn build(folder: &Path, out: Option<&Path>) -> Result<PathBuf, BuildError> {
-    let out = match out {
-        Some(out) => std::path::absolute(out).map_err(|error| BuildError::File { path: out.to_owned(), error })?,
-        None => folder.join(format!("{}.wasm", name(folder)?)),
-    };
-    let module = beside(&out, "module");
-    let absolute = std::path::absolute(&module).map_err(|error| BuildError::File { path: module.clone(), error })?;
-    let compiled = compile(folder, &absolute).and_then(|()| read(&module));
+pub(super) fn build(folder: &Path) -> Result<Vec<u8>, BuildError> {
+    let folder = std::path::absolute(folder).map_err(|error| BuildError::File { path: folder.to_owned(), error })?;
+    // In the folder, since nothing says that a temporary one elsewhere is large enough.
+    let module = beside(&folder.join("go.wasm"), "module");
+    let compiled = compile(&folder, &module).and_then(|()| read(&module));
     // It is there only if go got that far.
     let _ = fs::remove_file(&module);
-    write(&out, &world::component(&compiled?)?)?;
-    Ok(out)
+    world::component(&compiled?)
 }
 
 fn compile(folder: &Path, module: &Path) -> Result<(), BuildError> {
@@ -41,7 +33,7 @@ fn compile(folder: &Path, module: &Path) -> Result<(), BuildError> {
 }
 
 /// The last element of the module's path, without a major version.
-fn name(folder: &Path) -> Result<String, BuildError> {
+pub(super) fn name(folder: &Path) -> Result<String, BuildError> {
     let path = folder.join("go.mod");
     let text = String::from_utf8_lossy(&read(&path)?).into_owned();
     let module = text.lines().find_map(|line| line.trim().strip_prefix("module ")).unwrap_or_default();

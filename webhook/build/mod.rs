@@ -1,8 +1,9 @@
-//! Components from an author's sources: finds the language of a folder and runs its own toolchain.
+//! Components from an author's sources: finds the language of a folder, runs its own toolchain, puts the manifest into
+//! what comes out, and checks it as the server will.
 //!
-//! Knows cargo, go and the contract's WIT; neither engine nor configuration. What it makes is checked like any other
-//! component when it is loaded.
+//! Knows the languages' tools, the contract's WIT and the engine's look at a component; no policies and no settings.
 
+pub(crate) mod embedded;
 mod go;
 mod rust;
 #[cfg(test)]
@@ -15,11 +16,21 @@ use std::{
     process::{Command, ExitStatus},
 };
 
+use crate::{
+    config,
+    config::schema::ConfigError,
+    engine::{Engine, Program},
+    manifest::{self, Manifest},
+};
+
 /// Why there is no component, and what to do about it.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The folder has no sources that are known.
-    #[error("{}: nothing to build: expected a Cargo.toml (Rust) or a go.mod (Go)", .0.display())]
+    #[error(
+        "{}: nothing to build: expected a Cargo.toml (Rust), a go.mod (Go), a package.json (JavaScript) or a policy.py \
+         (Python); `verdict new` makes such a folder", .0.display()
+    )]
     NothingToBuild(PathBuf),
     /// The language's tool is not there.
     #[error("{tool} was not found: {advice}")]
@@ -40,6 +51,9 @@ pub enum BuildError {
     /// The sources compile, and are no policy.
     #[error("{0}")]
     NotAPolicy(String),
+    /// `verdict.yaml` is wrong: every error of it.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Manifest(Vec<ConfigError>),
     /// A file could not be read or written.
     #[error("{}: {error}", path.display())]
     File {
@@ -50,18 +64,83 @@ pub enum BuildError {
     },
 }
 
-/// Builds the policy in `folder`, writes its component to `out` if that is given, and gives the path of it.
+/// The languages that policies are built from, by the file that shows them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// Cargo.toml.
+    Rust,
+    /// go.mod.
+    Go,
+}
+
+impl Language {
+    /// That of a folder.
+    pub fn of(folder: &Path) -> Option<Self> {
+        let marks = [("Cargo.toml", Self::Rust), ("go.mod", Self::Go)];
+        marks.into_iter().find(|(file, _)| folder.join(file).is_file()).map(|(_, language)| language)
+    }
+
+    /// The folder of its SDK, and the files.
+    fn sdk(self) -> (&'static str, &'static [embedded::File]) {
+        match self {
+            Self::Rust => ("rust", embedded::SDK_RUST),
+            Self::Go => ("go", embedded::SDK_GO),
+        }
+    }
+
+    fn build(self, folder: &Path) -> Result<Vec<u8>, BuildError> {
+        match self {
+            Self::Rust => rust::build(folder),
+            Self::Go => go::build(folder),
+        }
+    }
+
+    /// The name of a policy that has no manifest.
+    fn name(self, folder: &Path) -> Result<String, BuildError> {
+        match self {
+            Self::Go => go::name(folder),
+            Self::Rust => {
+                let folder =
+                    fs::canonicalize(folder).map_err(|error| BuildError::File { path: folder.to_owned(), error })?;
+                Ok(folder.file_name().unwrap_or_default().to_string_lossy().into_owned())
+            }
+        }
+    }
+}
+
+/// A component as it was built.
+#[derive(Debug)]
+pub struct Built {
+    /// Where it lies: `out`, or `NAME.wasm` in the folder.
+    pub path: PathBuf,
+    /// What `verdict.yaml` says.
+    pub manifest: Option<Manifest>,
+}
+
+/// Builds the policy in `folder` and writes its component, with the manifest in it, to `out` or to `NAME.wasm` in the
+/// folder. `engine` looks at it as the server will.
 ///
 /// # Errors
 /// What is missing or wrong, for the author.
-pub fn build(folder: &Path, out: Option<&Path>) -> Result<PathBuf, BuildError> {
-    if folder.join("Cargo.toml").is_file() {
-        rust::build(folder, out)
-    } else if folder.join("go.mod").is_file() {
-        go::build(folder, out)
-    } else {
-        Err(BuildError::NothingToBuild(folder.to_owned()))
+pub fn build(engine: &Engine, folder: &Path, out: Option<&Path>) -> Result<Built, BuildError> {
+    let language = Language::of(folder).ok_or_else(|| BuildError::NothingToBuild(folder.to_owned()))?;
+    // Before minutes are spent on the rest.
+    let manifest = config::manifest::manifest(folder).map_err(BuildError::Manifest)?;
+    if folder.join(embedded::FOLDER).is_dir() {
+        let (name, files) = language.sdk();
+        if embedded::refresh(folder, name, files)? {
+            eprintln!("verdict: {}: brought to this version", folder.join(embedded::FOLDER).display());
+        }
     }
+    let name = manifest.as_ref().map_or_else(|| language.name(folder), |it| Ok(it.name.clone()))?;
+    let path = out.map_or_else(|| folder.join(format!("{name}.wasm")), Path::to_owned);
+    let mut bytes = language.build(folder)?;
+    if let Some(manifest) = &manifest {
+        bytes = manifest::embed(&bytes, manifest).map_err(|error| BuildError::NotAPolicy(error.to_string()))?;
+    }
+    Program::describe(engine, &bytes).map_err(|error| BuildError::NotAPolicy(error.to_string()))?;
+    write(&path, &bytes)?;
+    Ok(Built { path, manifest })
 }
 
 fn started<T>(tool: &'static str, advice: &'static str, result: io::Result<T>) -> Result<T, BuildError> {

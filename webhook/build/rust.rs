@@ -7,9 +7,9 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{BuildError, read, run, write};
+use super::{BuildError, read, run};
 
-pub(super) fn build(folder: &Path, out: Option<&Path>) -> Result<PathBuf, BuildError> {
+pub(super) fn build(folder: &Path) -> Result<Vec<u8>, BuildError> {
     let printed = run(
         "cargo",
         "install Rust from https://rustup.rs",
@@ -22,24 +22,19 @@ pub(super) fn build(folder: &Path, out: Option<&Path>) -> Result<PathBuf, BuildE
         ]),
     )?;
     let built = components(&String::from_utf8_lossy(&printed));
-    let component = match &*built {
-        [one] => one,
-        [] => {
-            return Err(BuildError::NotAPolicy(
-                "cargo built no component: Cargo.toml needs [lib] with crate-type = [\"cdylib\"]".to_owned(),
-            ));
-        }
+    match &*built {
+        [one] => read(one),
+        [] => Err(BuildError::NotAPolicy(
+            "cargo built no component: Cargo.toml needs [lib] with crate-type = [\"cdylib\"]".to_owned(),
+        )),
         _ => {
             let all: Vec<String> = built.iter().map(|it| it.display().to_string()).collect();
-            return Err(BuildError::NotAPolicy(format!(
+            Err(BuildError::NotAPolicy(format!(
                 "cargo built several components, name the folder of one policy: {}",
                 all.join(", ")
-            )));
+            )))
         }
-    };
-    let Some(out) = out else { return Ok(component.clone()) };
-    write(out, &read(component)?)?;
-    Ok(out.to_owned())
+    }
 }
 
 /// What matters of cargo's messages.

@@ -1,19 +1,21 @@
 use std::fs;
 
 use super::*;
+use crate::engine::Capacity;
 
 #[test]
 fn a_folder_without_sources_is_refused_with_what_was_expected() {
     let folder = tempfile::tempdir().unwrap();
-    let error = build(folder.path(), None).unwrap_err().to_string();
-    assert!(error.ends_with("nothing to build: expected a Cargo.toml (Rust) or a go.mod (Go)"), "{error}");
+    let engine = Engine::new(Capacity { instances: 1, memory: 1 << 28 }).unwrap();
+    let error = build(&engine, folder.path(), None).unwrap_err().to_string();
+    assert!(error.contains("nothing to build: expected a Cargo.toml (Rust), a go.mod (Go)"), "{error}");
 }
 
 #[test]
 fn a_go_mod_without_a_name_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("go.mod"), "go 1.26\n").unwrap();
-    let error = build(folder.path(), None).unwrap_err().to_string();
+    let error = go::name(folder.path()).unwrap_err().to_string();
     assert!(error.ends_with("go.mod: expected a line `module NAME`"), "{error}");
 }
 

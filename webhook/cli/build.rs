@@ -3,23 +3,31 @@
 use std::path::PathBuf;
 
 use super::{Failed, Outcome};
-use crate::build;
+use crate::{
+    build::{self, BuildError},
+    engine::{Capacity, Engine},
+};
 
-/// A folder with a Cargo.toml needs cargo with the target wasm32-wasip2, one with a go.mod needs go 1.26 or later and
-/// nothing else. The component's path goes to standard output, what the tools say to standard error. The same sources
-/// and tools give the same bytes.
+/// A folder with a Cargo.toml needs cargo with the target wasm32-wasip2, one with a go.mod needs go 1.26 or later. What
+/// verdict.yaml says goes into the component. Its path goes to standard output, what the tools say to standard error.
+/// The same sources and tools give the same bytes.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The policy's folder.
     #[arg(default_value = ".")]
     dir: PathBuf,
-    /// Where the component goes. In Rust without this it stays where cargo puts it; in Go it is DIR/NAME.wasm, after
-    /// the last element of the module's path.
+    /// Where the component goes. Default: DIR/NAME.wasm, with the name from verdict.yaml; without one after the Go module
+    /// or the folder.
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
-    println!("{}", build::build(&args.dir, args.out.as_deref())?.display());
+    let engine = Engine::new(Capacity { instances: 1, ..Capacity::default() })?;
+    match build::build(&engine, &args.dir, args.out.as_deref()) {
+        Ok(built) => println!("{}", built.path.display()),
+        Err(BuildError::Manifest(errors)) => return Err(Failed::configurations(&errors)),
+        Err(error) => return Err(error.into()),
+    }
     Ok(Outcome::Done)
 }

@@ -11,8 +11,8 @@ use super::{CacheArgs, Failed, Outcome, load, runtime};
 use crate::{
     config,
     engine::Capacity,
-    manifests::{self, Options, Place, Registered},
     metrics::Metrics,
+    registration::{self, Options, Place, Registered},
 };
 
 /// Webhook configurations to apply, and files for kube-apiserver's machine. Nothing is applied.
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let client = args.client_cert.clone().zip(args.client_key.clone());
     let options = Options { place, ca, client, folder: args.config_dir.clone(), excluded };
     let manifests =
-        manifests::generate(&policies, &options).map_err(|error| Failed::configuration(error.to_string()))?;
+        registration::generate(&policies, &options).map_err(|error| Failed::configuration(error.to_string()))?;
     if manifests.is_empty() {
         return Err(Failed::configuration(
             "none of these policies is asked by kube-apiserver: there is nothing to register",

@@ -34,6 +34,16 @@ pub(super) fn policy(node: &Node, place: &Place<'_>) -> Result<PolicySpec, Vec<C
     }
 }
 
+/// Whether a document is one of those that authors keep for their tools.
+pub(super) fn is_of_author(node: &Node) -> bool {
+    let Value::Map(entries) = &node.value else { return false };
+    let is = |name: &str, words: &[&str]| {
+        let mut entries = entries.iter();
+        entries.any(|(key, it)| key == name && matches!(&it.value, Value::Text(text) if words.contains(&text.as_str())))
+    };
+    is("kind", &OF_AUTHORS) && is("apiVersion", &[API_VERSION])
+}
+
 /// None only after an error was reported.
 fn read(node: &Node, place: &Place<'_>, report: &mut Report<'_>) -> Option<PolicySpec> {
     let root = Field::root(node);
@@ -71,6 +81,7 @@ fn read(node: &Node, place: &Place<'_>, report: &mut Report<'_>) -> Option<Polic
     let on_limit = choice(&spec, "onLimit", ON_LIMIT, OnLimit::Fail, report);
     let order = order(&spec, report);
     let matching = spec.optional("match").map(|field| match_spec(field, report));
+    let own_match = matching.is_some();
     let limits = limits(&spec, report);
     let instances = choice(&spec, "instances", INSTANCES, Instances::PerReview, report);
     let grants = grants(&spec, place, report);
@@ -85,6 +96,7 @@ fn read(node: &Node, place: &Place<'_>, report: &mut Report<'_>) -> Option<Polic
         on_limit,
         order,
         matching: matching.unwrap_or_default(),
+        own_match,
         limits,
         instances,
         grants,
@@ -102,7 +114,7 @@ fn name(metadata: &Field<'_>, report: &mut Report<'_>) -> Option<String> {
     let field = metadata.required("name", report)?;
     let name = field.text(report)?;
     if !is_dns_label(name) {
-        field.expected(report, "at most 63 lower-case letters, digits and '-', with a letter or digit at each end");
+        field.expected(report, NAME);
         return None;
     }
     Some(name.into())
@@ -130,7 +142,7 @@ fn settings(spec: &Object<'_>, report: &mut Report<'_>) -> String {
 }
 
 /// Depth is bounded since the tree's is.
-fn json(node: &Node) -> serde_json::Value {
+pub(super) fn json(node: &Node) -> serde_json::Value {
     match &node.value {
         Value::Null => serde_json::Value::Null,
         Value::Bool(value) => (*value).into(),
@@ -274,7 +286,11 @@ fn message(spec: &Object<'_>, report: &mut Report<'_>) -> Option<String> {
     Some(text.trim_end().into())
 }
 
-const API_VERSION: &str = "verdict.dev/v1alpha1";
+pub(super) const API_VERSION: &str = "verdict.dev/v1alpha1";
+/// What names are.
+pub(super) const NAME: &str = "at most 63 lower-case letters, digits and '-', with a letter or digit at each end";
+/// The kinds of ours that are no policies.
+const OF_AUTHORS: [&str; 2] = [super::manifest::KIND, "PolicyTest"];
 const KIND: &str = "Policy";
 const SPEC: &[&str] = &[
     "component",

@@ -8,6 +8,7 @@ mod document;
 mod fields;
 mod files;
 mod interfaces;
+pub mod manifest;
 pub(crate) mod names;
 mod quantity;
 mod rules;
@@ -23,7 +24,8 @@ use schema::{ConfigError, PolicySpec};
 
 use crate::loader::file;
 
-/// Reads policies from files and folders; every error of every file is reported.
+/// Reads policies from files and folders; every error of every file is reported. Documents of the kinds that authors
+/// keep beside them (PolicyManifest, PolicyTest) are passed over.
 ///
 /// In folders, every file that ends with `.yaml`, `.yml` or `.json` is read, folders in them too; each file once. Names
 /// that start with a dot are passed over: that is where Kubernetes keeps the versions of a mounted ConfigMap.
@@ -82,6 +84,7 @@ impl PolicySpec {
             on_limit: schema::OnLimit::Fail,
             order: document::DEFAULT_ORDER,
             matching: schema::MatchSpec::default(),
+            own_match: false,
             limits: crate::engine::Limits::default(),
             instances: crate::engine::Instances::default(),
             grants: crate::engine::Grants::default(),
@@ -101,18 +104,26 @@ fn documents(text: &str, source: &str, folder: &Path, specs: &mut Vec<PolicySpec
         let named = if several { format!("{source}, document {}", index + 1) } else { source.to_owned() };
         let place = document::Place { file: source, document: named, folder };
         match document {
+            // What authors keep beside an example of a policy.
+            Ok(node) if document::is_of_author(&node) => {}
             Ok(node) => match document::policy(&node, &place) {
                 Ok(spec) => specs.push(spec),
                 Err(wrong) => errors.extend(wrong),
             },
-            Err(problems) => errors.extend(problems.into_iter().map(|problem| ConfigError {
-                source: format!("{source}:{}", problem.line),
-                policy: None,
-                field: None,
-                message: problem.message,
-            })),
+            Err(wrong) => errors.extend(problems(source, wrong)),
         }
     }
+}
+
+/// What made `source` unreadable.
+fn problems(source: &str, problems: Vec<yaml::Problem>) -> Vec<ConfigError> {
+    let error = |problem: yaml::Problem| ConfigError {
+        source: format!("{source}:{}", problem.line),
+        policy: None,
+        field: None,
+        message: problem.message,
+    };
+    problems.into_iter().map(error).collect()
 }
 
 fn finished(specs: Vec<PolicySpec>, mut errors: Vec<ConfigError>) -> Result<Vec<PolicySpec>, Vec<ConfigError>> {

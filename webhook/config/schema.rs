@@ -23,6 +23,8 @@ pub struct PolicySpec {
     pub order: i32,
     /// What it is asked about.
     pub matching: MatchSpec,
+    /// Whether the document says what it is asked about. If not, the component's manifest may.
+    pub own_match: bool,
     /// What one review may use.
     pub limits: crate::engine::Limits,
     /// Which instance answers a review.

@@ -19,6 +19,10 @@ use super::{
     snapshot::Instrumented,
     state::State,
 };
+use crate::manifest::{
+    self, Manifest,
+    schema::{Schema, Violation},
+};
 
 /// What code is prepared from. Policies with the same source share their code.
 #[derive(Clone)]
@@ -54,6 +58,8 @@ pub struct About {
     pub start: Start,
     /// Bytes of all memories and tables after `init`.
     pub memory: usize,
+    /// What its author says of it.
+    pub manifest: Option<Manifest>,
 }
 
 /// What a review's instance begins with.
@@ -113,6 +119,7 @@ impl From<ProgramError> for PrepareError {
 pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared, PrepareError> {
     let host = |error: &dyn std::fmt::Display| PrepareError::Init(Failure::Host(error.to_string()));
     super::program::check_preamble(&source.bytes)?;
+    let manifest = manifest::embedded(&source.bytes).map_err(|error| ProgramError::Manifest(error.to_string()))?;
     let (instrumented, mut start) = match Instrumented::new(&source.bytes) {
         Ok(instrumented) => (Some(instrumented), Start::Snapshot),
         Err(refusal) => (None, Start::Init(refusal)),
@@ -123,6 +130,10 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
     let component = Component::from_binary(&draft.engine, bytes).map_err(compile_error)?;
     let pre = draft.linker.instantiate_pre(&component).map_err(|error| super::program::import_error(&error))?;
     let (exports, description) = describe(&draft.engine, &component, &pre)?;
+
+    if let Some(schema) = manifest.as_ref().and_then(|it| it.settings.as_ref()) {
+        check_schema(schema, &source.settings)?;
+    }
 
     let deadline = Instant::now() + MAX_INIT_TIME;
     let output = Output::new(&Arc::from("init"), true);
@@ -161,7 +172,20 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
             engine.precompile_component(&source.bytes).map_err(compile_error)?
         }
     };
-    Ok(Prepared { about: About { description, start, memory }, code })
+    Ok(Prepared { about: About { description, start, memory, manifest }, code })
+}
+
+/// Before `init` sees them, so that every policy with a schema says in the same words what is wrong.
+fn check_schema(schema: &serde_json::Value, settings: &str) -> Result<(), PrepareError> {
+    let of_manifest = |message: String| ProgramError::Manifest(format!("the schema of its settings: {message}"));
+    let schema = Schema::compile(schema).map_err(of_manifest)?;
+    let settings = serde_json::from_str(settings).map_err(|error| of_manifest(error.to_string()))?;
+    let violations = schema.check(&settings);
+    if violations.is_empty() {
+        return Ok(());
+    }
+    let error = |it: Violation| SettingsError { path: shown(&it.path, true), message: shown(&it.message, true) };
+    Err(PrepareError::Settings(violations.into_iter().map(error).collect()))
 }
 
 fn refused_settings(errors: Vec<lifecycle::SettingsError>) -> PrepareError {

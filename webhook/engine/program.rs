@@ -58,6 +58,9 @@ pub enum ProgramError {
     /// It wants something that no policy gets.
     #[error("the component imports what policies are not given: {0}")]
     Import(String),
+    /// What its author says of it cannot be used.
+    #[error("{0}")]
+    Manifest(String),
     /// `lifecycle`, or every review interface, is missing.
     #[error("{0}")]
     Export(String),

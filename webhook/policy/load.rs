@@ -11,7 +11,10 @@ use tokio::sync::OnceCell;
 
 use super::{Policy, Set, matching::Match, metrics_of};
 use crate::{
-    config::schema::{ComponentRef, ConfigError, PolicySpec},
+    config::{
+        manifest::default_match,
+        schema::{ComponentRef, ConfigError, PolicySpec},
+    },
     engine::{Engine, Interface, PrepareError, Program, Source, Start, Template},
     loader::{self, Component, LoadError},
     metrics::Metrics,
@@ -109,10 +112,11 @@ impl Loaded {
     }
 }
 
-async fn load(engine: &Engine, shelf: &Shelf, spec: PolicySpec) -> Result<Loaded, Vec<ConfigError>> {
+async fn load(engine: &Engine, shelf: &Shelf, mut spec: PolicySpec) -> Result<Loaded, Vec<ConfigError>> {
+    let (document, name) = (spec.source.clone(), spec.name.clone());
     let error = |field: String, message: String| ConfigError {
-        source: spec.source.clone(),
-        policy: Some(spec.name.clone()),
+        source: document.clone(),
+        policy: Some(name.clone()),
         field: Some(field),
         message,
     };
@@ -134,6 +138,13 @@ async fn load(engine: &Engine, shelf: &Shelf, spec: PolicySpec) -> Result<Loaded
         }
         PrepareError::Init(failure) => of_component(format!("init failed: {failure}")),
     })?;
+    if let Some(rules) = program.about().manifest.as_ref().and_then(|it| it.matching.as_ref())
+        && !spec.own_match
+    {
+        spec.matching = default_match(rules).map_err(|wrong| {
+            wrong.into_iter().map(|it| error("spec.component".to_owned(), it.to_string())).collect::<Vec<_>>()
+        })?;
+    }
     let interfaces = program.description().interfaces.clone();
     let mut errors = spec.check_interfaces(&interfaces);
     let matching = match Match::compile(&spec.matching, &interfaces) {

@@ -71,7 +71,7 @@ func (r *AdmissionRequest) DecodeObject(into any) error {
 
 // Cause is one thing that is wrong with the object (meta.k8s.io/v1 StatusCause).
 type Cause struct {
-	// Field is a path, for example spec.containers[0].image.
+	// Field is a path, for example spec.containers[0].image. [Path] writes them, and makes causes.
 	Field string
 	// Reason is for machines, for example FieldValueInvalid.
 	Reason string
@@ -94,6 +94,12 @@ type Denial struct {
 // Deny is a denial with these words.
 func Deny(format string, args ...any) *Denial {
 	return &Denial{Message: fmt.Sprintf(format, args...)}
+}
+
+// Because adds causes: Deny("…").Because(Path("spec", "replicas").Invalid("…")).
+func (d *Denial) Because(causes ...Cause) *Denial {
+	d.Causes = append(d.Causes, causes...)
+	return d
 }
 
 // Annotation is one entry of the audit log for this request. The key is prefixed with the policy's name.

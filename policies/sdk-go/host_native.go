@@ -2,15 +2,12 @@
 
 package policy
 
-import (
-	"fmt"
-	"os"
-)
+import "verdict.dev/policy/internal/native"
 
-// In unit tests there is no server: log and audit go to standard error, and there is no raw review.
+// In unit tests there is no server: package policytest keeps the log and sets the raw review.
 
-func writeLog(level Level, message string) { fmt.Fprintf(os.Stderr, "log %d: %s\n", level, message) }
+func writeLog(level Level, message string) { native.Log(uint8(level), message) }
 
-func writeAudit(key, value string) { fmt.Fprintf(os.Stderr, "audit %s: %s\n", key, value) }
+func writeAudit(key, value string) { native.Audit(key, value) }
 
-func rawReview() JSON { return nil }
+func rawReview() JSON { return native.Raw() }

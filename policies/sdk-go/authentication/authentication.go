@@ -41,6 +41,12 @@ func Rejected(reason string) Outcome { return Outcome{form: rejected, reason: re
 // User is who was recognised, if anybody was.
 func (o Outcome) User() (user policy.UserInfo, ok bool) { return o.user, o.form == authenticated }
 
+// Audiences are those that the token is good for.
+func (o Outcome) Audiences() []string { return o.audiences }
+
+// Rejection is why the token is no good, if it was rejected.
+func (o Outcome) Rejection() (reason string, ok bool) { return o.reason, o.form == rejected }
+
 // Func decides. An error means that it could not.
 type Func func(review *Review) (Outcome, error)
 

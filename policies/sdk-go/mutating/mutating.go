@@ -3,8 +3,10 @@ package mutating
 
 import (
 	"encoding/json"
+	"fmt"
 
 	"verdict.dev/policy"
+	"verdict.dev/policy/internal/patch"
 )
 
 // Change is a change of the request's object. The zero value changes nothing.
@@ -37,6 +39,60 @@ func MarshalMergePatch(value any) (Change, error) {
 	return MergePatch(text), err
 }
 
+// Edit changes the object as a value of type T: one of k8s.io/api, or one of your own with only the fields that matter.
+//
+// The patch is made of the difference between T as it was decoded and T after edit. What T does not have, or what edit
+// leaves alone, stays exactly as it came: unknown fields, numbers of any size, `1.0`. What T writes although the object
+// does not have it (`status: {}`, `creationTimestamp: null`) is no change.
+//
+// The elements of a list are told apart by their field name, where each has one of its own; else by their position, if
+// the list keeps its length. So give T the names of list elements that edit adds, removes or moves.
+//
+// Without an object (a delete) edit is not called, and nothing changes.
+func Edit[T any](request *policy.AdmissionRequest, edit func(object *T) error) (Change, error) {
+	if request.Object == nil {
+		return Change{}, nil
+	}
+	var object T
+	if err := request.DecodeObject(&object); err != nil {
+		return Change{}, err
+	}
+	before, err := json.Marshal(&object)
+	if err != nil {
+		return Change{}, err
+	}
+	if err := edit(&object); err != nil {
+		return Change{}, err
+	}
+	after, err := json.Marshal(&object)
+	if err != nil {
+		return Change{}, err
+	}
+	operations, err := patch.Diff(request.Object, before, after)
+	if err != nil || len(operations) == 0 {
+		return Change{}, err
+	}
+	text, err := json.Marshal(operations)
+	return JSONPatch(text), err
+}
+
+// IsNone tells whether nothing changes.
+func (c Change) IsNone() bool { return c.form == unchanged }
+
+// Apply gives the object as the server will change it. For unit tests.
+func (c Change) Apply(object policy.JSON) (policy.JSON, error) {
+	switch c.form {
+	case jsonPatch:
+		return patch.Apply(object, c.text)
+	case mergePatch:
+		return patch.Merge(object, c.text)
+	case full:
+		return c.text, nil
+	default:
+		return object, nil
+	}
+}
+
 // Mutation is the answer. The zero value allows the object as it is.
 type Mutation struct {
 	// Denial is nil to allow.
@@ -46,6 +102,16 @@ type Mutation struct {
 	// Warnings are shown to the user, whether allowed or denied. One line each, at most 256 characters.
 	Warnings         []string
 	AuditAnnotations []policy.Annotation
+}
+
+// Warn adds a warning.
+func (m *Mutation) Warn(format string, args ...any) {
+	m.Warnings = append(m.Warnings, fmt.Sprintf(format, args...))
+}
+
+// Annotate adds an audit annotation.
+func (m *Mutation) Annotate(key, value string) {
+	m.AuditAnnotations = append(m.AuditAnnotations, policy.Annotation{Key: key, Value: value})
 }
 
 // Func decides. Applied to its own result it must answer with no change. An error means that it could not decide: the

@@ -1,7 +1,11 @@
 // Package validating answers AdmissionReview without changing the object: may it enter?
 package validating
 
-import "verdict.dev/policy"
+import (
+	"fmt"
+
+	"verdict.dev/policy"
+)
 
 // Validation is the answer. The zero value allows.
 type Validation struct {
@@ -10,6 +14,16 @@ type Validation struct {
 	// Warnings are shown to the user, whether allowed or denied. One line each, at most 256 characters.
 	Warnings         []string
 	AuditAnnotations []policy.Annotation
+}
+
+// Warn adds a warning.
+func (v *Validation) Warn(format string, args ...any) {
+	v.Warnings = append(v.Warnings, fmt.Sprintf(format, args...))
+}
+
+// Annotate adds an audit annotation.
+func (v *Validation) Annotate(key, value string) {
+	v.AuditAnnotations = append(v.AuditAnnotations, policy.Annotation{Key: key, Value: value})
 }
 
 // Func decides. An error means that it could not: the operator's failurePolicy decides, and the text goes to the log.

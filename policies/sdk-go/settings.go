@@ -31,6 +31,15 @@ func SettingErrorf(path, format string, args ...any) SettingError {
 	return SettingError{Path: path, Message: fmt.Sprintf(format, args...)}
 }
 
+// Pointer writes a JSON Pointer of names and indexes: Pointer("labels", 0) is /labels/0.
+func Pointer(steps ...any) string {
+	var path strings.Builder
+	for _, step := range steps {
+		path.WriteString("/" + escape(fmt.Sprint(step)))
+	}
+	return path.String()
+}
+
 // DecodeSettings decodes as encoding/json does, except that unknown fields are errors and that every error is a
 // [SettingError] with its path, all of them joined. For UnmarshalJSON of types within settings: paths of the errors
 // that it returns are taken as relative to the value.

@@ -61,3 +61,9 @@ func TestJoinedErrorsKeepTheirPaths(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+func TestPointersAreEscaped(t *testing.T) {
+	if got := Pointer("labels", "a/b~c", 2); got != "/labels/a~1b~0c/2" {
+		t.Error(got)
+	}
+}

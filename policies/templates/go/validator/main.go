@@ -1,0 +1,85 @@
+// Containers come from allowed registries.
+package main
+
+import (
+	"strings"
+
+	"verdict.dev/policy"
+	"verdict.dev/policy/validating"
+)
+
+type settings struct {
+	Registries []string `json:"registries"`
+}
+
+// pod has the fields that matter here. For all of them: go get k8s.io/api.
+type pod struct {
+	Spec struct {
+		Containers          []container `json:"containers"`
+		InitContainers      []container `json:"initContainers"`
+		EphemeralContainers []container `json:"ephemeralContainers"`
+	} `json:"spec"`
+}
+
+type container struct {
+	Image string `json:"image"`
+}
+
+var registries []string
+
+func init() {
+	policy.Init(take)
+	validating.Export(validate)
+}
+
+func main() {}
+
+// take runs once, before any review.
+func take(s settings) error {
+	if len(s.Registries) == 0 {
+		return policy.SettingErrorf("/registries", "expected at least one prefix")
+	}
+	for i, registry := range s.Registries {
+		if !strings.HasSuffix(registry, "/") {
+			return policy.SettingErrorf(policy.Pointer("registries", i), "expected a prefix that ends with /, got %s", registry)
+		}
+	}
+	registries = s.Registries
+	return nil
+}
+
+func validate(request *policy.AdmissionRequest) (answer validating.Validation, err error) {
+	// A delete has no object, and most subresources come with one of another kind.
+	if request.Object == nil || request.SubResource != "" && request.SubResource != "ephemeralcontainers" {
+		return answer, nil
+	}
+	var pod pod
+	if err := request.DecodeObject(&pod); err != nil {
+		return answer, err
+	}
+	var causes []policy.Cause
+	check := func(field string, containers []container) {
+		for i, container := range containers {
+			if !allowed(container.Image) {
+				image := policy.Path("spec", field).Index(i).Child("image")
+				causes = append(causes, image.Forbidden("%s is not from an allowed registry", container.Image))
+			}
+		}
+	}
+	check("containers", pod.Spec.Containers)
+	check("initContainers", pod.Spec.InitContainers)
+	check("ephemeralContainers", pod.Spec.EphemeralContainers)
+	if len(causes) > 0 {
+		answer.Denial = policy.Deny("images must come from %s", strings.Join(registries, ", ")).Because(causes...)
+	}
+	return answer, nil
+}
+
+func allowed(image string) bool {
+	for _, registry := range registries {
+		if strings.HasPrefix(image, registry) {
+			return true
+		}
+	}
+	return false
+}

@@ -6,6 +6,7 @@
 pub(crate) mod embedded;
 mod go;
 mod rust;
+pub mod template;
 #[cfg(test)]
 mod tests;
 mod world;
@@ -32,6 +33,9 @@ pub enum BuildError {
          (Python); `verdict new` makes such a folder", .0.display()
     )]
     NothingToBuild(PathBuf),
+    /// A new policy is only written where nothing is.
+    #[error("{}: the folder is not empty, and nothing in it is overwritten", .0.display())]
+    NotEmpty(PathBuf),
     /// The language's tool is not there.
     #[error("{tool} was not found: {advice}")]
     ToolMissing {
@@ -74,6 +78,25 @@ pub enum Language {
 }
 
 impl Language {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Rust, Self::Go];
+
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::Go => "go",
+        }
+    }
+
+    /// As people write it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Rust => "Rust",
+            Self::Go => "Go",
+        }
+    }
+
     /// That of a folder.
     pub fn of(folder: &Path) -> Option<Self> {
         let marks = [("Cargo.toml", Self::Rust), ("go.mod", Self::Go)];
@@ -96,7 +119,7 @@ impl Language {
     }
 
     /// The name of a policy that has no manifest.
-    fn name(self, folder: &Path) -> Result<String, BuildError> {
+    fn policy_name(self, folder: &Path) -> Result<String, BuildError> {
         match self {
             Self::Go => go::name(folder),
             Self::Rust => {
@@ -132,7 +155,7 @@ pub fn build(engine: &Engine, folder: &Path, out: Option<&Path>) -> Result<Built
             eprintln!("verdict: {}: brought to this version", folder.join(embedded::FOLDER).display());
         }
     }
-    let name = manifest.as_ref().map_or_else(|| language.name(folder), |it| Ok(it.name.clone()))?;
+    let name = manifest.as_ref().map_or_else(|| language.policy_name(folder), |it| Ok(it.name.clone()))?;
     let path = out.map_or_else(|| folder.join(format!("{name}.wasm")), Path::to_owned);
     let mut bytes = language.build(folder)?;
     if let Some(manifest) = &manifest {

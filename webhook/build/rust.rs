@@ -10,14 +10,15 @@ use serde::Deserialize;
 use super::{BuildError, read, run};
 
 pub(super) fn build(folder: &Path) -> Result<Vec<u8>, BuildError> {
+    has_target(folder)?;
     let printed = run(
         "cargo",
-        "install Rust from https://rustup.rs",
+        INSTALL,
         Command::new("cargo").current_dir(folder).args([
             "build",
             "--release",
             "--target",
-            "wasm32-wasip2",
+            TARGET,
             "--message-format=json-render-diagnostics",
         ]),
     )?;
@@ -36,6 +37,23 @@ pub(super) fn build(folder: &Path) -> Result<Vec<u8>, BuildError> {
         }
     }
 }
+
+/// Before cargo begins: its own words for this are many.
+fn has_target(folder: &Path) -> Result<(), BuildError> {
+    let mut rustc = Command::new("rustc");
+    rustc.current_dir(folder).args(["--print", "target-libdir", "--target", TARGET]);
+    let printed = run("rustc", INSTALL, &mut rustc)?;
+    if Path::new(String::from_utf8_lossy(&printed).trim()).is_dir() {
+        return Ok(());
+    }
+    Err(BuildError::ToolMissing {
+        tool: "Rust's target wasm32-wasip2",
+        advice: "run `rustup target add wasm32-wasip2`",
+    })
+}
+
+const TARGET: &str = "wasm32-wasip2";
+const INSTALL: &str = "install Rust from https://rustup.rs";
 
 /// What matters of cargo's messages.
 #[derive(Deserialize)]

@@ -6,6 +6,7 @@ mod check;
 mod compile;
 mod inspect;
 mod manifests;
+mod new;
 mod object;
 mod review;
 mod serve;
@@ -70,7 +71,9 @@ enum Command {
     /// What `serve` starts for each policy that it compiles: a component on standard input, code on standard output.
     #[command(hide = true)]
     Prepare,
-    /// Build the component of a policy written in Rust or Go.
+    /// Begin a policy: a folder that builds, with an example and its tests.
+    New(new::Args),
+    /// Build the component of a policy from its sources.
     Build(build::Args),
     /// Make a development CA, a server certificate and a client certificate.
     Certs(certs::Args),
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Manifests(args) => manifests::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Prepare => compile::prepare(),
+        Command::New(args) => new::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Certs(args) => certs::run(&args),
     };

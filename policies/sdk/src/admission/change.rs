@@ -1,8 +1,9 @@
 //! What a mutator answers: a change of the object, or a denial.
 
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
+use super::difference::difference;
 use crate::{AdmissionRequest, Annotation, Denial, Error};
 
 /// A change of the object, as JSON text.
@@ -57,16 +58,20 @@ impl Mutation {
         Ok(Self::new(Ok(Change::Full(serde_json::to_string(object)?))))
     }
 
-    /// The object enters as `edit` leaves it. Needs no care with paths that are absent, but reads and writes the
-    /// whole object: for large ones a patch is cheaper.
-    pub fn edit(request: &AdmissionRequest, edit: impl FnOnce(&mut Value)) -> Result<Self, Error> {
-        let before: Value = request.object()?;
-        let mut after = before.clone();
-        edit(&mut after);
-        if after == before {
-            return Ok(Self::unchanged());
-        }
-        Self::full(&after)
+    /// The object enters as `edit` leaves it. `T` has the fields that the policy reads or writes, and may be
+    /// [`Value`]; the patch holds only what `edit` changed, so all other fields, and numbers of any size, stay as they
+    /// are. Items of lists are told apart by their `name`; where an item without one is changed and another one
+    /// removed at once, both are written anew, with the fields of `T` only.
+    pub fn change<T: DeserializeOwned + Serialize>(
+        request: &AdmissionRequest,
+        edit: impl FnOnce(&mut T),
+    ) -> Result<Self, Error> {
+        let mut object: T = request.object()?;
+        let before = serde_json::to_value(&object)?;
+        edit(&mut object);
+        let after = serde_json::to_value(&object)?;
+        let original = request.object.as_deref().unwrap_or_default();
+        Ok(Self::json_patch(difference(original, &before, &after)))
     }
 
     /// The object may not enter: a text, or a whole [`Denial`].
@@ -120,6 +125,11 @@ impl Patch {
     /// The patch fails unless the value is there.
     pub fn test(&mut self, path: impl AsRef<str>, value: impl Into<Value>) -> &mut Self {
         self.push(json!({"op": "test", "path": path.as_ref(), "value": value.into()}))
+    }
+
+    #[cfg(test)]
+    pub(super) fn into_value(self) -> Value {
+        Value::Array(self.0)
     }
 
     fn push(&mut self, operation: Value) -> &mut Self {

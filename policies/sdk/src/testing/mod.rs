@@ -58,6 +58,23 @@ pub fn settings_errors<P: Policy>(settings: &str) -> Vec<SettingsError> {
     }
 }
 
+/// Panics unless `settings.schema.json` in the policy's folder is this JSON Schema, that of the settings' type, for example by
+/// the crate schemars: `schemars::schema_for!(Settings)`. With the environment variable `BLESS` set it writes the file.
+pub fn check_schema(schema: &impl serde::Serialize) {
+    let path = folder("settings.schema.json");
+    let wanted = serde_json::to_value(schema).unwrap_or_else(|error| panic!("no JSON: {error}"));
+    if std::env::var_os("BLESS").is_some() {
+        let text = format!("{wanted:#}\n");
+        return fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+    let found = fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    assert!(
+        found.as_ref() == Some(&wanted),
+        "{} is not the schema of the settings: run BLESS=1 cargo test; expected {wanted:#}",
+        path.display()
+    );
+}
+
 /// What this thread's policies logged since the last call.
 pub fn take_logged() -> Vec<(Level, String)> {
     imports::LOGGED.take()

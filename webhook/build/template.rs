@@ -77,11 +77,33 @@ fn renamed(text: &str, name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
 
     #[test]
     fn names_are_spelt_as_each_language_wants_them() {
         assert_eq!(renamed("my-policy my_policy MyPolicy", "no-root"), "no-root no_root NoRoot");
         assert_eq!(target("gitignore"), Path::new(".gitignore"));
         assert_eq!(target("Cargo.toml.template"), Path::new("Cargo.toml"));
+    }
+
+    #[test]
+    fn every_language_has_every_kind_with_a_manifest_and_an_example() {
+        for language in Language::ALL {
+            for interface in Interface::ALL {
+                let folder = tempfile::tempdir().unwrap();
+                let folder = folder.path().join("no-root");
+                write(&folder, "no-root", language, interface).unwrap();
+                let manifest = config::manifest::manifest(&folder).unwrap().unwrap();
+                assert_eq!(manifest.name, "no-root");
+                assert!(!manifest.examples().is_empty());
+                let specs = config::read(&[folder.join("policy.yaml")]).unwrap();
+                assert_eq!(specs[0].name, "no-root");
+                assert_eq!(Language::of(&folder), Some(language));
+                for expected in ["README.md", ".gitignore", "reviews", "tests", ".verdict/wit/worlds.wit"] {
+                    assert!(folder.join(expected).exists(), "{}: no {expected}", language.name());
+                }
+                assert!(matches!(write(&folder, "a", language, interface), Err(BuildError::NotEmpty(_))));
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@ use super::{CacheArgs, Failed, Outcome, engine, json_argument, runtime, specs};
 use crate::{
     engine::{Capacity, PrepareError, Program, Source, Start},
     loader::{self, builtin},
+    manifest::{self, Manifest},
 };
 
 /// Of the component only `init` is run, once, to see whether reviews can start from its snapshot.
@@ -29,7 +30,12 @@ pub(super) struct Args {
 struct Shown<'a> {
     component: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'static str>,
+    description: Option<&'a str>,
+    /// What its author says of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<&'a Manifest>,
+    /// What it speaks.
+    protocol: &'static str,
     size: usize,
     digest: String,
     kinds: Vec<&'static str>,
@@ -45,7 +51,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let spec = specs(&args.component)?.remove(0);
     let component = loader::load(&spec.component).map_err(|error| Failed::configuration(error.to_string()))?;
     let settings = args.settings.as_deref().map_or(Ok(spec.settings.clone()), json_argument)?;
-    let source = Source {
+    let mut source = Source {
         bytes: component.bytes,
         digest: component.digest,
         settings: settings.into(),
@@ -56,6 +62,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let engine = engine(Capacity { instances: 1, ..Capacity::default() }, args.cache.open())?;
     let description = Program::describe(&engine, &source.bytes)
         .map_err(|error| Failed::configuration(format!("{}: {error}", args.component.display())))?;
+    let manifest = manifest::embedded(&source.bytes)
+        .map_err(|error| Failed::configuration(format!("{}: {error}", args.component.display())))?;
+    // Settings that it takes, to see how it starts: those given, else the author's example.
+    if let Some(example) = manifest.as_ref().and_then(|it| it.examples().first()).filter(|_| args.settings.is_none()) {
+        source.settings = example.to_string().into();
+    }
     let start = match runtime()?.block_on(Program::load(&engine, &source)) {
         Ok(program) => program.about().start.clone(),
         Err(PrepareError::Settings(errors)) => {
@@ -70,7 +82,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     };
     let shown = Shown {
         component: spec.component.location.to_string(),
-        description: builtin::find(&spec.name).filter(|_| spec.source.starts_with("builtin:")).map(|it| it.description),
+        description: builtin::find(&spec.name)
+            .filter(|_| spec.source.starts_with("builtin:"))
+            .map(|it| it.description)
+            .or_else(|| manifest.as_ref()?.description.as_deref()),
+        manifest: manifest.as_ref(),
+        protocol: "verdict:policy@0.1.0",
         size: source.bytes.len(),
         digest: format!("sha256:{}", loader::hex(&source.digest)),
         kinds: description.interfaces.iter().map(|it| it.name()).collect(),
@@ -87,17 +104,44 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     if let Some(description) = shown.description {
         println!("description {description}");
     }
+    if let Some(manifest) = shown.manifest {
+        print_manifest(manifest);
+    }
     println!("size        {} bytes", shown.size);
     println!("digest      {}", shown.digest);
+    println!("protocol    {}", shown.protocol);
     println!("kinds       {}", shown.kinds.join(", "));
     match shown.no_snapshot {
         None => println!("start       {}", shown.start),
         Some(why) => println!("start       {}; no snapshot: {why}", shown.start),
     }
-    for (name, items) in [("exports", shown.exports), ("imports", shown.imports)] {
-        for (index, item) in items.iter().enumerate() {
-            println!("{:<11} {item}", if index == 0 { name } else { "" });
+    list("exports", shown.exports);
+    list("imports", shown.imports);
+    Ok(Outcome::Done)
+}
+
+fn print_manifest(manifest: &Manifest) {
+    let Manifest { name, version, description: _, authors, license, source, settings, matching, grants } = manifest;
+    println!("name        {name}");
+    for (field, text) in [("version", version), ("license", license), ("source", source)] {
+        if let Some(text) = text {
+            println!("{field:<11} {text}");
         }
     }
-    Ok(Outcome::Done)
+    list("authors", authors);
+    // On one line each: `verdict docs` shows them to be read.
+    for (field, value) in [("settings", settings), ("match", matching)] {
+        if let Some(value) = value {
+            println!("{field:<11} {}", value.to_string().replace(char::is_control, " "));
+        }
+    }
+    let env = grants.env.iter().map(|(name, what)| format!("env {name}: {what}"));
+    let wanted: Vec<String> = env.chain(grants.log.then(|| "log".to_owned())).collect();
+    list("wants", &wanted);
+}
+
+fn list(name: &str, items: &[String]) {
+    for (index, item) in items.iter().enumerate() {
+        println!("{:<11} {item}", if index == 0 { name } else { "" });
+    }
 }

@@ -4,6 +4,7 @@ mod build;
 mod certs;
 mod check;
 mod compile;
+mod docs;
 mod inspect;
 mod manifests;
 mod new;
@@ -64,6 +65,8 @@ enum Command {
     Review(review::Args),
     /// Show what a component exports and imports.
     Inspect(inspect::Args),
+    /// Print a policy's manifest as a page of Markdown.
+    Docs(docs::Args),
     /// Print what registers the server with a cluster, from its policies.
     Manifests(manifests::Args),
     /// Compile policies into the cache ahead of time, for container images for example.
@@ -122,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Review(args) => review::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Docs(args) => docs::run(&args),
         Command::Manifests(args) => manifests::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Prepare => compile::prepare(),

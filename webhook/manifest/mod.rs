@@ -4,6 +4,7 @@
 //! hostile input like everything else there: capped, without control characters, and never a permission. Knows neither
 //! YAML (that is [`crate::config`]) nor the engine.
 
+pub mod docs;
 pub mod schema;
 mod section;
 #[cfg(test)]

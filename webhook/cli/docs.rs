@@ -1,0 +1,44 @@
+//! `verdict docs`: a policy's manifest as a page of Markdown.
+
+use std::path::PathBuf;
+
+use super::{Failed, Outcome, engine, specs};
+use crate::{
+    config,
+    engine::{Capacity, Program},
+    loader,
+    manifest::{self, docs},
+};
+
+/// What the policy does, its settings with an example of each kind, what it is asked about and what it wants to be granted.
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// A policy's folder with verdict.yaml, or its component (.wasm).
+    #[arg(default_value = ".")]
+    policy: PathBuf,
+}
+
+pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+    if args.policy.is_dir() {
+        let manifest = config::manifest::manifest(&args.policy).map_err(|errors| Failed::configurations(&errors))?;
+        let manifest = manifest.ok_or_else(|| {
+            Failed::configuration(format!("{}: expected a file verdict.yaml in it", args.policy.display()))
+        })?;
+        print!("{}", docs::markdown(&manifest, &[]));
+        return Ok(Outcome::Done);
+    }
+    let spec = specs(&args.policy)?.remove(0);
+    let component = loader::load(&spec.component).map_err(|error| Failed::configuration(error.to_string()))?;
+    let named = args.policy.display();
+    let manifest =
+        manifest::embedded(&component.bytes).map_err(|error| Failed::configuration(format!("{named}: {error}")))?;
+    let manifest = manifest.ok_or_else(|| {
+        Failed::configuration(format!("{named}: it has no manifest: `verdict build` puts one into it"))
+    })?;
+    let engine = engine(Capacity { instances: 1, ..Capacity::default() }, None)?;
+    let description = Program::describe(&engine, &component.bytes)
+        .map_err(|error| Failed::configuration(format!("{named}: {error}")))?;
+    let kinds: Vec<&str> = description.interfaces.iter().map(|it| it.name()).collect();
+    print!("{}", docs::markdown(&manifest, &kinds));
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,106 @@
+"""Reviews go in, answers and errors come out, as in the component."""
+
+import unittest
+
+from verdict_policy import (
+    Allow, Authenticated, Change, Decision, Deny, Rejected, Ruling, SelectorOperator, SettingsErrors, Unchanged, Unknown,
+    field_path, loads, testing,
+)
+from verdict_policy import admission, authorization, calls, dumps
+
+from . import sample
+
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "namespace": "shop"}}
+
+
+class TestCalls(unittest.TestCase):
+    def test_a_validator(self):
+        policy = testing.Policy(sample, {"do": "deny"})
+        answer = policy.validate(testing.admission_review(POD))
+        self.assertIsInstance(answer, Deny)
+        self.assertEqual((answer.code, answer.causes[0].field), (422, "metadata.labels[example.org/team]"))
+        self.assertEqual((policy.logged, policy.audited), ([("info", "asked web")], {"operation": "CREATE"}))
+        self.assertEqual(testing.Policy(sample).validate(testing.admission_review(POD)), Allow())
+
+    def test_a_mutator_changes_its_own_copy(self):
+        policy = testing.Policy(sample)
+        review = loads(dumps(testing.admission_review({**POD, "spec": {"share": loads("1.10")}})))
+        answer = policy.mutate(review)
+        self.assertIsInstance(answer, Change)
+        self.assertIn('"share":1.10', dumps(answer.object))
+        self.assertNotIn("labels", review["request"]["object"]["metadata"])
+        review["request"]["object"] = answer.object
+        self.assertEqual(policy.mutate(review), Unchanged())
+
+    def test_an_authenticator(self):
+        policy = testing.Policy(sample)
+        known = policy.authenticate({"spec": {"token": "correct-horse", "audiences": ["a"]}})
+        self.assertIsInstance(known, Authenticated)
+        self.assertEqual((known.user.username, known.audiences), ("jane", ["a"]))
+        self.assertEqual(policy.authenticate({"spec": {"token": "expired"}}), Rejected("expired"))
+        self.assertEqual(policy.authenticate({"spec": {"token": "x"}}), Unknown())
+
+    def test_an_authorizer(self):
+        policy = testing.Policy(sample)
+        requirement = {"key": "k", "operator": "NotIn", "values": ["v"]}
+        spec = {"user": "jane", "resourceAttributes": {"verb": "get", "labelSelector": {"requirements": [requirement]}}}
+        self.assertEqual(policy.authorize({"spec": spec}), Ruling(Decision.ALLOW, "reader"))
+        path = {"user": "jane", "nonResourceAttributes": {"verb": "get", "path": "/"}}
+        self.assertEqual(policy.authorize({"spec": path}), Ruling.no_opinion())
+        selector = testing._access(spec).resource.label_selector
+        self.assertEqual(selector, [authorization.SelectorRequirement("k", SelectorOperator.NOT_IN, ["v"])])
+
+    def test_a_provider(self):
+        answer = testing.Policy(sample).handle_event({"n": 1})
+        self.assertEqual(answer, {"seen": {"n": 1}, "raw": '{"n":1}'})
+
+    def test_exceptions_name_the_authors_line(self):
+        with self.assertRaises(testing.PolicyError) as raised:
+            testing.Policy(sample, {"do": "raise"}).validate(testing.admission_review(POD))
+        self.assertRegex(str(raised.exception), r"^KeyError: 'nothing' \(sample\.py:\d+\)$")
+        self.assertIsInstance(raised.exception.__cause__, KeyError)
+        with self.assertRaises(testing.PolicyError) as raised:
+            testing.Policy(sample, {"do": "exit"}).validate(testing.admission_review(POD))
+        self.assertIn("SystemExit: 3 (sample.py:", str(raised.exception))
+
+    def test_what_is_no_answer_is_said(self):
+        for deed, words in [
+            ("none", "validate returned None: expected Allow or Deny"),
+            ("class", "validate returned Allow: expected Allow or Deny"),
+            ("change", "validate returned Change: expected Allow or Deny"),
+            ("warnings", "validate returned Allow with warnings: expected a list, got str"),
+            ("code", "validate returned Deny with code 200: expected 400 to 599"),
+            ("cause", "validate returned Deny with causes[0]: expected Cause, got str"),
+            ("message", "validate returned Deny with message: expected a str, got NoneType"),
+        ]:
+            with self.assertRaises(testing.PolicyError) as raised:
+                testing.Policy(sample, {"do": deed}).validate(testing.admission_review(POD))
+            self.assertEqual(str(raised.exception), words)
+
+    def test_settings_errors(self):
+        for deed, words in [("bad", r"^/do: expected better$"), ("worse", r"^KeyError: 'missing' \(sample\.py:\d+\)$")]:
+            with self.assertRaises(SettingsErrors) as raised:
+                testing.Policy(sample, {"do": deed})
+            self.assertRegex(str(raised.exception), words)
+        with self.assertRaises(SettingsErrors) as raised:
+            testing.Policy(unittest, {"a/b": 1})
+        self.assertEqual(raised.exception.errors[0].path, "/a~1b")
+        testing.Policy(unittest)
+
+    def test_a_token_is_in_no_representation(self):
+        self.assertNotIn("secret", repr(testing.authentication.TokenReview("secret")))
+
+    def test_what_the_user_named_is_told_only_where_it_differs(self):
+        review = testing.admission_review(POD)
+        self.assertIsNone(testing._request(review).requested)
+        review["request"]["requestResource"] = {"group": "old", "version": "v1", "resource": "pods"}
+        requested = testing._request(review).requested
+        self.assertEqual((requested.resource.group, requested.kind), ("old", admission.GroupVersionKind("", "v1", "Pod")))
+
+    def test_paths(self):
+        self.assertEqual(field_path("spec", "containers", 0, "image"), "spec.containers[0].image")
+        self.assertEqual(field_path("metadata", "labels", "a.b/c"), "metadata.labels[a.b/c]")
+
+    def test_a_lazy_import_is_explained(self):
+        error = ModuleNotFoundError("No module named 'decimal'")
+        self.assertIn("import it at the top", calls.words(sample, error))

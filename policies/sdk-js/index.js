@@ -1,0 +1,9 @@
+// What a policy imports. The types and their documentation are in index.d.ts.
+
+export { allow, authenticated, cause, deny, fromCauses, rejected, ruling, unchanged, unknown } from "./src/answers.js";
+export { change, jsonPatch, mergePatch } from "./src/change.js";
+export { audit, env, log, rawReview, rawReviewText } from "./src/host.js";
+export { FieldPath, fieldPath, pointer } from "./src/path.js";
+export { podSpec } from "./src/request.js";
+export { SettingsError } from "./src/settings.js";
+export { sha256 } from "./src/sha256.js";

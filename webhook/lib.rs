@@ -8,6 +8,7 @@
 //! - [`metrics`]: what is counted, and the Prometheus registry;
 //! - [`certs`]: development certificates;
 //! - [`build`]: components from an author's sources: cargo, or go and an adapter of our own;
+//! - [`cases`]: an author's cases: read, asked of the policy, compared, reported;
 //! - [`config`]: flags and YAML, parsed once into values that need no further checks;
 //! - [`policy`]: a loaded policy, what it matches, and how the answers of several fold to one verdict;
 //! - [`loader`]: where components come from: bytes and digests;
@@ -17,6 +18,7 @@
 
 pub mod admin;
 pub mod build;
+pub mod cases;
 pub mod certs;
 pub mod cli;
 pub mod config;

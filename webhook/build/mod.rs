@@ -155,8 +155,7 @@ pub fn build(engine: &Engine, folder: &Path, out: Option<&Path>) -> Result<Built
             eprintln!("verdict: {}: brought to this version", folder.join(embedded::FOLDER).display());
         }
     }
-    let name = manifest.as_ref().map_or_else(|| language.policy_name(folder), |it| Ok(it.name.clone()))?;
-    let path = out.map_or_else(|| folder.join(format!("{name}.wasm")), Path::to_owned);
+    let path = out.map_or_else(|| place(language, folder, manifest.as_ref()), |out| Ok(out.to_owned()))?;
     let mut bytes = language.build(folder)?;
     if let Some(manifest) = &manifest {
         bytes = manifest::embed(&bytes, manifest).map_err(|error| BuildError::NotAPolicy(error.to_string()))?;
@@ -164,6 +163,21 @@ pub fn build(engine: &Engine, folder: &Path, out: Option<&Path>) -> Result<Built
     Program::describe(engine, &bytes).map_err(|error| BuildError::NotAPolicy(error.to_string()))?;
     write(&path, &bytes)?;
     Ok(Built { path, manifest })
+}
+
+/// Where [`build`] leaves the component of `folder`, whether it is there or not.
+///
+/// # Errors
+/// As in building.
+pub fn output(folder: &Path) -> Result<PathBuf, BuildError> {
+    let language = Language::of(folder).ok_or_else(|| BuildError::NothingToBuild(folder.to_owned()))?;
+    let manifest = config::manifest::manifest(folder).map_err(BuildError::Manifest)?;
+    place(language, folder, manifest.as_ref())
+}
+
+fn place(language: Language, folder: &Path, manifest: Option<&Manifest>) -> Result<PathBuf, BuildError> {
+    let name = manifest.map_or_else(|| language.policy_name(folder), |it| Ok(it.name.clone()))?;
+    Ok(folder.join(format!("{name}.wasm")))
 }
 
 fn started<T>(tool: &'static str, advice: &'static str, result: io::Result<T>) -> Result<T, BuildError> {

@@ -11,6 +11,7 @@ mod new;
 mod object;
 mod review;
 mod serve;
+mod test;
 
 use std::{
     fs,
@@ -36,7 +37,7 @@ use crate::{
 #[command(
     name = "verdict",
     version,
-    after_help = "Exit codes: 0 ok (for review: allowed), 1 failed (for review: not allowed), 2 usage, 3 bad configuration."
+    after_help = "Exit codes: 0 ok (for review: allowed), 1 failed (for review: not allowed; for test: a case failed), 2 usage, 3 bad configuration."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -44,9 +45,10 @@ struct Cli {
     /// How log lines are written, to stderr.
     #[arg(long, env = "VERDICT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, global = true)]
     log_format: LogFormat,
-    /// Which log lines are written: off, error, warn, info, debug or trace.
-    #[arg(long, env = "VERDICT_LOG_LEVEL", default_value = "info", global = true)]
-    log_level: LevelFilter,
+    /// Which log lines are written: off, error, warn, info, debug or trace. Default: info, and error for test, which shows
+    /// what a policy logs beside its case.
+    #[arg(long, env = "VERDICT_LOG_LEVEL", global = true)]
+    log_level: Option<LevelFilter>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -78,6 +80,8 @@ enum Command {
     New(new::Args),
     /// Build the component of a policy from its sources.
     Build(build::Args),
+    /// Ask a policy its author's cases, and compare the answers.
+    Test(test::Args),
     /// Make a development CA, a server certificate and a client certificate.
     Certs(certs::Args),
 }
@@ -119,7 +123,11 @@ impl Failed {
 /// Runs the command that was asked for.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    start_logging(cli.log_format, cli.log_level);
+    let log_level = cli.log_level.unwrap_or(match cli.command {
+        Command::Test(_) => LevelFilter::ERROR,
+        _ => LevelFilter::INFO,
+    });
+    start_logging(cli.log_format, log_level);
     let ended = match cli.command {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
@@ -131,6 +139,7 @@ pub fn main() -> ExitCode {
         Command::Prepare => compile::prepare(),
         Command::New(args) => new::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Certs(args) => certs::run(&args),
     };
     match ended {

@@ -1,11 +1,12 @@
-//! A bare object, as `kubectl apply` takes it, to the AdmissionReview that kube-apiserver would send for it.
+//! The flags of a bare object, which becomes the AdmissionReview that kube-apiserver would send for it.
 
 use std::path::PathBuf;
 
-use serde::Serialize;
-use serde_json::{Value, value::RawValue};
-
 use super::{Failed, read};
+use crate::{
+    cases::object::{Circumstances, Object},
+    review::{admission, user::UserInfo},
+};
 
 /// The circumstances of a bare object; a whole review has its own.
 #[derive(clap::Args)]
@@ -29,6 +30,9 @@ pub(super) struct Asked {
     /// For a bare object: its resource, where it is not the plural that kubectl would guess. For example `mice`.
     #[arg(long)]
     resource: Option<String>,
+    /// For a bare object: the subresource that is written to. For example `ephemeralcontainers`.
+    #[arg(long)]
+    subresource: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -38,32 +42,6 @@ enum Operation {
     Delete,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Review<'a> {
-    api_version: &'a str,
-    kind: &'a str,
-    request: Request<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Request<'a> {
-    uid: &'a str,
-    kind: Value,
-    resource: Value,
-    request_kind: Value,
-    request_resource: Value,
-    name: &'a str,
-    namespace: &'a str,
-    operation: &'a str,
-    user_info: Value,
-    object: Option<&'a RawValue>,
-    old_object: Option<&'a RawValue>,
-    dry_run: bool,
-    options: Value,
-}
-
 impl Asked {
     /// The review of the object in `text`, or None if that is none: neither YAML nor JSON, a review already, an event.
     ///
@@ -71,58 +49,22 @@ impl Asked {
     /// The object lacks something, or does not fit the operation; words for whoever typed the command.
     pub(super) fn review(&self, text: &str) -> Result<Option<String>, Failed> {
         let Some(object) = Object::parse(text) else { return Ok(None) };
-        let Some((api_version, kind)) = object.kind() else { return Ok(None) };
-        if REVIEWS.contains(&kind) {
+        if object.kind().is_none() || object.is_review() {
             return Ok(None);
         }
-        if kind.ends_with("List") && object.tree["items"].is_array() {
-            return Err(Failed::Usage(format!("expected one object, got a {kind} of several")));
-        }
-        let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
-        let metadata = &object.tree["metadata"];
-        let cluster_scoped = CLUSTER_SCOPED.contains(&(group, kind));
-        let namespace = match (metadata["namespace"].as_str(), &self.namespace) {
-            (Some(own), _) => own,
-            (None, Some(given)) => given,
-            (None, None) if cluster_scoped => "",
-            (None, None) => "default",
+        let circumstances = Circumstances {
+            operation: match self.operation {
+                Operation::Create => admission::Operation::Create,
+                Operation::Update => admission::Operation::Update,
+                Operation::Delete => admission::Operation::Delete,
+            },
+            user: UserInfo { username: self.user.clone(), groups: self.groups.clone(), ..UserInfo::default() },
+            namespace: self.namespace.clone(),
+            resource: self.resource.clone(),
+            subresource: self.subresource.clone(),
         };
         let old = self.old(&object)?;
-        let resource = self.resource.clone().unwrap_or_else(|| plural(kind));
-        let resource = serde_json::json!({"group": group, "version": version, "resource": resource});
-        let kind = serde_json::json!({"group": group, "version": version, "kind": kind});
-        let mut groups = self.groups.clone();
-        groups.push("system:authenticated".to_owned());
-        let (operation, options) = match self.operation {
-            Operation::Create => ("CREATE", "CreateOptions"),
-            Operation::Update => ("UPDATE", "UpdateOptions"),
-            Operation::Delete => ("DELETE", "DeleteOptions"),
-        };
-        let review = Review {
-            api_version: "admission.k8s.io/v1",
-            kind: "AdmissionReview",
-            request: Request {
-                uid: "00000000-0000-4000-8000-000000000000",
-                request_kind: kind.clone(),
-                kind,
-                request_resource: resource.clone(),
-                resource,
-                // With generateName, the API server makes the name after admission.
-                name: metadata["name"].as_str().unwrap_or_default(),
-                namespace,
-                operation,
-                user_info: serde_json::json!({"username": self.user, "groups": groups}),
-                object: (self.operation != Operation::Delete).then_some(&*object.text),
-                old_object: match self.operation {
-                    Operation::Create => None,
-                    Operation::Update => old.as_ref().map(|it| &*it.text),
-                    Operation::Delete => Some(&*object.text),
-                },
-                dry_run: false,
-                options: serde_json::json!({"kind": options, "apiVersion": "meta.k8s.io/v1"}),
-            },
-        };
-        Ok(Some(serde_json::to_string(&review)?))
+        circumstances.review(&object, old.as_ref()).map(Some).map_err(Failed::Usage)
     }
 
     /// The stored object of an update.
@@ -143,66 +85,10 @@ impl Asked {
     }
 }
 
-struct Object {
-    tree: Value,
-    /// As it came, if it came as JSON.
-    text: Box<RawValue>,
-}
-
-impl Object {
-    fn parse(text: &str) -> Option<Self> {
-        if let Ok(tree) = serde_json::from_str(text) {
-            return Some(Self { tree, text: RawValue::from_string(text.trim().to_owned()).ok()? });
-        }
-        let tree: Value = serde_saphyr::from_str(text).ok()?;
-        let text = serde_json::value::to_raw_value(&tree).ok()?;
-        Some(Self { tree, text })
-    }
-
-    /// apiVersion and kind.
-    fn kind(&self) -> Option<(&str, &str)> {
-        Some((self.tree.get("apiVersion")?.as_str()?, self.tree.get("kind")?.as_str()?))
-    }
-}
-
-/// As k8s.io/apimachinery `meta.UnsafeGuessKindToResource` guesses, but for what English does otherwise (gateways).
-fn plural(kind: &str) -> String {
-    let singular = kind.to_lowercase();
-    if singular == "endpoints" {
-        return singular;
-    }
-    match singular.strip_suffix('y') {
-        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
-        _ if singular.ends_with('s') => format!("{singular}es"),
-        _ => format!("{singular}s"),
-    }
-}
-
-const REVIEWS: &[&str] = &["AdmissionReview", "TokenReview", "SubjectAccessReview"];
-
-/// Groups and kinds of Kubernetes' own that people keep in files.
-const CLUSTER_SCOPED: &[(&str, &str)] = &[
-    ("", "Namespace"),
-    ("", "Node"),
-    ("", "PersistentVolume"),
-    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"),
-    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
-    ("apiextensions.k8s.io", "CustomResourceDefinition"),
-    ("apiregistration.k8s.io", "APIService"),
-    ("certificates.k8s.io", "CertificateSigningRequest"),
-    ("networking.k8s.io", "IngressClass"),
-    ("node.k8s.io", "RuntimeClass"),
-    ("rbac.authorization.k8s.io", "ClusterRole"),
-    ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
-    ("scheduling.k8s.io", "PriorityClass"),
-    ("storage.k8s.io", "CSIDriver"),
-    ("storage.k8s.io", "StorageClass"),
-];
-
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     fn asked() -> Asked {
@@ -213,6 +99,7 @@ mod tests {
             groups: vec!["dev".to_owned()],
             namespace: None,
             resource: None,
+            subresource: None,
         }
     }
 
@@ -280,19 +167,5 @@ mod tests {
         assert!(matches!(update(Some(old.clone())).review(object), Err(Failed::Usage(_))));
         let create = Asked { old: Some(old), ..asked() };
         assert!(matches!(create.review(object), Err(Failed::Usage(_))));
-    }
-
-    #[test]
-    fn plurals_are_guessed() {
-        for (kind, resource) in [
-            ("Pod", "pods"),
-            ("Ingress", "ingresses"),
-            ("Gateway", "gateways"),
-            ("NetworkPolicy", "networkpolicies"),
-            ("Endpoints", "endpoints"),
-            ("StorageClass", "storageclasses"),
-        ] {
-            assert_eq!(plural(kind), resource);
-        }
     }
 }

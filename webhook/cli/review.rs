@@ -2,15 +2,12 @@
 
 use std::{path::PathBuf, time::Instant};
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::{CacheArgs, Failed, Outcome, json_argument, load, object::Asked, read, runtime, specs};
 use crate::{
     engine::{Capacity, Interface},
     metrics::Metrics,
-    policy::{Ask, Authorization, Selection, Set},
-    review::{access, access::Decision, admission, patch, token, verdict::TokenVerdict},
+    policy::{Answered, Ask, Authorization},
+    review::{access, access::Decision, admission, token, verdict::TokenVerdict},
 };
 
 /// The answer goes to standard output, what the policy logs to standard error. The exit code is 0 when it is allowed,
@@ -52,98 +49,49 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let text = read(&args.review)?;
     runtime()?.block_on(async {
         let set = load(all, Capacity::default(), &args.cache, &Metrics::new()).await?;
-        let admits = exports(&set, Interface::Mutating) || exports(&set, Interface::Validating);
+        let admits = set.exports(Interface::Mutating) || set.exports(Interface::Validating);
         let text = if admits { args.asked.review(&text)?.unwrap_or(text) } else { text };
         // Every policy may use all of its time, as mutator and as validator.
-        let ask = Ask { raw: &text, deadline: Instant::now() + time };
-        answer(&set, ask).await
+        let ask = Ask { raw: &text, deadline: Instant::now() + time, watch: None };
+        print(&set.answer(ask).await?)
     })
 }
 
-#[derive(Deserialize)]
-struct Header {
-    #[serde(default)]
-    kind: Option<serde_json::Value>,
-}
-
-async fn answer(set: &Set, ask: Ask<'_>) -> Result<Outcome, Failed> {
-    let header: Header = serde_json::from_str(ask.raw).unwrap_or(Header { kind: None });
-    let bytes = ask.raw.as_bytes();
-    match header.kind.as_ref().and_then(serde_json::Value::as_str) {
-        Some("TokenReview") => {
-            let envelope = token::decode(bytes)?;
-            let verdict = selected(set, Interface::Authentication)?.authenticate(ask, &envelope.review).await;
-            print(&token::encode(envelope.version, &envelope.review, &verdict))?;
+/// Prints the whole answer.
+fn print(answered: &Answered<'_>) -> Result<Outcome, Failed> {
+    match answered {
+        Answered::Token { version, review, verdict } => {
+            print_json(&token::encode(*version, review, verdict))?;
             Ok(outcome(matches!(verdict, TokenVerdict::Authenticated { .. })))
         }
-        Some("SubjectAccessReview") => {
-            let envelope = access::decode(bytes)?;
-            match selected(set, Interface::Authorization)?.authorize(ask, &envelope.review).await {
-                Authorization::Decided(ruling) => {
-                    print(&access::encode(envelope.version, &ruling))?;
-                    Ok(outcome(ruling.decision == Decision::Allow))
-                }
-                Authorization::Unavailable(words) => Err(Failed::Error(anyhow::anyhow!("{words}"))),
-            }
+        Answered::Access { version, answer: Authorization::Decided(ruling) } => {
+            print_json(&access::encode(*version, ruling))?;
+            Ok(outcome(ruling.decision == Decision::Allow))
         }
-        Some("AdmissionReview") => {
-            let envelope = admission::decode(bytes)?;
-            let (mutators, validators) =
-                (set.select(Interface::Mutating, None), set.select(Interface::Validating, None));
-            let mutates = exports(set, Interface::Mutating);
-            let validates = exports(set, Interface::Validating);
-            if !mutates && !validates {
-                return Err(not_of("AdmissionReview"));
-            }
+        Answered::Access { answer: Authorization::Unavailable(words), .. } => {
+            Err(Failed::Error(anyhow::anyhow!("{words}")))
+        }
+        Answered::Admission(admission) => {
             let mut allowed = true;
-            let changed: Box<RawValue>;
-            let mut request = envelope.review;
-            if let Some(mutators) = mutators.filter(|_| mutates) {
-                let verdict = mutators.mutate(ask, &request).await;
-                allowed = verdict.denial.is_none();
-                print(&admission::encode(envelope.version, &request, &verdict))?;
-                if let (Some(object), Some(patch)) = (request.object, verdict.patch) {
-                    let object = patch::apply(object.get(), &admission::Change::JsonPatch(patch))?;
-                    if let Some(object) = object {
-                        changed = RawValue::from_string(object)?;
-                        request.object = Some(&changed);
-                    }
-                }
-            }
-            if let Some(validators) = validators.filter(|_| validates && allowed) {
-                let verdict = validators.validate(ask, &request).await;
-                allowed = verdict.denial.is_none();
-                print(&admission::encode(envelope.version, &request, &verdict))?;
+            for verdict in admission.mutated.iter().chain(&admission.validated) {
+                print_json(&admission::encode(admission.version, &admission.request, verdict))?;
+                allowed &= verdict.denial.is_none();
             }
             Ok(outcome(allowed))
         }
-        _ => match selected(set, Interface::Provider)?.handle_event(ask).await {
-            Ok(answer) => {
-                print(answer.get().as_bytes())?;
-                Ok(Outcome::Done)
-            }
-            Err((_, words)) => Err(Failed::Error(anyhow::anyhow!("{words}"))),
-        },
+        Answered::Event(Ok(answer)) => {
+            print_json(answer.get().as_bytes())?;
+            Ok(Outcome::Done)
+        }
+        Answered::Event(Err((_, words))) => Err(Failed::Error(anyhow::anyhow!("{words}"))),
     }
-}
-
-fn selected(set: &Set, interface: Interface) -> Result<Selection<'_>, Failed> {
-    set.select(interface, None).filter(|_| exports(set, interface)).ok_or_else(|| not_of(interface.name()))
-}
-
-fn exports(set: &Set, interface: Interface) -> bool {
-    set.policies().iter().any(|it| it.interfaces().contains(&interface))
-}
-
-fn not_of(what: &str) -> Failed {
-    Failed::Error(anyhow::anyhow!("the policy does not answer this: it does not export what {what} needs"))
 }
 
 fn outcome(allowed: bool) -> Outcome {
     if allowed { Outcome::Done } else { Outcome::No }
 }
 
-fn print(json: &[u8]) -> Result<(), Failed> {
+fn print_json(json: &[u8]) -> Result<(), Failed> {
     let value: serde_json::Value = serde_json::from_slice(json)?;
     println!("{}", serde_json::to_string_pretty(&value)?);
     Ok(())

@@ -138,19 +138,7 @@ fn settings(spec: &Object<'_>, report: &mut Report<'_>) -> String {
     if !matches!(field.node.value, Value::Map(_)) {
         field.expected_secret(report, "a mapping");
     }
-    json(field.node).to_string()
-}
-
-/// Depth is bounded since the tree's is.
-pub(super) fn json(node: &Node) -> serde_json::Value {
-    match &node.value {
-        Value::Null => serde_json::Value::Null,
-        Value::Bool(value) => (*value).into(),
-        Value::Number(number) => number.clone().into(),
-        Value::Text(text) => text.as_str().into(),
-        Value::List(items) => items.iter().map(json).collect(),
-        Value::Map(entries) => entries.iter().map(|(key, value)| (key.clone(), json(value))).collect(),
-    }
+    field.node.json().to_string()
 }
 
 fn choice<T: Copy>(spec: &Object<'_>, name: &str, choices: &[(&str, T)], default: T, report: &mut Report<'_>) -> T {

@@ -6,16 +6,16 @@ use super::{
 };
 
 /// The errors of one document.
-pub(super) struct Report<'s> {
+pub(crate) struct Report<'s> {
     /// The file.
-    pub(super) source: &'s str,
+    pub(crate) source: &'s str,
     /// The policy's name, once known.
-    pub(super) policy: Option<String>,
-    pub(super) errors: Vec<ConfigError>,
+    pub(crate) policy: Option<String>,
+    pub(crate) errors: Vec<ConfigError>,
 }
 
 impl Report<'_> {
-    pub(super) fn error(&mut self, line: u64, path: &str, message: impl Into<String>) {
+    pub(crate) fn error(&mut self, line: u64, path: &str, message: impl Into<String>) {
         self.errors.push(ConfigError {
             source: format!("{}:{line}", self.source),
             policy: self.policy.clone(),
@@ -27,32 +27,32 @@ impl Report<'_> {
 
 /// A value and its path, such as `spec.match.resourceRules[0]`.
 #[derive(Clone)]
-pub(super) struct Field<'n> {
-    pub(super) node: &'n Node,
-    pub(super) path: String,
+pub(crate) struct Field<'n> {
+    pub(crate) node: &'n Node,
+    pub(crate) path: String,
 }
 
 impl<'n> Field<'n> {
     /// The document itself.
-    pub(super) fn root(node: &'n Node) -> Self {
+    pub(crate) fn root(node: &'n Node) -> Self {
         Self { node, path: String::new() }
     }
 
-    pub(super) fn error(&self, report: &mut Report<'_>, message: impl Into<String>) {
+    pub(crate) fn error(&self, report: &mut Report<'_>, message: impl Into<String>) {
         report.error(self.node.line, &self.path, message);
     }
 
     /// Says what was expected and what came.
-    pub(super) fn expected(&self, report: &mut Report<'_>, what: &str) {
+    pub(crate) fn expected(&self, report: &mut Report<'_>, what: &str) {
         self.error(report, format!("expected {what}; got {}", describe(self.node)));
     }
 
     /// Says what was expected, and nothing of what came, since that may be a secret.
-    pub(super) fn expected_secret(&self, report: &mut Report<'_>, what: &str) {
+    pub(crate) fn expected_secret(&self, report: &mut Report<'_>, what: &str) {
         self.error(report, format!("expected {what}; got {}", kind(self.node)));
     }
 
-    pub(super) fn text(&self, report: &mut Report<'_>) -> Option<&'n str> {
+    pub(crate) fn text(&self, report: &mut Report<'_>) -> Option<&'n str> {
         match &self.node.value {
             Value::Text(text) => Some(text),
             Value::Bool(_) | Value::Number(_) => {
@@ -66,7 +66,7 @@ impl<'n> Field<'n> {
         }
     }
 
-    pub(super) fn boolean(&self, report: &mut Report<'_>) -> Option<bool> {
+    pub(crate) fn boolean(&self, report: &mut Report<'_>) -> Option<bool> {
         if let Value::Bool(value) = &self.node.value {
             return Some(*value);
         }
@@ -75,7 +75,7 @@ impl<'n> Field<'n> {
     }
 
     /// One of a few words.
-    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)], report: &mut Report<'_>) -> Option<T> {
+    pub(crate) fn choice<T: Copy>(&self, choices: &[(&str, T)], report: &mut Report<'_>) -> Option<T> {
         if let Value::Text(text) = &self.node.value
             && let Some((_, value)) = choices.iter().find(|(word, _)| word == text)
         {
@@ -90,7 +90,7 @@ impl<'n> Field<'n> {
     }
 
     /// The items of a list; none, with an error, of anything else.
-    pub(super) fn list(&self, report: &mut Report<'_>) -> Vec<Field<'n>> {
+    pub(crate) fn list(&self, report: &mut Report<'_>) -> Vec<Field<'n>> {
         let Value::List(items) = &self.node.value else {
             self.expected(report, "a list");
             return Vec::new();
@@ -100,14 +100,14 @@ impl<'n> Field<'n> {
     }
 
     /// A list of strings.
-    pub(super) fn texts(&self, report: &mut Report<'_>) -> Vec<(Field<'n>, &'n str)> {
+    pub(crate) fn texts(&self, report: &mut Report<'_>) -> Vec<(Field<'n>, &'n str)> {
         let items = self.list(report);
         let texts = items.into_iter();
         texts.filter_map(|item| item.text(report).map(|text| (item, text))).collect()
     }
 
     /// The entries of a mapping whose keys are free.
-    pub(super) fn entries(&self, report: &mut Report<'_>) -> Vec<(&'n str, Field<'n>)> {
+    pub(crate) fn entries(&self, report: &mut Report<'_>) -> Vec<(&'n str, Field<'n>)> {
         let Value::Map(entries) = &self.node.value else {
             self.expected(report, "a mapping");
             return Vec::new();
@@ -117,7 +117,7 @@ impl<'n> Field<'n> {
     }
 
     /// A mapping whose keys are `known`; any other key is an error.
-    pub(super) fn object(&self, known: &[&'static str], report: &mut Report<'_>) -> Option<Object<'n>> {
+    pub(crate) fn object(&self, known: &[&'static str], report: &mut Report<'_>) -> Option<Object<'n>> {
         let Value::Map(_) = &self.node.value else {
             self.expected(report, "a mapping");
             return None;
@@ -141,20 +141,25 @@ impl<'n> Field<'n> {
 }
 
 /// A mapping with known keys.
-pub(super) struct Object<'n> {
+pub(crate) struct Object<'n> {
     at: Field<'n>,
     fields: Vec<(&'n str, Field<'n>)>,
 }
 
 impl<'n> Object<'n> {
     /// As Kubernetes reads it, `null` is absent.
-    pub(super) fn optional(&self, name: &str) -> Option<&Field<'n>> {
+    pub(crate) fn optional(&self, name: &str) -> Option<&Field<'n>> {
         let (_, field) = self.fields.iter().find(|(key, _)| *key == name)?;
         (!matches!(field.node.value, Value::Null)).then_some(field)
     }
 
+    /// A field that is written, also if it is `null`.
+    pub(crate) fn given(&self, name: &str) -> Option<&Field<'n>> {
+        self.fields.iter().find(|(key, _)| *key == name).map(|(_, field)| field)
+    }
+
     /// A field that has to be there.
-    pub(super) fn required(&self, name: &str, report: &mut Report<'_>) -> Option<&Field<'n>> {
+    pub(crate) fn required(&self, name: &str, report: &mut Report<'_>) -> Option<&Field<'n>> {
         let field = self.optional(name);
         if field.is_none() {
             let path = self.at.below(name, self.at.node).path;

@@ -83,7 +83,7 @@ fn read(node: &Node, folder: &Path, report: &mut Report<'_>) -> Option<Manifest>
     let authors = authors.into_iter().filter_map(|(field, text)| line(&field, text, report)).collect();
     let matching = document.optional("match").map(|field| {
         match_spec(field, report);
-        document::json(field.node)
+        field.node.json()
     });
     Some(Manifest {
         version,
@@ -116,7 +116,7 @@ fn line(field: &Field<'_>, text: &str, report: &mut Report<'_>) -> Option<String
 /// The schema, written here or in a file of JSON. It must be one, and its examples must be settings by it.
 fn settings(field: &Field<'_>, folder: &Path, report: &mut Report<'_>) -> Option<Json> {
     let schema = match &field.node.value {
-        Value::Map(_) => document::json(field.node),
+        Value::Map(_) => field.node.json(),
         Value::Text(name) => {
             let path = folder.join(name);
             let parsed = text(&path).and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()));

@@ -5,7 +5,7 @@
 
 mod component;
 mod document;
-mod fields;
+pub(crate) mod fields;
 mod files;
 mod interfaces;
 pub mod manifest;
@@ -13,7 +13,7 @@ pub(crate) mod names;
 mod quantity;
 mod rules;
 pub mod schema;
-mod yaml;
+pub(crate) mod yaml;
 
 use std::{
     collections::BTreeMap,
@@ -116,7 +116,7 @@ fn documents(text: &str, source: &str, folder: &Path, specs: &mut Vec<PolicySpec
 }
 
 /// What made `source` unreadable.
-fn problems(source: &str, problems: Vec<yaml::Problem>) -> Vec<ConfigError> {
+pub(crate) fn problems(source: &str, problems: Vec<yaml::Problem>) -> Vec<ConfigError> {
     let error = |problem: yaml::Problem| ConfigError {
         source: format!("{source}:{}", problem.line),
         policy: None,

@@ -13,15 +13,15 @@ use serde_saphyr::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy, Options, 
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
+pub(crate) struct Node {
     /// Line of the file, counted from one.
-    pub(super) line: u64,
-    pub(super) value: Value,
+    pub(crate) line: u64,
+    pub(crate) value: Value,
 }
 
 /// A value without its tag or style.
 #[derive(Debug, Clone)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Number(Number),
@@ -31,15 +31,29 @@ pub(super) enum Value {
     Map(Vec<(String, Node)>),
 }
 
+impl Node {
+    /// The same as JSON. Depth is bounded since the tree's is.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(value) => (*value).into(),
+            Value::Number(number) => number.clone().into(),
+            Value::Text(text) => text.as_str().into(),
+            Value::List(items) => items.iter().map(Self::json).collect(),
+            Value::Map(entries) => entries.iter().map(|(key, value)| (key.clone(), value.json())).collect(),
+        }
+    }
+}
+
 /// Why a document is not a tree.
-pub(super) struct Problem {
+pub(crate) struct Problem {
     /// Line of the file.
-    pub(super) line: u64,
-    pub(super) message: String,
+    pub(crate) line: u64,
+    pub(crate) message: String,
 }
 
 /// Every document of `text` that is not empty, each by itself, so that one that is broken hides no other.
-pub(super) fn documents(text: &str) -> Vec<Result<Node, Vec<Problem>>> {
+pub(crate) fn documents(text: &str) -> Vec<Result<Node, Vec<Problem>>> {
     // YAML reads both line ends as one; the parser would count some of them twice.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text).replace("\r\n", "\n");
     split(&text)

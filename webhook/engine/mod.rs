@@ -24,7 +24,7 @@ use std::{collections::BTreeMap, time::Duration};
 pub use cache::{Cache, CacheError};
 pub use compiler::{Compiler, answer_parent};
 pub use failure::Failure;
-pub use output::Fact;
+pub use output::{Fact, Line};
 pub use prepare::{About, PrepareError, Prepared, SettingsError, Source, Start};
 pub use program::{Description, Program, ProgramError};
 pub use runtime::{Capacity, Engine, EngineError, MAX_MEMORY};
@@ -118,4 +118,15 @@ pub struct Timing {
     pub guest: Duration,
     /// All of it, matching and checking the answer included.
     pub whole: Duration,
+}
+
+/// What one policy's review took.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Where the time went; `whole` is left to the caller, who did more than the call.
+    pub timing: Timing,
+    /// Bytes of the instance's memories and tables, which never shrink. 0 where there was no instance.
+    pub memory: usize,
+    /// What the guest logged and printed, if somebody listens; else it went to the log.
+    pub log: Vec<Line>,
 }

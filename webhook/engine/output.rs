@@ -24,6 +24,15 @@ pub struct Fact {
     pub value: String,
 }
 
+/// One line that a guest logged or printed, without control characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// trace, debug, info, warn or error; what is printed is info.
+    pub level: &'static str,
+    /// What it said.
+    pub text: String,
+}
+
 /// How severe a line of the log is, as the contract has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Level {
@@ -49,6 +58,8 @@ struct Inner {
     /// A printed line that has not ended yet.
     line: Vec<u8>,
     facts: Vec<Fact>,
+    /// Where lines go if somebody listens, instead of the log.
+    heard: Option<Vec<Line>>,
 }
 
 impl Output {
@@ -60,14 +71,25 @@ impl Output {
             dropped: 0,
             line: Vec::new(),
             facts: Vec::new(),
+            heard: None,
         })))
+    }
+
+    /// Keeps what is said from now on for [`Self::heard`].
+    pub(super) fn listen(&self) {
+        self.lock().heard = Some(Vec::new());
+    }
+
+    /// What was said since [`Self::listen`]; from now on it goes to the log again.
+    pub(super) fn heard(&self) -> Vec<Line> {
+        self.lock().heard.take().unwrap_or_default()
     }
 
     pub(super) fn log(&self, level: Level, message: &str) {
         let mut inner = self.lock();
         if let Some(taken) = inner.take(message.len()) {
             let end = message.floor_char_boundary(taken);
-            emit(&inner.policy, level, &clean(&message[..end]));
+            inner.emit(level, clean(&message[..end]));
         }
     }
 
@@ -132,12 +154,32 @@ impl Inner {
         (taken > 0).then_some(taken)
     }
 
+    fn emit(&mut self, level: Level, text: String) {
+        match &mut self.heard {
+            Some(heard) => heard.push(Line { level: level.name(), text }),
+            None => emit(&self.policy, level, &text),
+        }
+    }
+
     fn end_line(&mut self) {
         let line = std::mem::take(&mut self.line);
         let text = String::from_utf8_lossy(&line);
         let text = text.trim_end_matches(['\n', '\r']);
         if !text.is_empty() {
-            emit(&self.policy, Level::Info, &clean(text));
+            let text = clean(text);
+            self.emit(Level::Info, text);
+        }
+    }
+}
+
+impl Level {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
         }
     }
 }

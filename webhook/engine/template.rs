@@ -13,7 +13,7 @@ use tracing::warn;
 use wasmtime::{Store, component::Instance};
 
 use super::{
-    Engine, EngineError, Failure, Grants, Instances, Interface, Limits, Timing,
+    Engine, EngineError, Failure, Grants, Instances, Interface, Limits, Timing, Usage,
     outcome::{RefusedLater, classify, shown, within},
     output::{Fact, Output, clean},
     prepare::{MAX_INIT_ANSWER, Source, Start},
@@ -88,6 +88,8 @@ pub struct Call<'a> {
     pub raw: &'a str,
     /// When the caller must have its answer. The policy's own limit may end the call earlier.
     pub deadline: Instant,
+    /// Whether what the guest logs and prints is wanted in the answer, instead of in the log.
+    pub listen: bool,
 }
 
 /// What a call brought.
@@ -95,8 +97,8 @@ pub struct Call<'a> {
 pub struct Answer<T> {
     /// What the guest answered.
     pub result: Result<T, Failure>,
-    /// Where the time went; `whole` is left to the caller, who did more than the call.
-    pub timing: Timing,
+    /// What it took.
+    pub usage: Usage,
     /// What the guest wrote to the audit log.
     pub facts: Vec<Fact>,
 }
@@ -209,7 +211,10 @@ impl Template {
         let room = self.room(call.deadline).await;
         let admitted = Instant::now();
         timing.queue = admitted - begin;
-        let unasked = |failure, timing| Answer { result: Err(failure), timing, facts: Vec::new() };
+        let unasked = |failure, timing| {
+            let usage = Usage { timing, ..Usage::default() };
+            Answer { result: Err(failure), usage, facts: Vec::new() }
+        };
         let (_lane, room) = match room {
             Ok(room) => room,
             Err(failure) => return unasked(failure, timing),
@@ -224,6 +229,9 @@ impl Template {
                 Err(failure) => return unasked(failure, timing),
             },
         };
+        if call.listen {
+            live.store.data().output.listen();
+        }
         // On the heap, since it is large, and moved several times before it is first polled.
         let call = Box::pin(self.put(&mut live, question, admitted, &mut timing));
         let ended = within(deadline, call).await;
@@ -233,11 +241,13 @@ impl Template {
             Err(Failure::Trap(text)) => Err(Failure::Trap(shown(&text, true))),
             Err(failure) => Err(failure),
         };
-        let facts = live.store.data().output.finish();
+        let state = live.store.data();
+        let facts = state.output.finish();
+        let usage = Usage { timing, memory: state.memory.used(), log: state.output.heard() };
         if self.reuse && result.is_ok() {
             self.keep(live);
         }
-        Answer { result, timing, facts }
+        Answer { result, usage, facts }
     }
 
     /// `begin` is when there was room.

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use serde_json::value::RawValue;
 use tracing::info;
 
-use super::{Ask, Policy, Selection, checked, unmatched};
+use super::{Ask, Policy, Selection, checked, matching::Decision, unmatched};
 use crate::{
     config::schema::{FailurePolicy, Mode, OnLimit},
     engine::{Fact, Failure, Interface},
@@ -23,7 +23,7 @@ impl Selection<'_> {
         let object = request.object.map(RawValue::get);
         // Most reviews match few policies: only these cost more than a look at their rules.
         let mut asked: Vec<Asked<'_>> =
-            self.about(&request.resource.resource).filter_map(|it| it.asked(request, object)).collect();
+            self.about(ask, &request.resource.resource).filter_map(|it| it.asked(ask, request, object)).collect();
         let mut fold = Fold::default();
         if asked.len() == 1
             && let Some(asked) = asked.pop()
@@ -43,7 +43,7 @@ impl Selection<'_> {
         let original = request.object.map(RawValue::get);
         let mut changed: Option<String> = None;
         let mut fold = Fold::default();
-        for policy in self.about(&request.resource.resource) {
+        for policy in self.about(ask, &request.resource.resource) {
             let object = changed.as_deref().or(original);
             let Some(mut said) = policy.mutate(ask, request, object).await else { continue };
             let object = said.object.take();
@@ -176,7 +176,7 @@ impl Asked<'_> {
             Some(words) => unmatched(words.clone()),
         };
         let outcome = answer.result.as_ref().map(|it| if it.denial.is_some() { "denied" } else { "allowed" });
-        policy.record(Interface::Validating, request.operation.name(), outcome, answer.timing, *begin);
+        policy.record(ask, Interface::Validating, request.operation.name(), outcome, answer.usage, *begin);
         let facts = answer.facts;
         match answer.result {
             Ok(it) => Said {
@@ -193,9 +193,9 @@ impl Asked<'_> {
 
 impl Policy {
     /// None: the policy does not match.
-    fn asked(&self, request: &AdmissionRequest<'_>, object: Option<&str>) -> Option<Asked<'_>> {
+    fn asked(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>, object: Option<&str>) -> Option<Asked<'_>> {
         let begin = Instant::now();
-        let unmatched = match self.matching.admission(request, object) {
+        let unmatched = match self.decided(ask, Interface::Validating, request, object) {
             Ok(false) => return None,
             Ok(true) => None,
             Err(words) => Some(words),
@@ -203,10 +203,25 @@ impl Policy {
         Some(Asked { policy: self, begin, unmatched })
     }
 
+    /// Whether it is asked; words for the operator where nobody can tell.
+    fn decided(
+        &self,
+        ask: Ask<'_>,
+        interface: Interface,
+        request: &AdmissionRequest<'_>,
+        object: Option<&str>,
+    ) -> Result<bool, String> {
+        let decided = self.matching.admission(request, object);
+        if let Some(watch) = ask.watch {
+            watch.matched(&self.spec.name, interface, self.matching.explain(&decided, Some(request)));
+        }
+        decided.map(Decision::is_asked)
+    }
+
     /// None: the policy does not match.
     async fn mutate(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>, object: Option<&str>) -> Option<Said> {
         let begin = Instant::now();
-        let answer = match self.matching.admission(request, object) {
+        let answer = match self.decided(ask, Interface::Mutating, request, object) {
             Ok(false) => return None,
             Ok(true) => {
                 let answer = self.template.mutate(self.call(ask), request, object).await;
@@ -219,7 +234,7 @@ impl Policy {
             (Ok(_), Some(_)) => "mutated",
             (Ok(_), None) => "allowed",
         });
-        self.record(Interface::Mutating, request.operation.name(), outcome, answer.timing, begin);
+        self.record(ask, Interface::Mutating, request.operation.name(), outcome, answer.usage, begin);
         let facts = answer.facts;
         Some(match answer.result {
             Ok((it, object)) => Said {

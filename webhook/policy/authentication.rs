@@ -42,12 +42,16 @@ impl Policy {
     /// None: the policy does not match.
     async fn authenticate(&self, ask: Ask<'_>, review: &TokenReview) -> Option<Result<Authentication, Failure>> {
         let begin = Instant::now();
-        let answer = match self.matching.authentication(review) {
-            Ok(false) => return None,
-            Ok(true) => self.template.authenticate(self.call(ask), review).await,
+        let decided = self.matching.authentication(review);
+        if let Some(watch) = ask.watch {
+            watch.matched(&self.spec.name, Interface::Authentication, self.matching.explain(&decided, None));
+        }
+        let answer = match decided {
+            Ok(decision) if !decision.is_asked() => return None,
+            Ok(_) => self.template.authenticate(self.call(ask), review).await,
             Err(words) => unmatched(words),
         };
-        let Answer { result, timing, .. } = checked(answer, |it| check(it, review));
+        let Answer { result, usage, .. } = checked(answer, |it| check(it, review));
         let outcome = match &result {
             Ok(Authentication::Authenticated(_)) => Ok("authenticated"),
             Ok(Authentication::Unknown) => Ok("unknown"),
@@ -58,7 +62,7 @@ impl Policy {
             }
             Err(failure) => Err(failure),
         };
-        self.record(Interface::Authentication, "", outcome, timing, begin);
+        self.record(ask, Interface::Authentication, "", outcome, usage, begin);
         Some(result)
     }
 }

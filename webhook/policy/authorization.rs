@@ -67,9 +67,13 @@ impl Policy {
     /// None: the policy does not match.
     async fn authorize(&self, ask: Ask<'_>, review: &SubjectAccessReview) -> Option<Result<Ruling, Failure>> {
         let begin = Instant::now();
-        let answer = match self.matching.authorization(review) {
-            Ok(false) => return None,
-            Ok(true) => self.template.authorize(self.call(ask), review).await,
+        let decided = self.matching.authorization(review);
+        if let Some(watch) = ask.watch {
+            watch.matched(&self.spec.name, Interface::Authorization, self.matching.explain(&decided, None));
+        }
+        let answer = match decided {
+            Ok(decision) if !decision.is_asked() => return None,
+            Ok(_) => self.template.authorize(self.call(ask), review).await,
             Err(words) => unmatched(words),
         };
         let result = answer.result.map(|ruling| {
@@ -82,7 +86,7 @@ impl Policy {
             Decision::Deny => "denied",
             Decision::NoOpinion => "no_opinion",
         });
-        self.record(Interface::Authorization, "", outcome, answer.timing, begin);
+        self.record(ask, Interface::Authorization, "", outcome, answer.usage, begin);
         Some(result)
     }
 

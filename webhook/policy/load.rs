@@ -161,7 +161,7 @@ async fn load(engine: &Engine, shelf: &Shelf, mut spec: PolicySpec) -> Result<Lo
 }
 
 /// A JSON Pointer as the rest of a field's path: `/labels/0` is `.labels[0]`.
-fn dotted(pointer: &str) -> String {
+pub(crate) fn dotted(pointer: &str) -> String {
     pointer.split('/').skip(1).fold(String::new(), |path, segment| {
         let segment = segment.replace("~1", "/").replace("~0", "~");
         if segment.bytes().all(|it| it.is_ascii_digit()) && !segment.is_empty() {

@@ -3,6 +3,7 @@
 //! Once a review is decoded, everything here is infallible: every outcome, failures included, is a verdict.
 
 mod admission;
+mod answer;
 mod authentication;
 mod authorization;
 pub mod condition;
@@ -10,18 +11,22 @@ mod index;
 mod load;
 mod matching;
 mod provider;
+mod watch;
 
 use std::{sync::Arc, time::Instant};
 
 use tracing::warn;
 
+pub use answer::{Admission, Answered, Unanswerable};
 pub use authorization::Authorization;
 use index::Index;
+pub(crate) use load::dotted;
 use matching::Match;
+pub use watch::{Called, Seen, Watch};
 
 use crate::{
     config::schema::{Mode, PolicySpec},
-    engine::{About, Answer, Call, Failure, Interface, Template, Timing},
+    engine::{About, Answer, Call, Failure, Interface, Template, Timing, Usage},
     metrics::{Metrics, PolicyMetrics},
 };
 
@@ -57,6 +62,8 @@ pub struct Ask<'a> {
     pub raw: &'a str,
     /// When the caller must have its answer.
     pub deadline: Instant,
+    /// Sees what each policy did. The server has none.
+    pub watch: Option<&'a Watch>,
 }
 
 impl Set {
@@ -101,9 +108,14 @@ impl<'a> Selection<'a> {
         self.of(self.set.index.of(self.interface))
     }
 
-    /// Those that may be asked about objects of `resource`, in order: all whose rules do not rule it out by name.
-    fn about(&self, resource: &str) -> impl Iterator<Item = &'a Policy> + use<'a> {
-        self.of(self.set.index.about(self.interface, resource))
+    /// Those that may be asked about objects of `resource`, in order: all whose rules do not rule it out by name. With a
+    /// watch all, since it wants to see why.
+    fn about(&self, ask: Ask<'_>, resource: &str) -> impl Iterator<Item = &'a Policy> + use<'a> {
+        let index = &self.set.index;
+        self.of(match ask.watch {
+            None => index.about(self.interface, resource),
+            Some(_) => index.of(self.interface),
+        })
     }
 
     fn of(&self, indices: &'a [usize]) -> impl Iterator<Item = &'a Policy> + use<'a> {
@@ -139,22 +151,23 @@ impl Policy {
     }
 
     fn call<'a>(&self, ask: Ask<'a>) -> Call<'a> {
-        Call { raw: ask.raw, deadline: ask.deadline }
+        Call { raw: ask.raw, deadline: ask.deadline, listen: ask.watch.is_some_and(Watch::listens) }
     }
 
     /// Counts a review, and tells the operator of a failure.
     fn record(
         &self,
+        ask: Ask<'_>,
         interface: Interface,
         operation: &str,
-        outcome: Result<&str, &Failure>,
-        timing: Timing,
+        outcome: Result<&'static str, &Failure>,
+        usage: Usage,
         begin: Instant,
     ) {
         if let Err(failure) = outcome {
             warn!(policy = self.spec.name, kind = interface.name(), outcome = failure.label(), %failure, "a policy failed");
         }
-        let timing = Timing { whole: begin.elapsed(), ..timing };
+        let timing = Timing { whole: begin.elapsed(), ..usage.timing };
         if let Some((_, metrics)) = self.metrics.iter().find(|(it, _)| *it == interface) {
             let outcome = match outcome {
                 Ok(outcome) => outcome,
@@ -162,17 +175,21 @@ impl Policy {
             };
             metrics.record(operation, outcome, &timing);
         }
+        if let Some(watch) = ask.watch {
+            let called = Called { outcome: outcome.map_err(Clone::clone), usage: Usage { timing, ..usage } };
+            watch.called(&self.spec.name, interface, called);
+        }
     }
 }
 
 /// The answer of a policy for which it cannot be told whether it is asked.
 fn unmatched<T>(words: String) -> Answer<T> {
-    Answer { result: Err(Failure::Condition(words)), timing: Timing::default(), facts: Vec::new() }
+    Answer { result: Err(Failure::Condition(words)), usage: Usage::default(), facts: Vec::new() }
 }
 
 /// An answer that was checked against the contract.
 fn checked<T, U>(answer: Answer<T>, check: impl FnOnce(T) -> Result<U, Failure>) -> Answer<U> {
-    Answer { result: answer.result.and_then(check), timing: answer.timing, facts: answer.facts }
+    Answer { result: answer.result.and_then(check), usage: answer.usage, facts: answer.facts }
 }
 
 /// The metrics of a policy that exports these interfaces.

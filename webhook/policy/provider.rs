@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::value::RawValue;
 
-use super::{Ask, Selection, checked};
+use super::{Ask, Selection, checked, matching::Explained};
 use crate::engine::{Answer, Failure, Interface};
 
 impl Selection<'_> {
@@ -12,11 +12,14 @@ impl Selection<'_> {
     pub async fn handle_event(&self, ask: Ask<'_>) -> Result<Box<RawValue>, (u16, &'static str)> {
         let Some(policy) = self.policies().next() else { return Err((404, "no such policy")) };
         let begin = Instant::now();
+        if let Some(watch) = ask.watch {
+            watch.matched(&policy.spec.name, Interface::Provider, Explained::always());
+        }
         let answer = policy.template.handle_event(policy.call(ask)).await;
-        let Answer { result, timing, .. } = checked(answer, |text| {
+        let Answer { result, usage, .. } = checked(answer, |text| {
             RawValue::from_string(text).map_err(|error| Failure::Answer(format!("it is not JSON: {error}")))
         });
-        policy.record(Interface::Provider, "", result.as_ref().map(|_| "answered"), timing, begin);
+        policy.record(ask, Interface::Provider, "", result.as_ref().map(|_| "answered"), usage, begin);
         result.map_err(|failure| (failure.code(), failure.message()))
     }
 }

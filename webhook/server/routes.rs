@@ -153,7 +153,7 @@ async fn ask(app: &App, question: Question, policy: Option<&str>, request: Reque
     let read = app.budget.read(&app.metrics, &parts.headers, body, limit, deadline).await?;
     let raw =
         std::str::from_utf8(&read.bytes).map_err(|_| (StatusCode::BAD_REQUEST, "the body is not UTF-8".to_owned()))?;
-    let ask = Ask { raw, deadline: deadline.into_std() };
+    let ask = Ask { raw, deadline: deadline.into_std(), watch: None };
     let malformed = |Malformed(words)| (StatusCode::BAD_REQUEST, words);
     Ok(match question {
         Question::Authenticate => {

@@ -3,8 +3,10 @@
 //! Follows k8s.io/apiserver: conditions come last, one that is false decides whatever others say, and only then does
 //! one that cannot be evaluated count, as a failure of the policy. Objects are parsed only for what asks for them.
 
+mod explain;
 mod rules;
 
+pub(super) use explain::Explained;
 use serde_json::value::RawValue;
 
 use super::condition::{Condition, Subject, Variables};
@@ -20,6 +22,29 @@ pub(super) struct Match {
     authentication: Vec<Condition>,
     authorization: Vec<Condition>,
     admission: Vec<Condition>,
+}
+
+/// Whether a policy is asked, and what decided it: positions in the lists of `spec.match`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Decision {
+    /// By this rule; None: there are no rules.
+    Asked(Option<usize>),
+    /// None of the rules matches.
+    NoRule,
+    /// By this rule of `excludeResourceRules`.
+    Excluded(usize),
+    /// `namespaceSelector` does not select the namespace.
+    Namespace,
+    /// `objectSelector` selects neither object.
+    Object,
+    /// This condition is false.
+    Condition(usize),
+}
+
+impl Decision {
+    pub(super) fn is_asked(self) -> bool {
+        matches!(self, Self::Asked(_))
+    }
 }
 
 impl Match {
@@ -62,14 +87,15 @@ impl Match {
     ///
     /// # Errors
     /// Labels cannot be read or a condition cannot be evaluated; words for the operator.
-    pub(super) fn admission(&self, request: &AdmissionRequest<'_>, object: Option<&str>) -> Result<bool, String> {
-        if !self.rules.admission(request, object)? {
-            return Ok(false);
+    pub(super) fn admission(&self, request: &AdmissionRequest<'_>, object: Option<&str>) -> Result<Decision, String> {
+        let decision = self.rules.admission(request, object)?;
+        if !decision.is_asked() {
+            return Ok(decision);
         }
         let tree = |text: Option<&str>, name: &str| {
             text.map(|text| patch::parse(text, name).map_err(|error| error.to_string())).transpose()
         };
-        all(&self.admission, || {
+        all(&self.admission, decision, || {
             let mut variables = Variables::new(request.request_json());
             if self.admission.iter().any(Condition::uses_object) {
                 variables = variables.with_object(tree(object, "object")?);
@@ -85,34 +111,38 @@ impl Match {
     ///
     /// # Errors
     /// A condition cannot be evaluated; words for the operator, without the token.
-    pub(super) fn authentication(&self, review: &TokenReview) -> Result<bool, String> {
-        all(&self.authentication, || Ok(Variables::new(review.spec_json())))
+    pub(super) fn authentication(&self, review: &TokenReview) -> Result<Decision, String> {
+        all(&self.authentication, Decision::Asked(None), || Ok(Variables::new(review.spec_json())))
     }
 
     /// Whether the policy is asked about `review`.
     ///
     /// # Errors
     /// A condition cannot be evaluated; words for the operator.
-    pub(super) fn authorization(&self, review: &SubjectAccessReview) -> Result<bool, String> {
-        all(&self.authorization, || Ok(Variables::new(review.spec_json())))
+    pub(super) fn authorization(&self, review: &SubjectAccessReview) -> Result<Decision, String> {
+        all(&self.authorization, Decision::Asked(None), || Ok(Variables::new(review.spec_json())))
     }
 }
 
-/// False where any is false, else the first error, else true. Variables are made only if there is a condition.
-fn all(conditions: &[Condition], variables: impl FnOnce() -> Result<Variables, String>) -> Result<bool, String> {
+/// The first that is false, else the first error, else `asked`. Variables are made only if there is a condition.
+fn all(
+    conditions: &[Condition],
+    asked: Decision,
+    variables: impl FnOnce() -> Result<Variables, String>,
+) -> Result<Decision, String> {
     if conditions.is_empty() {
-        return Ok(true);
+        return Ok(asked);
     }
     let variables = variables()?;
     let mut wrong = None;
-    for condition in conditions {
+    for (index, condition) in conditions.iter().enumerate() {
         match condition.eval(&variables) {
             Ok(true) => {}
-            Ok(false) => return Ok(false),
+            Ok(false) => return Ok(Decision::Condition(index)),
             Err(words) => wrong = wrong.or_else(|| Some(format!("{}: {words}", condition.name()))),
         }
     }
-    wrong.map_or(Ok(true), Err)
+    wrong.map_or(Ok(asked), Err)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Deserialize;
 
+use super::Decision;
 use crate::{
     config::{
         names::NAMESPACE_NAME_LABEL,
@@ -23,43 +24,66 @@ impl MatchSpec {
     ///
     /// # Errors
     /// Labels that an object selector needs cannot be read; words for the operator.
-    pub(super) fn admission(&self, request: &AdmissionRequest<'_>, object: Option<&str>) -> Result<bool, String> {
-        let applies = |rule: &ResourceRule| rule.applies(request);
-        if !self.resource_rules.is_empty() && !self.resource_rules.iter().any(applies) {
-            return Ok(false);
+    pub(super) fn admission(&self, request: &AdmissionRequest<'_>, object: Option<&str>) -> Result<Decision, String> {
+        let applies = |rule: &ResourceRule| rule.misses(request).is_none();
+        let rule = self.resource_rules.iter().position(applies);
+        if rule.is_none() && !self.resource_rules.is_empty() {
+            return Ok(Decision::NoRule);
         }
-        if self.exclude_resource_rules.iter().any(applies) {
-            return Ok(false);
+        if let Some(rule) = self.exclude_resource_rules.iter().position(applies) {
+            return Ok(Decision::Excluded(rule));
         }
         if let (Some(selector), Some(namespace)) = (&self.namespace_selector, namespace(request)) {
             let labels = BTreeMap::from([(Cow::Borrowed(NAMESPACE_NAME_LABEL), Cow::Borrowed(namespace))]);
             if !selector.holds(&labels) {
-                return Ok(false);
+                return Ok(Decision::Namespace);
             }
         }
-        let Some(selector) = &self.object_selector else { return Ok(true) };
+        let Some(selector) = &self.object_selector else { return Ok(Decision::Asked(rule)) };
         for text in [object, request.old_object.map(serde_json::value::RawValue::get)].into_iter().flatten() {
             if selector.holds(&labels(text)?) {
-                return Ok(true);
+                return Ok(Decision::Asked(rule));
             }
         }
-        Ok(false)
+        Ok(Decision::Object)
     }
 }
 
+/// The first part of a rule that a request does not meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Operation,
+    Group,
+    Version,
+    Resource,
+    Name,
+    Scope,
+}
+
 impl ResourceRule {
-    fn applies(&self, request: &AdmissionRequest<'_>) -> bool {
+    /// None: it applies.
+    pub(super) fn misses(&self, request: &AdmissionRequest<'_>) -> Option<Part> {
         let listed = |list: &[String], value: &str| list.iter().any(|it| it == "*" || same(it, value));
-        listed(&self.operations, request.operation.name())
-            && listed(&self.api_groups, &request.resource.group)
-            && listed(&self.api_versions, &request.resource.version)
-            && self.resources.iter().any(|it| names(it, &request.resource.resource, &request.subresource))
-            && (self.resource_names.is_empty() || self.resource_names.contains(&request.name))
-            && match self.scope {
-                Scope::All => true,
-                Scope::Cluster => !is_namespaced(request),
-                Scope::Namespaced => is_namespaced(request),
-            }
+        let scope = || match self.scope {
+            Scope::All => true,
+            Scope::Cluster => !is_namespaced(request),
+            Scope::Namespaced => is_namespaced(request),
+        };
+        if !listed(&self.operations, request.operation.name()) {
+            Some(Part::Operation)
+        } else if !listed(&self.api_groups, &request.resource.group) {
+            Some(Part::Group)
+        } else if !listed(&self.api_versions, &request.resource.version) {
+            Some(Part::Version)
+        } else if !self.resources.iter().any(|it| names(it, &request.resource.resource, &request.subresource)) {
+            Some(Part::Resource)
+        } else if !self.resource_names.is_empty() && !self.resource_names.contains(&request.name) {
+            Some(Part::Name)
+        } else if !scope() {
+            Some(Part::Scope)
+        } else {
+            None
+        }
     }
 }
 
@@ -140,7 +164,7 @@ mod tests {
             "namespace":"{namespace}","name":"n","object":{object}}}}}"#
         );
         let request = admission::decode(body.as_bytes()).unwrap().review;
-        specs[0].matching.admission(&request, request.object.map(serde_json::value::RawValue::get)).unwrap()
+        specs[0].matching.admission(&request, request.object.map(serde_json::value::RawValue::get)).unwrap().is_asked()
     }
 
     fn rule(resources: &str, more: &str) -> String {

@@ -22,7 +22,7 @@ fn updated(matching: &Match, object: &str, old: &str, changed: Option<&str>) -> 
         "name":"n","userInfo":{{"username":"alice"}},"object":{object},"oldObject":{old}}}}}"#
     );
     let request = admission::decode(body.as_bytes()).unwrap().review;
-    matching.admission(&request, changed.or(request.object.map(RawValue::get)))
+    matching.admission(&request, changed.or(request.object.map(RawValue::get))).map(Decision::is_asked)
 }
 
 #[test]
@@ -68,7 +68,8 @@ fn conditions_are_not_run_where_the_rules_do_not_match() {
 fn authenticators_see_the_spec_and_errors_no_token() {
     let body = r#"{"kind":"TokenReview","apiVersion":"authentication.k8s.io/v1","spec":{"token":"abc.hunter2"}}"#;
     let review = token::decode(body.as_bytes()).unwrap().review;
-    let asked = |expression| compiled(&[expression], Interface::Authentication).authentication(&review);
+    let asked =
+        |expression| compiled(&[expression], Interface::Authentication).authentication(&review).map(Decision::is_asked);
     assert_eq!(asked("request.token.startsWith('abc.')"), Ok(true));
     assert_eq!(asked("request.token.startsWith('x.')"), Ok(false));
     let words = asked("int(request.token) > 0").unwrap_err();
@@ -80,7 +81,8 @@ fn authorizers_see_the_spec_of_v1() {
     let body = r#"{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1beta1","spec":{"user":"alice",
         "group":["a"],"resourceAttributes":{"verb":"get","resource":"pods"}}}"#;
     let review = access::decode(body.as_bytes()).unwrap().review;
-    let asked = |expression| compiled(&[expression], Interface::Authorization).authorization(&review);
+    let asked =
+        |expression| compiled(&[expression], Interface::Authorization).authorization(&review).map(Decision::is_asked);
     assert_eq!(asked("'a' in request.groups && has(request.resourceAttributes)"), Ok(true));
     assert_eq!(asked("request.resourceAttributes.resource == 'secrets'"), Ok(false));
 }

@@ -191,6 +191,27 @@ fn components_that_are_no_policies_are_told_why() {
         error.contains("imports what policies are not given") && error.contains("acme:secrets/vault@1.0.0"),
         "{error}"
     );
+    // The names of the contract, and other types.
+    let file = folder.path().join("c.wasm");
+    fs::write(
+        &file,
+        wat::parse_str(
+            r#"(component
+                (core module $m (func (export "run")))
+                (core instance $i (instantiate $m))
+                (func $run (canon lift (core func $i "run")))
+                (instance $l (export "init" (func $run)) (export "cleanup" (func $run)))
+                (instance $v (export "validate" (func $run)))
+                (export "verdict:policy/lifecycle@0.1.0" (instance $l))
+                (export "verdict:policy/validating@0.1.0" (instance $v)))"#,
+        )
+        .unwrap(),
+    )
+    .unwrap();
+    let (code, _, error) = verdict(&["check", file.to_str().unwrap()]);
+    assert_eq!(code, 3, "{error}");
+    assert!(error.contains("does not have the types of verdict:policy@0.1.0"), "{error}");
+    assert!(error.contains("build it against the WIT of this version"), "{error}");
 }
 
 #[test]

@@ -159,7 +159,7 @@ pub(crate) fn open(args: &Args, folder: &Folder, report: &mut Report) -> anyhow:
     Ok(())
 }
 
-/// Compiles policies as the server does, until dropped.
+/// Compiles policies beside the server, until dropped.
 struct Compiling(Child);
 
 impl Compiling {
@@ -169,8 +169,9 @@ impl Compiling {
         let file = folder.path.join("compiled.yaml");
         std::fs::write(&file, policies)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_verdict"));
-        command.arg("check").arg(&file).env_clear().stdout(Stdio::null()).stderr(Stdio::null());
-        Ok(Self(command.spawn().context("verdict check")?))
+        command.arg("compile").arg(&file).arg("--cache-dir").arg(folder.path.join("compiled"));
+        command.env_clear().stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self(command.spawn().context("verdict compile")?))
     }
 
     /// Whether it went on to the end.

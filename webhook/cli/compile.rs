@@ -2,9 +2,9 @@
 
 use std::{io, path::PathBuf};
 
-use super::{CacheArgs, Failed, Outcome, engine, runtime, specs};
+use super::{CacheArgs, Failed, Outcome, engine_with, runtime, specs};
 use crate::{
-    engine::{Cache, Capacity, answer_parent},
+    engine::{Cache, Capacity, Priority, answer_parent},
     metrics::Metrics,
     policy::Set,
 };
@@ -31,7 +31,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     }
     // Here the cache is the purpose, so a folder that cannot be used is an error.
     let cache = Cache::open(&dir, args.cache.cache_size.saturating_mul(1 << 20))?;
-    let engine = engine(Capacity::default(), Some(cache))?;
+    // Ahead of time, maybe beside a server.
+    let engine = engine_with(Capacity::default(), Some(cache), Priority::Idle)?;
     let set = runtime()?.block_on(Set::load(&engine, &Metrics::new(), all));
     let set = set.map_err(|errors| Failed::configurations(&errors))?;
     for policy in set.policies() {

@@ -27,7 +27,7 @@ use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _,
 
 use crate::{
     config::schema::{ConfigError, PolicySpec},
-    engine::{Cache, Capacity, Compiler, Engine},
+    engine::{Cache, Capacity, Compiler, Engine, Priority},
     metrics::Metrics,
     policy::Set,
 };
@@ -214,14 +214,18 @@ impl CacheArgs {
     }
 }
 
-/// An engine that compiles in children and keeps the code.
+/// An engine that compiles in children, since somebody waits for it at full speed, and keeps the code.
 fn engine(capacity: Capacity, cache: Option<Cache>) -> Result<Engine, Failed> {
+    engine_with(capacity, cache, Priority::Normal)
+}
+
+fn engine_with(capacity: Capacity, cache: Option<Cache>, priority: Priority) -> Result<Engine, Failed> {
     let program = std::env::current_exe().context("the path of this program")?;
     // What a policy logs in init comes from the child, and belongs into the same log.
     let (format, level) = LOG.get().copied().unwrap_or((LogFormat::Text, LevelFilter::INFO));
     let format = format.to_possible_value().map(|it| it.get_name().to_owned()).unwrap_or_default();
     let arguments = ["prepare", "--log-format", &format, "--log-level", &level.to_string()];
-    let compiler = Compiler::child(program, arguments.map(str::to_owned).to_vec());
+    let compiler = Compiler::child(program, arguments.map(str::to_owned).to_vec(), priority);
     Ok(Engine::with(capacity, compiler, cache)?)
 }
 

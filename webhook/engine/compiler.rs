@@ -38,6 +38,16 @@ enum Place {
 struct Child {
     program: PathBuf,
     arguments: Vec<String>,
+    priority: Priority,
+}
+
+/// How much of the processor a child may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Priority {
+    /// As much as this process: somebody waits for what it makes, be it a person or a server that is not ready yet.
+    Normal,
+    /// What nobody else wants (SCHED_IDLE): beside a server that answers reviews.
+    Idle,
 }
 
 impl Compiler {
@@ -47,8 +57,8 @@ impl Compiler {
     }
 
     /// `program` with `arguments`, once for each component. It must call [`answer_parent`].
-    pub fn child(program: PathBuf, arguments: Vec<String>) -> Self {
-        Self::new(Place::Child(Child { program, arguments }))
+    pub fn child(program: PathBuf, arguments: Vec<String>, priority: Priority) -> Self {
+        Self::new(Place::Child(Child { program, arguments, priority }))
     }
 
     fn new(place: Place) -> Self {
@@ -101,7 +111,10 @@ impl Child {
         };
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = spawn_behind(command).await?;
+        let mut child = match self.priority {
+            Priority::Normal => command.spawn()?,
+            Priority::Idle => spawn_behind(command).await?,
+        };
         let (Some(mut stdin), Some(mut stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("its pipes are missing"));
         };
@@ -195,7 +208,7 @@ mod tests {
     use super::*;
 
     async fn prepare_by(script: &str) -> String {
-        let compiler = Compiler::child("/bin/sh".into(), vec!["-c".to_owned(), script.to_owned()]);
+        let compiler = Compiler::child("/bin/sh".into(), vec!["-c".to_owned(), script.to_owned()], Priority::Idle);
         let engine = Engine::new(Capacity { instances: 1, memory: 64 << 20 }).unwrap();
         let source = Source {
             bytes: vec![0; 1 << 20].into(),

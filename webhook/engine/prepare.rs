@@ -120,6 +120,10 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
     let host = |error: &dyn std::fmt::Display| PrepareError::Init(Failure::Host(error.to_string()));
     super::program::check_preamble(&source.bytes)?;
     let manifest = manifest::embedded(&source.bytes).map_err(|error| ProgramError::Manifest(error.to_string()))?;
+    // Before anything is compiled, which can take seconds.
+    if let Some(schema) = manifest.as_ref().and_then(|it| it.settings.as_ref()) {
+        check_schema(schema, &source.settings)?;
+    }
     let (instrumented, mut start) = match Instrumented::new(&source.bytes) {
         Ok(instrumented) => (Some(instrumented), Start::Snapshot),
         Err(refusal) => (None, Start::Init(refusal)),
@@ -131,10 +135,6 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
     let pre = draft.linker.instantiate_pre(&component).map_err(|error| super::program::import_error(&error))?;
     let (exports, description) = describe(&draft.engine, &component, &pre)?;
 
-    if let Some(schema) = manifest.as_ref().and_then(|it| it.settings.as_ref()) {
-        check_schema(schema, &source.settings)?;
-    }
-
     let deadline = Instant::now() + MAX_INIT_TIME;
     let output = Output::new(&Arc::from("init"), true);
     let state = State::new(&source.grants, source.memory, output, Arc::from(""), deadline);
@@ -142,15 +142,18 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
     store.set_hostcall_fuel(MAX_INIT_ANSWER);
     let ended = within(deadline, async {
         let instance = pre.instantiate_async(&mut store).await?;
-        exports.check_types(&mut store, &instance)?;
-        let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
+        let typed = exports.check_types(&mut store, &instance);
+        let lifecycle = match typed.and_then(|()| exports.lifecycle.load(&mut store, &instance)) {
+            Ok(lifecycle) => lifecycle,
+            Err(error) => return Ok(Err(ProgramError::Type(format!("{error:#}")))),
+        };
         let refused = lifecycle.call_init(&mut store, &source.settings).await?.err();
-        Ok((instance, refused))
+        Ok(Ok((instance, refused)))
     })
     .await;
     let ended = classify(ended, store.data());
     store.data().output.finish();
-    let (instance, refused) = ended.map_err(PrepareError::Init)?;
+    let (instance, refused) = ended.map_err(PrepareError::Init)??;
     if let Some(errors) = refused {
         return Err(refused_settings(errors));
     }

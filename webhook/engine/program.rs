@@ -56,8 +56,15 @@ pub enum ProgramError {
     #[error("the component does not compile: {0}")]
     Compile(String),
     /// It wants something that no policy gets.
-    #[error("the component imports what policies are not given: {0}")]
+    #[error(
+        "the component imports what policies are not given: {0}; they are given verdict:policy and WASI 0.2 without files and network"
+    )]
     Import(String),
+    /// An export has the contract's name and other types.
+    #[error(
+        "an export of the component does not have the types of verdict:policy@0.1.0: {0}; build it against the WIT of this version"
+    )]
+    Type(String),
     /// What its author says of it cannot be used.
     #[error("{0}")]
     Manifest(String),

@@ -1,5 +1,8 @@
 use super::*;
-use crate::review::verdict::Denied;
+use crate::review::{
+    Version,
+    verdict::{AdmissionVerdict, Denied},
+};
 
 const REQUEST: &str = r#"{"uid":"u1","kind":{"group":"","version":"v1","kind":"ConfigMap"},
     "resource":{"group":null,"version":"v1","resource":"configmaps"},"operation":"CREATE","name":"cm","namespace":"default",

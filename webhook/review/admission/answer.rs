@@ -1,0 +1,96 @@
+//! The answer to an AdmissionReview on the wire.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::Serialize;
+
+use super::{AdmissionRequest, GROUP, KIND};
+use crate::review::{Version, verdict::AdmissionVerdict, written};
+
+/// The whole answer to `asked`, as JSON.
+pub fn encode(version: Version, asked: &AdmissionRequest<'_>, verdict: &AdmissionVerdict) -> Vec<u8> {
+    let patch = verdict.patch.as_ref().filter(|_| verdict.denial.is_none());
+    let response = Response {
+        uid: &asked.uid,
+        allowed: verdict.denial.is_none(),
+        status: verdict.denial.as_ref().map(|denied| Status {
+            status: "Failure",
+            message: &denied.message,
+            reason: &denied.reason,
+            details: (!denied.causes.is_empty()).then(|| Details {
+                name: &asked.name,
+                group: &asked.request_kind.group,
+                kind: &asked.request_kind.kind,
+                causes: denied
+                    .causes
+                    .iter()
+                    .map(|it| WireCause { reason: &it.reason, message: &it.message, field: &it.field })
+                    .collect(),
+            }),
+            code: denied.code,
+        }),
+        patch: patch.map(|it| STANDARD.encode(it)),
+        patch_type: patch.map(|_| "JSONPatch"),
+        audit_annotations: &verdict.annotations,
+        warnings: &verdict.warnings,
+    };
+    written(&Answer { kind: KIND, api_version: version.of(GROUP), response })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer<'a> {
+    kind: &'static str,
+    api_version: String,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    uid: &'a str,
+    allowed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    patch_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    audit_annotations: &'a BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    warnings: &'a [String],
+}
+
+#[derive(Serialize)]
+struct Status<'a> {
+    status: &'static str,
+    message: &'a str,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details<'a>>,
+    code: u16,
+}
+
+#[derive(Serialize)]
+struct Details<'a> {
+    // Of the object: kubectl begins with them where it shows causes.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    group: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    kind: &'a str,
+    causes: Vec<WireCause<'a>>,
+}
+
+#[derive(Serialize)]
+struct WireCause<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    reason: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    message: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    field: &'a str,
+}

@@ -29,7 +29,7 @@ func TestTheSampleEventsGiveTheVerdictThatTheyAreNamedAfter(t *testing.T) {
 func TestTooFewReplicasAreWarnedOfAndAudited(t *testing.T) {
 	policytest.Init(t, `{}`)
 	recorded := policytest.Record(t)
-	answer, err := provider.Ask(policytest.Event(t, "reviews/answered-warning.json"))
+	answer, err := provider.Ask(policytest.Event(t, "reviews/answered-not-ready.json"))
 	if want := `{"severity":"warning","text":"shop/web: 1 of 3 replicas are ready"}`; err != nil || string(answer) != want {
 		t.Errorf("%s %v", answer, err)
 	}

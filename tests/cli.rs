@@ -4,7 +4,8 @@ use std::{fs, process::Command};
 
 use crate::support::fixtures;
 
-fn verdict(args: &[&str]) -> (i32, String, String) {
+/// Exit code, standard output, standard error.
+pub fn verdict(args: &[&str]) -> (i32, String, String) {
     let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
     let mut command = Command::new(env!("CARGO_BIN_EXE_verdict"));
     let output = command.args(args).env("VERDICT_CACHE_DIR", cache).output().unwrap();

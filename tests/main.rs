@@ -13,6 +13,8 @@ mod support;
 mod author;
 /// Bad callers over real TLS: every one gets its answer, and the server goes on.
 mod callers;
+/// `verdict test` with real components.
+mod cases;
 /// The command line as a user has it.
 mod cli;
 /// Policies in Go, built by `verdict build`.
@@ -29,6 +31,8 @@ mod misbehaving;
 mod pod_security;
 /// A guest that leaves something in every kind of state that core Wasm has.
 mod tables;
+/// One review, tried and measured.
+mod trying;
 
 /// Against a real kube-apiserver.
 mod kube;

@@ -27,6 +27,8 @@ pub(super) fn came(answered: &Answered<'_>, seen: &[Seen]) -> Came {
         }
         Answered::Event(Err((_, words))) => failed(words, &asked),
     };
+    let facts = asked.iter().flat_map(|it| &it.facts);
+    came.annotations.extend(facts.map(|it| (it.key.clone(), it.value.clone())));
     came.mutators = asked.iter().any(|it| it.interface == Interface::Mutating);
     came.policies = asked.iter().map(|it| it.policy.clone()).collect();
     came

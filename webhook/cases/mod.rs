@@ -12,6 +12,8 @@ pub mod object;
 pub mod report;
 mod run;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::{collections::BTreeMap, path::PathBuf};

@@ -216,7 +216,7 @@ fn words(error: &ConfigError) -> String {
 }
 
 async fn ask(set: &Set, review: &str, done: &mut Done) -> Result<Came, Mismatch> {
-    let watch = Watch::listening();
+    let watch = Watch::default().listening().explaining();
     let limits: Duration = set.policies().iter().map(|it| it.spec().limits.time).sum();
     let begin = Instant::now();
     // Every policy may use all of its time, as mutator and as validator, and wait for its turn.

@@ -1,6 +1,6 @@
 //! Text of guests and authors as people can safely read it, and the difference of two values.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use serde_json::Value;
 use similar::TextDiff;
@@ -45,7 +45,8 @@ pub(super) fn pretty(value: &Value) -> String {
 
 /// What has to change in `expected` to get `came`, with the lines around it.
 pub(super) fn difference(expected: &str, came: &str) -> String {
-    let diff = TextDiff::from_lines(expected, came);
+    // The best difference of two long texts may take minutes to find.
+    let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(expected, came);
     let mut unified = diff.unified_diff().context_radius(3).missing_newline_hint(false).to_string();
     if unified.len() > MAX_SHOWN {
         unified.truncate(unified.floor_char_boundary(MAX_SHOWN));
@@ -56,6 +57,7 @@ pub(super) fn difference(expected: &str, came: &str) -> String {
 
 /// Bytes of a difference that are shown.
 const MAX_SHOWN: usize = 16 << 10;
+const PATIENCE: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand, and the exit codes in one place.
 
+mod bench;
 mod build;
 mod certs;
 mod check;
@@ -12,6 +13,7 @@ mod object;
 mod review;
 mod serve;
 mod test;
+mod tried;
 
 use std::{
     fs,
@@ -45,8 +47,8 @@ struct Cli {
     /// How log lines are written, to stderr.
     #[arg(long, env = "VERDICT_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text, global = true)]
     log_format: LogFormat,
-    /// Which log lines are written: off, error, warn, info, debug or trace. Default: info, and error for test, which shows
-    /// what a policy logs beside its case.
+    /// Which log lines are written: off, error, warn, info, debug or trace. Default: info; error for test,
+    /// which shows what a policy logs beside its case, and for bench.
     #[arg(long, env = "VERDICT_LOG_LEVEL", global = true)]
     log_level: Option<LevelFilter>,
 }
@@ -80,6 +82,8 @@ enum Command {
     New(new::Args),
     /// Build the component of a policy from its sources.
     Build(build::Args),
+    /// Measure what reviews take in a policy.
+    Bench(bench::Args),
     /// Ask a policy its author's cases, and compare the answers.
     Test(test::Args),
     /// Make a development CA, a server certificate and a client certificate.
@@ -124,7 +128,7 @@ impl Failed {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let log_level = cli.log_level.unwrap_or(match cli.command {
-        Command::Test(_) => LevelFilter::ERROR,
+        Command::Test(_) | Command::Bench(_) => LevelFilter::ERROR,
         _ => LevelFilter::INFO,
     });
     start_logging(cli.log_format, log_level);
@@ -139,6 +143,7 @@ pub fn main() -> ExitCode {
         Command::Prepare => compile::prepare(),
         Command::New(args) => new::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Certs(args) => certs::run(&args),
     };

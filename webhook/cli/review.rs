@@ -1,60 +1,68 @@
 //! `verdict review`: one review offline, through the same set of policies as the server's.
 
-use std::{path::PathBuf, time::Instant};
+use std::time::{Duration, Instant};
 
-use super::{CacheArgs, Failed, Outcome, json_argument, load, object::Asked, read, runtime, specs};
+use super::{Failed, Outcome, load, runtime, tried::Tried};
 use crate::{
-    engine::{Capacity, Interface},
+    engine::Capacity,
     metrics::Metrics,
-    policy::{Answered, Ask, Authorization},
+    policy::{Answered, Ask, Authorization, Seen, Watch},
     review::{access, access::Decision, admission, token, verdict::TokenVerdict},
 };
 
-/// The answer goes to standard output, what the policy logs to standard error. The exit code is 0 when it is allowed,
-/// authenticated or answered, 1 when not (an authorizer without an opinion does not allow), 3 for a bad policy.
-/// An AdmissionReview goes to the mutators, then with the object as they changed it to the validators. A bare object,
-/// YAML or JSON, is asked about as if a user created it.
+/// The answer goes to standard output; what the policy logs, and the time and memory that it took, to standard error. The
+/// exit code is 0 when it is allowed, authenticated or answered, 1 when not (an authorizer without an opinion does not
+/// allow), 3 for a bad policy. An AdmissionReview goes to the mutators, then with the object as they changed it to the
+/// validators. A bare object, YAML or JSON, is asked about as if a user created it.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// A policy's YAML, a component's file (.wasm), or builtin:NAME.
-    policy: PathBuf,
-    /// The review, an object, or an event for a provider; - is standard input.
-    review: PathBuf,
-    /// Settings for a bare component: JSON, or @FILE.
+    #[command(flatten)]
+    tried: Tried,
+    /// Tell on standard error which rule, selector or condition decided that a policy is asked, or is not.
     #[arg(long)]
-    settings: Option<String>,
-    /// An environment variable for a bare component, as NAME=VALUE. Repeatable.
-    #[arg(long = "env", value_name = "NAME=VALUE")]
-    env: Vec<String>,
-    #[command(flatten)]
-    asked: Asked,
-    #[command(flatten)]
-    cache: CacheArgs,
+    explain: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
-    let mut all = specs(&args.policy)?;
-    for spec in &mut all {
-        if let Some(settings) = &args.settings {
-            spec.settings = json_argument(settings)?;
+    let all = args.tried.specs()?;
+    // Every policy may use all of its time, as mutator and as validator.
+    let time = all.iter().map(|it| it.limits.time).sum::<Duration>() * 2;
+    let text = args.tried.read()?;
+    runtime()?.block_on(async {
+        let set = load(all, Capacity::default(), &args.tried.cache, &Metrics::new()).await?;
+        let text = args.tried.review(&set, text)?;
+        let watch = if args.explain { Watch::default().explaining() } else { Watch::default() };
+        let ask = Ask { raw: &text, deadline: Instant::now() + time, watch: Some(&watch) };
+        let answered = set.answer(ask).await?;
+        tell(&watch.take(), args.explain);
+        print(&answered)
+    })
+}
+
+/// Where the time went, and why.
+fn tell(seen: &[Seen], explain: bool) {
+    for it in seen {
+        let named = format!("verdict: {} ({})", it.policy, it.interface.name());
+        if explain {
+            let word = if it.asked { "asked" } else { "not asked" };
+            eprintln!("{named}: {word}: {}", it.why);
         }
-        for variable in &args.env {
-            let (name, value) = variable
-                .split_once('=')
-                .ok_or_else(|| Failed::Usage(format!("--env: expected NAME=VALUE, got {variable}")))?;
-            spec.grants.env.insert(name.to_owned(), value.to_owned());
+        if let Some(called) = &it.called {
+            let outcome = called.outcome.as_ref().map_or_else(|failure| failure.label(), |outcome| outcome);
+            let (timing, memory) = (&called.usage.timing, called.usage.memory);
+            let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
+            eprintln!(
+                "{named}: {outcome}, {:.2} ms ({:.2} to start, {:.2} in the policy), {:.1} MiB",
+                milliseconds(timing.whole),
+                milliseconds(timing.instantiate),
+                milliseconds(timing.guest),
+                memory as f64 / f64::from(1 << 20),
+            );
         }
     }
-    let time = all.iter().map(|it| it.limits.time).sum::<std::time::Duration>() * 2;
-    let text = read(&args.review)?;
-    runtime()?.block_on(async {
-        let set = load(all, Capacity::default(), &args.cache, &Metrics::new()).await?;
-        let admits = set.exports(Interface::Mutating) || set.exports(Interface::Validating);
-        let text = if admits { args.asked.review(&text)?.unwrap_or(text) } else { text };
-        // Every policy may use all of its time, as mutator and as validator.
-        let ask = Ask { raw: &text, deadline: Instant::now() + time, watch: None };
-        print(&set.answer(ask).await?)
-    })
+    if !explain && !seen.iter().any(|it| it.asked) {
+        eprintln!("verdict: no policy is asked about this; --explain tells why");
+    }
 }
 
 /// Prints the whole answer.

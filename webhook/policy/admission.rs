@@ -213,7 +213,8 @@ impl Policy {
     ) -> Result<bool, String> {
         let decided = self.matching.admission(request, object);
         if let Some(watch) = ask.watch {
-            watch.matched(&self.spec.name, interface, self.matching.explain(&decided, Some(request)));
+            let asked = decided.as_ref().map_or(true, |it| it.is_asked());
+            watch.matched(&self.spec.name, interface, asked, || self.matching.explain(&decided, Some(request)));
         }
         decided.map(Decision::is_asked)
     }

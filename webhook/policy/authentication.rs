@@ -44,14 +44,15 @@ impl Policy {
         let begin = Instant::now();
         let decided = self.matching.authentication(review);
         if let Some(watch) = ask.watch {
-            watch.matched(&self.spec.name, Interface::Authentication, self.matching.explain(&decided, None));
+            let asked = decided.as_ref().map_or(true, |it| it.is_asked());
+            watch.matched(&self.spec.name, Interface::Authentication, asked, || self.matching.explain(&decided, None));
         }
         let answer = match decided {
             Ok(decision) if !decision.is_asked() => return None,
             Ok(_) => self.template.authenticate(self.call(ask), review).await,
             Err(words) => unmatched(words),
         };
-        let Answer { result, usage, .. } = checked(answer, |it| check(it, review));
+        let Answer { result, usage, facts } = checked(answer, |it| check(it, review));
         let outcome = match &result {
             Ok(Authentication::Authenticated(_)) => Ok("authenticated"),
             Ok(Authentication::Unknown) => Ok("unknown"),
@@ -63,6 +64,9 @@ impl Policy {
             Err(failure) => Err(failure),
         };
         self.record(ask, Interface::Authentication, "", outcome, usage, begin);
+        if let Some(watch) = ask.watch {
+            watch.wrote(&self.spec.name, Interface::Authentication, facts);
+        }
         Some(result)
     }
 }

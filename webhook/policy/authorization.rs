@@ -69,7 +69,8 @@ impl Policy {
         let begin = Instant::now();
         let decided = self.matching.authorization(review);
         if let Some(watch) = ask.watch {
-            watch.matched(&self.spec.name, Interface::Authorization, self.matching.explain(&decided, None));
+            let asked = decided.as_ref().map_or(true, |it| it.is_asked());
+            watch.matched(&self.spec.name, Interface::Authorization, asked, || self.matching.explain(&decided, None));
         }
         let answer = match decided {
             Ok(decision) if !decision.is_asked() => return None,
@@ -87,6 +88,9 @@ impl Policy {
             Decision::NoOpinion => "no_opinion",
         });
         self.record(ask, Interface::Authorization, "", outcome, answer.usage, begin);
+        if let Some(watch) = ask.watch {
+            watch.wrote(&self.spec.name, Interface::Authorization, answer.facts);
+        }
         Some(result)
     }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde_json::value::RawValue;
 
-use super::{Ask, Selection, checked, matching::Explained};
+use super::{Ask, Selection, checked, matching};
 use crate::engine::{Answer, Failure, Interface};
 
 impl Selection<'_> {
@@ -13,13 +13,16 @@ impl Selection<'_> {
         let Some(policy) = self.policies().next() else { return Err((404, "no such policy")) };
         let begin = Instant::now();
         if let Some(watch) = ask.watch {
-            watch.matched(&policy.spec.name, Interface::Provider, Explained::always());
+            watch.matched(&policy.spec.name, Interface::Provider, true, || matching::ALWAYS.to_owned());
         }
         let answer = policy.template.handle_event(policy.call(ask)).await;
-        let Answer { result, usage, .. } = checked(answer, |text| {
+        let Answer { result, usage, facts } = checked(answer, |text| {
             RawValue::from_string(text).map_err(|error| Failure::Answer(format!("it is not JSON: {error}")))
         });
         policy.record(ask, Interface::Provider, "", result.as_ref().map(|_| "answered"), usage, begin);
+        if let Some(watch) = ask.watch {
+            watch.wrote(&policy.spec.name, Interface::Provider, facts);
+        }
         result.map_err(|failure| (failure.code(), failure.message()))
     }
 }

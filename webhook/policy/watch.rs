@@ -2,14 +2,15 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::matching::Explained;
-use crate::engine::{Failure, Interface, Usage};
+use crate::engine::{Fact, Failure, Interface, Usage};
 
 /// Sees the policies of one request.
 #[derive(Default)]
 pub struct Watch {
     seen: Mutex<Vec<Seen>>,
     listens: bool,
+    /// Words cost time.
+    explains: bool,
 }
 
 /// One policy in one request.
@@ -21,10 +22,12 @@ pub struct Seen {
     pub interface: Interface,
     /// Whether it was to be asked.
     pub asked: bool,
-    /// Which rule, selector or condition decided that, in words.
+    /// Which rule, selector or condition decided that, in words; empty if nobody wants to know.
     pub why: String,
     /// How it went, if it was asked.
     pub called: Option<Called>,
+    /// What it wrote to the audit log. Of an AdmissionReview these are annotations instead.
+    pub facts: Vec<Fact>,
 }
 
 /// How a policy was asked.
@@ -38,8 +41,13 @@ pub struct Called {
 
 impl Watch {
     /// Takes what guests log and print as well, which then does not go to the log.
-    pub fn listening() -> Self {
-        Self { listens: true, ..Self::default() }
+    pub fn listening(self) -> Self {
+        Self { listens: true, ..self }
+    }
+
+    /// Tells why each policy was asked or not.
+    pub fn explaining(self) -> Self {
+        Self { explains: true, ..self }
     }
 
     /// Takes what was seen so far, in the order in which policies were looked at.
@@ -51,16 +59,23 @@ impl Watch {
         self.listens
     }
 
-    pub(super) fn matched(&self, policy: &str, interface: Interface, explained: Explained) {
-        let Explained { asked, why } = explained;
-        self.seen().push(Seen { policy: policy.to_owned(), interface, asked, why, called: None });
+    pub(super) fn matched(&self, policy: &str, interface: Interface, asked: bool, why: impl FnOnce() -> String) {
+        let why = if self.explains { why() } else { String::new() };
+        self.seen().push(Seen { policy: policy.to_owned(), interface, asked, why, called: None, facts: Vec::new() });
     }
 
     pub(super) fn called(&self, policy: &str, interface: Interface, called: Called) {
-        let mut seen = self.seen();
+        self.of(policy, interface, |seen| seen.called = Some(called));
+    }
+
+    pub(super) fn wrote(&self, policy: &str, interface: Interface, facts: Vec<Fact>) {
+        self.of(policy, interface, |seen| seen.facts = facts);
+    }
+
+    fn of(&self, policy: &str, interface: Interface, change: impl FnOnce(&mut Seen)) {
         let same = |it: &&mut Seen| it.policy == policy && it.interface == interface;
-        if let Some(seen) = seen.iter_mut().find(same) {
-            seen.called = Some(called);
+        if let Some(seen) = self.seen().iter_mut().find(same) {
+            change(seen);
         }
     }
 

@@ -6,29 +6,15 @@ use crate::{
     review::admission::AdmissionRequest,
 };
 
-/// A decision in words for people.
-pub(in crate::policy) struct Explained {
-    /// Also where nobody can tell, which counts as a failure of the policy.
-    pub(in crate::policy) asked: bool,
-    pub(in crate::policy) why: String,
-}
-
-impl Explained {
-    /// Of what has no rules.
-    pub(in crate::policy) fn always() -> Self {
-        Self { asked: true, why: "it is asked about everything".to_owned() }
-    }
-}
-
 impl Match {
     /// `decided` is what this made of `request`, if that was an AdmissionReview's.
     pub(in crate::policy) fn explain(
         &self,
         decided: &Result<Decision, String>,
         request: Option<&AdmissionRequest<'_>>,
-    ) -> Explained {
-        let why = match decided {
-            Err(words) => return Explained { asked: true, why: format!("nobody can tell: {words}") },
+    ) -> String {
+        match decided {
+            Err(words) => format!("nobody can tell, which is a failure of the policy: {words}"),
             Ok(Decision::Asked(rule)) => self.asked(*rule),
             Ok(Decision::NoRule) => {
                 let rules = self.rules.resource_rules.iter().enumerate();
@@ -49,8 +35,7 @@ impl Match {
                 Some(it) => format!("matchConditions[{index}] ({}) is false: {}", it.name, it.expression),
                 None => format!("matchConditions[{index}] is false"),
             },
-        };
-        Explained { asked: decided.as_ref().is_ok_and(|it| it.is_asked()), why }
+        }
     }
 
     fn asked(&self, rule: Option<usize>) -> String {
@@ -67,7 +52,7 @@ impl Match {
         for (index, condition) in self.rules.match_conditions.iter().enumerate() {
             held.push(format!("matchConditions[{index}] ({}) is true", condition.name));
         }
-        if held.is_empty() { Explained::always().why } else { held.join(", ") }
+        if held.is_empty() { ALWAYS.to_owned() } else { held.join(", ") }
     }
 }
 
@@ -100,3 +85,6 @@ fn lists(name: &str, came: &str, list: &[String]) -> String {
     let list: Vec<&str> = list.iter().map(|it| if it.is_empty() { "\"\"" } else { it }).collect();
     format!("lists {} in {name}, not {came}", list.join(", "))
 }
+
+/// Of what has no rules.
+pub(in crate::policy) const ALWAYS: &str = "it is asked about everything";

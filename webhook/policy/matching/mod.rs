@@ -6,7 +6,7 @@
 mod explain;
 mod rules;
 
-pub(super) use explain::Explained;
+pub(super) use explain::ALWAYS;
 use serde_json::value::RawValue;
 
 use super::condition::{Condition, Subject, Variables};

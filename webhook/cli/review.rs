@@ -48,7 +48,10 @@ fn tell(seen: &[Seen], explain: bool) {
             eprintln!("{named}: {word}: {}", it.why);
         }
         if let Some(called) = &it.called {
-            let outcome = called.outcome.as_ref().map_or_else(|failure| failure.label(), |outcome| outcome);
+            let outcome = match &called.outcome {
+                Ok(outcome) => outcome,
+                Err(failure) => failure.label(),
+            };
             let (timing, memory) = (&called.usage.timing, called.usage.memory);
             let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
             eprintln!(

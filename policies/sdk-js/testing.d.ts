@@ -6,7 +6,7 @@
 
 import type { Cause, KubernetesObject, Operation, Policy, UserInfo } from "./index.js";
 
-export type Review = string | URL | object;
+export type Review = string | object;
 
 /** Initialises the policy with these settings. Throws if they are refused. */
 export function load(policy: Policy, settings?: object, options?: { env?: Record<string, string> }): Subject;
@@ -21,7 +21,7 @@ export function takeLogged(): { level: string; message: string }[];
 export function takeAudited(): { key: string; value: string }[];
 
 /** The `*.json` of a folder, in order. */
-export function readReviews(folder: string | URL): { name: string; review: string }[];
+export function readReviews(folder: string | { readonly href: string }): { name: string; review: string }[];
 
 /** An AdmissionReview of a bare object; `user` is a name or a whole UserInfo. More fields of the request can be given. */
 export function admissionReview(
@@ -50,5 +50,5 @@ export interface Subject {
   /** The word for the answer to a review of any kind: one of those above, `answered`, or `error`. */
   verdict(review: Review): string;
   /** Throws unless every file of the folder gives the verdict that its name begins with. */
-  checkReviews(folder: string | URL): void;
+  checkReviews(folder: string | { readonly href: string }): void;
 }

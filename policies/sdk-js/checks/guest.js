@@ -53,7 +53,7 @@ test("an exception becomes its message and where it was thrown", () => {
       throw new RangeError("out of it", { cause: new Error("deeper") });
     },
   });
-  assert.match(message, /^RangeError: out of it\n {2}caused by Error: deeper\n {2}at .*guest\.test\.js/);
+  assert.match(message, /^RangeError: out of it\n {2}caused by Error: deeper\n {2}at .*checks.guest\.js/);
   assert.ok(message.split("\n").length <= 5, message);
   assert.match(failure({ validate() { throw "words"; } }), /validate threw "words"/);
 });
@@ -82,7 +82,7 @@ test("settings errors have their paths, all at once", () => {
   ]);
   const [{ path, message }] = settingsErrors({ init }, {});
   assert.equal(path, "");
-  assert.match(message, /^TypeError: .*\n {2}at .*guest\.test\.js/);
+  assert.match(message, /^TypeError: .*\n {2}at .*checks.guest\.js/);
   assert.throws(() => load({ init }, { c: 1 }), { message: "the settings are refused: /c: no c" });
 });
 

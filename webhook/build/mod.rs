@@ -5,6 +5,7 @@
 
 pub(crate) mod embedded;
 mod go;
+mod js;
 mod rust;
 pub mod template;
 #[cfg(test)]
@@ -75,17 +76,20 @@ pub enum Language {
     Rust,
     /// go.mod.
     Go,
+    /// package.json.
+    JavaScript,
 }
 
 impl Language {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Rust, Self::Go];
+    pub const ALL: [Self; 3] = [Self::Rust, Self::Go, Self::JavaScript];
 
     /// As on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rust => "rust",
             Self::Go => "go",
+            Self::JavaScript => "js",
         }
     }
 
@@ -94,12 +98,13 @@ impl Language {
         match self {
             Self::Rust => "Rust",
             Self::Go => "Go",
+            Self::JavaScript => "JavaScript",
         }
     }
 
     /// That of a folder.
     pub fn of(folder: &Path) -> Option<Self> {
-        let marks = [("Cargo.toml", Self::Rust), ("go.mod", Self::Go)];
+        let marks = [("Cargo.toml", Self::Rust), ("go.mod", Self::Go), ("package.json", Self::JavaScript)];
         marks.into_iter().find(|(file, _)| folder.join(file).is_file()).map(|(_, language)| language)
     }
 
@@ -108,6 +113,7 @@ impl Language {
         match self {
             Self::Rust => ("rust", embedded::SDK_RUST),
             Self::Go => ("go", embedded::SDK_GO),
+            Self::JavaScript => ("js", embedded::SDK_JS),
         }
     }
 
@@ -115,6 +121,7 @@ impl Language {
         match self {
             Self::Rust => rust::build(folder),
             Self::Go => go::build(folder),
+            Self::JavaScript => js::build(folder),
         }
     }
 
@@ -122,6 +129,7 @@ impl Language {
     fn policy_name(self, folder: &Path) -> Result<String, BuildError> {
         match self {
             Self::Go => go::name(folder),
+            Self::JavaScript => js::name(folder),
             Self::Rust => {
                 let folder =
                     fs::canonicalize(folder).map_err(|error| BuildError::File { path: folder.to_owned(), error })?;

@@ -53,14 +53,14 @@ fn encode(module: &[u8], guest: &str, adapter: &str) -> anyhow::Result<Vec<u8>> 
     ComponentEncoder::default().validate(true).module(&module)?.adapter("wasi_snapshot_preview1", &adapter)?.encode()
 }
 
-fn with_world(module: &[u8], world: &str) -> anyhow::Result<Vec<u8>> {
+pub(super) fn with_world(module: &[u8], world: &str) -> anyhow::Result<Vec<u8>> {
     let (resolve, world) = resolve(world)?;
     let mut module = module.to_vec();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
     Ok(module)
 }
 
-fn resolve(world: &str) -> anyhow::Result<(Resolve, WorldId)> {
+pub(super) fn resolve(world: &str) -> anyhow::Result<(Resolve, WorldId)> {
     let mut sources = SourceMap::new();
     for (name, text) in CONTRACT {
         sources.push(Path::new(name), text);

@@ -28,6 +28,7 @@ pub use output::{Fact, Line};
 pub use prepare::{About, PrepareError, Prepared, SettingsError, Source, Start};
 pub use program::{Description, Program, ProgramError};
 pub use runtime::{Capacity, Engine, EngineError, MAX_MEMORY};
+pub(crate) use snapshot::Instrumented;
 pub use template::{Answer, Call, LimitsError, Template};
 
 /// A review interface of the contract.

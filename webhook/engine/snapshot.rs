@@ -18,16 +18,16 @@ use super::{
 };
 
 /// The component with exports that read its state, to be compiled and initialised in place of the original.
-pub(super) struct Instrumented<'a> {
+pub(crate) struct Instrumented<'a> {
     context: ComponentContext<'a>,
-    pub(super) bytes: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Why there is no snapshot, in words for the author of the policy.
-pub(super) type Refusal = String;
+pub(crate) type Refusal = String;
 
 impl<'a> Instrumented<'a> {
-    pub(super) fn new(component: &'a [u8]) -> Result<Self, Refusal> {
+    pub(crate) fn new(component: &'a [u8]) -> Result<Self, Refusal> {
         // Its parser panics on what it does not know.
         let made = catch_unwind(|| Wizer::new().instrument_component(component));
         match made {
@@ -45,6 +45,11 @@ impl<'a> Instrumented<'a> {
         // Reading a memory grows it by one page, and copies all of it out.
         store.data_mut().memory.allow_more(MAX_MEMORIES * PAGE);
         store.set_hostcall_fuel(usize::MAX);
+        self.read(store, instance).await
+    }
+
+    /// As `finish`, for a store that has no handles.
+    pub(crate) async fn read<T: Send>(self, store: &mut Store<T>, instance: Instance) -> Result<Vec<u8>, Refusal> {
         let mut reader = Reader { store, instance, failed: None };
         let wizer = Wizer::new();
         let made = AssertUnwindSafe(wizer.snapshot_component(&self.context, &mut reader)).catch_unwind().await;
@@ -65,13 +70,13 @@ pub(super) fn is_own_export(name: &str) -> bool {
 }
 
 /// Calls the added exports. The tool takes no errors, so the first one is kept here and the result thrown away.
-struct Reader<'a> {
-    store: &'a mut Store<State>,
+struct Reader<'a, T: 'static> {
+    store: &'a mut Store<T>,
     instance: Instance,
     failed: Option<wasmtime::Error>,
 }
 
-impl Reader<'_> {
+impl<S: Send> Reader<'_, S> {
     async fn call<T: Lift + 'static>(&mut self, interface: &str, function: &str) -> Option<T> {
         match self.try_call(interface, function).await {
             Ok(value) => Some(value),
@@ -91,7 +96,7 @@ impl Reader<'_> {
     }
 }
 
-impl ComponentInstanceState for Reader<'_> {
+impl<S: Send> ComponentInstanceState for Reader<'_, S> {
     async fn call_func_ret_list_u8(&mut self, interface: &str, function: &str, contents: impl FnOnce(&[u8]) + Send) {
         match self.call::<WasmList<u8>>(interface, function).await {
             Some(list) => contents(list.as_le_slice(&*self.store)),

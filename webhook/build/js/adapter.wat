@@ -1,0 +1,85 @@
+;; What QuickJS's runtime asks of WASI and of the tool that it was made for, in terms of verdict:policy/guest-runtime. No
+;; memory of its own and no handles, so that a snapshot carries all of it. There are no files: what asks for one traps.
+;; Names are `interface#function`. A result is its tag, 0 for ok, and what it carries; output streams are 1 and 2.
+(module
+  (import "verdict:policy/guest-runtime@0.1.0" "output" (func $output (param i32 i64 i32)))
+  (import "verdict:policy/guest-runtime@0.1.0" "wall-clock" (func $wall (result i64)))
+  (import "verdict:policy/guest-runtime@0.1.0" "monotonic-clock" (func $monotonic (result i64)))
+  (import "verdict:policy/guest-runtime@0.1.0" "random" (func $random (result i64)))
+  (import "verdict:policy/guest-runtime@0.1.0" "exit" (func $exit (param i32)))
+  (import "env" "memory" (memory 0))
+
+  (func (export "wasi:random/insecure-seed#insecure-seed") (param $out i32)
+    (i64.store (local.get $out) (call $random))
+    (i64.store offset=8 (local.get $out) (call $random)))
+  (func (export "wasi:clocks/monotonic-clock#now") (result i64) (call $monotonic))
+  (func (export "wasi:clocks/wall-clock#now") (param $out i32) (local $now i64)
+    (local.set $now (call $wall))
+    (i64.store (local.get $out) (i64.div_u (local.get $now) (i64.const 1000000000)))
+    (i32.store offset=8 (local.get $out) (i32.wrap_i64 (i64.rem_u (local.get $now) (i64.const 1000000000)))))
+  (func (export "wasi:cli/exit#exit") (param $failed i32)
+    (call $exit (local.get $failed))
+    (unreachable))
+
+  ;; What is printed: eight bytes at a time, read one by one, since more may lie beyond the end of the memory.
+  (func (export "wasi:io/streams#[method]output-stream.write") (param $fd i32) (param $p i32) (param $n i32) (param $out i32)
+    (local $word i64) (local $i i32)
+    (block $done (loop $l
+      (br_if $done (i32.ge_u (local.get $i) (local.get $n)))
+      (local.set $word
+        (i64.or (local.get $word)
+          (i64.shl (i64.load8_u (i32.add (local.get $p) (local.get $i)))
+            (i64.extend_i32_u (i32.shl (i32.and (local.get $i) (i32.const 7)) (i32.const 3))))))
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (if (i32.or (i32.eqz (i32.and (local.get $i) (i32.const 7))) (i32.eq (local.get $i) (local.get $n)))
+        (then
+          (call $output (local.get $fd) (local.get $word)
+            (i32.add (i32.and (i32.sub (local.get $i) (i32.const 1)) (i32.const 7)) (i32.const 1)))
+          (local.set $word (i64.const 0))))
+      (br $l)))
+    (i32.store8 (local.get $out) (i32.const 0)))
+  (func (export "wasi:io/streams#[method]output-stream.check-write") (param i32) (param $out i32)
+    (i32.store8 (local.get $out) (i32.const 0))
+    (i64.store offset=8 (local.get $out) (i64.const 4096)))
+  (func (export "wasi:io/streams#[method]output-stream.blocking-flush") (param i32) (param $out i32)
+    (i32.store8 (local.get $out) (i32.const 0)))
+  (func (export "wasi:io/streams#[method]output-stream.subscribe") (param i32) (result i32) (i32.const 0))
+  (func (export "wasi:cli/stdin#get-stdin") (result i32) (i32.const 0))
+  (func (export "wasi:cli/stdout#get-stdout") (result i32) (i32.const 1))
+  (func (export "wasi:cli/stderr#get-stderr") (result i32) (i32.const 2))
+
+  ;; None, and empty lists.
+  (func $none (param $out i32) (i64.store align=4 (local.get $out) (i64.const 0)))
+  (func $no_byte (param $out i32) (i32.store8 (local.get $out) (i32.const 0)))
+  (export "wasi:cli/environment#get-environment" (func $none))
+  (export "wasi:filesystem/preopens#get-directories" (func $none))
+  (export "wasi:cli/terminal-stdin#get-terminal-stdin" (func $no_byte))
+  (export "wasi:cli/terminal-stdout#get-terminal-stdout" (func $no_byte))
+  (export "wasi:cli/terminal-stderr#get-terminal-stderr" (func $no_byte))
+
+  (func $drop (param i32))
+  (export "wasi:io/error#[resource-drop]error" (func $drop))
+  (export "wasi:io/poll#[resource-drop]pollable" (func $drop))
+  (export "wasi:io/streams#[resource-drop]input-stream" (func $drop))
+  (export "wasi:io/streams#[resource-drop]output-stream" (func $drop))
+  (export "wasi:cli/terminal-input#[resource-drop]terminal-input" (func $drop))
+  (export "wasi:cli/terminal-output#[resource-drop]terminal-output" (func $drop))
+  (export "wasi:filesystem/types#[resource-drop]descriptor" (func $drop))
+  (export "wasi:io/poll#[method]pollable.block" (func $drop))
+  (func (export "wasi_snapshot_preview1#reset_adapter_state"))
+
+  (func $pair (param i32 i32) (unreachable))
+  (func $triple (param i32 i32 i32) (unreachable))
+  (func $at (param i32 i64 i32) (unreachable))
+  (export "wasi:io/poll#poll" (func $triple))
+  (export "wasi:filesystem/types#[method]descriptor.read-via-stream" (func $at))
+  (export "wasi:filesystem/types#[method]descriptor.write-via-stream" (func $at))
+  (export "wasi:filesystem/types#[method]descriptor.append-via-stream" (func $pair))
+  (export "wasi:filesystem/types#[method]descriptor.get-flags" (func $pair))
+  (export "wasi:filesystem/types#[method]descriptor.stat" (func $pair))
+  (export "wasi:filesystem/types#[method]descriptor.metadata-hash" (func $pair))
+  (func (export "wasi:clocks/monotonic-clock#subscribe-duration") (param i64) (result i32) (unreachable))
+
+  ;; Modules are bundled before: there are none to load.
+  (func (export "local:init/module-loader#resolve") (param i32 i32 i32 i32 i32) (unreachable))
+  (export "local:init/module-loader#load" (func $triple)))

@@ -211,6 +211,9 @@ fn snapshots_are_blessed_and_then_compared() {
     let (code, out, _) = folder.labels(&[]);
     assert_eq!(code, 1);
     assert!(out.contains("snapshot: - expected, + got\n") && out.contains("the label owner is needed"), "{out}");
+    let left = kept.with_file_name("a@renamed.json");
+    fs::write(&left, "{}").unwrap();
+    assert!(folder.labels(&[]).1.contains(&format!("note: {}: no case has this snapshot\n", left.display())));
     fs::write(&kept, "{").unwrap();
     let (code, out, _) = folder.labels(&[]);
     assert!(code == 1 && out.contains("EOF while parsing"), "{out}");
@@ -263,6 +266,11 @@ fn a_filter_picks_cases_and_bad_files_are_no_failures() {
     let (code, out, error) = folder.labels(&[]);
     assert_eq!((code, out.as_str()), (3, ""));
     assert!(error.contains("tests/b.yaml:4: cases[0].nam: is not a field; did you mean name?"), "{error}");
+
+    // A file of somebody else's does not drive the terminal.
+    folder.write("tests/b.yaml", "apiVersion: verdict.dev/v1alpha1\nkind: PolicyTest\n\"\\e[2J\": 1\ncases: []\n");
+    let (code, _, error) = folder.labels(&[]);
+    assert!(code == 3 && error.contains("\\u{1b}[2J: is not a field") && !error.contains('\u{1b}'), "{error}");
 
     let empty = tempfile::tempdir().unwrap();
     let (code, _, error) = verdict(&["test", empty.path().to_str().unwrap()]);

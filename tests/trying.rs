@@ -60,6 +60,11 @@ fn review_tells_what_was_used_and_why_a_policy_is_asked() {
     assert_eq!(code, 1);
     assert!(serde_json::from_str::<Value>(&out).is_ok(), "{out}");
     assert!(error.contains("verdict: p (validating): denied, ") && error.contains(" MiB\n"), "{error}");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_verdict"));
+    let input = fs::File::open(&object).unwrap();
+    let output = command.arg("review").arg(&policy).arg("-").stdin(input).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), out);
     for (matching, more, words) in [
         (rule(""), &[][..], "p (validating): asked: resourceRules[0] matches\n"),
         (String::new(), &[], "asked: it is asked about everything\n"),

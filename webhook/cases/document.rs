@@ -16,9 +16,11 @@ use super::{
 };
 use crate::{
     config::{
+        document,
         fields::{self, Field, Report},
         yaml::{self, Node, Value},
     },
+    engine::Limits,
     loader::file,
     review::{admission::Operation, user::UserInfo},
 };
@@ -36,7 +38,7 @@ pub(super) struct Reader<'a> {
 
 impl Reader<'_> {
     pub(super) fn cases(&mut self, node: &Node, report: &mut Report<'_>) -> Vec<Case> {
-        let known = ["apiVersion", "kind", "settings", "policies", "env", "cases"];
+        let known = ["apiVersion", "kind", "settings", "policies", "env", "limits", "cases"];
         let Some(document) = Field::root(node).object(&known, report) else { return Vec::new() };
         for (name, word) in [("apiVersion", API_VERSION), ("kind", KIND)] {
             if let Some(field) = document.required(name, report) {
@@ -47,6 +49,7 @@ impl Reader<'_> {
         let shared = Setup {
             settings: settings(&document, &policies, report).unwrap_or_else(|| "{}".to_owned()),
             env: document.optional("env").map(|field| environment(field, report)).unwrap_or_default(),
+            limits: limits(&document, &policies, report),
             policies,
         };
         let cases = document.required("cases", report).map(|field| {
@@ -72,6 +75,7 @@ impl Reader<'_> {
         let env = case.optional("env").map(|field| environment(field, report)).unwrap_or_default();
         let setup = Setup {
             policies: shared.policies.clone(),
+            limits: shared.limits,
             settings: own.unwrap_or_else(|| shared.settings.clone()),
             env: shared.env.clone().into_iter().chain(env).collect(),
         };
@@ -227,6 +231,13 @@ fn settings(object: &fields::Object<'_>, policies: &[PathBuf], report: &mut Repo
         return None;
     };
     Some(field.node.json().to_string())
+}
+
+fn limits(document: &fields::Object<'_>, policies: &[PathBuf], report: &mut Report<'_>) -> Limits {
+    if let Some(field) = document.optional("limits").filter(|_| !policies.is_empty()) {
+        field.error(report, "a file with `policies` takes the limits from them");
+    }
+    document::limits(document, report)
 }
 
 fn environment(field: &Field<'_>, report: &mut Report<'_>) -> BTreeMap<String, String> {

@@ -9,6 +9,7 @@ use std::{
 use super::{
     Case,
     document::{KIND, Reader},
+    snapshot,
 };
 use crate::{
     config::{
@@ -80,6 +81,8 @@ pub fn read(folder: &Path) -> Result<Suite, Vec<ConfigError>> {
         }
         errors.extend(wrong);
     }
+    let left = snapshot::left_behind(&suite.cases);
+    suite.notes.extend(left.iter().map(|path| format!("{}: no case has this snapshot", path.display())));
     if errors.is_empty() && suite.cases.is_empty() {
         errors.push(about(folder, format!("there are no cases: expected a .yaml file of kind {KIND}")));
     }

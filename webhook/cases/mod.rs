@@ -14,7 +14,7 @@ mod run;
 mod snapshot;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -22,6 +22,8 @@ pub use compare::{Came, Mismatch};
 pub use expect::{Expect, Verdict};
 pub use files::{Suite, read};
 pub use run::{Done, Results, Runner};
+
+use crate::engine::Limits;
 
 /// One question and what is expected to come of it.
 #[derive(Debug, Clone)]
@@ -49,4 +51,6 @@ pub struct Setup {
     pub settings: String,
     /// Environment variables that are granted.
     pub env: BTreeMap<String, String>,
+    /// What a review of the author's own policy may use.
+    pub limits: Limits,
 }

@@ -22,7 +22,7 @@ use crate::{
         self,
         schema::{ConfigError, PolicySpec},
     },
-    engine::{Engine, Line},
+    engine::{Engine, Limits, Line},
     metrics::Metrics,
     policy::{Ask, Seen, Set, Watch},
 };
@@ -86,8 +86,14 @@ impl Runner {
     pub async fn run(self, cases: Vec<Case>) -> Result<Results, Vec<ConfigError>> {
         let mut setups: BTreeSet<Setup> = cases.iter().map(|it| it.setup.clone()).collect();
         let env: BTreeMap<String, String> = cases.iter().flat_map(|it| it.setup.env.clone()).collect();
+        // Examples have what any case has.
+        let limits = cases.iter().map(|it| it.setup.limits).fold(Limits::default(), |one, other| Limits {
+            time: one.time.max(other.time),
+            memory: one.memory.max(other.memory),
+            fuel: None,
+        });
         let of_example =
-            |settings: &Value| Setup { settings: settings.to_string(), env: env.clone(), ..Setup::default() };
+            |settings: &Value| Setup { settings: settings.to_string(), env: env.clone(), limits, ..Setup::default() };
         setups.extend(self.examples.iter().map(|(_, _, settings)| of_example(settings)));
         let sets = self.load(setups).await?;
 
@@ -132,7 +138,11 @@ impl Runner {
         let mut loads = Vec::new();
         for setup in setups {
             let mut specs = if setup.policies.is_empty() {
-                self.own.iter().cloned().map(|own| PolicySpec { settings: setup.settings.clone(), ..own }).collect()
+                self.own
+                    .iter()
+                    .cloned()
+                    .map(|own| PolicySpec { settings: setup.settings.clone(), limits: setup.limits, ..own })
+                    .collect()
             } else {
                 config::read(&setup.policies)?
             };

@@ -1,6 +1,7 @@
 //! Snapshots: the whole answer of a case as its author once approved it, in `snapshots/` beside the case's file.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -54,7 +55,21 @@ pub(super) fn compare(case: &Case, came: &Came, bless: bool) -> Compared {
 /// Where the snapshot of a case is kept. Cases whose names differ in letters and digits only have different ones.
 pub(super) fn path(file: &Path, name: &str) -> PathBuf {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    file.with_file_name("snapshots").join(format!("{stem}@{}.json", slug(name)))
+    file.with_file_name(FOLDER).join(format!("{stem}@{}.json", slug(name)))
+}
+
+/// Snapshots beside these files that none of their cases has: left behind by a case that was renamed or removed.
+pub(super) fn left_behind(cases: &[Case]) -> Vec<PathBuf> {
+    let kept = |it: &&Case| it.expect.snapshot;
+    let used: BTreeSet<PathBuf> = cases.iter().filter(kept).map(|it| path(&it.file, &it.name)).collect();
+    let folders: BTreeSet<PathBuf> = cases.iter().map(|it| it.file.with_file_name(FOLDER)).collect();
+    let entries = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+    let mut left: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|it| it == "json") && !used.contains(path))
+        .collect();
+    left.sort();
+    left
 }
 
 pub(super) fn slug(name: &str) -> String {
@@ -71,5 +86,6 @@ fn write(path: &Path, value: &Value) -> io::Result<()> {
     fs::write(path, pretty(value) + "\n")
 }
 
+const FOLDER: &str = "snapshots";
 /// Bytes of a case's name in a file's name.
 const MAX_SLUG: usize = 100;

@@ -29,7 +29,7 @@ fn one(text: &str) -> Result<Suite, String> {
 fn a_case_has_a_whole_review_or_an_object_that_becomes_one() {
     let object = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, n: 12345678901234567890123}";
     let text = format!(
-        "settings: {{a: 1}}\nenv: {{A: one}}\ncases:\n\
+        "settings: {{a: 1}}\nenv: {{A: one}}\nlimits: {{time: 2s}}\ncases:\n\
         - {{name: first, object: {object}, user: {{username: bob, groups: [dev]}}, namespace: shop, expect: {{verdict: allowed}}}}\n\
         - {{name: second, object: {object}, operation: UPDATE, oldObject: {object}, subresource: status, settings: {{}}, env: {{A: two}}, expect: {{verdict: denied}}}}\n\
         - {{name: third, review: review.json, idempotent: false, expect: {{snapshot: true}}}}\n\
@@ -48,6 +48,7 @@ fn a_case_has_a_whole_review_or_an_object_that_becomes_one() {
     assert_eq!((&request(1)["subResource"], &request(1)["oldObject"]["kind"]), (&"status".into(), &"ConfigMap".into()));
     assert_eq!((found[0].setup.settings.as_str(), found[1].setup.settings.as_str()), (r#"{"a":1}"#, "{}"));
     assert_eq!((found[0].setup.env["A"].as_str(), found[1].setup.env["A"].as_str()), ("one", "two"));
+    assert_eq!(found[1].setup.limits.time, std::time::Duration::from_secs(2));
     // A file's own spelling stays.
     assert_eq!(found[2].review, review);
     assert!(!found[2].idempotent && found[2].expect.snapshot && found[2].expect.verdict.is_none());
@@ -121,6 +122,10 @@ fn what_is_wrong_is_said_with_its_line_and_path() {
                 "cases:\n- {{name: a b, {object}, expect: {{snapshot: true}}}}\n- {{name: a-B, {object}, expect: {{snapshot: true}}}}\n"
             ),
             "a.yaml:5: cases[1]: its snapshot needs a file's name of its own",
+        ),
+        (
+            format!("limits: {{memory: 1Ti}}\n{}", case(&format!("{object}, {allowed}"))),
+            "a.yaml:3: limits.memory: expected an amount of memory such as 64Mi",
         ),
         ("cases: [\n".to_owned(), "a.yaml:"),
     ] {

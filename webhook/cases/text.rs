@@ -6,7 +6,7 @@ use serde_json::Value;
 use similar::TextDiff;
 
 /// Several lines, in which nothing drives a terminal or hides what is said.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     escaped(text, |it| it == '\n')
 }
 

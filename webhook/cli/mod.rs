@@ -28,6 +28,7 @@ use tracing::{level_filters::LevelFilter, warn};
 use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
+    cases::text::shown,
     config::schema::{ConfigError, PolicySpec},
     engine::{Cache, Capacity, Compiler, Engine, Priority},
     metrics::Metrics,
@@ -151,20 +152,25 @@ pub fn main() -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::No) => ExitCode::from(1),
         Err(Failed::Error(error)) => {
-            eprintln!("verdict: {error:#}");
+            complain(&format!("{error:#}"));
             ExitCode::from(1)
         }
         Err(Failed::Usage(words)) => {
-            eprintln!("verdict: {words}");
+            complain(&words);
             ExitCode::from(2)
         }
         Err(Failed::Configuration(errors)) => {
             for error in errors {
-                eprintln!("verdict: {error}");
+                complain(&error);
             }
             ExitCode::from(3)
         }
     }
+}
+
+/// What is wrong may quote files of others, which must not drive the terminal.
+fn complain(words: &str) {
+    eprintln!("verdict: {}", shown(words));
 }
 
 /// How this process logs.

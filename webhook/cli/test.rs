@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -82,7 +83,11 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         Format::Junit => report::junit(&results),
     };
     match &args.out {
-        None => print!("{written}"),
+        // Who stops reading has seen enough.
+        None => match io::stdout().write_all(written.as_bytes()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+            _ => {}
+        },
         Some(path) => {
             fs::write(path, written).map_err(|error| Failed::Error(anyhow::anyhow!("{}: {error}", path.display())))?
         }

@@ -159,7 +159,8 @@ fn order(spec: &Object<'_>, report: &mut Report<'_>) -> i32 {
     DEFAULT_ORDER
 }
 
-fn limits(spec: &Object<'_>, report: &mut Report<'_>) -> Limits {
+/// `limits` of an object that may have them.
+pub(crate) fn limits(spec: &Object<'_>, report: &mut Report<'_>) -> Limits {
     let mut limits = Limits::default();
     let field = spec.optional("limits");
     let Some(object) = field.and_then(|field| field.object(&["time", "memory", "fuel"], report)) else {

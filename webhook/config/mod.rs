@@ -4,7 +4,7 @@
 //! What can only be judged with the component at hand is in [`interfaces`].
 
 mod component;
-mod document;
+pub(crate) mod document;
 pub(crate) mod fields;
 mod files;
 mod interfaces;

@@ -64,7 +64,7 @@ impl Interface {
 }
 
 /// What one review may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Limits {
     /// Wall-clock time of a review, host calls included.
     pub time: Duration,

@@ -66,4 +66,5 @@ ANSWERS = {
     "code": lambda request: Deny("no", code=200),
     "cause": lambda request: Deny("no", causes=["text"]),
     "message": lambda request: Deny(None),
+    "half": lambda request: Deny("a \ud800"),
 }

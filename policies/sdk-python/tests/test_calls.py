@@ -72,6 +72,7 @@ class TestCalls(unittest.TestCase):
             ("code", "validate returned Deny with code 200: expected 400 to 599"),
             ("cause", "validate returned Deny with causes[0]: expected Cause, got str"),
             ("message", "validate returned Deny with message: expected a str, got NoneType"),
+            ("half", "validate returned Deny with message: '\\ud800' is half a character"),
         ]:
             with self.assertRaises(testing.PolicyError) as raised:
                 testing.Policy(sample, {"do": deed}).validate(testing.admission_review(POD))

@@ -56,6 +56,21 @@ def _admission(answer: Any) -> None:
 def _a(expected: type, name: str, value: Any) -> None:
     if not isinstance(value, expected) or expected is int and isinstance(value, bool):
         raise TypeError(f"{name}: expected {_NAMES.get(expected, expected.__name__)}, got {type(value).__name__}")
+    if isinstance(value, str):
+        try:
+            encodable(value)
+        except ValueError as error:
+            raise TypeError(f"{name}: {error}") from None
+
+
+def encodable(text: str) -> str:
+    """Itself. Raises ValueError for half a character, which JSON can smuggle in and which has no encoding."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{text[error.start]!r} is half a character") from None
+    return text
 
 
 def _texts(name: str, values: Any) -> None:

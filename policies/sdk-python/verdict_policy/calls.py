@@ -10,7 +10,7 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from .admission import AdmissionRequest, Allow, Change, Deny, JSONPatch, MergePatch, Unchanged
-from .answers import check
+from .answers import check, encodable
 from .authentication import Authenticated, Rejected, TokenReview, Unknown
 from .authorization import Ruling, SubjectAccessReview
 from .json import dumps, loads
@@ -74,7 +74,7 @@ def handle_event(policy: ModuleType, event: str) -> str:
 def json_of(what: str, value: object) -> str:
     """The JSON of an answer."""
     try:
-        return dumps(value)
+        return encodable(dumps(value))
     except (TypeError, ValueError, RecursionError) as error:
         raise PolicyError(f"{what} is no JSON: {error}") from error
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import gc
 import io
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -30,9 +33,14 @@ class Bindings(host.Host):
         self._log, self._audit, self._review = log, audit_log, review
 
     def start(self) -> None:
+        """At ``init``: only now there is a server."""
         early, self._early = self._early, None
         for level, message in early or ():
             self.log(level, message)
+
+    def early(self) -> list[tuple[str, str]]:
+        """What was logged before there was a server."""
+        return self._early or []
 
     def log(self, level: str, message: str) -> None:
         if self._early is not None:
@@ -73,15 +81,26 @@ _out = Lines(_bindings, "info")
 _err = Lines(_bindings, "warn")
 
 
-def prepare() -> None:
-    """Before the policy is imported."""
+@contextmanager
+def importing() -> Iterator[None]:
+    """While the policy is imported. Where that fails, what was printed and why it failed are for its author."""
     host.install(_bindings)
     sys.stdout, sys.stderr = _out, _err
+    try:
+        yield
+    except BaseException:
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        for _, message in _bindings.early():
+            print(message, file=sys.stderr)
+        raise
 
 
 def exports(policy: ModuleType, err: Any, imports: Any, interfaces: Any) -> dict[str, Any]:
     """The classes that componentize-py looks for, for the interfaces of the world. ``err`` is its exception."""
     _bindings.connect(imports.log, imports.audit_log, imports.review)
+    if "datetime" in sys.modules:
+        # strptime imports it when it is first called, which is too late.
+        import _strptime  # noqa: F401  # pyright: ignore[reportMissingImports]
 
     def guarded(function: Any) -> Any:
         """What it raises becomes the error of the contract; out of memory stays a trap."""
@@ -100,6 +119,8 @@ def exports(policy: ModuleType, err: Any, imports: Any, interfaces: Any) -> dict
 
     def init(settings: str) -> None:
         _bindings.start()
+        # What Python knows of it is what was there when the component was built.
+        os.environ.update(_environment(imports.guest_runtime))
         lifecycle = interfaces.lifecycle
         try:
             calls.init(policy, settings)
@@ -123,6 +144,14 @@ def exports(policy: ModuleType, err: Any, imports: Any, interfaces: Any) -> dict
     answers("authorization", "authorize", _ruling)
     answers("provider", "handle_event", _reply)
     return {name: type(name, (), methods) for name, methods in classes.items()}
+
+
+def _environment(runtime: Any) -> dict[str, str]:
+    """The variables that are granted: eight bytes at a time, and a zero byte after each."""
+    size = runtime.environment_bytes()
+    words = (runtime.environment_word(index) for index in range((size + 7) // 8))
+    text = b"".join(word.to_bytes(8, "little") for word in words)[:size].decode("utf-8", "replace")
+    return {name: value for name, _, value in (it.partition("=") for it in text.split("\0")) if name}
 
 
 def _reseed() -> None:

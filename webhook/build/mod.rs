@@ -6,6 +6,7 @@
 pub(crate) mod embedded;
 mod go;
 mod js;
+mod python;
 mod rust;
 pub mod template;
 #[cfg(test)]
@@ -78,11 +79,13 @@ pub enum Language {
     Go,
     /// package.json.
     JavaScript,
+    /// policy.py.
+    Python,
 }
 
 impl Language {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Rust, Self::Go, Self::JavaScript];
+    pub const ALL: [Self; 4] = [Self::Rust, Self::Go, Self::JavaScript, Self::Python];
 
     /// As on the command line.
     pub fn name(self) -> &'static str {
@@ -90,6 +93,7 @@ impl Language {
             Self::Rust => "rust",
             Self::Go => "go",
             Self::JavaScript => "js",
+            Self::Python => "python",
         }
     }
 
@@ -99,12 +103,18 @@ impl Language {
             Self::Rust => "Rust",
             Self::Go => "Go",
             Self::JavaScript => "JavaScript",
+            Self::Python => "Python",
         }
     }
 
     /// That of a folder.
     pub fn of(folder: &Path) -> Option<Self> {
-        let marks = [("Cargo.toml", Self::Rust), ("go.mod", Self::Go), ("package.json", Self::JavaScript)];
+        let marks = [
+            ("Cargo.toml", Self::Rust),
+            ("go.mod", Self::Go),
+            ("package.json", Self::JavaScript),
+            ("policy.py", Self::Python),
+        ];
         marks.into_iter().find(|(file, _)| folder.join(file).is_file()).map(|(_, language)| language)
     }
 
@@ -114,6 +124,7 @@ impl Language {
             Self::Rust => ("rust", embedded::SDK_RUST),
             Self::Go => ("go", embedded::SDK_GO),
             Self::JavaScript => ("js", embedded::SDK_JS),
+            Self::Python => ("python", embedded::SDK_PYTHON),
         }
     }
 
@@ -122,6 +133,7 @@ impl Language {
             Self::Rust => rust::build(folder),
             Self::Go => go::build(folder),
             Self::JavaScript => js::build(folder),
+            Self::Python => python::build(folder),
         }
     }
 
@@ -130,7 +142,7 @@ impl Language {
         match self {
             Self::Go => go::name(folder),
             Self::JavaScript => js::name(folder),
-            Self::Rust => {
+            Self::Rust | Self::Python => {
                 let folder =
                     fs::canonicalize(folder).map_err(|error| BuildError::File { path: folder.to_owned(), error })?;
                 Ok(folder.file_name().unwrap_or_default().to_string_lossy().into_owned())

@@ -132,6 +132,13 @@ async fn go_from_an_idea_to_a_tested_policy() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn python_from_an_idea_to_a_tested_policy() {
+    if let Some(python) = fixtures::has_python() {
+        every_kind("python", &[python, "-m", "unittest"]).await;
+    }
+}
+
 #[test]
 fn a_policy_is_only_begun_where_nothing_is() {
     let root = folder("nothing");

@@ -29,6 +29,8 @@ mod isolation;
 mod misbehaving;
 /// The built-in policy `pod-security` against the fixtures of Kubernetes.
 mod pod_security;
+/// Policies in Python, built by `verdict build`.
+mod python;
 /// A guest that leaves something in every kind of state that core Wasm has.
 mod tables;
 /// One review, tried and measured.

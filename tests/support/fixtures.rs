@@ -63,6 +63,35 @@ pub fn has_go() -> bool {
     found
 }
 
+/// The component of a policy in Python, as [`go`]. None without Python.
+pub fn python(name: &str) -> Option<PathBuf> {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    has_python()?;
+    let mut built = BUILT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let component = built.entry(name.to_owned()).or_insert_with(|| {
+        let folder = target().join("python");
+        fs::create_dir_all(&folder).expect("a folder below target");
+        let out = folder.join(format!("{}.wasm", name.rsplit('/').next().unwrap_or(name)));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name);
+        let output = Command::new(env!("CARGO_BIN_EXE_verdict")).arg("build").arg(source).arg("-o").arg(&out).output();
+        let output = output.expect("verdict");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        out
+    });
+    Some(component.clone())
+}
+
+/// Python, if it is there and can make virtual environments; if not, as [`has_go`].
+pub fn has_python() -> Option<&'static str> {
+    let found = Command::new("python3").args(["-c", "import ensurepip, venv"]).output();
+    if found.is_ok_and(|output| output.status.success()) {
+        return Some("python3");
+    }
+    assert!(std::env::var_os("CI").is_none(), "no python3 with venv found, and in CI nothing is skipped");
+    say(&format!("skipped: {}: no python3 with venv found", thread::current().name().unwrap_or("python::")));
+    None
+}
+
 /// Cargo in the guests' workspace, without what was set for the host.
 pub fn cargo(args: &[&str]) -> Command {
     let mut cargo = Command::new(env!("CARGO"));

@@ -9,8 +9,8 @@ use crate::{
 };
 
 /// A folder with a Cargo.toml needs cargo with the target wasm32-wasip2, one with a go.mod needs go 1.26 or later, one with
-/// a policy.py Python 3.10 or later. What verdict.yaml says goes into the component. Its path goes to standard output, what the tools say to standard error.
-/// The same sources and tools give the same bytes.
+/// a policy.py Python 3.10 or later. What verdict.yaml says goes into the component. Its path goes to standard output, what
+/// the tools say to standard error. The same sources and tools give the same bytes.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The policy's folder.

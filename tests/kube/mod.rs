@@ -3,6 +3,7 @@
 //! Most share one cluster ([`cluster`]); each keeps to namespaces and users of its own.
 
 mod access;
+mod cases;
 mod cluster;
 mod drain;
 mod failures;

@@ -21,7 +21,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 pub use compare::{Came, Mismatch};
 pub use expect::{Expect, Verdict};
 pub use files::{Suite, read};
-pub use run::{Done, Results, Runner};
+pub use run::{Done, Example, Results, Runner, unused};
 
 use crate::engine::Limits;
 

@@ -34,9 +34,19 @@ pub struct Runner {
     /// The author's own policy; there must be one if any case has no files of policies.
     pub own: Option<PolicySpec>,
     /// Settings that the policy must take, each with a name.
-    pub examples: Vec<(PathBuf, String, Value)>,
+    pub examples: Vec<Example>,
     /// Whether snapshots are written instead of compared.
     pub bless: bool,
+}
+
+/// Settings that the author gives as an example: where, their name, and what they are.
+pub type Example = (PathBuf, String, Value);
+
+/// What the author may want to know of examples that none of all the cases has as its settings.
+pub fn unused(examples: &[Example], cases: &[Case]) -> Vec<String> {
+    let used: Vec<Value> = cases.iter().filter_map(|it| serde_json::from_str(&it.setup.settings).ok()).collect();
+    let unused = examples.iter().filter(|(_, _, settings)| !used.contains(settings));
+    unused.map(|(file, name, _)| format!("{}: no case uses {name}", file.display())).collect()
 }
 
 /// What came of all cases.
@@ -107,10 +117,6 @@ impl Runner {
             let (file, name) = (file.clone(), name.clone());
             results.done.push(Done { file, name, wrong, ..Done::default() });
         }
-        let used: BTreeSet<&str> = cases.iter().map(|it| it.setup.settings.as_str()).collect();
-        let unused = self.examples.iter().filter(|(_, _, settings)| !used.contains(settings.to_string().as_str()));
-        results.notes.extend(unused.map(|(file, name, _)| format!("{}: no case uses {name}", file.display())));
-
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let bless = self.bless;
         let tasks = cases.into_iter().map(|case| {

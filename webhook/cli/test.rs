@@ -9,7 +9,7 @@ use std::{
 use super::{CacheArgs, Failed, Outcome, engine, runtime, specs};
 use crate::{
     build::{self, BuildError},
-    cases::{self, Case, Runner, report},
+    cases::{self, Case, Example, Runner, report},
     config::{
         manifest::{self, manifest},
         schema::PolicySpec,
@@ -64,7 +64,10 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let folder = args.tests.clone().unwrap_or_else(|| args.dir.join("tests"));
     let mut suite = cases::read(&folder).map_err(|errors| Failed::configurations(&errors))?;
     let mut examples = examples(&args.dir)?;
+    suite.notes.extend(cases::unused(&examples, &suite.cases));
+    // What is said of all cases is not asked for with some of them.
     if let Some(filter) = &args.filter {
+        suite.notes.clear();
         suite.cases.retain(|it| contains(&it.name, &it.file, filter));
         examples.retain(|(file, name, _)| contains(name, file, filter));
         if suite.cases.is_empty() && examples.is_empty() {
@@ -76,7 +79,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let own = if suite.cases.iter().any(is_own) || !examples.is_empty() { Some(own(args, &engine)?) } else { None };
     let runner = Runner { engine, own, examples, bless: args.bless };
     let mut results = runtime()?.block_on(runner.run(suite.cases)).map_err(|errors| Failed::configurations(&errors))?;
-    results.notes.splice(0..0, suite.notes);
+    results.notes = suite.notes;
     let written = match args.format {
         Format::Text => report::text(&results),
         Format::Json => report::json(&results),
@@ -128,7 +131,7 @@ fn of_build(error: BuildError) -> Failed {
 }
 
 /// The example settings of the folder's manifest.
-fn examples(folder: &Path) -> Result<Vec<(PathBuf, String, serde_json::Value)>, Failed> {
+fn examples(folder: &Path) -> Result<Vec<Example>, Failed> {
     let manifest = manifest(folder).map_err(|errors| Failed::configurations(&errors))?;
     let file = folder.join(manifest::FILE);
     let examples = manifest.as_ref().map(|it| it.examples().to_vec()).unwrap_or_default();

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{fixtures, host::Host};
+use crate::support::{fixtures, host::Host, node};
 
 const KINDS: [&str; 5] = ["authenticator", "authorizer", "validator", "mutator", "provider"];
 
@@ -136,6 +136,13 @@ async fn go_from_an_idea_to_a_tested_policy() {
 async fn python_from_an_idea_to_a_tested_policy() {
     if let Some(python) = fixtures::has_python() {
         every_kind("python", &[python, "-m", "unittest"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn javascript_from_an_idea_to_a_tested_policy() {
+    if node::is_there() {
+        every_kind("js", &["sh", "-c", "npm ci --ignore-scripts --no-audit --no-fund && npm test"]).await;
     }
 }
 

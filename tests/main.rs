@@ -25,6 +25,8 @@ mod go_kinds;
 mod guests;
 /// No state crosses reviews, and what operators can choose about that.
 mod isolation;
+/// Policies in JavaScript and TypeScript, built by `verdict build`; and a host in JavaScript.
+mod js;
 /// Policies that misbehave: each gives a valid review with its own words, and the next is not affected.
 mod misbehaving;
 /// The built-in policy `pod-security` against the fixtures of Kubernetes.

@@ -5,6 +5,7 @@ pub mod control_plane;
 pub mod fixtures;
 pub mod host;
 pub mod http;
+pub mod node;
 pub mod pki;
 pub mod processes;
 pub mod verdict;

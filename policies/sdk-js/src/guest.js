@@ -3,6 +3,7 @@
 import { Admission, Authentication, Ruling } from "./answers.js";
 import { connect } from "./host.js";
 import { toJson } from "./json.js";
+import { original } from "./positions.js";
 import { toAccessReview, toAdmissionRequest, toTokenReview } from "./request.js";
 import { SettingsError } from "./settings.js";
 
@@ -96,8 +97,9 @@ const guarded = (name, answer) => (argument) => {
 
 function text(name, error) {
   if (!(error instanceof Error)) return `${name} threw ${describe(error)}`;
-  const lines = String(error.stack ?? "").split("\n").map((it) => it.trim()).filter((it) => it.startsWith("at "));
-  const own = lines.filter((it) => !it.includes("<anonymous>") || it.includes(".js")).slice(0, 3);
+  const lines = String(error.stack ?? "").split("\n").map((it) => original(it.trim()));
+  // Not those of this package, and not those of the engine.
+  const own = lines.filter((it) => /^at .*\.[jt]s:/.test(it) && !/(sdk-js|sdk\/js|verdict-policy-sdk)\/src\//.test(it)).slice(0, 3);
   const causes = error.cause instanceof Error ? [`caused by ${error.cause.name}: ${error.cause.message}`] : [];
   return [`${error.name}: ${error.message}`, ...causes, ...own].join("\n  ");
 }

@@ -23,7 +23,8 @@ pub(super) fn component(engine: &[u8], script: &str, interfaces: &[&str]) -> Res
     let linked = link(engine, interfaces).map_err(bad)?;
     // A thread of its own: it may be called from one that drives others.
     let started = thread::scope(|scope| scope.spawn(|| start(&linked, script)).join());
-    started.unwrap_or_else(|_| Err(Stopped::Tool(anyhow::anyhow!("the tool crashed")))).map_err(|stopped| match stopped {
+    started.unwrap_or_else(|_| Err(Stopped::Tool(anyhow::anyhow!("the tool crashed")))).map_err(|stopped| match stopped
+    {
         Stopped::Script(words) => BuildError::NotAPolicy(format!("the policy cannot be loaded: {}", words.trim())),
         Stopped::Tool(error) => bad(error),
     })

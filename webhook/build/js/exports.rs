@@ -74,13 +74,18 @@ mod tests {
     #[test]
     fn exported_functions_make_interfaces() {
         assert_eq!(of(&["mutate", "init", "validate", "cleanup"]).unwrap(), ["validating", "mutating"]);
-        assert_eq!(of(&["handleEvent", "validator", "default", "initial"]).unwrap_err(), "policy.js: validator is exported, did you mean validate?");
+        assert_eq!(
+            of(&["handleEvent", "validator", "default", "initial"]).unwrap_err(),
+            "policy.js: validator is exported, did you mean validate?"
+        );
         assert_eq!(of(&["handleEvent", "schema", "initial"]).unwrap(), ["provider"]);
     }
 
     #[test]
     fn a_misspelt_function_is_named() {
-        for name in ["Validate", "validates", "vaildate", "handle_event", "handleEvents", "authorise", "Init", "authentcate"] {
+        for name in
+            ["Validate", "validates", "vaildate", "handle_event", "handleEvents", "authorise", "Init", "authentcate"]
+        {
             let error = of(&[name, "mutate"]).unwrap_err();
             assert!(error.starts_with(&format!("policy.js: {name} is exported, did you mean ")), "{error}");
         }

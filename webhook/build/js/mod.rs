@@ -6,6 +6,7 @@
 mod component;
 mod engine;
 mod exports;
+mod positions;
 
 use std::{
     fs,
@@ -27,8 +28,12 @@ pub(super) fn build(folder: &Path) -> Result<Vec<u8>, BuildError> {
     let interfaces = exports::interfaces(entry, &exported(&folder, &work, entry)?)?;
     write(&work.join("entry.js"), &glue(entry, &interfaces))?;
     let script = work.join("policy.js");
-    esbuild(&folder, &work.join("entry.js"), &["--external:verdict:*", "--external:wasi:*", &format!("--outfile={}", script.display())])?;
-    let script = String::from_utf8_lossy(&read(&script)?).into_owned();
+    let options = ["--external:verdict:*", "--external:wasi:*", "--sourcemap=external", "--sources-content=false"];
+    let outfile = format!("--outfile={}", script.display());
+    esbuild(&folder, &work.join("entry.js"), &[&options[..], &[&outfile]].concat())?;
+    let (text, map) = (read(&script)?, read(&work.join("policy.js.map"))?);
+    // At the end, so that it moves no line: the SDK reads it to say where an error was thrown.
+    let script = format!("{}\n{}", String::from_utf8_lossy(&text), positions::statement(&map)?);
     component::component(&engine, &script, &interfaces)
 }
 
@@ -50,9 +55,10 @@ pub(super) fn name(folder: &Path) -> Result<String, BuildError> {
 }
 
 fn entry(folder: &Path) -> Result<&'static str, BuildError> {
-    ENTRIES.into_iter().find(|it| folder.join(it).is_file()).ok_or_else(|| {
-        BuildError::NotAPolicy(format!("{}: expected a policy.js or a policy.ts", folder.display()))
-    })
+    ENTRIES
+        .into_iter()
+        .find(|it| folder.join(it).is_file())
+        .ok_or_else(|| BuildError::NotAPolicy(format!("{}: expected a policy.js or a policy.ts", folder.display())))
 }
 
 /// The folder of installed packages, brought to what the lock file says where something is missing.
@@ -71,7 +77,10 @@ fn install(folder: &Path) -> Result<PathBuf, BuildError> {
     if !present || installed.is_none() || installed < time(&lock) {
         eprintln!("verdict: {}: installing what package-lock.json names (npm ci)", folder.display());
         // No script of a package runs: none is needed.
-        run("npm", Command::new("npm").current_dir(folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]))?;
+        run(
+            "npm",
+            Command::new("npm").current_dir(folder).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]),
+        )?;
     }
     Ok(modules)
 }

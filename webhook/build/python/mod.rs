@@ -20,9 +20,9 @@ pub(super) fn build(folder: &Path) -> Result<Vec<u8>, BuildError> {
     let python = tool::python()?;
     let sources = Sources::find(folder)?;
     let defined = look(&python, folder, &sources)?;
-    let packages = tool::packages(&python, folder)?;
     let cache = tool::cache(folder);
     let tool = tool::componentize(&python, folder, &cache)?;
+    let packages = tool.packages(folder)?;
     let stage = Stage(beside(&cache.join("python-build"), "unfinished"));
     stage.fill(&sources, &defined)?;
     let kept = cache.join("python-built").join(format!("{}.wasm", stage.digest(&tool.name, packages.as_deref())?));

@@ -20,6 +20,53 @@ pub(super) struct Tool {
     pub(super) python: PathBuf,
 }
 
+impl Tool {
+    /// The policy's own packages, as `requirements.txt` has them; none without one.
+    pub(super) fn packages(&self, folder: &Path) -> Result<Option<PathBuf>, BuildError> {
+        let requirements = folder.join("requirements.txt");
+        if !requirements.is_file() {
+            return Ok(None);
+        }
+        let packages = folder.join(embedded::FOLDER).join("packages");
+        let (mark, digest) = (packages.join(".requirements"), short(&[&read(&requirements)?]));
+        if fs::read_to_string(&mark).is_ok_and(|it| it == digest) {
+            return Ok(Some(packages));
+        }
+        eprintln!("verdict: installing the packages of {}", requirements.display());
+        let unfinished = Unfinished(beside(&packages, "unfinished"));
+        let mut install = Command::new(&self.python);
+        install.args(["-m", "pip", "install", "--no-compile", "--target"]).arg(&unfinished.0);
+        // Wheels that run anywhere: what is compiled for this machine does not run in a component.
+        install.args([
+            "--only-binary=:all:",
+            "--platform=any",
+            "--implementation=py",
+            "--abi=none",
+            "--python-version=3.14",
+        ]);
+        install.args(QUIETLY).arg("--requirement").arg(&requirements);
+        progress("pip", &mut install).map_err(|error| match error {
+            BuildError::ToolFailed { tool, status } => BuildError::NotAPolicy(format!(
+                "{tool} failed ({status}): {}: packages in a component must be wheels of pure Python, since what is compiled \
+                 for this machine does not run there",
+                requirements.display()
+            )),
+            error => error,
+        })?;
+        let file = |path: &Path| {
+            let path = path.to_owned();
+            move |error| BuildError::File { path, error }
+        };
+        fs::create_dir_all(&unfinished.0).map_err(file(&unfinished.0))?;
+        fs::write(unfinished.0.join(".requirements"), digest).map_err(file(&mark))?;
+        if packages.exists() {
+            fs::remove_dir_all(&packages).map_err(file(&packages))?;
+        }
+        fs::rename(&unfinished.0, &packages).map_err(file(&packages))?;
+        Ok(Some(packages))
+    }
+}
+
 /// A Python that is new enough and can make virtual environments.
 pub(super) fn python() -> Result<PathBuf, BuildError> {
     // Windows has no `python3`.
@@ -84,51 +131,6 @@ pub(super) fn componentize(python: &Path, folder: &Path, cache: &Path) -> Result
     }
 }
 
-/// The policy's own packages, as `requirements.txt` has them; none without one.
-pub(super) fn packages(python: &Path, folder: &Path) -> Result<Option<PathBuf>, BuildError> {
-    let requirements = folder.join("requirements.txt");
-    if !requirements.is_file() {
-        return Ok(None);
-    }
-    let packages = folder.join(embedded::FOLDER).join("packages");
-    let (mark, digest) = (packages.join(".requirements"), short(&[&read(&requirements)?]));
-    if fs::read_to_string(&mark).is_ok_and(|it| it == digest) {
-        return Ok(Some(packages));
-    }
-    eprintln!("verdict: installing the packages of {}", requirements.display());
-    let unfinished = Unfinished(beside(&packages, "unfinished"));
-    let mut install = Command::new(python);
-    install.args(["-m", "pip", "install", "--no-compile", "--target"]).arg(&unfinished.0);
-    // Wheels that run anywhere: what is compiled for this machine does not run in a component.
-    install.args([
-        "--only-binary=:all:",
-        "--platform=any",
-        "--implementation=py",
-        "--abi=none",
-        "--python-version=3.14",
-    ]);
-    install.args(QUIETLY).arg("--requirement").arg(&requirements);
-    progress("pip", &mut install).map_err(|error| match error {
-        BuildError::ToolFailed { tool, status } => BuildError::NotAPolicy(format!(
-            "{tool} failed ({status}): {}: packages in a component must be wheels of pure Python, since what is compiled \
-             for this machine does not run there",
-            requirements.display()
-        )),
-        error => error,
-    })?;
-    let file = |path: &Path| {
-        let path = path.to_owned();
-        move |error| BuildError::File { path, error }
-    };
-    fs::create_dir_all(&unfinished.0).map_err(file(&unfinished.0))?;
-    fs::write(unfinished.0.join(".requirements"), digest).map_err(file(&mark))?;
-    if packages.exists() {
-        fs::remove_dir_all(&packages).map_err(file(&packages))?;
-    }
-    fs::rename(&unfinished.0, &packages).map_err(file(&packages))?;
-    Ok(Some(packages))
-}
-
 /// Keeps a component for the next build of the same sources, and forgets those that were made longest ago.
 pub(super) fn keep(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
     let folder = path.parent().unwrap_or(path);
@@ -154,6 +156,8 @@ fn progress(tool: &'static str, command: &mut Command) -> Result<(), BuildError>
     let command = command.stdin(Stdio::null()).stdout(std::io::stderr()).stderr(Stdio::inherit());
     // A virtual environment that the author is in, and where pip installs to, are not for what we run.
     command.env_remove("VIRTUAL_ENV").env_remove("PYTHONPATH").env_remove("PYTHONHOME").env_remove("PIP_TARGET");
+    // Into folders of our own, root or not.
+    command.env("PIP_ROOT_USER_ACTION", "ignore");
     match started(tool, ADVICE, command.status())? {
         status if status.success() => Ok(()),
         status => Err(BuildError::ToolFailed { tool, status }),

@@ -261,19 +261,21 @@ fn what_a_python_policy_prints_and_raises_is_in_the_log() {
 
 #[test]
 fn the_same_sources_give_the_same_bytes() {
-    let Some(component) = fixtures::python("required-labels-python") else { return };
+    let Some(component) = fixtures::python("fixtures/misbehaving-python") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/required-labels-python");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/fixtures/misbehaving-python");
     let elsewhere = folder.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
-    fs::copy(source.join("policy.py"), elsewhere.join("policy.py")).unwrap();
+    for file in ["policy.py", "words.py"] {
+        fs::copy(source.join(file), elsewhere.join(file)).unwrap();
+    }
     for built in [&source, &elsewhere] {
         let again = folder.path().join("again.wasm");
         let (succeeded, said) = build(built, &again);
         assert!(succeeded, "{said}");
         assert!(fs::read(&component).unwrap() == fs::read(&again).unwrap());
     }
-    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1, "something was left behind");
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 2, "something was left behind");
 }
 
 #[test]

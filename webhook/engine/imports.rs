@@ -86,6 +86,11 @@ impl policy::guest_runtime::Host for State {
         u64::from_le_bytes(word)
     }
 
+    /// The deadline of the call drops it.
+    async fn sleep(&mut self, nanoseconds: u64) {
+        tokio::time::sleep(Duration::from_nanos(nanoseconds)).await;
+    }
+
     fn exit(&mut self, status: u32) {
         self.output.print(format!("the policy ended itself with status {status}\n").as_bytes());
     }

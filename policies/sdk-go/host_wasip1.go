@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"verdict.dev/policy/internal/abi"
+	"verdict.dev/policy/internal/exports"
 )
 
 //go:wasmimport verdict:policy/log@0.1.0 write
@@ -37,7 +38,13 @@ func exportInit(settings, length uint32) unsafe.Pointer {
 	defer abi.Enter()()
 	text := abi.Text{Data: settings, Length: length}.Bytes()
 	abi.Taken()
-	found := initialise(text)
+	var found []SettingError
+	for _, kind := range exports.Missing() {
+		found = append(found, SettingErrorf("", "the policy is not finished: call %s.Export in func init of package main (func main never runs)", kind))
+	}
+	if len(found) == 0 {
+		found = initialise(text)
+	}
 	if len(found) == 0 {
 		warmUp()
 		return abi.Ok[abi.List]()

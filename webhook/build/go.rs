@@ -9,6 +9,7 @@ pub(super) fn build(folder: &Path) -> Result<Vec<u8>, BuildError> {
     let folder = std::path::absolute(folder).map_err(|error| BuildError::File { path: folder.to_owned(), error })?;
     // In the folder, since nothing says that a temporary one elsewhere is large enough.
     let module = beside(&folder.join("go.wasm"), "module");
+    check_version(&folder)?;
     let compiled = compile(&folder, &module).and_then(|()| read(&module));
     // It is there only if go got that far.
     let _ = fs::remove_file(&module);
@@ -16,11 +17,33 @@ pub(super) fn build(folder: &Path) -> Result<Vec<u8>, BuildError> {
 }
 
 fn compile(folder: &Path, module: &Path) -> Result<(), BuildError> {
+    let mut go = go(folder);
+    go.args(["build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o"])
+        .arg(module)
+        .arg(".");
+    run("go", ADVICE, &mut go).map(drop)
+}
+
+/// An older one fails with words that do not tell why.
+fn check_version(folder: &Path) -> Result<(), BuildError> {
+    let printed = run("go", ADVICE, go(folder).args(["env", "GOVERSION"]))?;
+    let found = String::from_utf8_lossy(&printed).trim().to_owned();
+    match release(&found) {
+        Some(release) if release < OLDEST => Err(BuildError::ToolTooOld { tool: "go", found, advice: ADVICE }),
+        _ => Ok(()),
+    }
+}
+
+/// Of `go1.26.3`, `go1.27rc1`, `devel go1.28-4f3a`.
+fn release(version: &str) -> Option<(u32, u32)> {
+    let (_, numbers) = version.split_once("go")?;
+    let mut numbers = numbers.split(|it: char| !it.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+fn go(folder: &Path) -> Command {
     let mut go = Command::new("go");
     go.current_dir(folder)
-        .args(["build", "-buildmode=c-shared", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o"])
-        .arg(module)
-        .arg(".")
         .env("GOOS", "wasip1")
         .env("GOARCH", "wasm")
         .env("CGO_ENABLED", "0")
@@ -29,7 +52,7 @@ fn compile(folder: &Path, module: &Path) -> Result<(), BuildError> {
         .env_remove("GOFLAGS")
         .env_remove("GOWASM")
         .env_remove("GOEXPERIMENT");
-    run("go", "install Go 1.26 or later from https://go.dev/dl", &mut go).map(drop)
+    go
 }
 
 /// The last element of the module's path, without a major version.
@@ -45,4 +68,26 @@ pub(super) fn name(folder: &Path) -> Result<String, BuildError> {
         return Err(BuildError::NotAPolicy(format!("{}: expected a line `module NAME`", path.display())));
     }
     Ok(name.to_owned())
+}
+
+const OLDEST: (u32, u32) = (1, 26);
+const ADVICE: &str = "install Go 1.26 or later from https://go.dev/dl";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_read_as_go_prints_them() {
+        for (version, expected) in [
+            ("go1.26.8", Some((1, 26))),
+            ("go1.27rc1", Some((1, 27))),
+            ("devel go1.28-4f3a Mon", Some((1, 28))),
+            ("go1.9", Some((1, 9))),
+            ("", None),
+            ("gotip", None),
+        ] {
+            assert_eq!(release(version), expected, "{version}");
+        }
+    }
 }

@@ -46,6 +46,16 @@ pub enum BuildError {
         /// Where it comes from.
         advice: &'static str,
     },
+    /// The language's tool cannot do it yet.
+    #[error("{tool} is too old ({found}): {advice}")]
+    ToolTooOld {
+        /// The program.
+        tool: &'static str,
+        /// Its version, as it says.
+        found: String,
+        /// What to have instead.
+        advice: &'static str,
+    },
     /// The tool's own words went to standard error already.
     #[error("{tool} failed ({status})")]
     ToolFailed {

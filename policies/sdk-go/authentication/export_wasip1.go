@@ -4,8 +4,11 @@ import (
 	"unsafe"
 
 	"verdict.dev/policy/internal/abi"
+	"verdict.dev/policy/internal/exports"
 	"verdict.dev/policy/internal/wire"
 )
+
+func init() { exports.Expect("authentication", func() bool { return authenticate != nil }) }
 
 //go:wasmexport verdict:policy/authentication@0.1.0#authenticate
 func export(token, tokenLength, audiences, audiencesLength uint32) unsafe.Pointer {

@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"verdict.dev/policy/internal/abi"
+	"verdict.dev/policy/internal/exports"
 	"verdict.dev/policy/internal/wire"
 )
 
@@ -18,6 +19,8 @@ type review struct {
 	nonResource uint8
 	attributes  resourceAttributes
 }
+
+func init() { exports.Expect("authorization", func() bool { return authorize != nil }) }
 
 //go:wasmexport verdict:policy/authorization@0.1.0#authorize
 func export(asked unsafe.Pointer) unsafe.Pointer {

@@ -4,8 +4,11 @@ import (
 	"unsafe"
 
 	"verdict.dev/policy/internal/abi"
+	"verdict.dev/policy/internal/exports"
 	"verdict.dev/policy/internal/wire"
 )
+
+func init() { exports.Expect("mutating", func() bool { return mutate != nil }) }
 
 //go:wasmexport verdict:policy/mutating@0.1.0#mutate
 func export(request unsafe.Pointer) unsafe.Pointer {

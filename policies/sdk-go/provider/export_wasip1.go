@@ -4,7 +4,10 @@ import (
 	"unsafe"
 
 	"verdict.dev/policy/internal/abi"
+	"verdict.dev/policy/internal/exports"
 )
+
+func init() { exports.Expect("provider", func() bool { return handle != nil }) }
 
 //go:wasmexport verdict:policy/provider@0.1.0#handle-event
 func export(event, length uint32) unsafe.Pointer {

@@ -4,8 +4,11 @@ import (
 	"unsafe"
 
 	"verdict.dev/policy/internal/abi"
+	"verdict.dev/policy/internal/exports"
 	"verdict.dev/policy/internal/wire"
 )
+
+func init() { exports.Expect("validating", func() bool { return validate != nil }) }
 
 //go:wasmexport verdict:policy/validating@0.1.0#validate
 func export(request unsafe.Pointer) unsafe.Pointer {

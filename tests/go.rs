@@ -38,12 +38,7 @@ fn the_unit_tests_of_the_go_modules_pass() {
         return;
     }
     for module in ["sdk-go", "required-labels-go"] {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(module);
-        for args in [&["vet", "./..."][..], &["test", "./..."]] {
-            let output = std::process::Command::new("go").args(args).current_dir(&folder).output().unwrap();
-            let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{module}: go {args:?}: {text}");
-        }
+        fixtures::go_checks(&Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(module));
     }
 }
 

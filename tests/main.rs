@@ -19,6 +19,12 @@ mod cases;
 mod cli;
 /// Policies in Go, built by `verdict build`.
 mod go;
+/// What `verdict build` says to authors who write Go, and the templates in Go.
+mod go_build;
+/// A policy in Go that prints, panics and decodes large objects, for very many reviews.
+mod go_endurance;
+/// The examples in Go.
+mod go_examples;
 /// A policy in Go that answers every kind of review.
 mod go_kinds;
 /// Guests' own unit tests, and every sample review through the router.

@@ -53,6 +53,15 @@ pub fn go(name: &str) -> Option<PathBuf> {
     Some(component.clone())
 }
 
+/// `go vet` and the unit tests of a Go module.
+pub fn go_checks(module: &Path) {
+    for args in [&["vet", "./..."][..], &["test", "./..."]] {
+        let output = Command::new("go").args(args).current_dir(module).env("GOWORK", "off").output().expect("go");
+        let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{}: go {args:?}: {text}", module.display());
+    }
+}
+
 /// Whether the Go toolchain is there; if not, the running test is named as skipped, or fails in CI.
 pub fn has_go() -> bool {
     let found = Command::new("go").arg("version").output().is_ok_and(|output| output.status.success());

@@ -8,6 +8,7 @@ pub mod http;
 pub mod node;
 pub mod pki;
 pub mod processes;
+pub mod samples;
 pub mod verdict;
 
 use std::{

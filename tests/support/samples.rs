@@ -1,0 +1,95 @@
+//! Sample reviews: files in the folder `reviews/` of a policy, named after the verdict that the policy gives.
+
+use std::{fs, path::Path, time::Duration};
+
+use serde_json::{Value, json};
+use verdict::config::schema::PolicySpec;
+
+use super::host::Host;
+
+/// Asks one policy about each sample, in both versions, and gives how many there are.
+pub async fn check(mut specs: Vec<PolicySpec>, folder: &Path) -> usize {
+    // What a sample shows must depend neither on which resources the example matches nor on how busy the machine is.
+    for spec in &mut specs {
+        spec.matching = Default::default();
+        spec.limits.time = Duration::from_secs(10);
+    }
+    let name = specs[0].name.clone();
+    let host = Host::load(specs).await.unwrap();
+    let mut files: Vec<_> = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path()).collect();
+    files.sort();
+    assert!(!files.is_empty(), "{} has no sample reviews", folder.display());
+    for file in &files {
+        let review: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+        let named = file.file_stem().unwrap().to_str().unwrap();
+        for version in ["v1", "v1beta1"] {
+            let (verdict, answer) = verdict(&host, &name, &review, version).await;
+            assert!(
+                named == verdict || named.starts_with(&format!("{verdict}-")),
+                "{}: {verdict}: {answer}",
+                file.display()
+            );
+        }
+    }
+    files.len()
+}
+
+/// The word with which the names of samples begin.
+async fn verdict(host: &Host, policy: &str, review: &Value, version: &str) -> (&'static str, Value) {
+    let mut review = review.clone();
+    let kind = review["kind"].as_str().unwrap_or_default().to_owned();
+    if let Some(group) = review["apiVersion"].as_str().and_then(|it| it.split_once('/')).map(|it| it.0.to_owned()) {
+        review["apiVersion"] = json!(format!("{group}/{version}"));
+    }
+    // v1beta1 spells them so.
+    if kind == "SubjectAccessReview" && version == "v1beta1" {
+        let groups = review["spec"]["groups"].take();
+        review["spec"]["group"] = groups;
+    }
+    match kind.as_str() {
+        "TokenReview" => {
+            let rejected = || host.count("authentication", policy, "rejected");
+            let before = rejected();
+            let answer = host.review("/authenticate", &review).await;
+            let verdict = match (answer["status"]["authenticated"] == true, rejected() > before) {
+                (true, false) => "authenticated",
+                (false, true) => "rejected",
+                (false, false) => "unknown",
+                (true, true) => panic!("{answer}"),
+            };
+            (verdict, answer)
+        }
+        "SubjectAccessReview" => {
+            let answer = host.review("/authorize", &review).await;
+            let status = &answer["status"];
+            let verdict = match (status["allowed"] == true, status["denied"] == true) {
+                (true, false) => "allow",
+                (false, true) => "deny",
+                (false, false) => "no-opinion",
+                (true, true) => panic!("{answer}"),
+            };
+            (verdict, answer)
+        }
+        "AdmissionReview" => {
+            let answer = host.review("/mutate", &review).await;
+            let response = &answer["response"];
+            assert_eq!(response["uid"], review["request"]["uid"]);
+            if response["allowed"] == true && response.get("patch").is_some() {
+                return ("changed", answer);
+            }
+            let validated = host.review("/validate", &review).await;
+            let allowed = response["allowed"] == true && validated["response"]["allowed"] == true;
+            let mutator = host.post(&format!("/mutate/{policy}"), "").await.0 != 404;
+            let verdict = match (allowed, mutator) {
+                (false, _) => "denied",
+                (true, true) => "unchanged",
+                (true, false) => "allowed",
+            };
+            (verdict, validated)
+        }
+        _ => {
+            let (status, text) = host.post(&format!("/events/{policy}"), review.to_string()).await;
+            (if status == 200 { "answered" } else { "error" }, json!(text))
+        }
+    }
+}

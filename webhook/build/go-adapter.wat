@@ -55,11 +55,15 @@
       (br $l)))
     (i32.const 0))
 
+  ;; A program has a name, and Go packages rely on it (klog reads os.Args[0] when it is initialised): `policy`.
   (func (export "args_sizes_get") (param $count i32) (param $bytes i32) (result i32)
-    (i32.store (local.get $count) (i32.const 0))
-    (i32.store (local.get $bytes) (i32.const 0))
+    (i32.store (local.get $count) (i32.const 1))
+    (i32.store (local.get $bytes) (i32.const 8))
     (i32.const 0))
-  (func (export "args_get") (param i32 i32) (result i32) (i32.const 0))
+  (func (export "args_get") (param $pointers i32) (param $buffer i32) (result i32)
+    (i32.store (local.get $pointers) (local.get $buffer))
+    (i64.store align=1 (local.get $buffer) (i64.const 0x7963696c6f70))
+    (i32.const 0))
 
   (func (export "environ_sizes_get") (param $count i32) (param $bytes i32) (result i32)
     (i32.store (local.get $count) (call $environment_count))

@@ -82,7 +82,7 @@ fn errors_of_the_compiler_name_file_and_line() {
     }
     for (source, expected) in [
         (WHOLE.replace("validating.Validation{}, nil", "nope, nil"), "main.go:9:"),
-        (WHOLE.replace("func main() {}", "func main() {"), "main.go:12:"),
+        (WHOLE.replace("func main() {}", "func main() {"), "main.go:13:"),
         (WHOLE.replace("\"verdict.dev/policy\"", "\"verdict.dev/policies\""), "main.go:4:"),
         (WHOLE.replace("\"verdict.dev/policy\"", "\"verdict.dev/policy\"\n\t\"os\""), "imported and not used"),
         (WHOLE.replace("package main", "package policies"), "main package"),

@@ -50,6 +50,7 @@ async fn a_patch_has_nothing_but_what_was_changed() {
     spec.matching = Default::default();
     spec.limits.time = std::time::Duration::from_secs(10);
     let host = Host::load(vec![spec]).await.unwrap();
+    assert!(host.metrics.text().contains("verdict_policies_started{from=\"snapshot\"} 1"), "{}", host.metrics.text());
     let text = fs::read_to_string(folder("pod-defaults-go").join("reviews/changed-pod.json")).unwrap();
     let (status, answer) = host.post("/mutate", text).await;
     assert_eq!(status, 200, "{answer}");

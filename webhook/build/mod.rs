@@ -8,6 +8,7 @@ mod go;
 mod js;
 mod python;
 mod rust;
+mod segments;
 pub mod template;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::path::Path;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, SourceMap, WorldId};
 
-use super::BuildError;
+use super::{BuildError, segments};
 use crate::engine::Interface;
 
 /// The contract, as a component's author would have it in a folder.
@@ -48,7 +48,7 @@ pub(super) fn component(module: &[u8]) -> Result<Vec<u8>, BuildError> {
 }
 
 fn encode(module: &[u8], guest: &str, adapter: &str) -> anyhow::Result<Vec<u8>> {
-    let module = with_world(module, guest)?;
+    let module = with_world(&segments::merge(module)?, guest)?;
     let adapter = with_world(&wat::parse_str(ADAPTER)?, adapter)?;
     ComponentEncoder::default().validate(true).module(&module)?.adapter("wasi_snapshot_preview1", &adapter)?.encode()
 }

@@ -12,7 +12,7 @@ use super::{
     cluster::{cluster, policy},
     registration::{Namespaces, rules, webhook, webhooks},
 };
-use crate::support::{eventually, fixtures, processes::folder, verdict::Verdict};
+use crate::support::{eventually, fixtures, node, processes::folder, verdict::Verdict};
 
 #[test]
 fn the_cases_of_required_labels_hold_in_a_cluster_in_every_language() {
@@ -20,7 +20,7 @@ fn the_cases_of_required_labels_hold_in_a_cluster_in_every_language() {
     let languages: Vec<(&str, String)> = [
         ("rust", Some("builtin:required-labels".to_owned())),
         ("go", shown(fixtures::go("required-labels-go"))),
-        ("js", shown(fixtures::js("required-labels-js"))),
+        ("js", shown(node::component("required-labels-js"))),
         ("python", shown(fixtures::python("required-labels-python"))),
     ]
     .into_iter()

@@ -35,13 +35,19 @@ fn folder() -> &'static Path {
 /// The component of a policy in Go, a folder of `policies/`, built by `verdict build` once per process. None, with a line on
 /// stderr that names the skipped test: no Go toolchain on a person's machine. In CI (environment variable `CI`) that is a failure.
 pub fn go(name: &str) -> Option<PathBuf> {
+    has_go().then(|| built(name))
+}
+
+/// The component of a policy in Python, as [`go`]. None without Python.
+pub fn python(name: &str) -> Option<PathBuf> {
+    has_python().map(|_| built(name))
+}
+
+fn built(name: &str) -> PathBuf {
     static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
-    if !has_go() {
-        return None;
-    }
     let mut built = BUILT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     let component = built.entry(name.to_owned()).or_insert_with(|| {
-        let folder = target().join("go");
+        let folder = target().join("built");
         fs::create_dir_all(&folder).expect("a folder below target");
         let out = folder.join(format!("{}.wasm", name.rsplit('/').next().unwrap_or(name)));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name);
@@ -50,7 +56,7 @@ pub fn go(name: &str) -> Option<PathBuf> {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         out
     });
-    Some(component.clone())
+    component.clone()
 }
 
 /// `go vet` and the unit tests of a Go module.
@@ -70,24 +76,6 @@ pub fn has_go() -> bool {
         say(&format!("skipped: {}: no Go toolchain (go) found", thread::current().name().unwrap_or("go::")));
     }
     found
-}
-
-/// The component of a policy in Python, as [`go`]. None without Python.
-pub fn python(name: &str) -> Option<PathBuf> {
-    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
-    has_python()?;
-    let mut built = BUILT.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let component = built.entry(name.to_owned()).or_insert_with(|| {
-        let folder = target().join("python");
-        fs::create_dir_all(&folder).expect("a folder below target");
-        let out = folder.join(format!("{}.wasm", name.rsplit('/').next().unwrap_or(name)));
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name);
-        let output = Command::new(env!("CARGO_BIN_EXE_verdict")).arg("build").arg(source).arg("-o").arg(&out).output();
-        let output = output.expect("verdict");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        out
-    });
-    Some(component.clone())
 }
 
 /// Python, if it is there and can make virtual environments; if not, as [`has_go`].

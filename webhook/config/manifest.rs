@@ -48,13 +48,13 @@ pub fn manifest(folder: &Path) -> Result<Option<Manifest>, Vec<ConfigError>> {
 pub fn default_match(rules: &Json) -> Result<MatchSpec, Vec<ConfigError>> {
     let named = "the component's manifest";
     let mut report = Report { source: named, policy: None, errors: Vec::new() };
-    for document in yaml::documents(&rules.to_string()) {
-        let node = document.map_err(|problems| super::problems(named, problems))?;
-        let field = Field { node: &node, path: "match".to_owned() };
-        let spec = match_spec(&field, &mut report);
-        return if report.errors.is_empty() { Ok(spec) } else { Err(report.errors) };
-    }
-    Ok(MatchSpec::default())
+    let Some(document) = yaml::documents(&rules.to_string()).into_iter().next() else {
+        return Ok(MatchSpec::default());
+    };
+    let node = document.map_err(|problems| super::problems(named, problems))?;
+    let field = Field { node: &node, path: "match".to_owned() };
+    let spec = match_spec(&field, &mut report);
+    if report.errors.is_empty() { Ok(spec) } else { Err(report.errors) }
 }
 
 /// None only after an error was reported.

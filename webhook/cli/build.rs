@@ -11,7 +11,7 @@ use crate::{
 /// A folder with a Cargo.toml needs cargo with the target wasm32-wasip2, one with a go.mod needs go 1.26 or later, one with
 /// a package.json Node.js 20 or later, one with a policy.py Python 3.10 or later. What verdict.yaml says goes into the
 /// component. Its path goes to standard output, what the tools say to standard error. The same sources and tools give the
-/// same bytes.
+/// same bytes; in Python only on one machine, since CPython draws a seed when the component is made.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// The policy's folder.

@@ -28,12 +28,10 @@ impl Schema {
         let mut schemas = Schemas::new();
         let mut compiler = Compiler::new();
         compiler.use_loader(Box::new(Nothing));
-        let compiled = compiler.add_resource(LOCATION, schema.clone());
-        let compiled = compiled.and_then(|()| compiler.compile(LOCATION, &mut schemas));
-        match compiled {
-            Ok(index) => Ok(Self { schemas, index }),
-            Err(error) => Err(words(&format!("{error:#}"))),
-        }
+        let wrong = |error: &boon::CompileError| words(&format!("{error:#}"));
+        compiler.add_resource(LOCATION, schema.clone()).map_err(|error| wrong(&error))?;
+        let index = compiler.compile(LOCATION, &mut schemas).map_err(|error| wrong(&error))?;
+        Ok(Self { schemas, index })
     }
 
     /// All that is wrong with `settings`, the innermost causes only.

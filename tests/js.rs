@@ -15,6 +15,7 @@ use crate::support::{
     host::{Host, admission, config_map, engine},
     http, node,
     pki::Pki,
+    samples::decides_as_required_labels_in_rust,
     verdict::Verdict,
 };
 
@@ -48,26 +49,9 @@ fn the_unit_tests_in_javascript_pass() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn required_labels_decides_as_the_one_in_rust() {
-    let Some(component) = node::component("required-labels-js") else { return };
-    let folder = node::policies("required-labels");
-    let load = async |mut spec: PolicySpec| {
-        spec.matching = Default::default();
-        spec.limits.time = std::time::Duration::from_secs(5);
-        Host::load(vec![spec]).await.unwrap()
-    };
-    let rust = verdict::config::read(&[folder.join("policy.yaml")]).unwrap().remove(0);
-    let mut js = rust.clone();
-    js.component = PolicySpec::file("required-labels", &component).component;
-    let (rust, js) = (load(rust).await, load(js).await);
-    assert!(js.metrics.text().contains("verdict_policies_started{from=\"snapshot\"} 1"), "{}", js.metrics.text());
-    let mut denied = 0;
-    for file in fs::read_dir(folder.join("reviews")).unwrap() {
-        let review: Value = serde_json::from_str(&fs::read_to_string(file.unwrap().path()).unwrap()).unwrap();
-        let answer = js.review("/validate", &review).await;
-        assert_eq!(answer, rust.review("/validate", &review).await);
-        denied += usize::from(answer["response"]["allowed"] == false);
+    if let Some(component) = node::component("required-labels-js") {
+        decides_as_required_labels_in_rust(&component).await;
     }
-    assert_eq!(denied, 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

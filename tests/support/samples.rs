@@ -3,7 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
-use verdict::config::schema::PolicySpec;
+use verdict::config::{self, schema::PolicySpec};
 
 use super::host::Host;
 
@@ -92,4 +92,28 @@ async fn verdict(host: &Host, policy: &str, review: &Value, version: &str) -> (&
             (if status == 200 { "answered" } else { "error" }, json!(text))
         }
     }
+}
+
+/// Panics unless `component` decides every sample of required-labels as the one in Rust does, from a snapshot.
+pub async fn decides_as_required_labels_in_rust(component: &Path) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/required-labels");
+    let load = async |mut spec: PolicySpec| {
+        spec.matching = Default::default();
+        spec.limits.time = Duration::from_secs(20);
+        Host::load(vec![spec]).await.unwrap()
+    };
+    let rust = config::read(&[folder.join("policy.yaml")]).unwrap().remove(0);
+    let mut other = rust.clone();
+    other.component = PolicySpec::file("required-labels", component).component;
+    let (rust, other) = (load(rust).await, load(other).await);
+    let started = other.metrics.text();
+    assert!(started.contains("verdict_policies_started{from=\"snapshot\"} 1"), "{started}");
+    let mut denied = 0;
+    for file in fs::read_dir(folder.join("reviews")).unwrap() {
+        let review: Value = serde_json::from_str(&fs::read_to_string(file.unwrap().path()).unwrap()).unwrap();
+        let answer = other.review("/validate", &review).await;
+        assert_eq!(answer, rust.review("/validate", &review).await);
+        denied += usize::from(answer["response"]["allowed"] == false);
+    }
+    assert_eq!(denied, 3);
 }

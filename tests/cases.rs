@@ -1,10 +1,16 @@
 //! `verdict test` as an author has it: real components, exact words, exit codes.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 
-use crate::{cli::verdict, support::fixtures};
+use crate::{
+    cli::verdict,
+    support::{fixtures, node},
+};
 
 const POLICIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
 
@@ -54,17 +60,35 @@ impl Folder {
 const MAP: &str = "object: {apiVersion: v1, kind: ConfigMap, metadata: {name: a, labels: {team: x}}, data: {}}";
 
 #[test]
-fn the_cases_of_required_labels_hold_in_rust_and_in_go() {
-    let folder = format!("{POLICIES}/required-labels");
-    let (code, out, error) = verdict(&["test", &folder, "--component", "builtin:required-labels"]);
-    assert_eq!(code, 0, "{out}{error}");
-    assert!(out.ends_with(" passed, 0 failed\n"), "{out}");
-    assert!(out.contains("ok      labels.yaml: every label is there and matches ("), "{out}");
-    if let Some(component) = fixtures::go("required-labels-go") {
-        let (code, out, error) = verdict(&["test", &folder, "--component", component.to_str().unwrap()]);
-        assert_eq!(code, 0, "{out}{error}");
-        assert!(out.ends_with(" passed, 0 failed\n"), "{out}");
+fn the_cases_of_required_labels_hold_in_every_language() {
+    let shown = |component: PathBuf| component.display().to_string();
+    let components = [
+        Some("builtin:required-labels".to_owned()),
+        fixtures::go("required-labels-go").map(shown),
+        node::component("required-labels-js").map(shown),
+        fixtures::python("required-labels-python").map(shown),
+    ];
+    for component in components.into_iter().flatten() {
+        let out = passes("required-labels", &component);
+        assert!(out.contains("ok      labels.yaml: every label is there and matches ("), "{out}");
     }
+}
+
+#[test]
+fn the_cases_of_the_examples_in_go_hold() {
+    for name in ["pod-defaults-go", "ticket-authorizer-go", "hmac-authenticator-go"] {
+        if let Some(component) = fixtures::go(name) {
+            passes(name, component.to_str().unwrap());
+        }
+    }
+}
+
+/// All cases of a folder of `policies/`.
+fn passes(policy: &str, component: &str) -> String {
+    let (code, out, error) = verdict(&["test", &format!("{POLICIES}/{policy}"), "--component", component]);
+    assert_eq!(code, 0, "{component}: {out}{error}");
+    assert!(out.ends_with(" passed, 0 failed\n"), "{component}: {out}");
+    out
 }
 
 /// Several policies together, in the server's order, of every kind.

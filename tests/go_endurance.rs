@@ -96,7 +96,7 @@ fn without_snapshot() -> Option<PathBuf> {
     inner.extend(module);
     bytes.extend([4, inner.len() as u8]);
     bytes.extend(inner);
-    let path = fixtures::target().join("go/misbehaving-go-without-snapshot.wasm");
+    let path = fixtures::target().join("built/misbehaving-go-without-snapshot.wasm");
     let unfinished = path.with_extension(format!("{:?}", std::thread::current().id()));
     fs::write(&unfinished, bytes).unwrap();
     fs::rename(&unfinished, &path).unwrap();

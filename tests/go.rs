@@ -46,7 +46,7 @@ fn the_unit_tests_of_the_go_modules_pass() {
 #[tokio::test(flavor = "multi_thread")]
 async fn required_labels_decides_as_the_one_in_rust() {
     if let Some(component) = fixtures::go("required-labels-go") {
-        decides_as_required_labels_in_rust(&component).await;
+        decides_as_required_labels_in_rust(&component, std::time::Duration::from_secs(5)).await;
     }
 }
 

@@ -50,7 +50,7 @@ fn the_unit_tests_in_javascript_pass() {
 #[tokio::test(flavor = "multi_thread")]
 async fn required_labels_decides_as_the_one_in_rust() {
     if let Some(component) = node::component("required-labels-js") {
-        decides_as_required_labels_in_rust(&component).await;
+        decides_as_required_labels_in_rust(&component, std::time::Duration::from_secs(5)).await;
     }
 }
 

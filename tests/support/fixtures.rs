@@ -68,25 +68,24 @@ pub fn go_checks(module: &Path) {
     }
 }
 
-/// Whether the Go toolchain is there; if not, the running test is named as skipped, or fails in CI.
+/// Whether the Go toolchain is there, as [`has`] tells.
 pub fn has_go() -> bool {
-    let found = Command::new("go").arg("version").output().is_ok_and(|output| output.status.success());
-    if !found {
-        assert!(std::env::var_os("CI").is_none(), "no Go toolchain (go) found, and in CI nothing is skipped");
-        say(&format!("skipped: {}: no Go toolchain (go) found", thread::current().name().unwrap_or("go::")));
-    }
-    found
+    has("go", &["version"], "Go toolchain (go)")
 }
 
-/// Python, if it is there and can make virtual environments; if not, as [`has_go`].
+/// Python, if it is there and can make virtual environments; if not, as [`has`].
 pub fn has_python() -> Option<&'static str> {
-    let found = Command::new("python3").args(["-c", "import ensurepip, venv"]).output();
-    if found.is_ok_and(|output| output.status.success()) {
-        return Some("python3");
+    has("python3", &["-c", "import ensurepip, venv"], "python3 with venv").then_some("python3")
+}
+
+/// Whether a tool is there; if not, the running test is named as skipped, or fails in CI.
+pub fn has(program: &str, args: &[&str], name: &str) -> bool {
+    let found = Command::new(program).args(args).output().is_ok_and(|output| output.status.success());
+    if !found {
+        assert!(std::env::var_os("CI").is_none(), "no {name} found, and in CI nothing is skipped");
+        say(&format!("skipped: {}: no {name} found", thread::current().name().unwrap_or(program)));
     }
-    assert!(std::env::var_os("CI").is_none(), "no python3 with venv found, and in CI nothing is skipped");
-    say(&format!("skipped: {}: no python3 with venv found", thread::current().name().unwrap_or("python::")));
-    None
+    found
 }
 
 /// Cargo in the guests' workspace, without what was set for the host.

@@ -6,10 +6,9 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::{Mutex, OnceLock},
-    thread,
 };
 
-use super::{fixtures::target, processes::say};
+use super::fixtures::{has, target};
 
 /// The component of a policy in JavaScript, a folder of `policies/`, built once per process from a copy below the target folder,
 /// where npm's packages stay between runs. None without Node.js.
@@ -62,12 +61,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Whether Node.js is there; if not, the running test is named as skipped, or fails in CI.
+/// Whether Node.js is there, as [`has`] tells.
 pub fn is_there() -> bool {
-    let found = Command::new("node").arg("--version").output().is_ok_and(|output| output.status.success());
-    if !found {
-        assert!(std::env::var_os("CI").is_none(), "no Node.js (node) found, and in CI nothing is skipped");
-        say(&format!("skipped: {}: no Node.js (node) found", thread::current().name().unwrap_or("js::")));
-    }
-    found
+    has("node", &["--version"], "Node.js (node)")
 }

@@ -69,9 +69,7 @@ impl Tool {
 
 /// A Python that is new enough and can make virtual environments.
 pub(super) fn python() -> Result<PathBuf, BuildError> {
-    // Windows has no `python3`.
-    let names = if cfg!(windows) { ["python", "py"] } else { ["python3", "python"] };
-    let found = names.iter().find(|name| {
+    let found = ["python3", "python"].iter().find(|name| {
         let version = Command::new(name).arg("--version").stdin(Stdio::null()).output();
         version.is_ok_and(|it| it.status.success())
     });
@@ -100,10 +98,7 @@ pub(super) fn componentize(python: &Path, folder: &Path, cache: &Path) -> Result
     let lock = if own.is_file() { read(&own)? } else { default_lock().to_vec() };
     let name = format!("python-{}", short(&[&lock, about(python)?.as_bytes()]));
     let venv = cache.join(&name);
-    let tool = |venv: &Path| {
-        let python = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
-        Tool { name: name.clone(), python: venv.join(python) }
-    };
+    let tool = |venv: &Path| Tool { name: name.clone(), python: venv.join("bin/python") };
     // It has its name only when it is whole. The author may have removed the Python that it stands on.
     if tool(&venv).python.exists() {
         return Ok(tool(&venv));

@@ -141,7 +141,7 @@ async fn measure(
 }
 
 fn take(left: &AtomicU64) -> bool {
-    left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
 }
 
 async fn ask(set: &Set, review: &str) -> Result<(Sample, Vec<&'static str>), Failed> {

@@ -14,11 +14,13 @@
 //! - [`loader`]: where components come from: bytes and digests;
 //! - [`engine`]: wasmtime: compiled components, instances, limits, host imports;
 //! - [`manifest`]: what an author says of a policy, in its component, and the schema of its settings;
+//! - [`cel`]: match conditions: expressions with Kubernetes' functions, within a budget; knows nothing of policies;
 //! - [`review`]: the three reviews on the wire, in both versions; serde only.
 
 pub mod admin;
 pub mod build;
 pub mod cases;
+pub mod cel;
 pub mod certs;
 pub mod cli;
 pub mod config;

@@ -6,7 +6,6 @@ mod admission;
 mod answer;
 mod authentication;
 mod authorization;
-pub mod condition;
 mod index;
 mod load;
 mod matching;

@@ -9,8 +9,8 @@ mod rules;
 pub(super) use explain::ALWAYS;
 use serde_json::value::RawValue;
 
-use super::condition::{Condition, Subject, Variables};
 use crate::{
+    cel::{Condition, Subject, Variables},
     config::schema::MatchSpec,
     engine::Interface,
     review::{access::SubjectAccessReview, admission::AdmissionRequest, patch, token::TokenReview},

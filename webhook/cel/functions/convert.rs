@@ -1,7 +1,7 @@
 //! `size`, `type`, `dyn` and the conversions between types.
 
 use super::{Function, global, member, operators::OVERFLOW, time};
-use crate::policy::condition::{
+use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
     value::{Kind, Value},
 };

@@ -1,7 +1,7 @@
 //! Lists as sets, from cel-go.
 
 use super::{Function, global};
-use crate::policy::condition::{
+use crate::cel::{
     budget::{Budget, Fault, Outcome},
     value::{Kind, Value, equal},
 };

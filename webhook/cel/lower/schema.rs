@@ -1,6 +1,6 @@
 //! The fields of `request`, per kind of review: <https://kubernetes.io/docs/reference/kubernetes-api/>.
 
-use crate::policy::condition::Subject;
+use crate::cel::Subject;
 
 /// The fields at `path`; None where any field may be.
 pub(super) fn fields(subject: Subject, path: &str) -> Option<&'static [&'static str]> {

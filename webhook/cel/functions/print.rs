@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Function, convert, member};
-use crate::policy::condition::{
+use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
     value::{Kind, Value},
 };

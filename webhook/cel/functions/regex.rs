@@ -5,7 +5,7 @@
 use regex::RegexBuilder;
 
 use super::{Function, global, member};
-use crate::policy::condition::{
+use crate::cel::{
     budget::{Budget, Fault, Outcome},
     value::{Kind, Value},
 };
@@ -18,14 +18,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
     member("findAll", 3, Some(Kind::List), find_all),
 ];
 
-pub(in crate::policy::condition) struct Pattern {
+pub(in crate::cel) struct Pattern {
     regex: ::regex::Regex,
     length: usize,
 }
 
 impl Pattern {
     /// A pattern that the operator wrote. Err: words with what is wrong with it.
-    pub(in crate::policy::condition) fn constant(pattern: &str) -> Result<Self, String> {
+    pub(in crate::cel) fn constant(pattern: &str) -> Result<Self, String> {
         Self::compile(pattern, CONSTANT_SIZE).map_err(|reason| format!("bad regular expression: {reason}"))
     }
 

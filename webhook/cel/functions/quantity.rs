@@ -3,7 +3,7 @@
 //! What is 10^29 or more counts as the largest number, which is no integer.
 
 use super::{Function, global, member, net::text, operators::OVERFLOW};
-use crate::policy::condition::{
+use crate::cel::{
     budget::{Fault, Outcome, failed},
     value::{Kind, Value},
 };
@@ -53,7 +53,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 /// In billionths.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::policy::condition) struct Quantity(i128);
+pub(in crate::cel) struct Quantity(i128);
 
 impl Quantity {
     fn parse(text: &str) -> Option<Self> {

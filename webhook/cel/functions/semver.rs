@@ -5,7 +5,7 @@ use std::sync::Arc;
 use semver::Version;
 
 use super::{Function, global, member};
-use crate::policy::condition::{
+use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
     value::{Kind, Value},
 };

@@ -5,7 +5,7 @@ use std::{cmp::Ordering, sync::Arc};
 use ::time::Duration as Span;
 
 use super::{Function, global, time};
-use crate::policy::condition::{
+use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
     value::{Key, Kind, Value, equal, order},
 };
@@ -31,7 +31,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// `value.field`; through an optional value the result is optional too.
-pub(in crate::policy::condition) fn select(value: &Value, field: &Key) -> Outcome {
+pub(in crate::cel) fn select(value: &Value, field: &Key) -> Outcome {
     match value {
         Value::Map(map) => match (map.get(field), field) {
             (Some(value), _) => Ok(value.clone()),
@@ -49,7 +49,7 @@ pub(in crate::policy::condition) fn select(value: &Value, field: &Key) -> Outcom
 }
 
 /// `has(value.field)`.
-pub(in crate::policy::condition) fn has(value: &Value, field: &Key) -> Outcome {
+pub(in crate::cel) fn has(value: &Value, field: &Key) -> Outcome {
     match value {
         Value::Optional(None) => Ok(Value::Bool(false)),
         Value::Optional(Some(inner)) => Ok(Value::Bool(look_up(inner, field)?.is_some())),

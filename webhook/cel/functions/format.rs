@@ -9,7 +9,7 @@ use time::{
 };
 
 use super::{Function, global, member, url};
-use crate::policy::condition::{
+use crate::cel::{
     budget::{Budget, Fault, Outcome},
     value::{Kind, Value},
 };
@@ -32,8 +32,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     global("format.datetime", 0, Some(Kind::Format), |_, _| constant("datetime")),
 ];
 
-pub(in crate::policy::condition) struct Format {
-    pub(in crate::policy::condition) name: &'static str,
+pub(in crate::cel) struct Format {
+    pub(in crate::cel) name: &'static str,
     fits: fn(&str) -> bool,
     /// What is said of a string that does not fit.
     complaint: &'static str,

@@ -3,7 +3,7 @@
 use cel::common::ast::{CallExpr, Expr as Ast, IdedExpr, operators};
 
 use super::{Lowering, field_key};
-use crate::policy::condition::{
+use crate::cel::{
     expr::{Expr, Fold, Loop},
     value::Kind,
 };

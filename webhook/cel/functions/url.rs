@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Function, global, member, net::text};
-use crate::policy::condition::{
+use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
     value::{Key, Kind, Map, Value},
 };
@@ -27,7 +27,7 @@ pub(super) fn is_request_uri(text: &str) -> bool {
 }
 
 #[derive(PartialEq, Eq)]
-pub(in crate::policy::condition) struct Address {
+pub(in crate::cel) struct Address {
     scheme: String,
     user: String,
     host: String,

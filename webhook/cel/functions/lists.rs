@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::{Function, global, member, operators};
-use crate::policy::condition::{
+use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
     value::{Kind, Value, equal, order},
 };
@@ -27,7 +27,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 /// Sorts `[key, value]` pairs by key and answers the values.
-pub(in crate::policy::condition) fn sort_pairs(pairs: &[Value], budget: &mut Budget) -> Outcome {
+pub(in crate::cel) fn sort_pairs(pairs: &[Value], budget: &mut Budget) -> Outcome {
     let key = |pair: &Value| match pair {
         Value::List(pair) => pair.first().cloned().unwrap_or(Value::Null),
         _ => Value::Null,

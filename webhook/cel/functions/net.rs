@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::{Function, global, member};
-use crate::policy::condition::{
+use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
     value::{Kind, Value},
 };

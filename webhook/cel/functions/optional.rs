@@ -1,7 +1,7 @@
 //! Optional values; `or`, `orValue`, `optMap` and `optFlatMap` are macros: they run only what is needed.
 
 use super::{Function, global, member};
-use crate::policy::condition::{
+use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
     value::{Kind, Value},
 };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Function, global, member};
-use crate::policy::condition::{
+use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
     value::{Kind, Value},
 };

@@ -24,6 +24,15 @@ pub(super) struct Lowered {
     pub(super) uses_old_object: bool,
 }
 
+/// As [`compile`], but the result must be able to be bool.
+pub(super) fn compile_condition(expression: &str, subject: Subject) -> Result<Lowered, String> {
+    let lowered = compile(expression, subject)?;
+    match obvious_kind(&lowered.root).filter(|kind| *kind != Kind::Bool) {
+        Some(kind) => Err(format!("the result is of type {}, not bool", kind.name())),
+        None => Ok(lowered),
+    }
+}
+
 pub(super) fn compile(expression: &str, subject: Subject) -> Result<Lowered, String> {
     let parser = cel::Env::default().parser().enable_ident_escape_syntax(true);
     // The parser's recovery from bad input is not ours to trust.
@@ -36,9 +45,6 @@ pub(super) fn compile(expression: &str, subject: Subject) -> Result<Lowered, Str
     let mut lowering =
         Lowering { subject, source: &source, scope: Vec::new(), uses_object: false, uses_old_object: false };
     let root = lowering.lower(&tree, 0)?;
-    if let Some(kind) = obvious_kind(&root).filter(|kind| *kind != Kind::Bool) {
-        return Err(format!("the result is of type {}, not bool", kind.name()));
-    }
     Ok(Lowered { root, uses_object: lowering.uses_object, uses_old_object: lowering.uses_old_object })
 }
 

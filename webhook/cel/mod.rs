@@ -21,6 +21,7 @@ use self::{
 };
 
 mod budget;
+mod canonical;
 mod expr;
 mod functions;
 mod interpret;
@@ -41,6 +42,11 @@ pub struct Condition {
     program: Arc<Lowered>,
 }
 
+/// An expression of any type, to be tried by a person or compared with another implementation.
+pub struct Expression {
+    program: Lowered,
+}
+
 /// Which review a condition is for, so which variables it sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject {
@@ -59,8 +65,7 @@ impl Condition {
     /// # Errors
     /// Words for the operator, with line and column where known.
     pub fn compile(name: &str, expression: &str, subject: Subject) -> Result<Self, String> {
-        let program = scan::check(expression)
-            .and_then(|()| on_deep_stack(|| lower::compile(expression, subject)))
+        let program = parse(expression, subject, lower::compile_condition)
             .map_err(|reason| format!("match condition {name:?}: {reason}"))?;
         Ok(Self { name: name.into(), program: Arc::new(program) })
     }
@@ -88,10 +93,48 @@ impl Condition {
         match Run::new(variables, Budget::new(STEPS)).run(&self.program.root) {
             Ok(Value::Bool(flag)) => Ok(flag),
             Ok(other) => Err(format!("the result is of type {}, not bool", other.kind().name())),
-            Err(Fault::Spent) => Err("the expression costs too much on this review".to_owned()),
-            Err(Fault::Overload) => Err("no such overload".to_owned()),
-            Err(Fault::Failed(words)) => Err(words.into_owned()),
+            Err(fault) => Err(words(fault)),
         }
+    }
+}
+
+impl Expression {
+    /// As [`Condition::compile`], but the result may be of any type.
+    ///
+    /// # Errors
+    /// Words for the author, with line and column where known.
+    pub fn compile(expression: &str, subject: Subject) -> Result<Self, String> {
+        parse(expression, subject, lower::compile).map(|program| Self { program })
+    }
+
+    /// Its value in one canonical spelling that tells types apart: `1`, `1u`, `1e0`, `"1"`; maps are sorted.
+    ///
+    /// For comparing, and for people who try expressions. The server has no use for it: the value may be a token.
+    ///
+    /// # Errors
+    /// Words for the author, without values of the review.
+    pub fn show(&self, variables: &Variables) -> Result<String, String> {
+        let value = Run::new(variables, Budget::new(STEPS)).run(&self.program.root).map_err(words)?;
+        let mut text = String::new();
+        canonical::write(&value, &mut text);
+        Ok(text)
+    }
+}
+
+fn parse(
+    expression: &str,
+    subject: Subject,
+    lower: impl FnOnce(&str, Subject) -> Result<Lowered, String> + Send,
+) -> Result<Lowered, String> {
+    scan::check(expression)?;
+    on_deep_stack(|| lower(expression, subject))
+}
+
+fn words(fault: Fault) -> String {
+    match fault {
+        Fault::Spent => "the expression costs too much on this review".to_owned(),
+        Fault::Overload => "no such overload".to_owned(),
+        Fault::Failed(words) => words.into_owned(),
     }
 }
 

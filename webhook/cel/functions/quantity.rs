@@ -2,6 +2,8 @@
 //!
 //! What is 10^29 or more counts as the largest number, which is no integer.
 
+use std::fmt;
+
 use super::{Function, global, member, net::text, operators::OVERFLOW};
 use crate::cel::{
     budget::{Fault, Outcome, failed},
@@ -54,6 +56,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
 /// In billionths.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::cel) struct Quantity(i128);
+
+/// The number of billionths.
+impl fmt::Display for Quantity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}n", self.0)
+    }
+}
 
 impl Quantity {
     fn parse(text: &str) -> Option<Self> {

@@ -20,7 +20,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 pub(in crate::cel) struct Pattern {
     regex: ::regex::Regex,
-    length: usize,
+    source: Box<str>,
 }
 
 impl Pattern {
@@ -31,12 +31,17 @@ impl Pattern {
 
     fn compile(pattern: &str, size: usize) -> Result<Self, ::regex::Error> {
         let regex = RegexBuilder::new(&translate(pattern)).size_limit(size).nest_limit(50).build()?;
-        Ok(Self { regex, length: pattern.len() })
+        Ok(Self { regex, source: pattern.into() })
+    }
+
+    /// As the operator wrote it.
+    pub(in crate::cel) fn source(&self) -> &str {
+        &self.source
     }
 
     /// The work is in the worst case the product of both lengths.
     fn charge(&self, text: &str, budget: &mut Budget) -> Result<(), Fault> {
-        budget.charge((text.len() / 8 + 1).saturating_mul(self.length / 8 + 1))
+        budget.charge((text.len() / 8 + 1).saturating_mul(self.source.len() / 8 + 1))
     }
 }
 

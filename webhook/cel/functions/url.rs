@@ -1,6 +1,6 @@
 //! URLs as Go's `net/url` splits them: absolute, or an absolute path. Nothing is normalized but the scheme.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use super::{Function, global, member, net::text};
 use crate::cel::{
@@ -35,6 +35,13 @@ pub(in crate::cel) struct Address {
     path: String,
     query: String,
     fragment: String,
+}
+
+/// What expressions can see of it.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} {}", self.scheme, self.host, self.path, self.query)
+    }
 }
 
 impl Address {

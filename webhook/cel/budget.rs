@@ -1,45 +1,60 @@
-//! What one evaluation may cost, and how an evaluation fails.
+//! What the evaluation of conditions may use up, and the ways in which it ends without a value.
 //!
-//! One step is one node of the expression or one unit of work in a function, tens of nanoseconds each.
-//! Every function charges for the bytes and elements that it touches *before* it touches them, so time and memory are
-//! bounded by the budget whatever the review holds. Faults never hold values of the review: it may hold tokens.
+//! Cost is Kubernetes' own measure of an expression. It leaves out much work and all memory, so both are counted beside
+//! it: work only to look at the clock in time, memory against a bound of its own. Every function charges for what it
+//! reads and builds *before* it does so. Faults never hold values of the review: it may hold tokens.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
 
 use super::value::Value;
 
-/// Why there is no value.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Fault {
-    /// The budget is spent; `||`, `&&`, `all` and `exists` do not absorb it.
-    Spent,
-    /// The types of the arguments fit none of the function's overloads.
-    Overload,
-    /// Anything else, in words for the operator.
-    Failed(Cow<'static, str>),
+/// Why an expression has no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unevaluated {
+    /// It used up its cost or memory, in these words. An object can be inflated to cause it.
+    Limit(&'static str),
+    /// The deadline of the budget passed.
+    Deadline,
+    /// An error of the expression, such as a missing key; words for the operator, without values of the review.
+    Failed(String),
 }
 
-pub(super) type Outcome = Result<Value, Fault>;
+impl fmt::Display for Unevaluated {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Limit(words) => out.write_str(words),
+            Self::Deadline => out.write_str("the deadline passed while it was evaluated"),
+            Self::Failed(words) => out.write_str(words),
+        }
+    }
+}
 
-/// The steps that are left.
-pub(super) struct Budget {
-    left: u64,
+/// What the conditions of one policy may use up on one review, together.
+pub struct Budget {
+    deadline: Instant,
+    /// Units of work until the clock is looked at again.
+    until_clock: usize,
+    /// Bytes that values may still take.
+    memory: usize,
 }
 
 impl Budget {
-    pub(super) const fn new(steps: u64) -> Self {
-        Self { left: steps }
+    /// For all conditions of a policy on one review. `deadline` is looked at about every 100 microseconds.
+    pub fn new(deadline: Instant) -> Self {
+        Self { deadline, until_clock: 0, memory: MEMORY }
     }
 
+    /// For this much work, in steps of some tens of nanoseconds.
     pub(super) fn charge(&mut self, steps: usize) -> Result<(), Fault> {
-        match self.left.checked_sub(steps as u64) {
+        match self.until_clock.checked_sub(steps) {
             Some(left) => {
-                self.left = left;
+                self.until_clock = left;
                 Ok(())
             }
+            None if Instant::now() >= self.deadline => Err(Fault::Deadline),
             None => {
-                self.left = 0;
-                Err(Fault::Spent)
+                self.until_clock = STEPS_PER_LOOK;
+                Ok(())
             }
         }
     }
@@ -48,11 +63,52 @@ impl Budget {
     pub(super) fn bytes(&mut self, bytes: usize) -> Result<(), Fault> {
         self.charge(bytes / BYTES_PER_STEP + 1)
     }
+
+    /// For a value of this many bytes that is about to be built.
+    pub(super) fn memory(&mut self, bytes: usize) -> Result<(), Fault> {
+        match self.memory.checked_sub(bytes) {
+            Some(left) => {
+                self.memory = left;
+                Ok(())
+            }
+            None => Err(Fault::Limit(OUT_OF_MEMORY)),
+        }
+    }
 }
+
+/// Why there is no value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Fault {
+    /// Cost or memory is used up; `||`, `&&`, `all` and `exists` absorb neither this nor the deadline.
+    Limit(&'static str),
+    Deadline,
+    /// The types of the arguments fit none of the function's overloads.
+    Overload,
+    /// Anything else, in words for the operator.
+    Failed(Cow<'static, str>),
+}
+
+pub(super) type Outcome = Result<Value, Fault>;
 
 impl Fault {
     pub(super) fn no_such_key(name: &Arc<str>) -> Self {
         Self::Failed(format!("no such key: {name}").into())
+    }
+
+    /// Whether it is an error of the expression, which a decided `||` or `&&` outweighs.
+    pub(super) fn is_absorbed(&self) -> bool {
+        matches!(self, Self::Overload | Self::Failed(_))
+    }
+}
+
+impl From<Fault> for Unevaluated {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Limit(words) => Self::Limit(words),
+            Fault::Deadline => Self::Deadline,
+            Fault::Overload => Self::Failed("no such overload".to_owned()),
+            Fault::Failed(words) => Self::Failed(words.into_owned()),
+        }
     }
 }
 
@@ -61,4 +117,8 @@ pub(super) fn failed<T>(words: &'static str) -> Result<T, Fault> {
     Err(Fault::Failed(Cow::Borrowed(words)))
 }
 
+const OUT_OF_MEMORY: &str = "the expression builds values that are too large on this review";
+/// Bytes.
+const MEMORY: usize = 128 * 1024 * 1024;
+const STEPS_PER_LOOK: usize = 2_000;
 const BYTES_PER_STEP: usize = 32;

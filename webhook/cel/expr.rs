@@ -2,7 +2,7 @@
 
 use super::{
     functions::Call,
-    value::{Key, Value},
+    value::{Key, Kind, Value},
 };
 
 pub(super) enum Expr {
@@ -25,6 +25,8 @@ pub(super) enum Expr {
     Map(Box<[Entry]>),
     Call {
         name: &'static str,
+        /// The type of its result, if that is always the same.
+        gives: Option<Kind>,
         overloads: Box<[Call]>,
         arguments: Box<[Expr]>,
     },

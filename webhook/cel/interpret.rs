@@ -13,11 +13,11 @@ use super::{
 pub(super) struct Run<'a> {
     variables: &'a Variables,
     locals: Vec<Value>,
-    budget: Budget,
+    budget: &'a mut Budget,
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(variables: &'a Variables, budget: Budget) -> Self {
+    pub(super) fn new(variables: &'a Variables, budget: &'a mut Budget) -> Self {
         Self { variables, locals: Vec::new(), budget }
     }
 
@@ -46,10 +46,10 @@ impl<'a> Run<'a> {
             }
             Expr::List(elements) => self.list(elements),
             Expr::Map(entries) => self.map(entries),
-            Expr::Call { name, overloads, arguments } => {
+            Expr::Call { name, overloads, arguments, .. } => {
                 let arguments = arguments.iter().map(|argument| self.run(argument)).collect::<Result<Vec<_>, _>>()?;
                 for call in overloads {
-                    match call(&arguments, &mut self.budget) {
+                    match call(&arguments, self.budget) {
                         Err(Fault::Overload) => {}
                         outcome => return outcome,
                     }
@@ -93,8 +93,8 @@ impl<'a> Run<'a> {
                 Ok(Value::Bool(flag)) if flag == decisive => return Ok(Value::Bool(decisive)),
                 Ok(Value::Bool(_)) => {}
                 Ok(_) => error = error.or(Some(no_overload(if decisive { "_||_" } else { "_&&_" }))),
-                Err(Fault::Spent) => return Err(Fault::Spent),
-                Err(fault) => error = error.or(Some(fault)),
+                Err(fault) if fault.is_absorbed() => error = error.or(Some(fault)),
+                Err(fault) => return Err(fault),
             }
         }
         error.map_or(Ok(Value::Bool(!decisive)), Err)
@@ -176,8 +176,7 @@ impl<'a> Run<'a> {
             }
             let value = match self.run(&comprehension.body) {
                 Ok(value) => value,
-                Err(Fault::Spent) => return Err(Fault::Spent),
-                Err(fault) if matches!(fold, Fold::All | Fold::Exists) => {
+                Err(fault) if fault.is_absorbed() && matches!(fold, Fold::All | Fold::Exists) => {
                     error = error.or(Some(fault));
                     continue;
                 }
@@ -215,7 +214,7 @@ impl<'a> Run<'a> {
             Fold::Exists => error.map_or(Ok(Value::Bool(false)), Err),
             Fold::ExistsOne => Ok(Value::Bool(matches == 1)),
             Fold::Collect | Fold::Filter => Ok(Value::List(items.into())),
-            Fold::SortBy => lists::sort_pairs(&items, &mut self.budget),
+            Fold::SortBy => lists::sort_pairs(&items, self.budget),
             Fold::TransformMap | Fold::TransformMapEntry => Ok(Value::Map(Arc::new(map))),
         }
     }

@@ -2,7 +2,11 @@
 //!
 //! Macros are left as calls by the parser and resolved here, so that they cannot multiply the tree.
 
-use std::{panic, sync::Arc};
+use std::{
+    panic, ptr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr as Ast, IdedExpr, LiteralValue, SourceInfo, operators};
 
@@ -10,7 +14,7 @@ use super::{
     MAX_DEPTH, Subject,
     budget::{Budget, Fault},
     expr::{Element, Entry, Expr, Root},
-    functions::{self, Function, regex::Pattern},
+    functions::{self, Call, Overload, regex::Pattern},
     value::{Key, Kind, Value},
 };
 
@@ -172,17 +176,16 @@ impl Lowering<'_> {
         // `sets.contains(a, b)` is a function with a dot in its name.
         if let Some(space) = target.and_then(|target| self.qualified_name(target)) {
             let qualified = format!("{space}.{name}");
-            if functions::all().any(|function| !function.member && function.name == qualified) {
+            if !functions::overloads(&qualified, false).is_empty() {
                 (name, target) = (qualified, None);
             }
         }
         let given = call.args.len() + usize::from(target.is_some());
-        let candidates: Vec<&Function> =
-            functions::all().filter(|function| function.name == name && function.member == target.is_some()).collect();
+        let candidates = functions::overloads(&name, target.is_some());
         let Some(first) = candidates.first() else {
             return Err(self.error(node, &unknown_function(&name, target.is_some())));
         };
-        let fitting: Vec<&&Function> = candidates.iter().filter(|function| function.arity == given).collect();
+        let fitting: Vec<&Overload> = candidates.iter().filter(|overload| overload.arguments.len() == given).collect();
         if fitting.is_empty() {
             return Err(self.error(node, &format!("{name}() does not take {} arguments", call.args.len())));
         }
@@ -205,7 +208,12 @@ impl Lowering<'_> {
         }
         let call = Expr::Call {
             name: first.name,
-            overloads: fitting.iter().map(|function| function.call).collect(),
+            gives: fitting
+                .iter()
+                .map(|overload| overload.result.kind())
+                .reduce(|one, other| one.filter(|_| one == other))
+                .flatten(),
+            overloads: distinct(&fitting),
             arguments: arguments.into(),
         };
         self.fold_constant(node, call)
@@ -213,7 +221,7 @@ impl Lowering<'_> {
 
     /// Runs calls of constants now: it saves the work later and finds bad constants (`quantity('Three')`) at load.
     fn fold_constant(&self, node: &IdedExpr, call: Expr) -> Result<Expr, String> {
-        let Expr::Call { name, overloads, arguments } = &call else { return Ok(call) };
+        let Expr::Call { name, overloads, arguments, .. } = &call else { return Ok(call) };
         let Some(constants) = arguments
             .iter()
             .map(|argument| match argument {
@@ -224,7 +232,7 @@ impl Lowering<'_> {
         else {
             return Ok(call);
         };
-        let mut budget = Budget::new(FOLDING_STEPS);
+        let mut budget = Budget::new(Instant::now() + FOLDING_TIME);
         for overload in overloads {
             match overload(&constants, &mut budget) {
                 Ok(value) => return Ok(Expr::Literal(value)),
@@ -295,13 +303,20 @@ fn obvious_kind(expr: &Expr) -> Option<Kind> {
         Expr::Has { .. } | Expr::And(_) | Expr::Or(_) => Some(Kind::Bool),
         Expr::If(parts) => obvious_kind(&parts[1]).filter(|kind| *kind != Kind::Bool).or(obvious_kind(&parts[2])),
         Expr::Loop(comprehension) => Some(comprehension.fold.gives()),
-        Expr::Call { name, arguments, .. } => functions::all()
-            .filter(|function| function.name == *name && function.arity == arguments.len())
-            .map(|function| function.gives)
-            .reduce(|one, other| one.filter(|_| one == other))
-            .flatten(),
+        Expr::Call { gives, .. } => *gives,
         Expr::Root(_) | Expr::Local(_) | Expr::Select { .. } | Expr::OrElse { .. } => None,
     }
+}
+
+/// The code behind them, each once: several signatures may share it.
+fn distinct(overloads: &[&Overload]) -> Box<[Call]> {
+    let mut calls: Vec<Call> = Vec::new();
+    for overload in overloads {
+        if !calls.iter().any(|call| ptr::fn_addr_eq(*call, overload.call)) {
+            calls.push(overload.call);
+        }
+    }
+    calls.into()
 }
 
 fn unknown_function(name: &str, member: bool) -> String {
@@ -318,4 +333,4 @@ fn unknown_function(name: &str, member: bool) -> String {
 
 const OPT_SELECT: &str = operators::OPT_SELECT;
 const CONSTRUCTORS: [&str; 7] = ["duration", "timestamp", "ip", "cidr", "quantity", "url", "semver"];
-const FOLDING_STEPS: u64 = 20_000;
+const FOLDING_TIME: Duration = Duration::from_millis(100);

@@ -9,16 +9,11 @@
 //! a cluster), `jsonpatch.escapeKey` and messages (`Object{}`, only for mutation), `cel.bind`, IANA time zone names
 //! (offsets work), and types are checked when run, as for `dyn` in Kubernetes. All missing names fail at load.
 //!
-//! Bounds: [`scan`] before parsing, a stack of its own while parsing, [`MAX_DEPTH`] on the tree, [`STEPS`] per run.
+//! Bounds: [`scan`] before parsing, a stack of its own while parsing, [`MAX_DEPTH`] on the tree, [`Budget`] per review.
 
 use std::{sync::Arc, thread};
 
-use self::{
-    budget::{Budget, Fault},
-    interpret::Run,
-    lower::Lowered,
-    value::Value,
-};
+use self::{interpret::Run, lower::Lowered, value::Value};
 
 mod budget;
 mod canonical;
@@ -27,13 +22,17 @@ mod functions;
 mod interpret;
 mod lower;
 mod scan;
+mod types;
 mod value;
 mod variables;
 
 #[cfg(test)]
 mod tests;
 
-pub use self::variables::Variables;
+pub use self::{
+    budget::{Budget, Unevaluated},
+    variables::Variables,
+};
 
 /// A named expression, checked and ready to run from any thread.
 #[derive(Clone)]
@@ -85,15 +84,15 @@ impl Condition {
         self.program.uses_old_object
     }
 
-    /// Runs it, for some milliseconds at most. Never panics, whatever the review holds.
+    /// Runs it. `budget` is the one of all conditions that the policy has for this review. Never panics, whatever the
+    /// review holds.
     ///
     /// # Errors
-    /// Words for the operator. They name fields of the expression, never values of the review.
-    pub fn eval(&self, variables: &Variables) -> Result<bool, String> {
-        match Run::new(variables, Budget::new(STEPS)).run(&self.program.root) {
-            Ok(Value::Bool(flag)) => Ok(flag),
-            Ok(other) => Err(format!("the result is of type {}, not bool", other.kind().name())),
-            Err(fault) => Err(words(fault)),
+    /// Its words name fields of the expression, never values of the review.
+    pub fn eval(&self, variables: &Variables, budget: &mut Budget) -> Result<bool, Unevaluated> {
+        match Run::new(variables, budget).run(&self.program.root)? {
+            Value::Bool(flag) => Ok(flag),
+            other => Err(Unevaluated::Failed(format!("the result is of type {}, not bool", other.kind().name()))),
         }
     }
 }
@@ -113,8 +112,8 @@ impl Expression {
     ///
     /// # Errors
     /// Words for the author, without values of the review.
-    pub fn show(&self, variables: &Variables) -> Result<String, String> {
-        let value = Run::new(variables, Budget::new(STEPS)).run(&self.program.root).map_err(words)?;
+    pub fn show(&self, variables: &Variables, budget: &mut Budget) -> Result<String, Unevaluated> {
+        let value = Run::new(variables, budget).run(&self.program.root)?;
         let mut text = String::new();
         canonical::write(&value, &mut text);
         Ok(text)
@@ -128,14 +127,6 @@ fn parse(
 ) -> Result<Lowered, String> {
     scan::check(expression)?;
     on_deep_stack(|| lower(expression, subject))
-}
-
-fn words(fault: Fault) -> String {
-    match fault {
-        Fault::Spent => "the expression costs too much on this review".to_owned(),
-        Fault::Overload => "no such overload".to_owned(),
-        Fault::Failed(words) => words.into_owned(),
-    }
 }
 
 /// `cel`'s parser recurses per operator in a chain (`a+a+…`): what [`scan`] lets through needs more stack than a tokio
@@ -153,9 +144,6 @@ fn on_deep_stack<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Re
 
 /// Virtual memory; pages are only touched by absurd expressions.
 const PARSER_STACK: usize = 256 * 1024 * 1024;
-
-/// Steps of one run: a loop over a few thousand containers, or some milliseconds.
-const STEPS: u64 = 200_000;
 
 /// Levels of the checked tree; the run recurses once per level.
 const MAX_DEPTH: usize = 100;

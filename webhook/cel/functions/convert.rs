@@ -1,28 +1,58 @@
 //! `size`, `type`, `dyn` and the conversions between types.
 
-use super::{Function, global, member, operators::OVERFLOW, time};
+use super::{Function, function, operators::OVERFLOW, time};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
-    value::{Kind, Value},
+    value::Value,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    global("size", 1, Some(Kind::Int), size),
-    member("size", 1, Some(Kind::Int), size),
-    global("type", 1, Some(Kind::Type), |args, _| match args {
+    function(&["size(bytes) -> int", "size(list(A)) -> int", "size(map(A, B)) -> int", "size(string) -> int"], size),
+    function(
+        &["bytes.size() -> int", "list(A).size() -> int", "map(A, B).size() -> int", "string.size() -> int"],
+        size,
+    ),
+    function(&["type(A) -> type(A)"], |args, _| match args {
         [value] => Ok(Value::Type(value.kind())),
         _ => Err(Fault::Overload),
     }),
-    global("dyn", 1, None, |args, _| args.first().cloned().ok_or(Fault::Overload)),
-    global("bool", 1, Some(Kind::Bool), to_bool),
-    global("int", 1, Some(Kind::Int), to_int),
-    global("uint", 1, Some(Kind::Uint), to_uint),
-    global("double", 1, Some(Kind::Double), to_double),
-    global("string", 1, Some(Kind::String), |args, budget| match args {
-        [value] => to_string(value, budget).map(Value::string),
-        _ => Err(Fault::Overload),
-    }),
-    global("bytes", 1, Some(Kind::Bytes), to_bytes),
+    function(&["dyn(A) -> dyn"], |args, _| args.first().cloned().ok_or(Fault::Overload)),
+    function(&["bool(bool) -> bool", "bool(string) -> bool"], to_bool),
+    function(
+        &[
+            "int(int) -> int",
+            "int(double) -> int",
+            "int(duration) -> int",
+            "int(string) -> int",
+            "int(timestamp) -> int",
+            "int(uint) -> int",
+        ],
+        to_int,
+    ),
+    function(&["uint(uint) -> uint", "uint(double) -> uint", "uint(int) -> uint", "uint(string) -> uint"], to_uint),
+    function(
+        &["double(double) -> double", "double(int) -> double", "double(string) -> double", "double(uint) -> double"],
+        to_double,
+    ),
+    function(
+        &[
+            "string(string) -> string",
+            "string(bool) -> string",
+            "string(bytes) -> string",
+            "string(double) -> string",
+            "string(duration) -> string",
+            "string(int) -> string",
+            "string(timestamp) -> string",
+            "string(uint) -> string",
+            "string(net.IP) -> string",
+            "string(net.CIDR) -> string",
+        ],
+        |args, budget| match args {
+            [value] => to_string(value, budget).map(Value::string),
+            _ => Err(Fault::Overload),
+        },
+    ),
+    function(&["bytes(bytes) -> bytes", "bytes(string) -> bytes"], to_bytes),
 ];
 
 fn size(args: &[Value], budget: &mut Budget) -> Outcome {

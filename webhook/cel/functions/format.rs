@@ -8,28 +8,28 @@ use time::{
     format_description::well_known::{Iso8601, Rfc3339},
 };
 
-use super::{Function, global, member, url};
+use super::{Function, function, url};
 use crate::cel::{
     budget::{Budget, Fault, Outcome},
-    value::{Kind, Value},
+    value::Value,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    member("validate", 2, Some(Kind::Optional), validate),
-    global("format.named", 1, Some(Kind::Optional), named),
-    global("format.dns1123Label", 0, Some(Kind::Format), |_, _| constant("dns1123Label")),
-    global("format.dns1123Subdomain", 0, Some(Kind::Format), |_, _| constant("dns1123Subdomain")),
-    global("format.dns1035Label", 0, Some(Kind::Format), |_, _| constant("dns1035Label")),
-    global("format.qualifiedName", 0, Some(Kind::Format), |_, _| constant("qualifiedName")),
-    global("format.dns1123LabelPrefix", 0, Some(Kind::Format), |_, _| constant("dns1123LabelPrefix")),
-    global("format.dns1123SubdomainPrefix", 0, Some(Kind::Format), |_, _| constant("dns1123SubdomainPrefix")),
-    global("format.dns1035LabelPrefix", 0, Some(Kind::Format), |_, _| constant("dns1035LabelPrefix")),
-    global("format.labelValue", 0, Some(Kind::Format), |_, _| constant("labelValue")),
-    global("format.uri", 0, Some(Kind::Format), |_, _| constant("uri")),
-    global("format.uuid", 0, Some(Kind::Format), |_, _| constant("uuid")),
-    global("format.byte", 0, Some(Kind::Format), |_, _| constant("byte")),
-    global("format.date", 0, Some(Kind::Format), |_, _| constant("date")),
-    global("format.datetime", 0, Some(Kind::Format), |_, _| constant("datetime")),
+    function(&["kubernetes.NamedFormat.validate(string) -> optional_type(list(string))"], validate),
+    function(&["format.named(string) -> optional_type(kubernetes.NamedFormat)"], named),
+    function(&["format.dns1123Label() -> kubernetes.NamedFormat"], |_, _| constant("dns1123Label")),
+    function(&["format.dns1123Subdomain() -> kubernetes.NamedFormat"], |_, _| constant("dns1123Subdomain")),
+    function(&["format.dns1035Label() -> kubernetes.NamedFormat"], |_, _| constant("dns1035Label")),
+    function(&["format.qualifiedName() -> kubernetes.NamedFormat"], |_, _| constant("qualifiedName")),
+    function(&["format.dns1123LabelPrefix() -> kubernetes.NamedFormat"], |_, _| constant("dns1123LabelPrefix")),
+    function(&["format.dns1123SubdomainPrefix() -> kubernetes.NamedFormat"], |_, _| constant("dns1123SubdomainPrefix")),
+    function(&["format.dns1035LabelPrefix() -> kubernetes.NamedFormat"], |_, _| constant("dns1035LabelPrefix")),
+    function(&["format.labelValue() -> kubernetes.NamedFormat"], |_, _| constant("labelValue")),
+    function(&["format.uri() -> kubernetes.NamedFormat"], |_, _| constant("uri")),
+    function(&["format.uuid() -> kubernetes.NamedFormat"], |_, _| constant("uuid")),
+    function(&["format.byte() -> kubernetes.NamedFormat"], |_, _| constant("byte")),
+    function(&["format.date() -> kubernetes.NamedFormat"], |_, _| constant("date")),
+    function(&["format.datetime() -> kubernetes.NamedFormat"], |_, _| constant("datetime")),
 ];
 
 pub(in crate::cel) struct Format {

@@ -2,28 +2,84 @@
 
 use std::cmp::Ordering;
 
-use super::{Function, global, member, operators};
+use super::{Function, function, operators};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
-    value::{Kind, Value, equal, order},
+    value::{Value, equal, order},
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    member("isSorted", 1, Some(Kind::Bool), is_sorted),
-    member("sum", 1, None, sum),
-    member("min", 1, None, |args, budget| extreme(args, budget, Ordering::Less)),
-    member("max", 1, None, |args, budget| extreme(args, budget, Ordering::Greater)),
-    member("indexOf", 2, Some(Kind::Int), |args, budget| find(args, budget, false)),
-    member("lastIndexOf", 2, Some(Kind::Int), |args, budget| find(args, budget, true)),
-    member("slice", 3, Some(Kind::List), slice),
-    member("flatten", 1, Some(Kind::List), flatten),
-    member("flatten", 2, Some(Kind::List), flatten),
-    member("distinct", 1, Some(Kind::List), distinct),
-    member("reverse", 1, Some(Kind::List), reverse),
-    member("sort", 1, Some(Kind::List), sort),
-    member("first", 1, Some(Kind::Optional), |args, _| end(args, |items| items.first())),
-    member("last", 1, Some(Kind::Optional), |args, _| end(args, |items| items.last())),
-    global("lists.range", 1, Some(Kind::List), range),
+    function(
+        &[
+            "list(int).isSorted() -> bool",
+            "list(uint).isSorted() -> bool",
+            "list(double).isSorted() -> bool",
+            "list(bool).isSorted() -> bool",
+            "list(duration).isSorted() -> bool",
+            "list(timestamp).isSorted() -> bool",
+            "list(string).isSorted() -> bool",
+            "list(bytes).isSorted() -> bool",
+        ],
+        is_sorted,
+    ),
+    function(
+        &[
+            "list(int).sum() -> int",
+            "list(uint).sum() -> uint",
+            "list(double).sum() -> double",
+            "list(duration).sum() -> duration",
+        ],
+        sum,
+    ),
+    function(
+        &[
+            "list(int).min() -> int",
+            "list(uint).min() -> uint",
+            "list(double).min() -> double",
+            "list(bool).min() -> bool",
+            "list(duration).min() -> duration",
+            "list(timestamp).min() -> timestamp",
+            "list(string).min() -> string",
+            "list(bytes).min() -> bytes",
+        ],
+        |args, budget| extreme(args, budget, Ordering::Less),
+    ),
+    function(
+        &[
+            "list(int).max() -> int",
+            "list(uint).max() -> uint",
+            "list(double).max() -> double",
+            "list(bool).max() -> bool",
+            "list(duration).max() -> duration",
+            "list(timestamp).max() -> timestamp",
+            "list(string).max() -> string",
+            "list(bytes).max() -> bytes",
+        ],
+        |args, budget| extreme(args, budget, Ordering::Greater),
+    ),
+    function(&["list(A).indexOf(A) -> int"], |args, budget| find(args, budget, false)),
+    function(&["list(A).lastIndexOf(A) -> int"], |args, budget| find(args, budget, true)),
+    function(&["list(T).slice(int, int) -> list(T)"], slice),
+    function(&["list(list(T)).flatten() -> list(T)"], flatten),
+    function(&["list(dyn).flatten(int) -> list(dyn)"], flatten),
+    function(&["list(T).distinct() -> list(T)"], distinct),
+    function(&["list(T).reverse() -> list(T)"], reverse),
+    function(
+        &[
+            "list(int).sort() -> list(int)",
+            "list(uint).sort() -> list(uint)",
+            "list(double).sort() -> list(double)",
+            "list(bool).sort() -> list(bool)",
+            "list(duration).sort() -> list(duration)",
+            "list(timestamp).sort() -> list(timestamp)",
+            "list(string).sort() -> list(string)",
+            "list(bytes).sort() -> list(bytes)",
+        ],
+        sort,
+    ),
+    function(&["list(V).first() -> optional_type(V)"], |args, _| end(args, |items| items.first())),
+    function(&["list(V).last() -> optional_type(V)"], |args, _| end(args, |items| items.last())),
+    function(&["lists.range(int) -> list(int)"], range),
 ];
 
 /// Sorts `[key, value]` pairs by key and answers the values.
@@ -171,7 +227,7 @@ fn sorted(items: Vec<Value>, key: impl Fn(&Value) -> Value, budget: &mut Budget)
         budget.bytes(length)?;
         budget.charge(rounds.saturating_mul(length / 32 + 1))?;
     }
-    let mut paid = Budget::new(u64::MAX);
+    let mut paid = Budget::new(std::time::Instant::now());
     keyed.sort_by(|(a, _), (b, _)| match (a, b) {
         (Value::Double(a), Value::Double(b)) => a.total_cmp(b),
         _ => order(a, b, &mut paid).ok().flatten().unwrap_or(Ordering::Equal),
@@ -186,6 +242,8 @@ fn end(args: &[Value], pick: fn(&[Value]) -> Option<&Value>) -> Outcome {
 
 fn range(args: &[Value], budget: &mut Budget) -> Outcome {
     let [Value::Int(end)] = args else { return Err(Fault::Overload) };
-    budget.charge(usize::try_from(*end).unwrap_or(0))?;
+    let length = usize::try_from(*end).unwrap_or(0);
+    budget.memory(length.saturating_mul(size_of::<Value>()))?;
+    budget.charge(length)?;
     Ok(Value::List((0..*end).map(Value::Int).collect()))
 }

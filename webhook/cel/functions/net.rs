@@ -4,47 +4,52 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Function, global, member};
+use super::{Function, function};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
-    value::{Kind, Value},
+    value::Value,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    global("ip", 1, Some(Kind::Ip), |args, budget| Ok(Value::Ip(address_of(args.first(), budget)?))),
-    global("isIP", 1, Some(Kind::Bool), |args, budget| is(text(args, budget)?, |text| parse_ip(text).is_some())),
-    global("ip.isCanonical", 1, Some(Kind::Bool), |args, budget| {
+    function(&["ip(string) -> net.IP"], |args, budget| Ok(Value::Ip(address_of(args.first(), budget)?))),
+    function(&["isIP(string) -> bool"], |args, budget| is(text(args, budget)?, |text| parse_ip(text).is_some())),
+    function(&["ip.isCanonical(string) -> bool"], |args, budget| {
         let address = address_of(args.first(), budget)?;
         is(text(args, budget)?, |text| address.to_string() == text)
     }),
-    global("cidr", 1, Some(Kind::Cidr), |args, budget| Ok(Value::Cidr(network_of(args.first(), budget)?))),
-    global("isCIDR", 1, Some(Kind::Bool), |args, budget| is(text(args, budget)?, |text| parse_cidr(text).is_some())),
-    member("family", 1, Some(Kind::Int), |args, _| match args {
+    function(&["cidr(string) -> net.CIDR"], |args, budget| Ok(Value::Cidr(network_of(args.first(), budget)?))),
+    function(&["isCIDR(string) -> bool"], |args, budget| is(text(args, budget)?, |text| parse_cidr(text).is_some())),
+    function(&["net.IP.family() -> int"], |args, _| match args {
         [Value::Ip(address)] => Ok(Value::Int(if address.is_ipv4() { 4 } else { 6 })),
         _ => Err(Fault::Overload),
     }),
-    member("isUnspecified", 1, Some(Kind::Bool), |args, _| property(args, |address| address.is_unspecified())),
-    member("isLoopback", 1, Some(Kind::Bool), |args, _| property(args, |address| address.is_loopback())),
-    member("isLinkLocalMulticast", 1, Some(Kind::Bool), |args, _| property(args, link_local_multicast)),
-    member("isLinkLocalUnicast", 1, Some(Kind::Bool), |args, _| property(args, link_local_unicast)),
-    member("isGlobalUnicast", 1, Some(Kind::Bool), |args, _| property(args, global_unicast)),
-    member("containsIP", 2, Some(Kind::Bool), |args, budget| match args {
-        [Value::Cidr(network), other] => Ok(Value::Bool(network.contains(&address_of(Some(other), budget)?))),
-        _ => Err(Fault::Overload),
+    function(&["net.IP.isUnspecified() -> bool"], |args, _| property(args, |address| address.is_unspecified())),
+    function(&["net.IP.isLoopback() -> bool"], |args, _| property(args, |address| address.is_loopback())),
+    function(&["net.IP.isLinkLocalMulticast() -> bool"], |args, _| property(args, link_local_multicast)),
+    function(&["net.IP.isLinkLocalUnicast() -> bool"], |args, _| property(args, link_local_unicast)),
+    function(&["net.IP.isGlobalUnicast() -> bool"], |args, _| property(args, global_unicast)),
+    function(
+        &["net.CIDR.containsIP(string) -> bool", "net.CIDR.containsIP(net.IP) -> bool"],
+        |args, budget| match args {
+            [Value::Cidr(network), other] => Ok(Value::Bool(network.contains(&address_of(Some(other), budget)?))),
+            _ => Err(Fault::Overload),
+        },
+    ),
+    function(&["net.CIDR.containsCIDR(string) -> bool", "net.CIDR.containsCIDR(net.CIDR) -> bool"], |args, budget| {
+        match args {
+            [Value::Cidr(network), other] => Ok(Value::Bool(network.contains(&network_of(Some(other), budget)?))),
+            _ => Err(Fault::Overload),
+        }
     }),
-    member("containsCIDR", 2, Some(Kind::Bool), |args, budget| match args {
-        [Value::Cidr(network), other] => Ok(Value::Bool(network.contains(&network_of(Some(other), budget)?))),
-        _ => Err(Fault::Overload),
-    }),
-    member("ip", 1, Some(Kind::Ip), |args, _| match args {
+    function(&["net.CIDR.ip() -> net.IP"], |args, _| match args {
         [Value::Cidr(network)] => Ok(Value::Ip(network.addr())),
         _ => Err(Fault::Overload),
     }),
-    member("masked", 1, Some(Kind::Cidr), |args, _| match args {
+    function(&["net.CIDR.masked() -> net.CIDR"], |args, _| match args {
         [Value::Cidr(network)] => Ok(Value::Cidr(network.trunc())),
         _ => Err(Fault::Overload),
     }),
-    member("prefixLength", 1, Some(Kind::Int), |args, _| match args {
+    function(&["net.CIDR.prefixLength() -> int"], |args, _| match args {
         [Value::Cidr(network)] => Ok(Value::Int(i64::from(network.prefix_len()))),
         _ => Err(Fault::Overload),
     }),

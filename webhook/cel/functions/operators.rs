@@ -4,30 +4,141 @@ use std::{cmp::Ordering, sync::Arc};
 
 use ::time::Duration as Span;
 
-use super::{Function, global, time};
+use super::{Function, function, time};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
-    value::{Key, Kind, Value, equal, order},
+    value::{Key, Value, equal, order},
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    global("!_", 1, Some(Kind::Bool), not),
-    global("-_", 1, None, negate),
-    global("_+_", 2, None, add),
-    global("_-_", 2, None, subtract),
-    global("_*_", 2, None, multiply),
-    global("_/_", 2, None, divide),
-    global("_%_", 2, None, remainder),
-    global("_==_", 2, Some(Kind::Bool), |args, budget| Ok(Value::Bool(same(args, budget)?))),
-    global("_!=_", 2, Some(Kind::Bool), |args, budget| Ok(Value::Bool(!same(args, budget)?))),
-    global("_<_", 2, Some(Kind::Bool), |args, budget| compare(args, budget, Ordering::is_lt)),
-    global("_<=_", 2, Some(Kind::Bool), |args, budget| compare(args, budget, Ordering::is_le)),
-    global("_>_", 2, Some(Kind::Bool), |args, budget| compare(args, budget, Ordering::is_gt)),
-    global("_>=_", 2, Some(Kind::Bool), |args, budget| compare(args, budget, Ordering::is_ge)),
-    global("@in", 2, Some(Kind::Bool), contains),
-    global("_[_]", 2, None, index),
-    global("_[?_]", 2, Some(Kind::Optional), index_optional),
-    global("_?._", 2, Some(Kind::Optional), index_optional),
+    function(&["!_(bool) -> bool"], not),
+    function(&["-_(double) -> double", "-_(int) -> int"], negate),
+    function(
+        &[
+            "_+_(bytes, bytes) -> bytes",
+            "_+_(double, double) -> double",
+            "_+_(duration, duration) -> duration",
+            "_+_(duration, timestamp) -> timestamp",
+            "_+_(timestamp, duration) -> timestamp",
+            "_+_(int, int) -> int",
+            "_+_(list(A), list(A)) -> list(A)",
+            "_+_(string, string) -> string",
+            "_+_(uint, uint) -> uint",
+        ],
+        add,
+    ),
+    function(
+        &[
+            "_-_(double, double) -> double",
+            "_-_(duration, duration) -> duration",
+            "_-_(int, int) -> int",
+            "_-_(timestamp, duration) -> timestamp",
+            "_-_(timestamp, timestamp) -> duration",
+            "_-_(uint, uint) -> uint",
+        ],
+        subtract,
+    ),
+    function(&["_*_(double, double) -> double", "_*_(int, int) -> int", "_*_(uint, uint) -> uint"], multiply),
+    function(&["_/_(double, double) -> double", "_/_(int, int) -> int", "_/_(uint, uint) -> uint"], divide),
+    function(&["_%_(int, int) -> int", "_%_(uint, uint) -> uint"], remainder),
+    function(&["_==_(A, A) -> bool"], |args, budget| Ok(Value::Bool(same(args, budget)?))),
+    function(&["_!=_(A, A) -> bool"], |args, budget| Ok(Value::Bool(!same(args, budget)?))),
+    function(
+        &[
+            "_<_(bool, bool) -> bool",
+            "_<_(int, int) -> bool",
+            "_<_(int, double) -> bool",
+            "_<_(int, uint) -> bool",
+            "_<_(uint, uint) -> bool",
+            "_<_(uint, double) -> bool",
+            "_<_(uint, int) -> bool",
+            "_<_(double, double) -> bool",
+            "_<_(double, int) -> bool",
+            "_<_(double, uint) -> bool",
+            "_<_(string, string) -> bool",
+            "_<_(bytes, bytes) -> bool",
+            "_<_(timestamp, timestamp) -> bool",
+            "_<_(duration, duration) -> bool",
+        ],
+        |args, budget| compare(args, budget, Ordering::is_lt),
+    ),
+    function(
+        &[
+            "_<=_(bool, bool) -> bool",
+            "_<=_(int, int) -> bool",
+            "_<=_(int, double) -> bool",
+            "_<=_(int, uint) -> bool",
+            "_<=_(uint, uint) -> bool",
+            "_<=_(uint, double) -> bool",
+            "_<=_(uint, int) -> bool",
+            "_<=_(double, double) -> bool",
+            "_<=_(double, int) -> bool",
+            "_<=_(double, uint) -> bool",
+            "_<=_(string, string) -> bool",
+            "_<=_(bytes, bytes) -> bool",
+            "_<=_(timestamp, timestamp) -> bool",
+            "_<=_(duration, duration) -> bool",
+        ],
+        |args, budget| compare(args, budget, Ordering::is_le),
+    ),
+    function(
+        &[
+            "_>_(bool, bool) -> bool",
+            "_>_(int, int) -> bool",
+            "_>_(int, double) -> bool",
+            "_>_(int, uint) -> bool",
+            "_>_(uint, uint) -> bool",
+            "_>_(uint, double) -> bool",
+            "_>_(uint, int) -> bool",
+            "_>_(double, double) -> bool",
+            "_>_(double, int) -> bool",
+            "_>_(double, uint) -> bool",
+            "_>_(string, string) -> bool",
+            "_>_(bytes, bytes) -> bool",
+            "_>_(timestamp, timestamp) -> bool",
+            "_>_(duration, duration) -> bool",
+        ],
+        |args, budget| compare(args, budget, Ordering::is_gt),
+    ),
+    function(
+        &[
+            "_>=_(bool, bool) -> bool",
+            "_>=_(int, int) -> bool",
+            "_>=_(int, double) -> bool",
+            "_>=_(int, uint) -> bool",
+            "_>=_(uint, uint) -> bool",
+            "_>=_(uint, double) -> bool",
+            "_>=_(uint, int) -> bool",
+            "_>=_(double, double) -> bool",
+            "_>=_(double, int) -> bool",
+            "_>=_(double, uint) -> bool",
+            "_>=_(string, string) -> bool",
+            "_>=_(bytes, bytes) -> bool",
+            "_>=_(timestamp, timestamp) -> bool",
+            "_>=_(duration, duration) -> bool",
+        ],
+        |args, budget| compare(args, budget, Ordering::is_ge),
+    ),
+    function(&["@in(A, list(A)) -> bool", "@in(A, map(A, B)) -> bool"], contains),
+    function(
+        &[
+            "_[_](list(A), int) -> A",
+            "_[_](map(A, B), A) -> B",
+            "_[_](optional_type(list(V)), int) -> optional_type(V)",
+            "_[_](optional_type(map(K, V)), K) -> optional_type(V)",
+        ],
+        index,
+    ),
+    function(
+        &[
+            "_[?_](list(V), int) -> optional_type(V)",
+            "_[?_](optional_type(list(V)), int) -> optional_type(V)",
+            "_[?_](map(K, V), K) -> optional_type(V)",
+            "_[?_](optional_type(map(K, V)), K) -> optional_type(V)",
+        ],
+        index_optional,
+    ),
+    function(&["_?._(dyn, string) -> optional_type(V)"], index_optional),
 ];
 
 /// `value.field`; through an optional value the result is optional too.
@@ -153,14 +264,17 @@ pub(super) fn add(args: &[Value], budget: &mut Budget) -> Outcome {
         [Value::Double(a), Value::Double(b)] => Ok(Value::Double(a + b)),
         [Value::String(a), Value::String(b)] => {
             budget.bytes(a.len() + b.len())?;
+            budget.memory(a.len() + b.len())?;
             Ok(Value::string([&**a, &**b].concat()))
         }
         [Value::Bytes(a), Value::Bytes(b)] => {
             budget.bytes(a.len() + b.len())?;
+            budget.memory(a.len() + b.len())?;
             Ok(Value::Bytes([&**a, &**b].concat().into()))
         }
         [Value::List(a), Value::List(b)] => {
             budget.charge(a.len() + b.len())?;
+            budget.memory((a.len() + b.len()) * size_of::<Value>())?;
             Ok(Value::List(a.iter().chain(b.iter()).cloned().collect()))
         }
         [Value::Duration(a), Value::Duration(b)] => a.checked_add(*b).map(Value::Duration).ok_or(OVERFLOW),

@@ -1,29 +1,29 @@
 //! Optional values; `or`, `orValue`, `optMap` and `optFlatMap` are macros: they run only what is needed.
 
-use super::{Function, global, member};
+use super::{Function, function};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
-    value::{Kind, Value},
+    value::Value,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    global("optional.of", 1, Some(Kind::Optional), |args, _| match args {
+    function(&["optional.of(V) -> optional_type(V)"], |args, _| match args {
         [value] => Ok(Value::some(value.clone())),
         _ => Err(Fault::Overload),
     }),
-    global("optional.none", 0, Some(Kind::Optional), |_, _| Ok(Value::Optional(None))),
-    global("optional.ofNonZeroValue", 1, Some(Kind::Optional), |args, _| match args {
+    function(&["optional.none() -> optional_type(V)"], |_, _| Ok(Value::Optional(None))),
+    function(&["optional.ofNonZeroValue(V) -> optional_type(V)"], |args, _| match args {
         [value] if value.is_zero() => Ok(Value::Optional(None)),
         [value] => Ok(Value::some(value.clone())),
         _ => Err(Fault::Overload),
     }),
-    global("optional.unwrap", 1, Some(Kind::List), unwrap),
-    member("unwrapOpt", 1, Some(Kind::List), unwrap),
-    member("hasValue", 1, Some(Kind::Bool), |args, _| match args {
+    function(&["optional.unwrap(list(optional_type(V))) -> list(V)"], unwrap),
+    function(&["list(optional_type(V)).unwrapOpt() -> list(V)"], unwrap),
+    function(&["optional_type(V).hasValue() -> bool"], |args, _| match args {
         [Value::Optional(inner)] => Ok(Value::Bool(inner.is_some())),
         _ => Err(Fault::Overload),
     }),
-    member("value", 1, None, |args, _| match args {
+    function(&["optional_type(V).value() -> V"], |args, _| match args {
         [Value::Optional(Some(inner))] => Ok(Value::clone(inner)),
         [Value::Optional(None)] => failed("value() of an optional value that has none"),
         _ => Err(Fault::Overload),

@@ -2,13 +2,13 @@
 
 use std::fmt::Write;
 
-use super::{Function, convert, member};
+use super::{Function, convert, function};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
-    value::{Kind, Value},
+    value::Value,
 };
 
-pub(super) const FUNCTIONS: &[Function] = &[member("format", 2, Some(Kind::String), print)];
+pub(super) const FUNCTIONS: &[Function] = &[function(&["string.format(list(dyn)) -> string"], print)];
 
 fn print(args: &[Value], budget: &mut Budget) -> Outcome {
     let [Value::String(template), Value::List(values)] = args else { return Err(Fault::Overload) };

@@ -4,50 +4,64 @@
 
 use std::fmt;
 
-use super::{Function, global, member, net::text, operators::OVERFLOW};
+use super::{Function, function, net::text, operators::OVERFLOW};
 use crate::cel::{
     budget::{Fault, Outcome, failed},
-    value::{Kind, Value},
+    value::Value,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    global("quantity", 1, Some(Kind::Quantity), |args, budget| match Quantity::parse(text(args, budget)?) {
+    function(&["quantity(string) -> kubernetes.Quantity"], |args, budget| match Quantity::parse(text(args, budget)?) {
         Some(quantity) => Ok(Value::Quantity(quantity)),
         None => failed("quantity(): not a quantity such as 500m or 1.5Gi"),
     }),
-    global("isQuantity", 1, Some(Kind::Bool), |args, budget| {
+    function(&["isQuantity(string) -> bool"], |args, budget| {
         Ok(Value::Bool(Quantity::parse(text(args, budget)?).is_some()))
     }),
-    member("sign", 1, Some(Kind::Int), |args, _| of(args, |quantity| Ok(Value::Int(quantity.0.signum() as i64)))),
-    member("isInteger", 1, Some(Kind::Bool), |args, _| {
+    function(&["sign(kubernetes.Quantity) -> int"], |args, _| {
+        of(args, |quantity| Ok(Value::Int(quantity.0.signum() as i64)))
+    }),
+    function(&["kubernetes.Quantity.isInteger() -> bool"], |args, _| {
         of(args, |quantity| Ok(Value::Bool(quantity.integer().is_some())))
     }),
-    member("asInteger", 1, Some(Kind::Int), |args, _| {
+    function(&["kubernetes.Quantity.asInteger() -> int"], |args, _| {
         of(args, |quantity| match quantity.integer() {
             Some(number) => Ok(Value::Int(number)),
             None => failed("cannot convert value to integer"),
         })
     }),
-    member("asApproximateFloat", 1, Some(Kind::Double), |args, _| {
+    function(&["kubernetes.Quantity.asApproximateFloat() -> double"], |args, _| {
         of(args, |quantity| Ok(Value::Double(quantity.0 as f64 / ONE as f64)))
     }),
-    member("add", 2, Some(Kind::Quantity), |args, _| {
-        let (one, other) = both(args, true)?;
-        one.checked_add(other).map(|sum| Value::Quantity(Quantity(sum))).ok_or(OVERFLOW)
-    }),
-    member("sub", 2, Some(Kind::Quantity), |args, _| {
-        let (one, other) = both(args, true)?;
-        one.checked_sub(other).map(|rest| Value::Quantity(Quantity(rest))).ok_or(OVERFLOW)
-    }),
-    member("compareTo", 2, Some(Kind::Int), |args, _| {
+    function(
+        &[
+            "kubernetes.Quantity.add(kubernetes.Quantity) -> kubernetes.Quantity",
+            "kubernetes.Quantity.add(int) -> kubernetes.Quantity",
+        ],
+        |args, _| {
+            let (one, other) = both(args, true)?;
+            one.checked_add(other).map(|sum| Value::Quantity(Quantity(sum))).ok_or(OVERFLOW)
+        },
+    ),
+    function(
+        &[
+            "kubernetes.Quantity.sub(kubernetes.Quantity) -> kubernetes.Quantity",
+            "kubernetes.Quantity.sub(int) -> kubernetes.Quantity",
+        ],
+        |args, _| {
+            let (one, other) = both(args, true)?;
+            one.checked_sub(other).map(|rest| Value::Quantity(Quantity(rest))).ok_or(OVERFLOW)
+        },
+    ),
+    function(&["kubernetes.Quantity.compareTo(kubernetes.Quantity) -> int"], |args, _| {
         let (one, other) = both(args, false)?;
         Ok(Value::Int(one.cmp(&other) as i64))
     }),
-    member("isLessThan", 2, Some(Kind::Bool), |args, _| {
+    function(&["kubernetes.Quantity.isLessThan(kubernetes.Quantity) -> bool"], |args, _| {
         let (one, other) = both(args, false)?;
         Ok(Value::Bool(one < other))
     }),
-    member("isGreaterThan", 2, Some(Kind::Bool), |args, _| {
+    function(&["kubernetes.Quantity.isGreaterThan(kubernetes.Quantity) -> bool"], |args, _| {
         let (one, other) = both(args, false)?;
         Ok(Value::Bool(one > other))
     }),

@@ -4,18 +4,18 @@
 
 use regex::RegexBuilder;
 
-use super::{Function, global, member};
+use super::{Function, function};
 use crate::cel::{
     budget::{Budget, Fault, Outcome},
-    value::{Kind, Value},
+    value::Value,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    global("matches", 2, Some(Kind::Bool), matches),
-    member("matches", 2, Some(Kind::Bool), matches),
-    member("find", 2, Some(Kind::String), find),
-    member("findAll", 2, Some(Kind::List), find_all),
-    member("findAll", 3, Some(Kind::List), find_all),
+    function(&["matches(string, string) -> bool"], matches),
+    function(&["string.matches(string) -> bool"], matches),
+    function(&["string.find(string) -> string"], find),
+    function(&["string.findAll(string) -> list(string)"], find_all),
+    function(&["string.findAll(string, int) -> list(string)"], find_all),
 ];
 
 pub(in crate::cel) struct Pattern {
@@ -92,15 +92,11 @@ fn find_all(args: &[Value], budget: &mut Budget) -> Outcome {
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     with_pattern(pattern, budget, |pattern, budget| {
         let mut found = Vec::new();
-        let mut paid_until = 0;
         pattern.charge(text, budget)?;
         for part in pattern.regex.find_iter(text).take(most) {
             // A search may look far beyond its match, and the next one looks again.
-            if part.start() >= paid_until {
-                pattern.charge(&text[part.start()..], budget)?;
-                paid_until = part.start() + (text.len() - part.start()) / 8 + 1;
-            }
-            budget.bytes(part.len())?;
+            budget.bytes(text.len() - part.start())?;
+            budget.memory(size_of::<Value>() + part.len())?;
             found.push(Value::string(part.as_str()));
         }
         Ok(Value::List(found.into()))

@@ -4,23 +4,29 @@ use std::sync::Arc;
 
 use semver::Version;
 
-use super::{Function, global, member};
+use super::{Function, function};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
-    value::{Kind, Value},
+    value::Value,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    global("semver", 1, Some(Kind::Semver), version),
-    global("semver", 2, Some(Kind::Semver), version),
-    global("isSemver", 1, Some(Kind::Bool), |args, budget| Ok(Value::Bool(parse(args, budget)?.is_some()))),
-    global("isSemver", 2, Some(Kind::Bool), |args, budget| Ok(Value::Bool(parse(args, budget)?.is_some()))),
-    member("major", 1, Some(Kind::Int), |args, _| number(args, |version| version.major)),
-    member("minor", 1, Some(Kind::Int), |args, _| number(args, |version| version.minor)),
-    member("patch", 1, Some(Kind::Int), |args, _| number(args, |version| version.patch)),
-    member("compareTo", 2, Some(Kind::Int), |args, _| Ok(Value::Int(compare(args)? as i64))),
-    member("isLessThan", 2, Some(Kind::Bool), |args, _| Ok(Value::Bool(compare(args)?.is_lt()))),
-    member("isGreaterThan", 2, Some(Kind::Bool), |args, _| Ok(Value::Bool(compare(args)?.is_gt()))),
+    function(&["semver(string) -> kubernetes.Semver"], version),
+    function(&["semver(string, bool) -> kubernetes.Semver"], version),
+    function(&["isSemver(string) -> bool"], |args, budget| Ok(Value::Bool(parse(args, budget)?.is_some()))),
+    function(&["isSemver(string, bool) -> bool"], |args, budget| Ok(Value::Bool(parse(args, budget)?.is_some()))),
+    function(&["kubernetes.Semver.major() -> int"], |args, _| number(args, |version| version.major)),
+    function(&["kubernetes.Semver.minor() -> int"], |args, _| number(args, |version| version.minor)),
+    function(&["kubernetes.Semver.patch() -> int"], |args, _| number(args, |version| version.patch)),
+    function(&["kubernetes.Semver.compareTo(kubernetes.Semver) -> int"], |args, _| {
+        Ok(Value::Int(compare(args)? as i64))
+    }),
+    function(&["kubernetes.Semver.isLessThan(kubernetes.Semver) -> bool"], |args, _| {
+        Ok(Value::Bool(compare(args)?.is_lt()))
+    }),
+    function(&["kubernetes.Semver.isGreaterThan(kubernetes.Semver) -> bool"], |args, _| {
+        Ok(Value::Bool(compare(args)?.is_gt()))
+    }),
 ];
 
 fn version(args: &[Value], budget: &mut Budget) -> Outcome {

@@ -1,21 +1,21 @@
 //! Lists as sets, from cel-go.
 
-use super::{Function, global};
+use super::{Function, function};
 use crate::cel::{
     budget::{Budget, Fault, Outcome},
-    value::{Kind, Value, equal},
+    value::{Value, equal},
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    global("sets.contains", 2, Some(Kind::Bool), |args, budget| {
+    function(&["sets.contains(list(T), list(T)) -> bool"], |args, budget| {
         let [Value::List(all), Value::List(part)] = args else { return Err(Fault::Overload) };
         Ok(Value::Bool(covers(all, part, budget)?))
     }),
-    global("sets.equivalent", 2, Some(Kind::Bool), |args, budget| {
+    function(&["sets.equivalent(list(T), list(T)) -> bool"], |args, budget| {
         let [Value::List(a), Value::List(b)] = args else { return Err(Fault::Overload) };
         Ok(Value::Bool(covers(a, b, budget)? && covers(b, a, budget)?))
     }),
-    global("sets.intersects", 2, Some(Kind::Bool), intersects),
+    function(&["sets.intersects(list(T), list(T)) -> bool"], intersects),
 ];
 
 fn covers(all: &[Value], part: &[Value], budget: &mut Budget) -> Result<bool, Fault> {

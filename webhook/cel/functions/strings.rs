@@ -2,33 +2,37 @@
 
 use std::sync::Arc;
 
-use super::{Function, global, member};
+use super::{Function, function};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
-    value::{Kind, Value},
+    value::Value,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    member("startsWith", 2, Some(Kind::Bool), |args, budget| test(args, budget, |text, part| text.starts_with(part))),
-    member("endsWith", 2, Some(Kind::Bool), |args, budget| test(args, budget, |text, part| text.ends_with(part))),
-    member("contains", 2, Some(Kind::Bool), |args, budget| test(args, budget, |text, part| text.contains(part))),
-    member("charAt", 2, Some(Kind::String), char_at),
-    member("indexOf", 2, Some(Kind::Int), index_of),
-    member("indexOf", 3, Some(Kind::Int), index_of),
-    member("lastIndexOf", 2, Some(Kind::Int), last_index_of),
-    member("lastIndexOf", 3, Some(Kind::Int), last_index_of),
-    member("join", 1, Some(Kind::String), join),
-    member("join", 2, Some(Kind::String), join),
-    member("lowerAscii", 1, Some(Kind::String), |args, budget| change(args, budget, str::to_ascii_lowercase)),
-    member("upperAscii", 1, Some(Kind::String), |args, budget| change(args, budget, str::to_ascii_uppercase)),
-    member("trim", 1, Some(Kind::String), |args, budget| change(args, budget, |text| text.trim().to_owned())),
-    member("replace", 3, Some(Kind::String), replace),
-    member("replace", 4, Some(Kind::String), replace),
-    member("split", 2, Some(Kind::List), split),
-    member("split", 3, Some(Kind::List), split),
-    member("substring", 2, Some(Kind::String), substring),
-    member("substring", 3, Some(Kind::String), substring),
-    global("strings.quote", 1, Some(Kind::String), quote),
+    function(&["string.startsWith(string) -> bool"], |args, budget| {
+        test(args, budget, |text, part| text.starts_with(part))
+    }),
+    function(&["string.endsWith(string) -> bool"], |args, budget| {
+        test(args, budget, |text, part| text.ends_with(part))
+    }),
+    function(&["string.contains(string) -> bool"], |args, budget| test(args, budget, |text, part| text.contains(part))),
+    function(&["string.charAt(int) -> string"], char_at),
+    function(&["string.indexOf(string) -> int"], index_of),
+    function(&["string.indexOf(string, int) -> int"], index_of),
+    function(&["string.lastIndexOf(string) -> int"], last_index_of),
+    function(&["string.lastIndexOf(string, int) -> int"], last_index_of),
+    function(&["list(string).join() -> string"], join),
+    function(&["list(string).join(string) -> string"], join),
+    function(&["string.lowerAscii() -> string"], |args, budget| change(args, budget, str::to_ascii_lowercase)),
+    function(&["string.upperAscii() -> string"], |args, budget| change(args, budget, str::to_ascii_uppercase)),
+    function(&["string.trim() -> string"], |args, budget| change(args, budget, |text| text.trim().to_owned())),
+    function(&["string.replace(string, string) -> string"], replace),
+    function(&["string.replace(string, string, int) -> string"], replace),
+    function(&["string.split(string) -> list(string)"], split),
+    function(&["string.split(string, int) -> list(string)"], split),
+    function(&["string.substring(int) -> string"], substring),
+    function(&["string.substring(int, int) -> string"], substring),
+    function(&["strings.quote(string) -> string"], quote),
 ];
 
 fn test(args: &[Value], budget: &mut Budget, holds: fn(&str, &str) -> bool) -> Outcome {
@@ -89,6 +93,7 @@ fn join(args: &[Value], budget: &mut Budget) -> Outcome {
     for (at, item) in items.iter().enumerate() {
         let Value::String(text) = item else { return Err(Fault::Overload) };
         budget.bytes(text.len() + separator.len())?;
+        budget.memory(text.len() + separator.len())?;
         if at > 0 {
             joined.push_str(separator);
         }
@@ -107,7 +112,7 @@ fn replace(args: &[Value], budget: &mut Budget) -> Outcome {
     };
     budget.bytes(text.len() + old.len())?;
     let matches = text.matches(&**old).take(most).count();
-    budget.bytes(text.len().saturating_add(matches.saturating_mul(new.len())))?;
+    budget.memory(text.len().saturating_add(matches.saturating_mul(new.len())))?;
     Ok(Value::string(text.replacen(&**old, new, most)))
 }
 

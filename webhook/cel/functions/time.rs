@@ -4,35 +4,41 @@
 
 use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
-use super::{Function, global, member, operators::OVERFLOW};
+use super::{Function, function, operators::OVERFLOW};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
-    value::{Kind, Value},
+    value::Value,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    global("duration", 1, Some(Kind::Duration), to_duration),
-    global("timestamp", 1, Some(Kind::Timestamp), to_timestamp),
-    member("getFullYear", 1, Some(Kind::Int), full_year),
-    member("getFullYear", 2, Some(Kind::Int), full_year),
-    member("getMonth", 1, Some(Kind::Int), month),
-    member("getMonth", 2, Some(Kind::Int), month),
-    member("getDate", 1, Some(Kind::Int), date),
-    member("getDate", 2, Some(Kind::Int), date),
-    member("getDayOfMonth", 1, Some(Kind::Int), day_of_month),
-    member("getDayOfMonth", 2, Some(Kind::Int), day_of_month),
-    member("getDayOfWeek", 1, Some(Kind::Int), day_of_week),
-    member("getDayOfWeek", 2, Some(Kind::Int), day_of_week),
-    member("getDayOfYear", 1, Some(Kind::Int), day_of_year),
-    member("getDayOfYear", 2, Some(Kind::Int), day_of_year),
-    member("getHours", 1, Some(Kind::Int), hours),
-    member("getHours", 2, Some(Kind::Int), hours),
-    member("getMinutes", 1, Some(Kind::Int), minutes),
-    member("getMinutes", 2, Some(Kind::Int), minutes),
-    member("getSeconds", 1, Some(Kind::Int), seconds),
-    member("getSeconds", 2, Some(Kind::Int), seconds),
-    member("getMilliseconds", 1, Some(Kind::Int), milliseconds),
-    member("getMilliseconds", 2, Some(Kind::Int), milliseconds),
+    function(
+        &["duration(duration) -> duration", "duration(int) -> duration", "duration(string) -> duration"],
+        to_duration,
+    ),
+    function(
+        &["timestamp(timestamp) -> timestamp", "timestamp(int) -> timestamp", "timestamp(string) -> timestamp"],
+        to_timestamp,
+    ),
+    function(&["timestamp.getFullYear() -> int"], full_year),
+    function(&["timestamp.getFullYear(string) -> int"], full_year),
+    function(&["timestamp.getMonth() -> int"], month),
+    function(&["timestamp.getMonth(string) -> int"], month),
+    function(&["timestamp.getDate() -> int"], date),
+    function(&["timestamp.getDate(string) -> int"], date),
+    function(&["timestamp.getDayOfMonth() -> int"], day_of_month),
+    function(&["timestamp.getDayOfMonth(string) -> int"], day_of_month),
+    function(&["timestamp.getDayOfWeek() -> int"], day_of_week),
+    function(&["timestamp.getDayOfWeek(string) -> int"], day_of_week),
+    function(&["timestamp.getDayOfYear() -> int"], day_of_year),
+    function(&["timestamp.getDayOfYear(string) -> int"], day_of_year),
+    function(&["timestamp.getHours() -> int", "duration.getHours() -> int"], hours),
+    function(&["timestamp.getHours(string) -> int"], hours),
+    function(&["timestamp.getMinutes() -> int", "duration.getMinutes() -> int"], minutes),
+    function(&["timestamp.getMinutes(string) -> int"], minutes),
+    function(&["timestamp.getSeconds() -> int", "duration.getSeconds() -> int"], seconds),
+    function(&["timestamp.getSeconds(string) -> int"], seconds),
+    function(&["timestamp.getMilliseconds() -> int", "duration.getMilliseconds() -> int"], milliseconds),
+    function(&["timestamp.getMilliseconds(string) -> int"], milliseconds),
 ];
 
 /// CEL's range: the years 1 to 9999.

@@ -2,24 +2,26 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use super::{Function, global, member, net::text};
+use super::{Function, function, net::text};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
-    value::{Key, Kind, Map, Value},
+    value::{Key, Map, Value},
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
-    global("url", 1, Some(Kind::Url), |args, budget| match Address::parse(text(args, budget)?) {
+    function(&["url(string) -> kubernetes.URL"], |args, budget| match Address::parse(text(args, budget)?) {
         Some(address) => Ok(Value::Url(Arc::new(address))),
         None => failed("url(): neither an absolute URL nor an absolute path"),
     }),
-    global("isURL", 1, Some(Kind::Bool), |args, budget| Ok(Value::Bool(Address::parse(text(args, budget)?).is_some()))),
-    member("getScheme", 1, Some(Kind::String), |args, budget| part(args, budget, |url| url.scheme.clone())),
-    member("getHost", 1, Some(Kind::String), |args, budget| part(args, budget, |url| url.host.clone())),
-    member("getHostname", 1, Some(Kind::String), |args, budget| part(args, budget, |url| url.name_and_port().0)),
-    member("getPort", 1, Some(Kind::String), |args, budget| part(args, budget, |url| url.name_and_port().1)),
-    member("getEscapedPath", 1, Some(Kind::String), |args, budget| part(args, budget, |url| url.path.clone())),
-    member("getQuery", 1, Some(Kind::Map), query),
+    function(&["isURL(string) -> bool"], |args, budget| Ok(Value::Bool(Address::parse(text(args, budget)?).is_some()))),
+    function(&["kubernetes.URL.getScheme() -> string"], |args, budget| part(args, budget, |url| url.scheme.clone())),
+    function(&["kubernetes.URL.getHost() -> string"], |args, budget| part(args, budget, |url| url.host.clone())),
+    function(&["kubernetes.URL.getHostname() -> string"], |args, budget| {
+        part(args, budget, |url| url.name_and_port().0)
+    }),
+    function(&["kubernetes.URL.getPort() -> string"], |args, budget| part(args, budget, |url| url.name_and_port().1)),
+    function(&["kubernetes.URL.getEscapedPath() -> string"], |args, budget| part(args, budget, |url| url.path.clone())),
+    function(&["kubernetes.URL.getQuery() -> map(string, list(string))"], query),
 ];
 
 pub(super) fn is_request_uri(text: &str) -> bool {

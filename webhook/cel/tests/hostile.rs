@@ -8,8 +8,8 @@ use std::{
 use serde_json::{Value as Json, json};
 
 use super::{
-    super::{Condition, Subject, Variables, scan},
-    refuse,
+    super::{Budget, Condition, Subject, Unevaluated, Variables, scan},
+    eval, refuse,
 };
 
 /// As tokio's workers have.
@@ -69,7 +69,7 @@ fn expressions() {
             let head: String = expression.chars().take(40).collect();
             let start = Instant::now();
             if let Ok(condition) = Condition::compile("hostile", &expression, Subject::Admission) {
-                let _ = condition.eval(&variables);
+                let _ = eval(&condition, &variables);
             }
             assert!(start.elapsed() < PATIENCE, "{head}: {:?}", start.elapsed());
         }
@@ -98,7 +98,6 @@ fn loops_over_large_reviews_run_out_of_budget() {
         for expression in [
             "object.n.all(x, object.n.all(y, object.n.all(z, x + y + z >= 0)))",
             "object.n.map(x, object.n.map(y, object.n)).size() == 1",
-            "object.n.exists(x, false) || object.n.exists(x, object == oldObject) || true && object.n.all(x, true) && object.n.all(x, true)",
             "object.w.map(x, object.w.map(y, x + y)).size() == 1",
             "object.n.all(x, object == object)",
             "object.n.all(x, object.n == object.n)",
@@ -123,8 +122,8 @@ fn loops_over_large_reviews_run_out_of_budget() {
         ] {
             let condition = Condition::compile("hostile", expression, Subject::Admission).expect(expression);
             let start = Instant::now();
-            let result = condition.eval(&variables);
-            assert_eq!(result, Err("the expression costs too much on this review".to_owned()), "{expression}");
+            let result = condition.eval(&variables, &mut Budget::new(start + Duration::from_millis(200)));
+            assert!(matches!(result, Err(Unevaluated::Limit(_) | Unevaluated::Deadline)), "{expression}: {result:?}");
             assert!(start.elapsed() < PATIENCE, "{expression}: {:?}", start.elapsed());
         }
     });
@@ -135,7 +134,7 @@ fn loops_over_large_reviews_run_out_of_budget() {
 fn sorting_what_has_no_order_does_not_panic() {
     let numbers: Vec<f64> = (0..1_000).map(|at| f64::from(at * 7_919 % 1_000) + 0.5).collect();
     let variables = Variables::new(json!({})).with_object(Some(json!({"n": numbers, "w": ["a", 1, null]})));
-    let run = |expression: &str| Condition::compile("sort", expression, Subject::Admission).unwrap().eval(&variables);
+    let run = |expression: &str| eval(&Condition::compile("sort", expression, Subject::Admission).unwrap(), &variables);
     assert_eq!(run("object.n.map(x, int(x) % 3 == 0 ? 0.0 / 0.0 : x).sort().size() == 1000"), Ok(true));
     assert_eq!(run("object.n.sortBy(x, -x)[0] == 999.5"), Ok(true));
     assert!(run("object.w.sort().size() == 3").unwrap_err().contains("different types"));
@@ -150,7 +149,7 @@ fn deep_reviews_convert_and_compare() {
         let variables = Variables::new(json!({})).with_object(Some(deep.clone())).with_old_object(Some(deep));
         for expression in ["object == oldObject", "object.flatten(1000) == []", "'%s'.format([object]) != ''"] {
             let condition = Condition::compile("deep", expression, Subject::Admission).unwrap();
-            assert_eq!(condition.eval(&variables), Ok(true), "{expression}");
+            assert_eq!(eval(&condition, &variables), Ok(true), "{expression}");
         }
     });
 }
@@ -166,7 +165,7 @@ fn numbers_beyond_every_type_convert() {
         Subject::Admission,
     )
     .unwrap();
-    assert_eq!(condition.eval(&variables), Ok(true));
+    assert_eq!(eval(&condition, &variables), Ok(true));
 }
 
 #[test]
@@ -185,7 +184,7 @@ fn messages_do_not_hold_values_of_the_review() {
         "url(request.token).getHost() == ''",
     ] {
         let condition = Condition::compile("token", expression, Subject::TokenReview).unwrap();
-        let error = condition.eval(&variables).expect_err(expression);
+        let error = eval(&condition, &variables).expect_err(expression);
         assert!(!error.contains("s3cret"), "{expression}: {error}");
     }
 }

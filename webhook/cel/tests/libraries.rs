@@ -126,7 +126,7 @@ fn quantities() {
         "!isQuantity('Three') && !isQuantity('Mi') && !isQuantity('') && isQuantity('1e3') && isQuantity('-1') && !isQuantity('1.2.3')",
         "quantity('50k').isInteger() && quantity('50000000G').isInteger() && !quantity('9999999999999999999999999999999999999G').isInteger()",
         "quantity('50k').asInteger() == 50000 && quantity('50k').sub(20000).asApproximateFloat() == 30000.0",
-        "quantity('-1').sign() == -1 && quantity('0').sign() == 0 && quantity('1m').sign() == 1",
+        "sign(quantity('-1')) == -1 && sign(quantity('0')) == 0 && sign(quantity('1m')) == 1",
         "quantity('50k').add(quantity('20k')) == quantity('70k') && quantity('50k').add(20) == quantity('50020')",
         "quantity('50k').sub(quantity('20k')) == quantity('30k') && quantity('50k').add(20).sub(quantity('100k')).sub(-50000) == quantity('20')",
         "quantity('200M').compareTo(quantity('0.2G')) == 0 && quantity('50M').compareTo(quantity('50Mi')) == -1",
@@ -140,7 +140,7 @@ fn quantities() {
     ]);
     fail(&[
         ("quantity('1.5').asInteger() == 1", "cannot convert"),
-        ("quantity(request.name).sign() == 1", "not a quantity"),
+        ("sign(quantity(request.name)) == 1", "not a quantity"),
         ("quantity('1').compareTo(semver('1.0.0')) == 0", "no such overload"),
     ]);
 }

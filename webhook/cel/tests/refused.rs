@@ -98,7 +98,7 @@ fn bad_constants() {
             ("request.name.matches('(a{1000}){1000}')", "bad regular expression"),
             ("duration('one hour') == duration('1h')", "not a duration"),
             ("timestamp('yesterday') == timestamp('2023-01-01T00:00:00Z')", "not a time"),
-            ("quantity('Three').sign() == 1", "line 1, column 9: quantity(): not a quantity"),
+            ("quantity('Three').isInteger()", "line 1, column 9: quantity(): not a quantity"),
             ("ip('127.0.0.256').isLoopback()", "not an IP address"),
             ("cidr('10.0.0.0/33').ip().isLoopback()", "not a network"),
             ("semver('x').major() == 1", "not a semantic version"),

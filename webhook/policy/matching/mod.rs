@@ -3,6 +3,8 @@
 //! Follows k8s.io/apiserver: conditions come last, one that is false decides whatever others say, and only then does
 //! one that cannot be evaluated count, as a failure of the policy. Objects are parsed only for what asks for them.
 
+use std::time::{Duration, Instant};
+
 mod explain;
 mod rules;
 
@@ -10,7 +12,7 @@ pub(super) use explain::ALWAYS;
 use serde_json::value::RawValue;
 
 use crate::{
-    cel::{Condition, Subject, Variables},
+    cel::{Budget, Condition, Subject, Variables},
     config::schema::MatchSpec,
     engine::Interface,
     review::{access::SubjectAccessReview, admission::AdmissionRequest, patch, token::TokenReview},
@@ -134,9 +136,10 @@ fn all(
         return Ok(asked);
     }
     let variables = variables()?;
+    let mut budget = Budget::new(Instant::now() + PATIENCE);
     let mut wrong = None;
     for (index, condition) in conditions.iter().enumerate() {
-        match condition.eval(&variables) {
+        match condition.eval(&variables, &mut budget) {
             Ok(true) => {}
             Ok(false) => return Ok(Decision::Condition(index)),
             Err(words) => wrong = wrong.or_else(|| Some(format!("{}: {words}", condition.name()))),
@@ -144,6 +147,8 @@ fn all(
     }
     wrong.map_or(Ok(asked), Err)
 }
+
+const PATIENCE: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests;

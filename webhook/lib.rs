@@ -15,7 +15,11 @@
 //! - [`engine`]: wasmtime: compiled components, instances, limits, host imports;
 //! - [`manifest`]: what an author says of a policy, in its component, and the schema of its settings;
 //! - [`cel`]: match conditions: expressions with Kubernetes' functions, within a budget; knows nothing of policies;
-//! - [`review`]: the three reviews on the wire, in both versions; serde only.
+//! - [`review`]: the three reviews on the wire, in both versions; serde only;
+//! - [`text`]: one way to clean hostile text for a log, a terminal, a page, a header.
+
+// Text goes to a terminal through `text`, which cleans it.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod admin;
 pub mod build;
@@ -32,3 +36,4 @@ pub mod policy;
 pub mod registration;
 pub mod review;
 pub mod server;
+pub mod text;

@@ -183,7 +183,10 @@ pub fn build(engine: &Engine, folder: &Path, out: Option<&Path>) -> Result<Built
     if folder.join(embedded::FOLDER).is_dir() {
         let (name, files) = language.sdk();
         if embedded::refresh(folder, name, files)? {
-            eprintln!("verdict: {}: brought to this version", folder.join(embedded::FOLDER).display());
+            crate::text::tell(&format!(
+                "verdict: {}: brought to this version",
+                folder.join(embedded::FOLDER).display()
+            ));
         }
     }
     let path = out.map_or_else(|| place(language, folder, manifest.as_ref()), |out| Ok(out.to_owned()))?;

@@ -14,7 +14,7 @@ mod run;
 mod snapshot;
 #[cfg(test)]
 mod tests;
-pub(crate) mod text;
+mod text;
 
 use std::{collections::BTreeMap, path::PathBuf};
 

@@ -5,10 +5,8 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::{
-    Done, Mismatch, Results,
-    text::{line, shown},
-};
+use super::{Done, Mismatch, Results, text::pretty};
+use crate::text::{self, line, lines};
 
 /// As a test runner prints it.
 pub fn text(results: &Results) -> String {
@@ -57,7 +55,7 @@ pub fn json(results: &Results) -> String {
         "blessed": results.blessed.iter().map(|it| it.display().to_string()).collect::<Vec<_>>(),
         "notes": results.notes,
     });
-    super::text::pretty(&report) + "\n"
+    text::json(&pretty(&report)) + "\n"
 }
 
 /// JUnit's XML, as CI systems read it: a suite for each file.
@@ -140,7 +138,7 @@ fn details(done: &Done) -> String {
                 } else {
                     let _ = writeln!(out, "{what}: - expected, + got");
                 }
-                out.push_str(&indented(&shown(diff)));
+                out.push_str(&indented(&lines(diff)));
             }
             None => {
                 let _ = writeln!(out, "{what}:\n  expected {}", hanging(&wrong.expected));
@@ -164,7 +162,7 @@ fn log(done: &Done) -> String {
 
 /// The lines after the first below the first.
 fn hanging(text: &str) -> String {
-    shown(text.trim_end()).replace('\n', "\n           ")
+    lines(text.trim_end()).replace('\n', "\n           ")
 }
 
 fn indented(text: &str) -> String {

@@ -16,6 +16,7 @@ use crate::{
     engine::{Capacity, Instances, Interface},
     metrics::Metrics,
     policy::{Ask, Set, Watch},
+    text,
 };
 
 /// Asks the same review over and over, one at a time and on all cores, with an instance for each review (PerReview, the
@@ -95,7 +96,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         Ok::<_, Failed>((rows, note))
     })?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&serde_json::json!({"measurements": rows, "note": note}))?);
+        let report = serde_json::json!({"measurements": rows, "note": note});
+        text::print(&text::json(&serde_json::to_string_pretty(&report)?));
     } else {
         print(&rows, note);
     }
@@ -199,12 +201,12 @@ fn micros(time: Duration) -> f64 {
 fn print(rows: &[Row], note: Option<&str>) {
     if let Some(row) = rows.first() {
         let outcomes = if row.outcomes.is_empty() { "no policy is asked".to_owned() } else { row.outcomes.join(", ") };
-        println!("answer: {outcomes}\n");
+        text::print(&format!("answer: {outcomes}\n"));
     }
-    println!("instances  at once  reviews/s      p50 µs   p99 µs  mean µs = start µs + guest µs + rest     MiB");
+    text::print("instances  at once  reviews/s      p50 µs   p99 µs  mean µs = start µs + guest µs + rest     MiB");
     for it in rows {
         let memory = it.memory as f64 / f64::from(1 << 20);
-        println!(
+        text::print(&format!(
             "{:<9} {:>8} {:>10.0}  {:>10.1} {:>8.1} {:>8.1} {:>10.1} {:>10.1} {:>6.1} {:>7.1}",
             it.instances,
             it.at_once,
@@ -216,14 +218,14 @@ fn print(rows: &[Row], note: Option<&str>) {
             it.guest,
             (it.mean - it.instantiate - it.guest).max(0.0),
             memory
-        );
+        ));
     }
     let failed: usize = rows.iter().map(|it| it.failed).sum();
     if failed > 0 {
-        println!("\na policy failed in {failed} reviews: `verdict review` shows why");
+        text::print(&format!("\na policy failed in {failed} reviews: `verdict review` shows why"));
     }
     if let Some(note) = note {
-        println!("\nnote: {note}");
+        text::print(&format!("\nnote: {note}"));
     }
 }
 

@@ -6,6 +6,7 @@ use super::{Failed, Outcome};
 use crate::{
     build::{self, BuildError},
     engine::{Capacity, Engine},
+    text,
 };
 
 /// A folder with a Cargo.toml needs cargo with the target wasm32-wasip2, one with a go.mod needs go 1.26 or later, one with
@@ -26,7 +27,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let engine = Engine::new(Capacity { instances: 1, ..Capacity::default() })?;
     match build::build(&engine, &args.dir, args.out.as_deref()) {
-        Ok(built) => println!("{}", built.path.display()),
+        Ok(built) => text::print(&built.path.display().to_string()),
         Err(BuildError::Manifest(errors)) => return Err(Failed::configurations(&errors)),
         Err(error) => return Err(error.into()),
     }

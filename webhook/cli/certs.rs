@@ -10,7 +10,10 @@ use std::{
 use anyhow::Context as _;
 
 use super::{Failed, Outcome};
-use crate::certs::{Bundle, VALID_DAYS};
+use crate::{
+    certs::{Bundle, VALID_DAYS},
+    text,
+};
 
 /// Development certificates: not for production, where the cluster's own CA should sign.
 #[derive(clap::Args)]
@@ -40,11 +43,13 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let bundle = Bundle::generate(&names)?;
     write(&bundle, &args.dir, args.force)?;
     let dir = args.dir.display();
-    println!("wrote to {dir}: ca.crt ca.key server.crt server.key client.crt client.key (good for {VALID_DAYS} days)");
-    println!("the server answers as {}", names.join(", "));
-    println!(
+    text::print(&format!(
+        "wrote to {dir}: ca.crt ca.key server.crt server.key client.crt client.key (good for {VALID_DAYS} days)"
+    ));
+    text::print(&format!("the server answers as {}", names.join(", ")));
+    text::print(&format!(
         "next: verdict serve --tls-cert {dir}/server.crt --tls-key {dir}/server.key --client-ca {dir}/ca.crt --policies PATH"
-    );
+    ));
     Ok(Outcome::Done)
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{CacheArgs, Failed, Outcome, load, runtime, specs};
-use crate::{engine::Capacity, metrics::Metrics};
+use crate::{engine::Capacity, metrics::Metrics, text};
 
 /// Every error is printed, with its file, policy and field; the exit code is then 3.
 #[derive(clap::Args)]
@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         Ok(set) if wrong.is_empty() => {
             for policy in set.policies() {
                 let kinds: Vec<&str> = policy.interfaces().iter().map(|it| it.name()).collect();
-                println!("ok {} ({})", policy.spec().name, kinds.join(", "));
+                text::print(&format!("ok {} ({})", policy.spec().name, kinds.join(", ")));
             }
             Ok(Outcome::Done)
         }

@@ -7,6 +7,7 @@ use crate::{
     engine::{Cache, Capacity, Priority, answer_parent},
     metrics::Metrics,
     policy::Set,
+    text,
 };
 
 /// Policies are initialised with their settings and grants, as `serve` would do, so that it finds all of them. The
@@ -37,9 +38,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let set = set.map_err(|errors| Failed::configurations(&errors))?;
     for policy in set.policies() {
         let about = policy.about();
-        println!("ok {} (starts from {})", policy.spec().name, about.start.name());
+        text::print(&format!("ok {} (starts from {})", policy.spec().name, about.start.name()));
     }
-    println!("{} policies, compiled code in {}", set.policies().len(), dir.display());
+    text::print(&format!("{} policies, compiled code in {}", set.policies().len(), dir.display()));
     Ok(Outcome::Done)
 }
 

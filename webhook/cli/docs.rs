@@ -8,6 +8,7 @@ use crate::{
     engine::{Capacity, Program},
     loader,
     manifest::{self, docs},
+    text,
 };
 
 /// What the policy does, its settings with an example of each kind, what it is asked about and what it wants to be granted.
@@ -24,7 +25,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         let manifest = manifest.ok_or_else(|| {
             Failed::configuration(format!("{}: expected a file verdict.yaml in it", args.policy.display()))
         })?;
-        print!("{}", docs::markdown(&manifest, &[]));
+        text::print(docs::markdown(&manifest, &[]).trim_end());
         return Ok(Outcome::Done);
     }
     let spec = specs(&args.policy)?.remove(0);
@@ -39,6 +40,6 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let description = Program::describe(&engine, &component.bytes)
         .map_err(|error| Failed::configuration(format!("{named}: {error}")))?;
     let kinds: Vec<&str> = description.interfaces.iter().map(|it| it.name()).collect();
-    print!("{}", docs::markdown(&manifest, &kinds));
+    text::print(docs::markdown(&manifest, &kinds).trim_end());
     Ok(Outcome::Done)
 }

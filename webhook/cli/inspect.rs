@@ -9,6 +9,7 @@ use crate::{
     engine::{Capacity, PrepareError, Program, Source, Start},
     loader::{self, builtin},
     manifest::{self, Manifest},
+    text,
 };
 
 /// Of the component only `init` is run, once, to see whether reviews can start from its snapshot.
@@ -97,23 +98,23 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         imports: &description.imports,
     };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&shown)?);
+        text::print(&text::json(&serde_json::to_string_pretty(&shown)?));
         return Ok(Outcome::Done);
     }
-    println!("component   {}", shown.component);
+    row("component", &shown.component);
     if let Some(description) = shown.description {
-        println!("description {description}");
+        row("description", description);
     }
     if let Some(manifest) = shown.manifest {
         print_manifest(manifest);
     }
-    println!("size        {} bytes", shown.size);
-    println!("digest      {}", shown.digest);
-    println!("protocol    {}", shown.protocol);
-    println!("kinds       {}", shown.kinds.join(", "));
+    row("size", &format!("{} bytes", shown.size));
+    row("digest", &shown.digest);
+    row("protocol", shown.protocol);
+    row("kinds", &shown.kinds.join(", "));
     match shown.no_snapshot {
-        None => println!("start       {}", shown.start),
-        Some(why) => println!("start       {}; no snapshot: {why}", shown.start),
+        None => row("start", shown.start),
+        Some(why) => row("start", &format!("{}; no snapshot: {why}", shown.start)),
     }
     list("exports", shown.exports);
     list("imports", shown.imports);
@@ -122,17 +123,17 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
 
 fn print_manifest(manifest: &Manifest) {
     let Manifest { name, version, description: _, authors, license, source, settings, matching, grants } = manifest;
-    println!("name        {name}");
-    for (field, text) in [("version", version), ("license", license), ("source", source)] {
-        if let Some(text) = text {
-            println!("{field:<11} {text}");
+    row("name", name);
+    for (field, value) in [("version", version), ("license", license), ("source", source)] {
+        if let Some(value) = value {
+            row(field, value);
         }
     }
     list("authors", authors);
     // On one line each: `verdict docs` shows them to be read.
     for (field, value) in [("settings", settings), ("match", matching)] {
         if let Some(value) = value {
-            println!("{field:<11} {}", value.to_string().replace(char::is_control, " "));
+            row(field, &text::json(&value.to_string()));
         }
     }
     let env = grants.env.iter().map(|(name, what)| format!("env {name}: {what}"));
@@ -142,6 +143,10 @@ fn print_manifest(manifest: &Manifest) {
 
 fn list(name: &str, items: &[String]) {
     for (index, item) in items.iter().enumerate() {
-        println!("{:<11} {item}", if index == 0 { name } else { "" });
+        row(if index == 0 { name } else { "" }, item);
     }
+}
+
+fn row(name: &str, value: &str) {
+    text::print(&format!("{name:<11} {}", text::line(value)));
 }

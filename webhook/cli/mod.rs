@@ -7,6 +7,7 @@ mod check;
 mod compile;
 mod docs;
 mod inspect;
+mod log;
 mod manifests;
 mod new;
 mod object;
@@ -28,11 +29,11 @@ use tracing::{level_filters::LevelFilter, warn};
 use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
-    cases::text::shown,
     config::schema::{ConfigError, PolicySpec},
     engine::{Cache, Capacity, Compiler, Engine, Priority},
     metrics::Metrics,
     policy::Set,
+    text,
 };
 
 /// Answers kube-apiserver's TokenReview, SubjectAccessReview and AdmissionReview with sandboxed Wasm policies.
@@ -170,7 +171,7 @@ pub fn main() -> ExitCode {
 
 /// What is wrong may quote files of others, which must not drive the terminal.
 fn complain(words: &str) {
-    eprintln!("verdict: {}", shown(words));
+    text::tell(&format!("verdict: {words}"));
 }
 
 /// How this process logs.
@@ -186,8 +187,10 @@ fn start_logging(format: LogFormat, level: LevelFilter) {
         .with_targets([("verdict", level), ("guest", level), ("audit", level)]);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let layer = match format {
-        LogFormat::Text => layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
-        LogFormat::Json => layer.json().flatten_event(true).boxed(),
+        LogFormat::Text => {
+            layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).event_format(log::TextLines).boxed()
+        }
+        LogFormat::Json => layer.event_format(log::JsonLines).boxed(),
     };
     tracing_subscriber::registry().with(layer.with_filter(targets)).init();
 }

@@ -8,6 +8,7 @@ use super::{Failed, Outcome};
 use crate::{
     build::{Language, template},
     engine::Interface,
+    text,
 };
 
 /// The folder builds and its tests pass as it is: one example of the kind, with settings and their schema, sample reviews,
@@ -73,12 +74,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     }
     let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(name));
     template::write(&folder, name, args.lang, args.kind.0)?;
-    println!(
+    text::print(&format!(
         "{}: {} in {}. Next:\n  cd {}\n  verdict build\n  verdict test\nThen its README.md.",
         name,
         template::kind(args.kind.0),
         args.lang.title(),
         folder.display()
-    );
+    ));
     Ok(Outcome::Done)
 }

@@ -8,6 +8,7 @@ use crate::{
     metrics::Metrics,
     policy::{Answered, Ask, Authorization, Seen, Watch},
     review::{access, access::Decision, admission, token, verdict::TokenVerdict},
+    text,
 };
 
 /// The answer goes to standard output; what the policy logs, and the time and memory that it took, to standard error. The
@@ -45,7 +46,7 @@ fn tell(seen: &[Seen], explain: bool) {
         let named = format!("verdict: {} ({})", it.policy, it.interface.name());
         if explain {
             let word = if it.asked { "asked" } else { "not asked" };
-            eprintln!("{named}: {word}: {}", it.why);
+            text::tell(&format!("{named}: {word}: {}", it.why));
         }
         if let Some(called) = &it.called {
             let outcome = match &called.outcome {
@@ -54,17 +55,17 @@ fn tell(seen: &[Seen], explain: bool) {
             };
             let (timing, memory) = (&called.usage.timing, called.usage.memory);
             let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
-            eprintln!(
+            text::tell(&format!(
                 "{named}: {outcome}, {:.2} ms ({:.2} to start, {:.2} in the policy), {:.1} MiB",
                 milliseconds(timing.whole),
                 milliseconds(timing.instantiate),
                 milliseconds(timing.guest),
                 memory as f64 / f64::from(1 << 20),
-            );
+            ));
         }
     }
     if !explain && !seen.iter().any(|it| it.asked) {
-        eprintln!("verdict: no policy is asked about this; --explain tells why");
+        text::tell("verdict: no policy is asked about this; --explain tells why");
     }
 }
 
@@ -104,6 +105,6 @@ fn outcome(allowed: bool) -> Outcome {
 
 fn print_json(json: &[u8]) -> Result<(), Failed> {
     let value: serde_json::Value = serde_json::from_slice(json)?;
-    println!("{}", serde_json::to_string_pretty(&value)?);
+    text::print(&text::json(&serde_json::to_string_pretty(&value)?));
     Ok(())
 }

@@ -24,6 +24,7 @@ use crate::{
         routes::{self, Limits},
         tls::Pem,
     },
+    text,
 };
 
 /// Without certificates it makes its own and listens on loopback. Without policies it serves the built-in examples,
@@ -213,7 +214,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
         "serving"
     );
     if demo && let Some(ca) = &certificates.ca {
-        println!("{}", try_next(address, admin_address, ca));
+        text::print(&try_next(address, admin_address, ca));
     }
     let shutdown = async {
         tokio::select! {

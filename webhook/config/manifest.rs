@@ -15,6 +15,7 @@ use super::{
 use crate::{
     loader::file,
     manifest::{MAX_TEXT, Manifest, Wanted, schema::Schema},
+    text::is_hostile,
 };
 
 /// The file of a policy's folder that holds its manifest.
@@ -106,8 +107,8 @@ fn text_of(document: &Object<'_>, name: &str, report: &mut Report<'_>) -> Option
 /// As it will be shown: one line.
 fn line(field: &Field<'_>, text: &str, report: &mut Report<'_>) -> Option<String> {
     let text = text.trim();
-    if text.is_empty() || text.len() > MAX_TEXT || text.contains(char::is_control) {
-        field.error(report, format!("expected one line of at most {MAX_TEXT} bytes"));
+    if text.is_empty() || text.len() > MAX_TEXT || text.contains(is_hostile) {
+        field.error(report, format!("expected one line of at most {MAX_TEXT} bytes, without invisible characters"));
         return None;
     }
     Some(text.to_owned())

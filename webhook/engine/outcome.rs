@@ -8,9 +8,9 @@ use wasmtime_wasi::I32Exit;
 
 use super::{
     Failure,
-    output::clean,
     state::{MAX_RESOURCES, State},
 };
+use crate::text::line;
 
 /// Ends host calls too, which the epoch does not.
 pub(super) async fn within<T>(
@@ -65,7 +65,7 @@ pub(super) fn shown(text: &str, keep: bool) -> String {
     if !keep {
         return "its words are withheld, since it sees tokens: grant it log to see them".to_owned();
     }
-    clean(&text[..text.floor_char_boundary(MAX_SHOWN)])
+    line(&text[..text.floor_char_boundary(MAX_SHOWN)])
 }
 
 /// The caller's or the policy's time is used up.

@@ -1,7 +1,6 @@
 //! What a guest logs, prints and audits: capped, cleaned, and dropped where it may hold secrets.
 
 use std::{
-    fmt::Write as _,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -15,6 +14,8 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamResult},
 };
 
+use crate::text::line;
+
 /// One record of the audit log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fact {
@@ -24,7 +25,7 @@ pub struct Fact {
     pub value: String,
 }
 
-/// One line that a guest logged or printed, without control characters.
+/// One line that a guest logged or printed, cleaned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
     /// trace, debug, info, warn or error; what is printed is info.
@@ -89,7 +90,7 @@ impl Output {
         let mut inner = self.lock();
         if let Some(taken) = inner.take(message.len()) {
             let end = message.floor_char_boundary(taken);
-            inner.emit(level, clean(&message[..end]));
+            inner.emit(level, line(&message[..end]));
         }
     }
 
@@ -113,8 +114,8 @@ impl Output {
             return;
         }
         let fact = Fact {
-            key: clean(&key[..key.floor_char_boundary(MAX_FACT_KEY)]),
-            value: clean(&value[..value.floor_char_boundary(MAX_FACT_VALUE)]),
+            key: line(&key[..key.floor_char_boundary(MAX_FACT_KEY)]),
+            value: line(&value[..value.floor_char_boundary(MAX_FACT_VALUE)]),
         };
         info!(target: "audit", policy = &*inner.policy, key = fact.key, value = fact.value);
         inner.facts.push(fact);
@@ -162,12 +163,11 @@ impl Inner {
     }
 
     fn end_line(&mut self) {
-        let line = std::mem::take(&mut self.line);
-        let text = String::from_utf8_lossy(&line);
-        let text = text.trim_end_matches(['\n', '\r']);
-        if !text.is_empty() {
-            let text = clean(text);
-            self.emit(Level::Info, text);
+        let printed = std::mem::take(&mut self.line);
+        let printed = String::from_utf8_lossy(&printed);
+        let printed = printed.trim_end_matches(['\n', '\r']);
+        if !printed.is_empty() {
+            self.emit(Level::Info, line(printed));
         }
     }
 }
@@ -192,20 +192,6 @@ fn emit(policy: &str, level: Level, message: &str) {
         Level::Warn => warn!(target: "guest", policy, "{message}"),
         Level::Error => error!(target: "guest", policy, "{message}"),
     }
-}
-
-/// Control characters would let a guest forge lines of the log or drive the operator's terminal.
-pub(super) fn clean(text: &str) -> String {
-    let mut cleaned = String::with_capacity(text.len());
-    for character in text.chars() {
-        if character.is_control() {
-            // Writing to a String cannot fail.
-            let _ = write!(cleaned, "{}", character.escape_default());
-        } else {
-            cleaned.push(character);
-        }
-    }
-    cleaned
 }
 
 /// Standard output or standard error of a guest.

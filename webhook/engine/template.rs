@@ -15,17 +15,20 @@ use wasmtime::{Store, component::Instance};
 use super::{
     Engine, EngineError, Failure, Grants, Instances, Interface, Limits, Timing, Usage,
     outcome::{RefusedLater, classify, shown, within},
-    output::{Fact, Output, clean},
+    output::{Fact, Output},
     prepare::{MAX_INIT_ANSWER, Source, Start},
     program::Program,
     question::{Event, Mutate, Question, Reply, Validate},
     runtime::pages,
     state::State,
 };
-use crate::review::{
-    access::{Ruling, SubjectAccessReview},
-    admission::{AdmissionRequest, Mutation, Validation},
-    token::{Authentication, TokenReview},
+use crate::{
+    review::{
+        access::{Ruling, SubjectAccessReview},
+        admission::{AdmissionRequest, Mutation, Validation},
+        token::{Authentication, TokenReview},
+    },
+    text::line,
 };
 
 /// What instances of one policy are made from.
@@ -199,7 +202,7 @@ impl Template {
         .await;
         match classify(ended, store.data()) {
             Ok(Ok(())) => {}
-            Ok(Err(message)) => warn!(policy = &*self.policy, message = clean(&message), "cleanup reported an error"),
+            Ok(Err(message)) => warn!(policy = &*self.policy, error = line(&message), "cleanup reported an error"),
             Err(failure) => warn!(policy = &*self.policy, %failure, "cleanup failed"),
         }
         store.data().output.finish();

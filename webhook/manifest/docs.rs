@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::Manifest;
+use crate::text::{is_hostile, lines};
 
 /// The page. `kinds` is what the component answers, as the contract names it; empty where no component is at hand.
 pub fn markdown(manifest: &Manifest, kinds: &[&str]) -> String {
@@ -52,7 +53,7 @@ fn settings(manifest: &Manifest, page: &mut String) {
     }
     for example in manifest.examples().iter().take(MAX_EXAMPLES) {
         if let Ok(yaml) = serde_saphyr::to_string(example) {
-            let _ = write!(page, "\n```yaml\n{}\n```\n", yaml.replace("```", "'''").trim_end());
+            let _ = write!(page, "\n```yaml\n{}\n```\n", fenced(&yaml));
         }
     }
 }
@@ -156,7 +157,7 @@ fn rules(manifest: &Manifest, page: &mut String) {
     let Some(rules) = &manifest.matching else { return };
     page.push_str("\n## What it is asked about\n\nWhere a Policy has no `match` of its own:\n");
     if let Ok(yaml) = serde_saphyr::to_string(rules) {
-        let _ = write!(page, "\n```yaml\n{}\n```\n", yaml.replace("```", "'''").trim_end());
+        let _ = write!(page, "\n```yaml\n{}\n```\n", fenced(&yaml));
     }
 }
 
@@ -182,17 +183,22 @@ fn escaped(text: &str) -> String {
                 escaped.push('\\');
                 escaped.push(letter);
             }
-            letter if letter.is_control() => escaped.push(' '),
+            letter if is_hostile(letter) => escaped.push(' '),
             letter => escaped.push(letter),
         }
     }
     escaped
 }
 
+/// As the lines of a block of code.
+fn fenced(yaml: &str) -> String {
+    lines(yaml.trim_end()).replace("```", "'''")
+}
+
 /// As code in a cell.
 fn code(text: &str) -> String {
     let text: String = text.chars().take(MAX_TEXT).collect();
-    let text = text.replace('`', "'").replace('|', "\\|").replace(char::is_control, " ");
+    let text = text.replace('`', "'").replace('|', "\\|").replace(is_hostile, " ");
     format!("`{text}`")
 }
 

@@ -7,6 +7,7 @@ use wasm_metadata::{AddMetadata, AddMetadataField, Authors, Description, License
 use wasmparser::{Parser, Payload};
 
 use super::Manifest;
+use crate::text::is_hostile;
 
 /// Why a component has no manifest that could be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,14 +81,16 @@ pub fn embedded(component: &[u8]) -> Result<Option<Manifest>, SectionError> {
     Ok(None)
 }
 
-/// What is shown to people has one line each, and no control characters that a terminal would obey.
+/// What is shown to people has one line each, and no characters that a terminal would obey or nobody can see.
 fn check(manifest: &Manifest) -> Result<(), SectionError> {
     let Manifest { name, version, description, authors, license, source, settings: _, matching: _, grants } = manifest;
     let texts = [version, description, license, source].into_iter().flatten();
     let all = std::iter::once(name).chain(texts).chain(authors).chain(grants.env.keys()).chain(grants.env.values());
     for text in all {
-        if text.len() > MAX_TEXT || text.contains(char::is_control) {
-            return Err(SectionError::Read(format!("a text has control characters or more than {MAX_TEXT} bytes")));
+        if text.len() > MAX_TEXT || text.contains(is_hostile) {
+            return Err(SectionError::Read(format!(
+                "a text has control characters, invisible ones, or more than {MAX_TEXT} bytes"
+            )));
         }
     }
     Ok(())

@@ -75,7 +75,7 @@ fn install(folder: &Path) -> Result<PathBuf, BuildError> {
     let installed = time(&modules.join(".package-lock.json"));
     let present = ["esbuild", engine::PACKAGE, "verdict-policy-sdk"].iter().all(|it| modules.join(it).is_dir());
     if !present || installed.is_none() || installed < time(&lock) {
-        eprintln!("verdict: {}: installing what package-lock.json names (npm ci)", folder.display());
+        crate::text::tell(&format!("verdict: {}: installing what package-lock.json names (npm ci)", folder.display()));
         // No script of a package runs: none is needed.
         run(
             "npm",

@@ -75,7 +75,7 @@ impl Stage {
     }
 
     fn componentize(&self, tool: &tool::Tool, folder: &Path, packages: Option<&Path>) -> Result<Vec<u8>, BuildError> {
-        eprintln!("verdict: making a component of CPython and the policy: some seconds");
+        crate::text::tell("verdict: making a component of CPython and the policy: some seconds");
         let out = self.0.join("out.wasm");
         // As the author calls it, in what Python says of it.
         let shown = if folder == Path::new(".") { String::new() } else { format!("{}/", folder.display()) };
@@ -112,7 +112,7 @@ fn said(tool: &'static str, command: &mut Command) -> Result<String, BuildError>
         });
     }
     if !words.is_empty() {
-        eprintln!("{words}");
+        crate::text::tell(&words);
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

@@ -32,7 +32,7 @@ impl Tool {
         if fs::read_to_string(&mark).is_ok_and(|it| it == digest) {
             return Ok(Some(packages));
         }
-        eprintln!("verdict: installing the packages of {}", requirements.display());
+        crate::text::tell(&format!("verdict: installing the packages of {}", requirements.display()));
         let unfinished = Unfinished(beside(&packages, "unfinished"));
         let mut install = Command::new(&self.python);
         install.args(["-m", "pip", "install", "--no-compile", "--target"]).arg(&unfinished.0);
@@ -103,7 +103,7 @@ pub(super) fn componentize(python: &Path, folder: &Path, cache: &Path) -> Result
     if tool(&venv).python.exists() {
         return Ok(tool(&venv));
     }
-    eprintln!("verdict: installing componentize-py into {}", venv.display());
+    crate::text::tell(&format!("verdict: installing componentize-py into {}", venv.display()));
     let unfinished = Unfinished(beside(&venv, "unfinished"));
     let file = |path: &Path| {
         let path = path.to_owned();

@@ -4,14 +4,18 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use serde_json::value::RawValue;
-use tracing::info;
 
-use super::{Ask, Policy, Selection, checked, matching::Decision, unmatched};
+use super::{
+    Ask, Policy, Selection, checked,
+    fold::{Fold, Said},
+    matching::Decision,
+    unmatched,
+};
 use crate::{
-    config::schema::{FailurePolicy, Mode, OnLimit},
-    engine::{Fact, Failure, Interface},
+    config::schema::{FailurePolicy, OnLimit},
+    engine::{Failure, Interface},
     review::{
-        admission::{AdmissionRequest, Annotation, Cause, Change, Denial, Mutation},
+        admission::{AdmissionRequest, Cause, Change, Denial, Mutation},
         clean, patch,
         verdict::{AdmissionVerdict, Denied},
     },
@@ -45,12 +49,11 @@ impl Selection<'_> {
         let mut fold = Fold::default();
         for policy in self.about(ask, &request.resource.resource) {
             let object = changed.as_deref().or(original);
-            let Some(mut said) = policy.mutate(ask, request, object).await else { continue };
-            let object = said.object.take();
+            let Some((said, object)) = policy.mutate(ask, request, object).await else { continue };
             if fold.add(policy, said) && policy.enforces() {
                 changed = object.or(changed);
             }
-            if !fold.denials.is_empty() {
+            if fold.is_denied() {
                 return fold.verdict(None);
             }
         }
@@ -59,105 +62,13 @@ impl Selection<'_> {
                 Ok(patch) => fold.verdict(patch),
                 Err(error) => {
                     tracing::error!(%error, "the changes cannot be written as one patch");
-                    fold.denials.push(failed("the changes cannot be written as one patch".to_owned(), 500));
+                    fold.fail("the changes cannot be written as one patch", 500);
                     fold.verdict(None)
                 }
             },
             _ => fold.verdict(None),
         }
     }
-}
-
-/// What one policy said.
-struct Said {
-    denial: Result<Option<Denied>, Failure>,
-    /// The object as this policy changed it.
-    object: Option<String>,
-    warnings: Vec<String>,
-    annotations: Vec<Annotation>,
-    facts: Vec<Fact>,
-}
-
-/// What all of them said so far.
-#[derive(Default)]
-struct Fold {
-    denials: Vec<Denied>,
-    warnings: Vec<String>,
-    verdict: AdmissionVerdict,
-}
-
-impl Fold {
-    /// Whether the policy allowed.
-    fn add(&mut self, policy: &Policy, said: Said) -> bool {
-        let name = &policy.spec.name;
-        let facts = said.facts.into_iter().map(|it| Annotation { key: it.key, value: it.value });
-        clean::annotate(&mut self.verdict.annotations, name, said.annotations.into_iter().chain(facts));
-        self.warnings.extend(said.warnings.iter().filter_map(|it| clean::warning(it)));
-        match said.denial {
-            Ok(None) => {
-                if policy.spec.mode == Mode::Warn && said.object.is_some() {
-                    self.warn(&format!("{name}: would change the object"));
-                }
-                true
-            }
-            Ok(Some(denied)) => {
-                let words = format!("{name}: {}", denied.message);
-                match policy.spec.mode {
-                    Mode::Enforce => self.denials.push(Denied { message: words, ..denied }),
-                    Mode::Warn => self.warn(&words),
-                    Mode::Audit => {
-                        info!(policy = name, message = denied.message, "would be denied");
-                        let denied = Annotation { key: "denied".to_owned(), value: denied.message };
-                        clean::annotate(&mut self.verdict.annotations, name, [denied]);
-                    }
-                }
-                false
-            }
-            Err(failure) => {
-                let words = format!("{name}: {}", failure.message());
-                match policy.spec.mode {
-                    Mode::Enforce if policy.fails_on(&failure) => self.denials.push(failed(words, failure.code())),
-                    Mode::Enforce => self.warn(&format!("{words}; its verdict is not waited for")),
-                    Mode::Warn => self.warn(&words),
-                    Mode::Audit => {}
-                }
-                false
-            }
-        }
-    }
-
-    fn warn(&mut self, text: &str) {
-        self.warnings.extend(clean::warning(text));
-    }
-
-    fn verdict(mut self, patch: Option<String>) -> AdmissionVerdict {
-        self.warnings.truncate(clean::MAX_WARNINGS);
-        self.verdict.warnings = self.warnings;
-        self.verdict.patch = patch;
-        self.verdict.denial = together(self.denials);
-        self.verdict
-    }
-}
-
-/// One denial of several: every message and cause, and the code and reason that they share.
-fn together(mut denials: Vec<Denied>) -> Option<Denied> {
-    if denials.len() <= 1 {
-        return denials.pop();
-    }
-    // What a user can mend comes before what only the operator can.
-    let by_policy = denials.iter().filter(|it| it.code < 500).collect::<Vec<_>>();
-    let first = by_policy.first().copied().or(denials.first())?;
-    let alike = by_policy.iter().all(|it| (it.code, &it.reason) == (first.code, &first.reason));
-    let (code, reason) = if alike { (first.code, first.reason.clone()) } else { (403, "Forbidden".to_owned()) };
-    let messages: Vec<&str> = denials.iter().map(|it| it.message.as_str()).collect();
-    let message = messages.join("\n");
-    let causes = denials.into_iter().flat_map(|it| it.causes).collect();
-    Some(Denied { message, code, reason, causes })
-}
-
-fn failed(message: String, code: u16) -> Denied {
-    let reason = if code == 504 { "Timeout" } else { "InternalError" };
-    Denied { message, code, reason: reason.to_owned(), causes: Vec::new() }
 }
 
 /// A policy that matches, or of which nobody can tell.
@@ -181,7 +92,7 @@ impl Asked<'_> {
         match answer.result {
             Ok(it) => Said {
                 denial: Ok(it.denial.map(|it| policy.denied(it))),
-                object: None,
+                changes: false,
                 warnings: it.warnings,
                 annotations: it.annotations,
                 facts,
@@ -219,8 +130,13 @@ impl Policy {
         decided.map(Decision::is_asked)
     }
 
-    /// None: the policy does not match.
-    async fn mutate(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>, object: Option<&str>) -> Option<Said> {
+    /// What it said, and the object as it changed it. None: the policy does not match.
+    async fn mutate(
+        &self,
+        ask: Ask<'_>,
+        request: &AdmissionRequest<'_>,
+        object: Option<&str>,
+    ) -> Option<(Said, Option<String>)> {
         let begin = Instant::now();
         let answer = match self.decided(ask, Interface::Mutating, request, object) {
             Ok(false) => return None,
@@ -238,14 +154,17 @@ impl Policy {
         self.record(ask, Interface::Mutating, request.operation.name(), outcome, answer.usage, begin);
         let facts = answer.facts;
         Some(match answer.result {
-            Ok((it, object)) => Said {
-                denial: Ok(it.outcome.err().map(|it| self.denied(it))),
-                object,
-                warnings: it.warnings,
-                annotations: it.annotations,
-                facts,
-            },
-            Err(failure) => Said::failed(failure, facts),
+            Ok((it, object)) => {
+                let said = Said {
+                    denial: Ok(it.outcome.err().map(|it| self.denied(it))),
+                    changes: object.is_some(),
+                    warnings: it.warnings,
+                    annotations: it.annotations,
+                    facts,
+                };
+                (said, object)
+            }
+            Err(failure) => (Said::failed(failure, facts), None),
         })
     }
 
@@ -260,18 +179,12 @@ impl Policy {
         clean::denied(denial)
     }
 
-    fn fails_on(&self, failure: &Failure) -> bool {
+    pub(super) fn fails_on(&self, failure: &Failure) -> bool {
         if failure.is_limit() {
             self.spec.on_limit == OnLimit::Fail
         } else {
             self.spec.failure_policy != FailurePolicy::Ignore
         }
-    }
-}
-
-impl Said {
-    fn failed(failure: Failure, facts: Vec<Fact>) -> Self {
-        Self { denial: Err(failure), object: None, warnings: Vec::new(), annotations: Vec::new(), facts }
     }
 }
 

@@ -2,14 +2,13 @@
 //!
 //! Nothing here fails: what does not fit is shortened, replaced or left out.
 
-use std::collections::BTreeMap;
-
 use sha2::{Digest, Sha256};
 
 use super::{
-    admission::{Annotation, Cause, Denial},
+    admission::{Cause, Denial},
     verdict::Denied,
 };
+use crate::text::{plain_line, plain_lines, shorten};
 
 /// One warning as kubectl shows it: one line of at most [`MAX_WARNING`] characters. None if nothing is left.
 pub fn warning(text: &str) -> Option<String> {
@@ -17,47 +16,34 @@ pub fn warning(text: &str) -> Option<String> {
     (!line.is_empty()).then_some(line)
 }
 
-/// One line: control characters and line separators become spaces, marks that turn the direction of text go, white
-/// space at the ends goes, and at most `max` characters stay.
+/// One line of at most `max` characters.
 pub fn line(text: &str, max: usize) -> String {
-    let spaced: String = text
-        .chars()
-        .filter(|it| !turns_direction(*it))
-        .map(|it| if it.is_control() || matches!(it, '\u{2028}' | '\u{2029}') { ' ' } else { it })
-        .collect();
-    shorten(spaced.trim(), max)
+    shorten(&plain_line(text), max)
 }
 
-/// The key of an audit annotation: `<policy>.<key>` as a qualified name's part. Where anything had to be changed, a
-/// hash keeps different keys apart.
+/// The value of an audit annotation, of several lines.
+pub(super) fn annotation_value(value: &str) -> String {
+    text(value, MAX_ANNOTATION_VALUE)
+}
+
+/// The key of an audit annotation: `<policy>.<key>` as a qualified name's part. Where anything had to be changed, or
+/// another policy's key could read the same, a hash keeps different keys apart.
 pub fn annotation_key(policy: &str, key: &str) -> String {
     let whole = format!("{policy}.{key}");
     let fits = |it: u8| it.is_ascii_alphanumeric() || matches!(it, b'-' | b'_' | b'.');
     let ends = |it: Option<&u8>| it.is_some_and(u8::is_ascii_alphanumeric);
     let bytes = whole.as_bytes();
-    if bytes.len() <= MAX_KEY && bytes.iter().copied().all(fits) && ends(bytes.first()) && ends(bytes.last()) {
+    let plain = bytes.len() <= MAX_KEY && bytes.iter().copied().all(fits) && ends(bytes.first()) && ends(bytes.last());
+    if plain && !policy.contains('.') {
         return whole;
     }
-    let digest = Sha256::digest(bytes);
-    let hash = format!("{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
+    // The lengths tell policy `a.b` with key `c` from policy `a` with key `b.c`.
+    let digest = Sha256::digest(format!("{}.{whole}", policy.len()));
+    let hash: String = digest[..HASHED].iter().map(|it| format!("{it:02x}")).collect();
     let kept: String =
         whole.bytes().take(MAX_KEY - 1 - hash.len()).map(|it| if fits(it) { char::from(it) } else { '-' }).collect();
     let kept = kept.trim_start_matches(|it: char| !it.is_ascii_alphanumeric());
     if kept.is_empty() { hash } else { format!("{kept}.{hash}") }
-}
-
-/// Adds what a policy wants in the audit log.
-pub fn annotate(
-    annotations: &mut BTreeMap<String, String>,
-    policy: &str,
-    wanted: impl IntoIterator<Item = Annotation>,
-) {
-    for annotation in wanted {
-        if annotations.len() >= MAX_ANNOTATIONS {
-            return;
-        }
-        annotations.insert(annotation_key(policy, &annotation.key), shorten(&annotation.value, MAX_ANNOTATION_VALUE));
-    }
 }
 
 /// A denial that kube-apiserver passes on as it was meant.
@@ -84,23 +70,9 @@ pub fn denied(denial: Denial) -> Denied {
     Denied { message, code, reason, causes }
 }
 
-/// Several lines, without other control characters.
+/// Several lines of at most `max` characters together.
 fn text(text: &str, max: usize) -> String {
-    let kept: String = text.chars().filter(|it| *it == '\n' || !(it.is_control() || turns_direction(*it))).collect();
-    shorten(kept.trim(), max)
-}
-
-/// With these a policy could make a terminal show other words than it wrote.
-fn turns_direction(character: char) -> bool {
-    matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// At most `max` characters, the last one an ellipsis where something is cut.
-fn shorten(text: &str, max: usize) -> String {
-    match text.char_indices().nth(max) {
-        None => text.to_owned(),
-        Some(_) => text.chars().take(max.saturating_sub(1)).chain(['…']).collect(),
-    }
+    shorten(&plain_lines(text), max)
 }
 
 /// meta.k8s.io/v1 StatusReason: one word in camel case.
@@ -128,19 +100,20 @@ fn reason_of(code: u16) -> &'static str {
 
 /// Characters of a warning; above 4096 in all, kube-apiserver cuts each to this.
 pub const MAX_WARNING: usize = 256;
-/// Warnings of one review.
-pub const MAX_WARNINGS: usize = 16;
 /// Characters of a denial's message.
 pub const MAX_MESSAGE: usize = 8192;
 /// Characters of a reason that goes to the user in one line.
 pub const MAX_REASON: usize = 1024;
-const MAX_CAUSES: usize = 256;
+/// Causes of one denial, and of several together.
+pub(super) const MAX_CAUSES: usize = 256;
 const MAX_CAUSE: usize = 1024;
 const MAX_FIELD: usize = 512;
 /// Bytes of a qualified name's part.
 const MAX_KEY: usize = 63;
-const MAX_ANNOTATIONS: usize = 64;
-const MAX_ANNOTATION_VALUE: usize = 4096;
+/// Bytes of a hash in a key: enough that no policy can find another's.
+const HASHED: usize = 8;
+/// Characters of an audit annotation's value.
+pub(super) const MAX_ANNOTATION_VALUE: usize = 4096;
 
 #[cfg(test)]
 mod tests {
@@ -170,6 +143,18 @@ mod tests {
             assert!(seen.insert(made));
         }
         assert_ne!(annotation_key(&"p".repeat(63), "a"), annotation_key(&"p".repeat(63), "b"));
+    }
+
+    #[test]
+    fn no_policy_has_the_keys_of_another() {
+        for ((policy, key), (other, its)) in [
+            (("a", "b.c"), ("a.b", "c")),
+            (("a.b", "c.d"), ("a.b.c", "d")),
+            (("a", "b-c"), ("a", "b c")),
+            (("a", "b c"), ("a", "b/c")),
+        ] {
+            assert_ne!(annotation_key(policy, key), annotation_key(other, its), "{policy} {key}, {other} {its}");
+        }
     }
 
     #[test]

@@ -2,13 +2,14 @@
 //!
 //! Owns the wire format: what is accepted, what is refused with which words, and how a verdict becomes a review in
 //! the version that came in. Kubernetes objects stay raw JSON text, except in [`patch`], which changes them. What a
-//! policy said goes through [`clean`] before it is written. Knows nothing of HTTP, policies or Wasm.
+//! policy said goes through [`clean`] before it is written, and [`together`] where there are several. Knows nothing of HTTP, policies or Wasm.
 
 pub mod access;
 pub mod admission;
 pub mod clean;
 mod decode;
 pub mod patch;
+pub mod together;
 pub mod token;
 pub mod user;
 pub mod verdict;

@@ -13,6 +13,7 @@ use crate::{
     engine::Capacity,
     metrics::Metrics,
     registration::{self, Options, Place, Registered},
+    text,
 };
 
 /// Webhook configurations to apply, and files for kube-apiserver's machine. Nothing is applied.
@@ -42,7 +43,8 @@ pub(super) struct Args {
     /// The folder on kube-apiserver's machine where the files will be; some name others by their path.
     #[arg(long, default_value = "/etc/kubernetes/verdict")]
     config_dir: PathBuf,
-    /// The server's own namespace, of which nothing is asked: else it could keep itself from starting. Default: that of --service, or verdict.
+    /// The server's own namespace, of which nothing is asked: else it could keep itself from starting. Default: that of
+    /// --service; none with --url, since whoever creates a namespace of that name would be free of all policies.
     #[arg(long)]
     namespace: Option<String>,
     /// A namespace that is asked about although it is left out by default: kube-system or kube-node-lease. Repeatable.
@@ -60,12 +62,12 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         return Err(Failed::configuration(format!("{} has no CERTIFICATE in PEM", args.ca_file.display())));
     }
     let own = match (&args.namespace, &place) {
-        (Some(namespace), _) => namespace.clone(),
-        (None, Place::Service { namespace, .. }) => namespace.clone(),
-        (None, Place::Url(_)) => "verdict".to_owned(),
+        (Some(namespace), _) | (None, Place::Service { namespace, .. }) => Some(namespace.clone()),
+        (None, Place::Url(_)) => None,
     };
-    let excluded = ["kube-system".to_owned(), "kube-node-lease".to_owned(), own];
-    let excluded = excluded.into_iter().filter(|it| !args.include_namespace.contains(it)).collect();
+    // These two are kube-apiserver's own: it makes them when it starts, and again when they are gone.
+    let excluded = ["kube-system".to_owned(), "kube-node-lease".to_owned()].into_iter().chain(own);
+    let excluded = excluded.filter(|it| !args.include_namespace.contains(it)).collect();
     let specs = config::read(&args.policies).map_err(|errors| Failed::configurations(&errors))?;
     // Loaded as the server would, since what a component exports is what it is registered for.
     let set = runtime()?.block_on(load(specs, Capacity::default(), &args.cache, &Metrics::new()))?;
@@ -85,7 +87,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     }
     for manifest in manifests {
         match &args.out {
-            None => println!("---\n# {}\n{}", manifest.file, manifest.yaml.trim_end()),
+            None => text::print(&format!("---\n# {}\n{}", manifest.file, manifest.yaml.trim_end())),
             Some(folder) => write(folder, manifest.file, &manifest.yaml)?,
         }
     }
@@ -118,6 +120,6 @@ fn write(folder: &Path, file: &str, yaml: &str) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let path = folder.join(file);
     fs::write(&path, yaml).with_context(|| path.display().to_string())?;
-    println!("wrote {}", path.display());
+    text::print(&format!("wrote {}", path.display()));
     Ok(())
 }

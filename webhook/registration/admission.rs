@@ -2,7 +2,8 @@
 //!
 //! kube-apiserver converts an object to a version that a rule lists only when no rule matches it exactly. A union of
 //! rules with different versions would let objects in one version pass the policies of the other unseen, so policies share
-//! one entry only where nothing of that kind can happen. `/validate` asks every policy that matches, so either all
+//! one entry only where nothing of that kind can happen. Groups that share storage count as one group in this: kube-apiserver
+//! converts between them as between versions. `/validate` asks every policy that matches, so either all
 //! share, or each has its own entry and path: no policy runs twice for one request.
 
 use std::{collections::BTreeSet, time::Duration};
@@ -100,34 +101,67 @@ fn entries<'a>(
 
 fn may_share(one: &Registered, other: &Registered) -> bool {
     let (a, b) = (&one.spec.matching, &other.spec.matching);
-    failure_policy(one) == failure_policy(other)
+    // What cannot decide keeps to itself: it may take the time of an entry, and so the verdict of another.
+    one.decides() == other.decides()
+        && failure_policy(one) == failure_policy(other)
         && a.namespace_selector == b.namespace_selector
         && a.object_selector == b.object_selector
-        && a.resource_rules
-            .iter()
-            .all(|a| b.resource_rules.iter().all(|b| !overlap(a, b) || versions(a) == versions(b)))
+        && a.resource_rules.iter().all(|a| b.resource_rules.iter().all(|b| !overlap(a, b) || same_versions(a, b)))
+        && a.resource_rules.iter().all(|a| b.resource_rules.iter().all(|b| share_storage_alike(a, b)))
 }
 
 /// Whether some resource is in both rules.
 fn overlap(one: &ResourceRule, other: &ResourceRule) -> bool {
-    let alike = |a: &str, b: &str| a == "*" || b == "*" || a == b;
-    let any = |a: &[String], b: &[String], alike: &dyn Fn(&str, &str) -> bool| {
-        a.iter().any(|a| b.iter().any(|b| alike(a, b)))
-    };
-    let resources = |a: &str, b: &str| {
-        let split = |it: &str| {
-            let (resource, subresource) = it.split_once('/').unwrap_or((it, ""));
-            (resource.to_owned(), subresource.to_owned())
-        };
-        let ((a, a_sub), (b, b_sub)) = (split(a), split(b));
-        alike(&a, &b) && (alike(&a_sub, &b_sub))
-    };
-    any(&one.api_groups, &other.api_groups, &alike) && any(&one.resources, &other.resources, &resources)
+    let groups = one.api_groups.iter().any(|a| other.api_groups.iter().any(|b| alike(a, b)));
+    groups && one.resources.iter().any(|a| other.resources.iter().any(|b| meet(a, b, None)))
 }
 
-fn versions(rule: &ResourceRule) -> BTreeSet<&str> {
-    rule.api_versions.iter().map(String::as_str).collect()
+/// Whether the rules list the same groups and versions wherever groups share storage and both have some of them.
+fn share_storage_alike(one: &ResourceRule, other: &ResourceRule) -> bool {
+    SHARED_STORAGE.iter().all(|(resource, groups)| {
+        let listed = |rule: &ResourceRule| -> BTreeSet<&str> {
+            let is_listed = |group: &&str| rule.api_groups.iter().any(|it| it == "*" || it == group);
+            groups.iter().copied().filter(is_listed).collect()
+        };
+        let (a, b) = (listed(one), listed(other));
+        let both = !a.is_empty()
+            && !b.is_empty()
+            && one.resources.iter().any(|a| other.resources.iter().any(|b| meet(a, b, Some(resource))));
+        !both || (a == b && same_versions(one, other))
+    })
 }
+
+/// Whether two patterns, `resource` or `resource/subresource` each, have something in common; that is `only`, if given.
+fn meet(one: &str, other: &str, only: Option<&str>) -> bool {
+    let split =
+        |it: &'_ str| it.split_once('/').map_or((it.to_owned(), String::new()), |(a, b)| (a.to_owned(), b.to_owned()));
+    let ((a, a_sub), (b, b_sub)) = (split(one), split(other));
+    let named = only.is_none_or(|only| alike(&a, only) && alike(&b, only));
+    named && alike(&a, &b) && alike(&a_sub, &b_sub)
+}
+
+fn alike(one: &str, other: &str) -> bool {
+    one == "*" || other == "*" || one == other
+}
+
+fn same_versions(one: &ResourceRule, other: &ResourceRule) -> bool {
+    let versions = |rule: &ResourceRule| rule.api_versions.iter().cloned().collect::<BTreeSet<String>>();
+    versions(one) == versions(other)
+}
+
+/// Resources that kube-apiserver stores once for several groups, so that it converts an object of one group for a rule
+/// that lists another: `AddCohabitatingResources` in pkg/kubeapiserver/default_storage_factory_builder.go of
+/// k8s.io/kubernetes 1.36. Resources of one name in other groups have nothing to do with each other.
+const SHARED_STORAGE: [(&str, [&str; 2]); 8] = [
+    ("events", ["", "events.k8s.io"]),
+    ("networkpolicies", ["networking.k8s.io", "extensions"]),
+    ("ingresses", ["networking.k8s.io", "extensions"]),
+    ("deployments", ["apps", "extensions"]),
+    ("daemonsets", ["apps", "extensions"]),
+    ("replicasets", ["apps", "extensions"]),
+    ("replicationcontrollers", ["", "extensions"]),
+    ("podsecuritypolicies", ["policy", "extensions"]),
+];
 
 impl Entry<'_> {
     /// A DNS name of at least three parts.
@@ -164,11 +198,13 @@ impl Entry<'_> {
 
     fn namespace_selector(&self, options: &Options) -> LabelSelector {
         let mut selector = self.policies[0].spec.matching.namespace_selector.as_ref().map(selector).unwrap_or_default();
-        selector.match_expressions.get_or_insert_default().push(LabelSelectorRequirement {
-            key: NAMESPACE_NAME_LABEL.to_owned(),
-            operator: "NotIn".to_owned(),
-            values: Some(options.excluded.clone()),
-        });
+        if !options.excluded.is_empty() {
+            selector.match_expressions.get_or_insert_default().push(LabelSelectorRequirement {
+                key: NAMESPACE_NAME_LABEL.to_owned(),
+                operator: "NotIn".to_owned(),
+                values: Some(options.excluded.clone()),
+            });
+        }
         selector
     }
 
@@ -189,10 +225,11 @@ fn selector(selector: &schema::LabelSelector) -> LabelSelector {
     }
 }
 
-/// Ignore only where the policy says so for failures and for limits alike: the API server cannot tell them apart.
+/// What kube-apiserver does without an answer. Ignore where the policy decides nothing when it answers, or says so for
+/// failures and for limits alike: the API server cannot tell them apart.
 fn failure_policy(policy: &Registered) -> &'static str {
-    let ignores = policy.spec.failure_policy == FailurePolicy::Ignore && policy.spec.on_limit == OnLimit::Ignore;
-    if ignores { "Ignore" } else { "Fail" }
+    let ignored = policy.spec.failure_policy == FailurePolicy::Ignore && policy.spec.on_limit == OnLimit::Ignore;
+    if ignored || !policy.decides() { "Ignore" } else { "Fail" }
 }
 
 fn client_config(options: &Options, path: &str) -> WebhookClientConfig {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::{
-    config::schema::{FailurePolicy, PolicySpec},
+    config::schema::{FailurePolicy, Mode, PolicySpec},
     engine::Interface,
 };
 
@@ -20,6 +20,13 @@ pub struct Registered {
     pub spec: PolicySpec,
     /// What its component exports.
     pub interfaces: Vec<Interface>,
+}
+
+impl Registered {
+    /// Whether a verdict of it changes what kube-apiserver answers; one that warns or is only recorded does not.
+    fn decides(&self) -> bool {
+        self.spec.mode == Mode::Enforce
+    }
 }
 
 /// How kube-apiserver reaches the server.
@@ -49,7 +56,7 @@ pub struct Options {
     pub client: Option<(PathBuf, PathBuf)>,
     /// On kube-apiserver's machine: the folder into which these files are put.
     pub folder: PathBuf,
-    /// Namespaces of which nothing is asked.
+    /// Namespaces of which nothing is asked: they must be there already, for whoever creates one is free of all policies.
     pub excluded: Vec<String>,
 }
 
@@ -122,8 +129,8 @@ pub fn generate(policies: &[Registered], options: &Options) -> Result<Vec<Manife
             file: "authorization-kubeconfig.yaml",
             yaml: with_comment(AUTHORIZATION_KUBECONFIG, &kubeconfig::review(options, "/authorize"))?,
         });
-        // With Fail, a policy that cannot be asked must not be passed over.
-        let open = authorizers.iter().all(|it| it.spec.failure_policy == FailurePolicy::NoOpinion);
+        // With Fail, a policy that cannot be asked must not be passed over, unless it decides nothing when it is asked.
+        let open = authorizers.iter().all(|it| !it.decides() || it.spec.failure_policy == FailurePolicy::NoOpinion);
         let time = authorizers.iter().map(|it| it.spec.limits.time).sum();
         manifests.push(Manifest {
             file: "authorization-config.yaml",
@@ -144,12 +151,12 @@ const MUTATING: &str = "kubectl apply -f this. Break-glass: kubectl delete mutat
 const ADMISSION_KUBECONFIG: &str =
     "For kube-apiserver's machine: the client certificate for admission. admission-config.yaml names this file.";
 const ADMISSION_CONFIG: &str = "For kube-apiserver's machine: --admission-control-config-file=<this file>.";
-const AUTHENTICATION: &str = "For kube-apiserver's machine: --authentication-token-webhook-config-file=<this file>\n--authentication-token-webhook-version=v1. Answers are cached for --authentication-token-webhook-cache-ttl (2m).";
+const AUTHENTICATION: &str = "For kube-apiserver's machine: --authentication-token-webhook-config-file=<this file>\n--authentication-token-webhook-version=v1. Answers are cached for --authentication-token-webhook-cache-ttl (2m).\nThere is no failurePolicy here: while the server is down, the tokens that kube-apiserver knows by itself work on.";
 const AUTHORIZATION_KUBECONFIG: &str =
     "For kube-apiserver's machine: where authorization-config.yaml finds the server.";
 const AUTHORIZATION_CONFIG: &str = "For kube-apiserver's machine: --authorization-config=<this file>, instead of --authorization-mode.
 Verdict is asked first, so that its denial beats RBAC. The control plane itself is left out by matchConditions: a server that is
-down must not lock it out. failurePolicy is Deny unless every authorizer's own is NoOpinion: a request that Verdict cannot decide
+down must not lock it out. failurePolicy is Deny unless every authorizer that decides has NoOpinion: a request that Verdict cannot decide
 is then refused (HTTP 500) and not cached. Answers are cached for the TTLs below: a change of policy is felt after them.";
 
 #[cfg(test)]

@@ -41,6 +41,101 @@ fn policies_share_an_entry_only_where_no_version_goes_unseen() {
     assert_eq!(paths(&[one(), admission("two", "v1", "deployments", ignores)]), ["/validate/two", "/validate/one"]);
 }
 
+/// A policy with this rule.
+fn about(name: &str, groups: &str, versions: &str, resources: &str) -> Registered {
+    let mut policy = admission(name, versions, resources, "");
+    policy.spec.matching.resource_rules[0].api_groups = groups.split(' ').map(|it| it.replace("core", "")).collect();
+    policy
+}
+
+#[test]
+fn groups_that_share_storage_count_as_one() {
+    let share = |one: (&str, &str, &str), other: (&str, &str, &str)| {
+        let policies = [about("one", one.0, one.1, one.2), about("two", other.0, other.1, other.2)];
+        paths(&policies) == ["/validate"]
+    };
+    let events = ("core", "v1", "events");
+    for (other, shared) in [
+        (("core", "v1", "events"), true),
+        // kube-apiserver would convert an event of either group only where no rule of the entry lists it as it is.
+        (("events.k8s.io", "v1", "events"), false),
+        (("core events.k8s.io", "v1", "events"), false),
+        (("*", "v1", "events"), false),
+        (("events.k8s.io", "v1", "'*'"), false),
+        (("events.k8s.io", "v1", "'*/*'"), false),
+        (("events.k8s.io", "v1", "events/status"), true),
+        (("core", "v1", "pods"), true),
+        (("apps", "v1", "events"), true),
+    ] {
+        assert_eq!(share(events, other), shared, "{other:?}");
+        assert_eq!(share(other, events), shared, "{other:?}");
+    }
+    assert!(share(("core events.k8s.io", "v1", "events"), ("core events.k8s.io", "v1", "events, pods")));
+    assert!(share(("core apps", "v1", "pods, deployments"), ("core", "v1", "pods")));
+    assert!(!share(("apps", "v1", "deployments"), ("extensions", "v1", "deployments")));
+    assert!(!share(("networking.k8s.io", "v1", "ingresses"), ("extensions", "v1beta1", "ingresses")));
+}
+
+#[test]
+fn what_cannot_decide_is_ignored_when_the_server_is_dead_in_an_entry_of_its_own() {
+    let policies = |modes: &[&str]| -> Vec<Registered> {
+        let policy = |(at, mode): (usize, &&str)| {
+            admission(&format!("p{at}"), "v1", "deployments", &format!("  mode: {mode}\n"))
+        };
+        modes.iter().enumerate().map(policy).collect()
+    };
+    let entries = |modes: &[&str]| {
+        let manifests = generate(&policies(modes), &options(Place::Url("https://h:8443".to_owned()))).unwrap();
+        let values = |field: &str| -> Vec<String> {
+            manifests[0].yaml.lines().filter_map(|it| it.trim().strip_prefix(field)).map(str::to_owned).collect()
+        };
+        values("failurePolicy: ").into_iter().zip(paths(&policies(modes))).collect::<Vec<_>>()
+    };
+    let entry = |failure_policy: &str, path: &str| (failure_policy.to_owned(), path.to_owned());
+    assert_eq!(entries(&["Audit"]), [entry("Ignore", "/validate")]);
+    assert_eq!(entries(&["Warn", "Audit"]), [entry("Ignore", "/validate")]);
+    assert_eq!(
+        entries(&["Enforce", "Warn", "Audit"]),
+        [entry("Fail", "/validate/p0"), entry("Ignore", "/validate/p1"), entry("Ignore", "/validate/p2")]
+    );
+    // A slow one in the same entry would cost the other its verdict.
+    let mut both = policies(&["Enforce", "Audit"]);
+    both[0].spec.failure_policy = FailurePolicy::Ignore;
+    both[0].spec.on_limit = crate::config::schema::OnLimit::Ignore;
+    assert_eq!(paths(&both), ["/validate/p0", "/validate/p1"]);
+}
+
+#[test]
+fn only_authorizers_that_decide_deny_for_a_dead_server() {
+    let failure_policy = |policies: &[(FailurePolicy, Mode)]| {
+        let policy = |(failure_policy, mode): &(FailurePolicy, Mode)| {
+            let mut policy = admission("one", "v1", "deployments", "");
+            policy.interfaces = vec![Interface::Authorization];
+            (policy.spec.failure_policy, policy.spec.mode) = (*failure_policy, *mode);
+            policy
+        };
+        let policies: Vec<Registered> = policies.iter().map(policy).collect();
+        let manifests = generate(&policies, &options(Place::Url("https://h".to_owned()))).unwrap();
+        let line = manifests[1].yaml.lines().find_map(|it| it.trim().strip_prefix("failurePolicy: ")).unwrap();
+        line.to_owned()
+    };
+    let (fail, open) = (FailurePolicy::Fail, FailurePolicy::NoOpinion);
+    assert_eq!(failure_policy(&[(fail, Mode::Enforce)]), "Deny");
+    assert_eq!(failure_policy(&[(open, Mode::Enforce)]), "NoOpinion");
+    assert_eq!(failure_policy(&[(fail, Mode::Audit)]), "NoOpinion");
+    assert_eq!(failure_policy(&[(fail, Mode::Audit), (open, Mode::Enforce)]), "NoOpinion");
+    assert_eq!(failure_policy(&[(fail, Mode::Audit), (fail, Mode::Enforce)]), "Deny");
+}
+
+#[test]
+fn without_namespaces_to_leave_out_nothing_is_selected() {
+    let mut options = options(Place::Url("https://h".to_owned()));
+    options.excluded.clear();
+    let manifests = generate(&[admission("one", "v1", "deployments", "")], &options).unwrap();
+    // A NotIn without values is refused by kube-apiserver.
+    assert!(!manifests[0].yaml.contains("NotIn"), "{}", manifests[0].yaml);
+}
+
 #[test]
 fn a_policy_without_rules_is_refused() {
     let mut policy = admission("one", "v1", "deployments", "");

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use time::format_description::well_known::Rfc3339;
+use time::{UtcOffset, format_description::well_known::Rfc3339};
 
 use super::value::Value;
 
@@ -35,7 +35,7 @@ pub(super) fn write(value: &Value, text: &mut String) {
         }
         Value::Duration(nanos) => write!(text, "duration({nanos}ns)"),
         Value::Timestamp(instant) => {
-            write!(text, "timestamp({})", instant.format(&Rfc3339).unwrap_or_default())
+            write!(text, "timestamp({})", instant.to_offset(UtcOffset::UTC).format(&Rfc3339).unwrap_or_default())
         }
         Value::Type(kind) => write!(text, "type({})", kind.name()),
         Value::Optional(None) => write!(text, "optional.none()"),

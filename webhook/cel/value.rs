@@ -288,7 +288,7 @@ pub(super) fn equal(left: &Value, right: &Value, budget: &mut Budget) -> Result<
     })
 }
 
-/// The order of two comparable values. `None`: not a number is involved. Err: these types have no order.
+/// The order of two comparable values. `None`: NaN is involved. Err: these types have no order.
 pub(super) fn order(left: &Value, right: &Value, budget: &mut Budget) -> Result<Option<Ordering>, Fault> {
     Ok(match (left, right) {
         (Value::Bool(a), Value::Bool(b)) => Some(a.cmp(b)),
@@ -311,11 +311,12 @@ fn is_number(value: &Value) -> bool {
     matches!(value, Value::Int(_) | Value::Uint(_) | Value::Double(_))
 }
 
+/// As cel-go: beside a double every number is rounded to one.
 fn number_order(left: &Value, right: &Value) -> Option<Ordering> {
     match (left, right) {
         (Value::Double(a), Value::Double(b)) => a.partial_cmp(b),
-        (Value::Double(a), _) => whole(right).and_then(|b| double_order(*a, b)),
-        (_, Value::Double(b)) => whole(left).and_then(|a| double_order(*b, a)).map(Ordering::reverse),
+        (Value::Double(a), _) => a.partial_cmp(&(whole(right)? as f64)),
+        (_, Value::Double(b)) => (whole(left)? as f64).partial_cmp(b),
         _ => Some(whole(left)?.cmp(&whole(right)?)),
     }
 }
@@ -326,14 +327,4 @@ fn whole(value: &Value) -> Option<i128> {
         Value::Uint(number) => Some(i128::from(*number)),
         _ => None,
     }
-}
-
-/// Exact: 2^53 + 1 is not equal to 2^53 as a double.
-fn double_order(double: f64, whole: i128) -> Option<Ordering> {
-    if double.is_nan() {
-        return None;
-    }
-    // `as` saturates, and every whole number here fits 65 bits.
-    let truncated = double.trunc() as i128;
-    truncated.cmp(&whole).then(double.fract().partial_cmp(&0.0)?).into()
 }

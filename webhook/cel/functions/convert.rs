@@ -119,10 +119,23 @@ fn to_double(args: &[Value], budget: &mut Budget) -> Outcome {
         [Value::Uint(number)] => Ok(Value::Double(*number as f64)),
         [Value::String(text)] => {
             budget.bytes(text.len())?;
-            text.parse().map(Value::Double).or_else(|_| failed("double(): not a number"))
+            parse_double(text).map_or_else(|| failed("double(): not a number"), |number| Ok(Value::Double(number)))
         }
         _ => Err(Fault::Overload),
     }
+}
+
+/// As Go's strconv.ParseFloat, but for hexadecimal digits: underscores may stand between digits, NaN has no sign.
+fn parse_double(text: &str) -> Option<f64> {
+    let bytes = text.as_bytes();
+    let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+    for (at, _) in text.match_indices('_') {
+        if !digit(at.checked_sub(1)) || !digit(Some(at + 1)) {
+            return None;
+        }
+    }
+    let number: f64 = text.replace('_', "").parse().ok()?;
+    (!number.is_nan() || text.len() == 3).then_some(number)
 }
 
 pub(super) fn to_string(value: &Value, budget: &mut Budget) -> Result<String, Fault> {

@@ -98,9 +98,12 @@ pub(in crate::cel) fn sort_pairs(pairs: &[Value], budget: &mut Budget) -> Outcom
 
 fn is_sorted(args: &[Value], budget: &mut Budget) -> Outcome {
     let [Value::List(items)] = args else { return Err(Fault::Overload) };
+    if let Some(first) = items.first() {
+        order(first, first, budget)?;
+    }
     for pair in items.windows(2) {
         budget.charge(1)?;
-        if order(&pair[0], &pair[1], budget)?.is_none_or(Ordering::is_gt) {
+        if order(&pair[0], &pair[1], budget)?.is_some_and(Ordering::is_gt) {
             return Ok(Value::Bool(false));
         }
     }
@@ -227,10 +230,12 @@ fn sorted(items: Vec<Value>, key: impl Fn(&Value) -> Value, budget: &mut Budget)
         budget.bytes(length)?;
         budget.charge(rounds.saturating_mul(length / 32 + 1))?;
     }
-    let mut paid = Budget::new(std::time::Instant::now());
     keyed.sort_by(|(a, _), (b, _)| match (a, b) {
         (Value::Double(a), Value::Double(b)) => a.total_cmp(b),
-        _ => order(a, b, &mut paid).ok().flatten().unwrap_or(Ordering::Equal),
+        (Value::String(a), Value::String(b)) => a.cmp(b),
+        (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
+        // The order of all others is free.
+        _ => order(a, b, budget).ok().flatten().unwrap_or(Ordering::Equal),
     });
     Ok(keyed.into_iter().map(|(_, item)| item).collect())
 }

@@ -236,7 +236,10 @@ fn same(args: &[Value], budget: &mut Budget) -> Result<bool, Fault> {
 
 fn compare(args: &[Value], budget: &mut Budget, fits: fn(Ordering) -> bool) -> Outcome {
     match args {
-        [left, right] => Ok(Value::Bool(order(left, right, budget)?.is_some_and(fits))),
+        [left, right] => match order(left, right, budget)? {
+            Some(order) => Ok(Value::Bool(fits(order))),
+            None => failed("NaN has no order"),
+        },
         _ => Err(Fault::Overload),
     }
 }

@@ -1,8 +1,9 @@
 //! Kubernetes' quantities (`500m`, `1.5Gi`): exact to a billionth, as `resource.Quantity` is.
 //!
-//! What is 10^29 or more counts as the largest number, which is no integer.
+//! What is 10^29 or more counts as the largest number. Kubernetes has no largest: an exponent of ten digits keeps its
+//! API server busy for minutes.
 
-use std::fmt;
+use std::{cmp::Ordering, fmt};
 
 use super::{Function, function, net::text, operators::OVERFLOW};
 use crate::cel::{
@@ -19,7 +20,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Ok(Value::Bool(Quantity::parse(text(args, budget)?).is_some()))
     }),
     function(&["sign(kubernetes.Quantity) -> int"], |args, _| {
-        of(args, |quantity| Ok(Value::Int(quantity.0.signum() as i64)))
+        of(args, |quantity| Ok(Value::Int(quantity.billionths.signum() as i64)))
     }),
     function(&["kubernetes.Quantity.isInteger() -> bool"], |args, _| {
         of(args, |quantity| Ok(Value::Bool(quantity.integer().is_some())))
@@ -31,50 +32,59 @@ pub(super) const FUNCTIONS: &[Function] = &[
         })
     }),
     function(&["kubernetes.Quantity.asApproximateFloat() -> double"], |args, _| {
-        of(args, |quantity| Ok(Value::Double(quantity.0 as f64 / ONE as f64)))
+        of(args, |quantity| Ok(Value::Double(quantity.approximate())))
     }),
     function(
         &[
             "kubernetes.Quantity.add(kubernetes.Quantity) -> kubernetes.Quantity",
             "kubernetes.Quantity.add(int) -> kubernetes.Quantity",
         ],
-        |args, _| {
-            let (one, other) = both(args, true)?;
-            one.checked_add(other).map(|sum| Value::Quantity(Quantity(sum))).ok_or(OVERFLOW)
-        },
+        |args, _| sum(args, |other| other),
     ),
     function(
         &[
             "kubernetes.Quantity.sub(kubernetes.Quantity) -> kubernetes.Quantity",
             "kubernetes.Quantity.sub(int) -> kubernetes.Quantity",
         ],
-        |args, _| {
-            let (one, other) = both(args, true)?;
-            one.checked_sub(other).map(|rest| Value::Quantity(Quantity(rest))).ok_or(OVERFLOW)
-        },
+        |args, _| sum(args, Quantity::negated),
     ),
     function(&["kubernetes.Quantity.compareTo(kubernetes.Quantity) -> int"], |args, _| {
-        let (one, other) = both(args, false)?;
-        Ok(Value::Int(one.cmp(&other) as i64))
+        Ok(Value::Int(order(args)? as i64))
     }),
     function(&["kubernetes.Quantity.isLessThan(kubernetes.Quantity) -> bool"], |args, _| {
-        let (one, other) = both(args, false)?;
-        Ok(Value::Bool(one < other))
+        Ok(Value::Bool(order(args)?.is_lt()))
     }),
     function(&["kubernetes.Quantity.isGreaterThan(kubernetes.Quantity) -> bool"], |args, _| {
-        let (one, other) = both(args, false)?;
-        Ok(Value::Bool(one > other))
+        Ok(Value::Bool(order(args)?.is_gt()))
     }),
 ];
 
-/// In billionths.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(in crate::cel) struct Quantity(i128);
+/// Equal and ordered by its value alone.
+#[derive(Clone, Copy)]
+pub(in crate::cel) struct Quantity {
+    billionths: i128,
+    form: Form,
+}
+
+/// How Kubernetes holds it, which decides whether it counts as an integer.
+#[derive(Clone, Copy)]
+enum Form {
+    /// `value` times ten to the power of `scale`.
+    Small { value: i64, scale: i32 },
+    /// So many digits behind the decimal point. Never an integer, whatever the digits are.
+    Decimal { digits: i32 },
+}
+
+impl PartialEq for Quantity {
+    fn eq(&self, other: &Self) -> bool {
+        self.billionths == other.billionths
+    }
+}
 
 /// The number of billionths.
 impl fmt::Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}n", self.0)
+        write!(f, "{}n", self.billionths)
     }
 }
 
@@ -93,12 +103,90 @@ impl Quantity {
         }
         let (binary, decimal) = scale(suffix)?;
         let magnitude = billionths(whole, fraction, binary, decimal);
-        Some(Self(if negative { -magnitude } else { magnitude }))
+        let capped = binary > 0 && magnitude > i128::from(i64::MAX) * ONE;
+        let magnitude = if capped { i128::from(i64::MAX) * ONE } else { magnitude };
+        let form = match small(whole, fraction, binary, decimal) {
+            Some((value, scale)) => Form::Small { value: if negative { -value } else { value }, scale },
+            None => Form::Decimal { digits: if capped { 0 } else { 9 } },
+        };
+        Some(Self { billionths: if negative { -magnitude } else { magnitude }, form })
+    }
+
+    const fn from_integer(value: i64) -> Self {
+        Self { billionths: value as i128 * ONE, form: Form::Small { value, scale: 0 } }
     }
 
     fn integer(self) -> Option<i64> {
-        i64::try_from(self.0 / ONE).ok().filter(|_| self.0 % ONE == 0 && self.0.abs() < LARGEST)
+        match self.form {
+            Form::Small { value, scale } => value.checked_mul(10_i64.checked_pow(u32::try_from(scale).ok()?)?),
+            Form::Decimal { .. } => None,
+        }
     }
+
+    /// As Kubernetes' rounding goes: the digits as a double, times a power of ten.
+    fn approximate(self) -> f64 {
+        let (base, exponent) = match self.form {
+            Form::Small { value, scale } => (value as f64, scale),
+            Form::Decimal { digits } => (self.billionths as f64 / power(9 - digits), -digits),
+        };
+        if exponent < 0 { base * (1.0 / power(-exponent)) } else { base * power(exponent) }
+    }
+
+    fn add(self, other: Self) -> Result<Self, Fault> {
+        let billionths = self.billionths.checked_add(other.billionths).ok_or(OVERFLOW)?;
+        let digits = |form| match form {
+            Form::Small { scale, .. } => -scale,
+            Form::Decimal { digits } => digits,
+        };
+        let form = match (self.form, other.form) {
+            (form, Form::Small { value: 0, .. }) | (Form::Small { value: 0, .. }, form @ Form::Small { .. }) => form,
+            (Form::Small { value, scale }, Form::Small { value: more, scale: other_scale }) => {
+                let least = scale.min(other_scale);
+                let scaled = |value: i64, by: i32| value.checked_mul(10_i64.checked_pow(by.unsigned_abs())?);
+                match scaled(value, scale - least)
+                    .zip(scaled(more, other_scale - least))
+                    .and_then(|(one, other)| one.checked_add(other))
+                {
+                    Some(value) => Form::Small { value, scale: least },
+                    None => Form::Decimal { digits: -least },
+                }
+            }
+            (one, other) => Form::Decimal { digits: digits(one).max(digits(other)) },
+        };
+        Ok(Self { billionths, form })
+    }
+
+    fn negated(self) -> Self {
+        let form = match self.form {
+            Form::Small { value, scale } => Form::Small { value: value.wrapping_neg(), scale },
+            decimal => decimal,
+        };
+        Self { billionths: -self.billionths, form }
+    }
+}
+
+/// The value and its power of ten where Kubernetes holds it as an int64: the fewer digits, the likelier.
+fn small(whole: &str, fraction: &str, binary: u32, decimal: i32) -> Option<(i64, i32)> {
+    let whole = match whole.trim_start_matches('0') {
+        "" => "0",
+        whole => whole,
+    };
+    let length = (whole.len() + fraction.len()) as i64;
+    let fits = match binary {
+        0 => length <= 18,
+        _ => fraction.is_empty() && length + i64::from(binary) * 3 <= 14,
+    };
+    let scale = decimal.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    if !fits || scale < -9 {
+        return None;
+    }
+    let value: i64 = format!("{whole}{fraction}").parse().ok()?;
+    Some((value.checked_mul(1024_i64.checked_pow(binary)?)?, scale))
+}
+
+/// Ten to the power of a small number, rounded once.
+fn power(exponent: i32) -> f64 {
+    format!("1e{exponent}").parse().unwrap_or(f64::INFINITY)
 }
 
 /// The powers of 1024 and of 10 that a suffix stands for.
@@ -173,11 +261,18 @@ fn of(args: &[Value], work: impl FnOnce(Quantity) -> Outcome) -> Outcome {
     }
 }
 
-/// Both in billionths; the second may be an integer where Kubernetes has that overload.
-fn both(args: &[Value], or_integer: bool) -> Result<(i128, i128), Fault> {
+/// The second may be an integer.
+fn sum(args: &[Value], sign: fn(Quantity) -> Quantity) -> Outcome {
     match args {
-        [Value::Quantity(one), Value::Quantity(other)] => Ok((one.0, other.0)),
-        [Value::Quantity(one), Value::Int(other)] if or_integer => Ok((one.0, i128::from(*other) * ONE)),
+        [Value::Quantity(one), Value::Quantity(other)] => one.add(sign(*other)).map(Value::Quantity),
+        [Value::Quantity(one), Value::Int(other)] => one.add(sign(Quantity::from_integer(*other))).map(Value::Quantity),
+        _ => Err(Fault::Overload),
+    }
+}
+
+fn order(args: &[Value]) -> Result<Ordering, Fault> {
+    match args {
+        [Value::Quantity(one), Value::Quantity(other)] => Ok(one.billionths.cmp(&other.billionths)),
         _ => Err(Fault::Overload),
     }
 }

@@ -43,32 +43,39 @@ fn parse(args: &[Value], budget: &mut Budget) -> Result<Option<Version>, Fault> 
         _ => return Err(Fault::Overload),
     };
     budget.bytes(2 * text.len())?;
-    Ok(if lenient { Version::parse(&normalize(text)).ok() } else { Version::parse(text).ok() })
+    Ok(if lenient { normalize(text).and_then(|text| strict(&text)) } else { strict(text) })
 }
 
-/// Without "v" and leading zeros, and with three numbers.
-fn normalize(text: &str) -> String {
-    let text = text.strip_prefix('v').unwrap_or(text);
-    let (numbers, rest) = text.split_at(text.find(['-', '+']).unwrap_or(text.len()));
-    let mut parts: Vec<&str> = numbers
+/// Without "v" and leading zeros, and with three numbers. None: numbers are missing before a dash or plus sign.
+fn normalize(text: &str) -> Option<String> {
+    let mut parts: Vec<String> = text
+        .strip_prefix('v')
+        .unwrap_or(text)
         .splitn(3, '.')
         .map(|part| match part.trim_start_matches('0') {
-            "" if !part.is_empty() => "0",
-            part => part,
+            short if part.len() > 1 && !short.starts_with(|digit: char| digit.is_ascii_digit()) => format!("0{short}"),
+            short if part.len() > 1 => short.to_owned(),
+            _ => part.to_owned(),
         })
         .collect();
-    while parts.len() < 3 {
-        parts.push("0");
+    if parts.len() < 3 && parts.last().is_some_and(|part| part.contains(['+', '-'])) {
+        return None;
     }
-    format!("{}{rest}", parts.join("."))
+    parts.resize(3, "0".to_owned());
+    Some(parts.join("."))
+}
+
+/// Numbers of the pre-release fit 64 bits, as in Go's library.
+fn strict(text: &str) -> Option<Version> {
+    let version = Version::parse(text).ok()?;
+    let fits = |part: &str| !part.bytes().all(|byte| byte.is_ascii_digit()) || part.parse::<u64>().is_ok();
+    (version.pre.is_empty() || version.pre.split('.').all(fits)).then_some(version)
 }
 
 fn number(args: &[Value], of: fn(&Version) -> u64) -> Outcome {
     match args {
-        [Value::Semver(version)] => match i64::try_from(of(version)) {
-            Ok(number) => Ok(Value::Int(number)),
-            Err(_) => failed("a number of the version overflows"),
-        },
+        // Kubernetes converts without looking: what is beyond an int64 is negative.
+        [Value::Semver(version)] => Ok(Value::Int(of(version).cast_signed())),
         _ => Err(Fault::Overload),
     }
 }

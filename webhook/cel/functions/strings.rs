@@ -61,8 +61,13 @@ fn index_of(args: &[Value], budget: &mut Budget) -> Outcome {
         _ => return Err(Fault::Overload),
     };
     budget.bytes(text.len() + part.len())?;
-    let from = byte_at(text, from)?;
-    Ok(Value::Int(text[from..].find(&**part).map_or(-1, |at| characters(&text[..from + at]))))
+    if part.is_empty() {
+        return Ok(Value::Int(from));
+    }
+    Ok(Value::Int(match place(text, from)? {
+        Some(from) => text[from..].find(&**part).map_or(-1, |at| characters(&text[..from + at])),
+        None => -1,
+    }))
 }
 
 fn last_index_of(args: &[Value], budget: &mut Budget) -> Outcome {
@@ -74,13 +79,25 @@ fn last_index_of(args: &[Value], budget: &mut Budget) -> Outcome {
     budget.bytes(text.len() + part.len())?;
     // The last match may begin at `until`, so it ends with its own length behind it.
     let end = match until {
-        Some(until) => (byte_at(text, until)? + part.len()).min(text.len()),
+        Some(until) if part.is_empty() => return Ok(Value::Int(until)),
+        Some(until) => match place(text, until)? {
+            Some(until) => {
+                let behind = text[until..].char_indices().map(|(at, _)| until + at);
+                behind.chain([text.len()]).nth(part.chars().count()).unwrap_or(text.len())
+            }
+            None => return Ok(Value::Int(-1)),
+        },
         None => text.len(),
     };
-    let end = (end..=text.len()).find(|end| text.is_char_boundary(*end)).unwrap_or(text.len());
-    let limit = until.map_or(Ok(text.len()), |until| byte_at(text, until))?;
-    let found = text[..end].rfind(&**part).filter(|at| *at <= limit);
-    Ok(Value::Int(found.map_or(-1, |at| characters(&text[..at]))))
+    Ok(Value::Int(text[..end].rfind(&**part).map_or(-1, |at| characters(&text[..at]))))
+}
+
+/// The byte where the code point number `at` begins. None: the text is not that long.
+fn place(text: &str, at: i64) -> Result<Option<usize>, Fault> {
+    match usize::try_from(at) {
+        Ok(at) => Ok(text.char_indices().nth(at).map(|(byte, _)| byte)),
+        Err(_) => failed("index out of range of the string"),
+    }
 }
 
 fn join(args: &[Value], budget: &mut Budget) -> Outcome {

@@ -1,14 +1,18 @@
 //! Timestamps and durations, with Go's spelling of durations.
 //!
-//! Time zones are offsets or UTC: there is no zone database here.
+//! Time zones are offsets or names of the IANA database, which the binary holds.
 
-use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
+use std::ops::RangeInclusive;
+
+use time::{Duration as Span, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use super::{Function, function, operators::OVERFLOW};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
     value::Value,
 };
+
+mod parse;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(
@@ -41,12 +45,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(&["timestamp.getMilliseconds(string) -> int"], milliseconds),
 ];
 
-/// CEL's range: the years 1 to 9999.
+/// CEL's range: the years 1 to 9999 in UTC. The offset that it was written with is kept, and string() shows it.
 pub(super) fn checked(instant: OffsetDateTime) -> Outcome {
-    match instant.year() {
-        1..=9999 => Ok(Value::Timestamp(instant)),
-        _ => Err(OVERFLOW),
-    }
+    if YEARS.contains(&instant.unix_timestamp()) { Ok(Value::Timestamp(instant)) } else { Err(OVERFLOW) }
 }
 
 pub(super) fn show(instant: OffsetDateTime) -> Result<String, Fault> {
@@ -62,10 +63,10 @@ pub(super) fn show_duration(nanos: i64) -> String {
 
 fn to_duration(args: &[Value], budget: &mut Budget) -> Outcome {
     match args {
-        [Value::Duration(nanos)] => Ok(Value::Duration(*nanos)),
+        [Value::Duration(nanos)] | [Value::Int(nanos)] => Ok(Value::Duration(*nanos)),
         [Value::String(text)] => {
             budget.bytes(text.len())?;
-            match parse_duration(text) {
+            match parse::duration(text) {
                 Some(nanos) => Ok(Value::Duration(nanos)),
                 None => failed("duration(): not a duration such as 1h30m"),
             }
@@ -80,55 +81,13 @@ fn to_timestamp(args: &[Value], budget: &mut Budget) -> Outcome {
         [Value::Int(seconds)] => OffsetDateTime::from_unix_timestamp(*seconds).map_err(|_| OVERFLOW).and_then(checked),
         [Value::String(text)] => {
             budget.bytes(text.len())?;
-            match OffsetDateTime::parse(text, &Rfc3339) {
-                Ok(instant) => instant.checked_to_offset(UtcOffset::UTC).ok_or(OVERFLOW).and_then(checked),
-                Err(_) => failed("timestamp(): not a time in RFC 3339"),
+            match parse::timestamp(text) {
+                Some(instant) => checked(instant),
+                None => failed("timestamp(): not a time in RFC 3339"),
             }
         }
         _ => Err(Fault::Overload),
     }
-}
-
-fn parse_duration(text: &str) -> Option<i64> {
-    let (negative, mut rest) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
-    };
-    if rest == "0" {
-        return Some(0);
-    }
-    if rest.is_empty() {
-        return None;
-    }
-    let mut total = 0_i128;
-    while !rest.is_empty() {
-        let end = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').filter(|end| *end > 0)?;
-        let (number, behind) = rest.split_at(end);
-        let unit_end = behind.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(behind.len());
-        let (unit, next) = behind.split_at(unit_end);
-        let unit: i128 = match unit {
-            "ns" => 1,
-            "us" | "µs" | "μs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => return None,
-        };
-        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
-            return None;
-        }
-        // Digits beyond the eighteenth are below a nanosecond even for hours.
-        let fraction = &fraction[..fraction.len().min(18)];
-        let whole: i128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-        let parts: i128 = if fraction.is_empty() { 0 } else { fraction.parse().ok()? };
-        let scale = 10_i128.pow(fraction.len() as u32);
-        total = total.checked_add(whole.checked_mul(unit)?)?.checked_add(parts.checked_mul(unit)? / scale)?;
-        rest = next;
-    }
-    i64::try_from(if negative { -total } else { total }).ok()
 }
 
 fn full_year(args: &[Value], _: &mut Budget) -> Outcome {
@@ -180,32 +139,19 @@ fn part_or_total(args: &[Value], nanos: i64, of: fn(OffsetDateTime) -> i64) -> O
 }
 
 fn part(args: &[Value], of: fn(OffsetDateTime) -> i64) -> Outcome {
-    let instant = match args {
-        [Value::Timestamp(instant)] => *instant,
-        [Value::Timestamp(instant), Value::String(zone)] => {
-            let Some(offset) = parse_zone(zone) else {
-                return failed("the time zone is not an offset such as +02:00: there is no zone database here");
-            };
-            instant.checked_to_offset(offset).ok_or(OVERFLOW)?
-        }
+    let (instant, zone) = match args {
+        [Value::Timestamp(instant)] => (instant, ""),
+        [Value::Timestamp(instant), Value::String(zone)] => (instant, &**zone),
         _ => return Err(Fault::Overload),
     };
+    let instant = instant.to_offset(UtcOffset::UTC);
+    let Some(east) = parse::seconds_east(zone, instant) else {
+        return failed("the time zone is neither an offset such as +02:00 nor a name such as Europe/Berlin");
+    };
+    let instant = instant.checked_add(Span::seconds(east)).ok_or(OVERFLOW)?;
     Ok(Value::Int(of(instant)))
 }
 
-fn parse_zone(zone: &str) -> Option<UtcOffset> {
-    if zone.is_empty() || zone == "UTC" {
-        return Some(UtcOffset::UTC);
-    }
-    let (sign, rest) = match zone.as_bytes().first()? {
-        b'-' => (-1, &zone[1..]),
-        b'+' => (1, &zone[1..]),
-        _ => (1, zone),
-    };
-    let (hours, minutes) = rest.split_once(':')?;
-    let digits = |text: &str| text.parse::<i8>().ok().filter(|_| text.len() == 2 && !text.starts_with(['-', '+']));
-    let (hours, minutes) = (digits(hours)?, digits(minutes)?);
-    UtcOffset::from_hms(sign * hours, sign * minutes, 0).ok()
-}
-
 const NANOS: u64 = 1_000_000_000;
+/// In seconds since 1970.
+const YEARS: RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;

@@ -1,6 +1,6 @@
 //! URLs as Go's `net/url` splits them: absolute, or an absolute path. Nothing is normalized but the scheme.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, net::Ipv6Addr, sync::Arc};
 
 use super::{Function, function, net::text};
 use crate::cel::{
@@ -13,7 +13,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         Some(address) => Ok(Value::Url(Arc::new(address))),
         None => failed("url(): neither an absolute URL nor an absolute path"),
     }),
-    function(&["isURL(string) -> bool"], |args, budget| Ok(Value::Bool(Address::parse(text(args, budget)?).is_some()))),
+    function(&["isURL(string) -> bool"], |args, budget| Ok(Value::Bool(is_request_uri(text(args, budget)?)))),
     function(&["kubernetes.URL.getScheme() -> string"], |args, budget| part(args, budget, |url| url.scheme.clone())),
     function(&["kubernetes.URL.getHost() -> string"], |args, budget| part(args, budget, |url| url.host.clone())),
     function(&["kubernetes.URL.getHostname() -> string"], |args, budget| {
@@ -24,60 +24,70 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(&["kubernetes.URL.getQuery() -> map(string, list(string))"], query),
 ];
 
+/// As Go's url.ParseRequestURI, to which `#` is a character like any other.
 pub(super) fn is_request_uri(text: &str) -> bool {
-    Address::parse(text).is_some()
+    Address::split(text, true).is_some()
 }
 
-#[derive(PartialEq, Eq)]
+/// Equal if they are written the same way.
+#[derive(Default, PartialEq, Eq)]
 pub(in crate::cel) struct Address {
     scheme: String,
-    user: String,
+    /// What follows the scheme in `mailto:someone`.
+    opaque: String,
+    user: Option<String>,
     host: String,
+    /// There is a path behind the scheme but not even an empty host.
+    no_host: bool,
     /// Escaped.
     path: String,
-    query: String,
+    query: Option<String>,
     fragment: String,
 }
 
 /// What expressions can see of it.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {}", self.scheme, self.host, self.path, self.query)
+        write!(f, "{} {} {} {}", self.scheme, self.host, self.path, self.query.as_deref().unwrap_or_default())
     }
 }
 
 impl Address {
+    /// Kubernetes asks both of Go's parsers: the strict one decides, the other one splits the fragment off.
     fn parse(text: &str) -> Option<Self> {
-        if text.is_empty() || text.bytes().any(|byte| byte.is_ascii_control()) {
+        Self::split(text, true)?;
+        let (before, fragment) = text.split_once('#').unwrap_or((text, ""));
+        let url = Self::split(before, false)?;
+        Some(Self { fragment: unescape(fragment)?, ..url })
+    }
+
+    /// Without a fragment. `strict`: two slashes begin a host only behind a scheme.
+    fn split(text: &str, strict: bool) -> Option<Self> {
+        if text.is_empty() && strict || text.bytes().any(|byte| byte.is_ascii_control()) {
             return None;
         }
-        let (text, fragment) = text.split_once('#').unwrap_or((text, ""));
+        if text == "*" {
+            return Some(Self { path: text.to_owned(), ..Self::default() });
+        }
         let (scheme, rest) = split_scheme(text)?;
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let mut url = Self {
-            scheme: scheme.to_ascii_lowercase(),
-            user: String::new(),
-            host: String::new(),
-            path: String::new(),
-            query: query.to_owned(),
-            fragment: unescape(fragment)?,
-        };
+        let (rest, query) = rest.split_once('?').map_or((rest, None), |(rest, query)| (rest, Some(query.to_owned())));
+        let mut url = Self { scheme: scheme.to_ascii_lowercase(), query, ..Self::default() };
         if !rest.starts_with('/') {
-            // An opaque URL such as mailto:someone has neither host nor path.
-            return (!scheme.is_empty()).then_some(url).map(|mut url| {
-                url.user = rest.to_owned();
-                url
-            });
+            return (!scheme.is_empty()).then(|| Self { opaque: rest.to_owned(), ..url });
         }
         let path = match rest.strip_prefix("//") {
-            Some(rest) if !scheme.is_empty() || !rest.starts_with('/') => {
-                let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-                let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-                url.user = valid_user(user)?;
-                url.host = valid_host(host)?;
+            Some(behind) if !scheme.is_empty() || !strict && !behind.starts_with('/') => {
+                let (authority, path) = behind.split_at(behind.find('/').unwrap_or(behind.len()));
+                let (user, host) =
+                    authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
+                url.user = user.map(valid_user).map_or(Some(None), |user| user.map(Some))?;
+                url.host = valid_host(&url.scheme, host)?;
                 path
             }
-            _ => rest,
+            _ => {
+                url.no_host = !scheme.is_empty();
+                rest
+            }
         };
         url.path = escaped_path(path)?;
         Some(url)
@@ -112,27 +122,40 @@ fn valid_user(user: &str) -> Option<String> {
     unescape(user).filter(|_| fine)
 }
 
-fn valid_host(host: &str) -> Option<String> {
-    let port = match host.strip_prefix('[') {
-        Some(rest) => rest.rsplit_once(']')?.1,
-        None => host.rfind(':').map_or("", |at| &host[at..]),
-    };
-    let digits = port.strip_prefix(':').unwrap_or("");
-    if !(port.is_empty() || port.starts_with(':')) || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+fn valid_host(scheme: &str, host: &str) -> Option<String> {
+    if let Some(rest) = host.strip_prefix('[') {
+        let (address, port) = rest.rsplit_once(']')?;
+        let (address, zone) = match address.split_once("%25") {
+            Some((address, zone)) => (address, format!("%{}", unescape(zone).filter(|zone| !zone.is_empty())?)),
+            None => (address, String::new()),
+        };
+        let plain = zone.bytes().all(|byte| byte >= 0x80 || is_host_byte(byte) || b" %".contains(&byte));
+        address.parse::<Ipv6Addr>().ok().filter(|_| plain && is_port(port))?;
+        return Some(format!("[{address}{zone}]{port}"));
     }
-    let fine = |byte: u8| byte >= 0x80 || byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]<>\"%".contains(&byte);
-    // Within brackets `%` begins a zone; elsewhere only what is no ASCII may be escaped.
-    let escapes = host.starts_with('[')
-        || host.match_indices('%').all(|(at, _)| {
-            host.get(at + 1..at + 2).is_some_and(|digit| {
-                digit.starts_with(['8', '9', 'a', 'b', 'c', 'd', 'e', 'f', 'A', 'B', 'C', 'D', 'E', 'F'])
-            })
-        });
-    if !host.bytes().all(fine) || !escapes {
+    // Only for these two schemes Go refuses a second colon.
+    let colon = if matches!(scheme, "http" | "https") { host.find(':') } else { host.rfind(':') };
+    let port = colon.map_or("", |at| &host[at..]);
+    // What is ASCII cannot be escaped, but for the percent sign.
+    let escapes = host.match_indices('%').all(|(at, _)| {
+        host[at..].starts_with("%25")
+            || host.as_bytes().get(at + 1).is_some_and(|digit| b"89abcdefABCDEF".contains(digit))
+    });
+    let plain = host.bytes().all(|byte| byte >= 0x80 || byte == b'%' || is_host_byte(byte));
+    if host.contains('[') || !is_port(port) || !escapes || !plain {
         return None;
     }
     unescape(host)
+}
+
+/// Nothing, or a colon and digits or none.
+fn is_port(text: &str) -> bool {
+    text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// ASCII that a host may have unescaped.
+fn is_host_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:[]<>\"".contains(&byte)
 }
 
 /// As it is if it is escaped already, else escaped anew.
@@ -184,9 +207,10 @@ fn part(args: &[Value], budget: &mut Budget, of: fn(&Address) -> String) -> Outc
 /// Pairs that cannot be read are dropped, as by Go's `Query()`.
 fn query(args: &[Value], budget: &mut Budget) -> Outcome {
     let [Value::Url(url)] = args else { return Err(Fault::Overload) };
-    budget.bytes(2 * url.query.len())?;
+    let query = url.query.as_deref().unwrap_or_default();
+    budget.bytes(2 * query.len())?;
     let mut values: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for pair in url.query.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';')) {
+    for pair in query.split('&').filter(|pair| !pair.is_empty() && !pair.contains(';')) {
         budget.charge(1)?;
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         if let (Some(name), Some(value)) = (unescape(&name.replace('+', " ")), unescape(&value.replace('+', " "))) {

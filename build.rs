@@ -17,6 +17,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let target = out.join("policies");
     let packages = packages(&policies)?;
 
+    // First of all: nobody should wait minutes for the server's own code, to be told this.
+    ensure_target(&policies)?;
+
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=wit");
     // Never the folder itself: an author's cargo writes its target folder there.
@@ -106,6 +109,31 @@ fn packages(policies: &Path) -> Result<Vec<Package>, Box<dyn Error>> {
     Ok(packages)
 }
 
+/// The policies need a target that a plain toolchain does not have: asks rustup for it where it is missing.
+fn ensure_target(policies: &Path) -> Result<(), Box<dyn Error>> {
+    let rustc = env::var("RUSTC")?;
+    let libraries = || -> Result<PathBuf, Box<dyn Error>> {
+        let mut command = Command::new(&rustc);
+        let output = command.current_dir(policies).args(["--print", "target-libdir", "--target", TARGET]).output()?;
+        Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim()))
+    };
+    if libraries()?.is_dir() {
+        return Ok(());
+    }
+    println!("cargo::warning=the policies need Rust's target {TARGET}: asking rustup for it");
+    // In the folder of `rust-toolchain.toml`, or by RUSTUP_TOOLCHAIN where that is set: the toolchain of this build.
+    let added = Command::new("rustup").current_dir(policies).args(["target", "add", TARGET]).output();
+    let words = match added {
+        Ok(output) if output.status.success() && libraries()?.is_dir() => return Ok(()),
+        Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        Err(error) => format!("rustup: {error}"),
+    };
+    println!(
+        "cargo::error=the policies need Rust's target {TARGET}, and rustup did not install it: run `rustup toolchain install` in this folder"
+    );
+    Err(words.into())
+}
+
 fn compile(policies: &Path, target: &Path, packages: &[Package]) -> Result<(), Box<dyn Error>> {
     let mut cargo = Command::new(env::var("CARGO")?);
     cargo
@@ -140,10 +168,7 @@ fn compile(policies: &Path, target: &Path, packages: &[Package]) -> Result<(), B
     if output.status.success() {
         return Ok(());
     }
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
-    if words.contains("target may not be installed") {
-        return Err(format!("the policies need the target {TARGET}: run `rustup target add {TARGET}`").into());
-    }
+    let words = String::from_utf8_lossy(&output.stderr);
     Err(format!("the policies in {} do not compile:\n{words}", policies.display()).into())
 }
 

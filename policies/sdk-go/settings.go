@@ -15,7 +15,7 @@ import (
 type SettingError struct {
 	// Path is a JSON Pointer, for example /labels/0; empty for the whole.
 	Path string
-	// Message says what was expected and what came.
+	// Message says what was expected. It goes to logs: leave out values that may be secrets.
 	Message string
 }
 
@@ -139,13 +139,26 @@ func decodeStruct(path string, text []byte, into reflect.Value, found *[]error) 
 	}
 }
 
+// expected tells the kind of what came, never the value: settings may be secrets, and this goes to logs.
 func expected(what string, text []byte) SettingError {
-	const most = 60
-	shown := string(text)
-	if len(shown) > most {
-		shown = strings.ToValidUTF8(shown[:most], "") + "…"
+	return SettingErrorf("", "expected %s, got %s", what, kindOf(text))
+}
+
+func kindOf(text []byte) string {
+	switch text[0] {
+	case '"':
+		return "a string"
+	case '[':
+		return "an array"
+	case '{':
+		return "an object"
+	case 't', 'f':
+		return "true or false"
+	case 'n':
+		return "null"
+	default:
+		return "a number"
 	}
-	return SettingErrorf("", "expected %s, got %s", what, shown)
 }
 
 func describe(t reflect.Type) string {

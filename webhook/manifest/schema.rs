@@ -11,7 +11,7 @@ use serde_json::Value;
 pub struct Violation {
     /// A JSON Pointer into the settings.
     pub path: String,
-    /// What was expected and what came.
+    /// The rule that is broken. Never the value: settings may be secrets, and this goes to logs.
     pub message: String,
 }
 
@@ -49,6 +49,11 @@ fn collect(error: &ValidationError<'_, '_>, violations: &mut Vec<Violation>) {
     if violations.len() >= MAX_VIOLATIONS {
         return;
     }
+    // The library gives no place for the name of a field.
+    if let ErrorKind::PropertyName { prop } = &error.kind {
+        let message = words(&format!("the name of the field {prop}: {}", rule(&innermost(error).kind)));
+        return violations.push(Violation { path: error.instance_location.to_string(), message });
+    }
     let alternatives = matches!(error.kind, ErrorKind::OneOf(_) | ErrorKind::AnyOf);
     if !error.causes.is_empty() && !alternatives {
         for cause in &error.causes {
@@ -57,13 +62,59 @@ fn collect(error: &ValidationError<'_, '_>, violations: &mut Vec<Violation>) {
         return;
     }
     let path = error.instance_location.to_string();
-    let mut message = words(&error.kind.to_string());
+    let mut message = words(&rule(&error.kind));
     if alternatives {
         let reasons: Vec<String> =
-            error.causes.iter().map(|it| words(&innermost(it).kind.to_string())).take(MAX_REASONS).collect();
+            error.causes.iter().map(|it| words(&rule(&innermost(it).kind))).take(MAX_REASONS).collect();
         message = format!("none of the allowed forms fits: {}", reasons.join("; or "));
     }
     violations.push(Violation { path, message });
+}
+
+/// What was expected, in words that hold nothing of the setting but the type of its value and the names of its fields.
+/// The library's own words quote values.
+fn rule(kind: &ErrorKind<'_, '_>) -> String {
+    match kind {
+        // These quote only the schema, types, names of fields, counts of fields and positions.
+        ErrorKind::FalseSchema
+        | ErrorKind::Type { .. }
+        | ErrorKind::Enum { .. }
+        | ErrorKind::Const { .. }
+        | ErrorKind::MinProperties { .. }
+        | ErrorKind::MaxProperties { .. }
+        | ErrorKind::AdditionalProperties { .. }
+        | ErrorKind::Required { .. }
+        | ErrorKind::Dependency { .. }
+        | ErrorKind::DependentRequired { .. }
+        | ErrorKind::MinItems { .. }
+        | ErrorKind::MaxItems { .. }
+        | ErrorKind::Contains
+        | ErrorKind::MinContains { .. }
+        | ErrorKind::MaxContains { .. }
+        | ErrorKind::UniqueItems { .. }
+        | ErrorKind::AdditionalItems { .. }
+        | ErrorKind::PropertyName { .. }
+        | ErrorKind::AllOf
+        | ErrorKind::AnyOf
+        | ErrorKind::OneOf(_) => kind.to_string(),
+        ErrorKind::Format { want, .. } => format!("expected the format {want}"),
+        ErrorKind::MinLength { want, .. } => format!("expected at least {want} characters"),
+        ErrorKind::MaxLength { want, .. } => format!("expected at most {want} characters"),
+        ErrorKind::Pattern { want, .. } => format!("expected text that matches the pattern {want}"),
+        ErrorKind::ContentEncoding { want, .. } => format!("expected text in the encoding {want}"),
+        ErrorKind::ContentMediaType { want, .. } => format!("expected content of the type {want}"),
+        ErrorKind::Minimum { want, .. } => format!("expected {want} or more"),
+        ErrorKind::Maximum { want, .. } => format!("expected {want} or less"),
+        ErrorKind::ExclusiveMinimum { want, .. } => format!("expected more than {want}"),
+        ErrorKind::ExclusiveMaximum { want, .. } => format!("expected less than {want}"),
+        ErrorKind::MultipleOf { want, .. } => format!("expected a multiple of {want}"),
+        ErrorKind::Not => "has what the schema forbids".to_owned(),
+        ErrorKind::Group
+        | ErrorKind::Schema { .. }
+        | ErrorKind::ContentSchema
+        | ErrorKind::Reference { .. }
+        | ErrorKind::RefCycle { .. } => "does not fit the schema".to_owned(),
+    }
 }
 
 fn innermost<'e, 's, 'v>(error: &'e ValidationError<'s, 'v>) -> &'e ValidationError<'s, 'v> {

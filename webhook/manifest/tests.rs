@@ -84,6 +84,52 @@ fn settings_are_checked_with_their_paths() {
     }
 }
 
+/// Messages go to logs, and settings may be secrets: the rule and the place are enough to mend one.
+#[test]
+fn no_value_of_a_setting_is_told() {
+    let schema = Schema::compile(&json!({
+        "$schema": "https://json-schema.org/draft/2019-09/schema",
+        "properties": {
+            "pattern": {"pattern": "^[0-9]+$"},
+            "enum": {"enum": ["a", "b"]},
+            "const": {"const": "a"},
+            "type": {"type": "integer"},
+            "short": {"maxLength": 3},
+            "long": {"minLength": 300},
+            "least": {"minimum": 900_000},
+            "most": {"maximum": 1},
+            "above": {"exclusiveMinimum": 900_000},
+            "below": {"exclusiveMaximum": 1},
+            "multiple": {"multipleOf": 2},
+            "not": {"not": {"type": "string"}},
+            "any": {"anyOf": [{"pattern": "^a"}, {"maxLength": 1}]},
+            "one": {"oneOf": [{"pattern": "^a"}, {"maxLength": 1}]},
+            "items": {"contains": {"const": "a"}},
+            "unique": {"uniqueItems": true},
+            "names": {"propertyNames": {"pattern": "^[a-z]$"}},
+        },
+    }))
+    .unwrap();
+    let text = "hunter2";
+    let settings = json!({
+        "pattern": text, "enum": text, "const": text, "type": text, "short": text, "long": text,
+        "least": 73737, "most": 73737, "above": 73737, "below": 73737, "multiple": 73737,
+        "not": text, "any": text, "one": text, "items": [text], "unique": [text, text],
+    });
+    let mut found = schema.check(&settings);
+    let told: std::collections::BTreeSet<&str> = found.iter().filter_map(|it| it.path.split('/').nth(1)).collect();
+    let fields: std::collections::BTreeSet<&str> = settings.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(told, fields, "{found:?}");
+    found.extend(schema.check(&json!({"names": {"A1": text}})));
+    assert!(found.last().unwrap().message.starts_with("the name of the field A1: expected"), "{found:?}");
+    for violation in &found {
+        assert!(!violation.message.contains(text) && !violation.message.contains("73737"), "{violation:?}");
+        // Nor how long it is.
+        assert!(!violation.message.contains('7'), "{violation:?}");
+        assert!(!violation.message.is_empty());
+    }
+}
+
 #[test]
 fn numbers_beyond_doubles_are_numbers() {
     let schema = Schema::compile(&json!({"properties": {"a": {"type": "integer", "minimum": 1}}})).unwrap();

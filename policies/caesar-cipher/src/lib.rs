@@ -34,7 +34,7 @@ impl Policy for CaesarCipher {
         match std::env::var("SHIFT_AMOUNT") {
             Ok(text) => Ok(Self { shift: shift(&text)? }),
             Err(std::env::VarError::NotPresent) => Ok(Self { shift: 3 }),
-            Err(std::env::VarError::NotUnicode(_)) => Err(bad_shift("text that is not UTF-8")),
+            Err(std::env::VarError::NotUnicode(_)) => Err(bad_shift()),
         }
     }
 }
@@ -57,12 +57,12 @@ impl Provider for CaesarCipher {
 
 /// Any whole number; 29, 3 and -23 shift alike.
 fn shift(text: &str) -> Result<u8, Vec<SettingsError>> {
-    let amount: i64 = text.trim().parse().map_err(|_| bad_shift(&format!("{text:?}")))?;
-    u8::try_from(amount.rem_euclid(26)).map_err(|_| bad_shift(text))
+    let amount: i64 = text.trim().parse().map_err(|_| bad_shift())?;
+    u8::try_from(amount.rem_euclid(26)).map_err(|_| bad_shift())
 }
 
-fn bad_shift(came: &str) -> Vec<SettingsError> {
-    vec![SettingsError::new("", format!("the environment variable SHIFT_AMOUNT must be a whole number, got {came}"))]
+fn bad_shift() -> Vec<SettingsError> {
+    vec![SettingsError::new("", "the environment variable SHIFT_AMOUNT must be a whole number")]
 }
 
 fn rotate(letter: char, shift: u8) -> char {
@@ -106,6 +106,6 @@ mod tests {
         for (text, expected) in [("3", 3), ("0", 0), ("29", 3), ("-23", 3), (" 5\n", 5), ("9223372036854775807", 7)] {
             assert_eq!(shift(text).unwrap(), expected, "{text}");
         }
-        assert!(shift("three").unwrap_err()[0].message.contains("got \"three\""));
+        assert!(!shift("three").unwrap_err()[0].message.contains("three"));
     }
 }

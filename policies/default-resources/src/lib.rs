@@ -87,8 +87,7 @@ fn defaults(field: &str, written: BTreeMap<String, Written>, errors: &mut Vec<Se
             Some(amount) => {
                 defaults.insert(resource, Default { text, amount });
             }
-            None => errors
-                .push(SettingsError::new(path, format!("expected a quantity such as `100m` or `128Mi`, got `{text}`"))),
+            None => errors.push(SettingsError::new(path, "expected a quantity such as `100m` or `128Mi`")),
         }
     }
     defaults

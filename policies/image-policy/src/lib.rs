@@ -61,7 +61,7 @@ fn registries(list: &[String], errors: &mut Vec<SettingsError>) -> Vec<Registry>
             Some(registry) => registries.push(registry),
             None => errors.push(SettingsError::new(
                 format!("/allowedRegistries/{index}"),
-                format!("expected a host and maybe a path, such as `ghcr.io/team`, got {text:?}"),
+                "expected a host and maybe a path, such as `ghcr.io/team`",
             )),
         }
     }

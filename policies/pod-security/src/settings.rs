@@ -76,7 +76,7 @@ impl FromStr for Version {
         match minor.map(Self) {
             // Compared with how it is written, so that `v1.+3` and `v1.03` are refused.
             Some(version) if version != Self::LATEST && version.to_string() == text => Ok(version),
-            _ => Err(format!("expected `latest` or a version such as `v1.36`, got `{text}`")),
+            _ => Err("expected `latest` or a version such as `v1.36`".to_owned()),
         }
     }
 }

@@ -48,15 +48,15 @@ class TestSettings(unittest.TestCase):
     def test_all_errors_are_told_with_their_paths(self):
         for settings, errors in [
             ({}, [": missing field namePrefix"]),
-            ([], [': expected {namePrefix, entries, byName, share, count, mode, level, anything}, got []']),
+            ([], [': expected {namePrefix, entries, byName, share, count, mode, level, anything}, got an array']),
             ({"namePrefix": 1, "count": True, "share": "1"},
-             ["/namePrefix: expected a string, got 1", "/count: expected an integer, got true", '/share: expected a number, got "1"']),
+             ["/namePrefix: expected a string, got a number", "/count: expected an integer, got true or false", '/share: expected a number, got a string']),
             ({"namePrefix": "a", "entries": ["x", 1, {"key": ""}, {"key": "k", "a/b": 1}]},
-             ["/entries/1: expected a string or {key, pattern}, got 1", "/entries/2/key: expected a key, got an empty one",
+             ["/entries/1: expected a string or {key, pattern}, got a number", "/entries/2/key: expected a key, got an empty one",
               "/entries/3/a~1b: unknown field; expected key, pattern"]),
             ({"namePrefix": "a", "byName": {"n/m": {}}, "mode": "x", "level": 1},
-             ["/byName/n~1m: missing field key", '/mode: expected one of "soft", "hard", got "x"',
-              '/level: expected one of "low", "high", got 1']),
+             ["/byName/n~1m: missing field key", '/mode: expected one of "soft", "hard", got a string',
+              '/level: expected one of "low", "high", got a number']),
         ]:
             with self.assertRaises(SettingsErrors) as raised:
                 decode_settings(Settings, settings)

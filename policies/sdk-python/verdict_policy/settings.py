@@ -72,7 +72,7 @@ def _decode(hint: Any, value: Any, path: str, errors: list[SettingsError]) -> An
     if origin in (typing.Union, types.UnionType):
         return _decode_union(arguments, value, path, errors)
     if not _fits(hint, value):
-        return fail(f"expected {_describe(hint)}, got {_shown(value)}")
+        return fail(f"expected {_describe(hint)}, got {_kind(value)}")
     if origin is typing.Literal or hint in (str, bool, int, type(None)):
         return value
     if hint is float:
@@ -123,7 +123,7 @@ def _decode_union(hints: tuple[Any, ...], value: Any, path: str, errors: list[Se
         if _fits(hint, value):
             return _decode(hint, value, path, errors)
     expected = " or ".join(_describe(it) for it in hints if it is not type(None))
-    errors.append(SettingsError(path, f"expected {expected}, got {_shown(value)}"))
+    errors.append(SettingsError(path, f"expected {expected}, got {_kind(value)}"))
     return _BAD
 
 
@@ -164,6 +164,12 @@ def _describe(hint: Any) -> str:
     if dataclasses.is_dataclass(hint):
         return "{" + ", ".join(_camel(it.name) for it in dataclasses.fields(hint)) + "}"
     return {str: "a string", bool: "true or false", int: "an integer", float: "a number"}.get(hint, str(hint))
+
+
+def _kind(value: Any) -> str:
+    """Never the value itself: settings may be secrets, and this goes to logs."""
+    kinds = {str: "a string", bool: "true or false", int: "a number", float: "a number", list: "an array", dict: "an object"}
+    return kinds.get(type(value), "null")
 
 
 def _shown(value: Any) -> str:

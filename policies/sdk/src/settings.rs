@@ -10,7 +10,8 @@ use crate::{admission::change::push_segment, policy::Policy};
 pub struct SettingsError {
     /// A JSON Pointer (RFC 6901) into the settings, for example `/labels/0`; empty for the whole.
     pub path: String,
-    /// What was expected and what came, for the operator who wrote the settings.
+    /// What was expected, for the operator who wrote the settings. It goes to logs: the place is enough to find what came, so
+    /// leave out values that may be secrets.
     pub message: String,
 }
 
@@ -41,7 +42,7 @@ pub(crate) fn parse<T: DeserializeOwned>(json: &str) -> Result<T, (String, Strin
     let mut deserializer = serde_json::Deserializer::from_str(json);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = to_pointer(error.path());
-        (path, without_position(&error.into_inner()))
+        (path, without_value(&without_position(&error.into_inner())))
     })?;
     deserializer.end().map_err(|error| (String::new(), error.to_string()))?;
     Ok(value)
@@ -70,6 +71,22 @@ fn without_position(error: &serde_json::Error) -> String {
     }
 }
 
+/// serde quotes the value that does not fit (`invalid type: string "hunter2", expected u8`), and settings may be secrets:
+/// only its type stays.
+fn without_value(text: &str) -> String {
+    let Some((kind, expected)) = text.rsplit_once(", expected ") else { return text.to_owned() };
+    for begin in ["invalid type: ", "invalid value: "] {
+        if let Some(came) = kind.strip_prefix(begin) {
+            let end = came.find([' ', '"', '`']).map(|end| &came[..end]);
+            return format!("{begin}{}, expected {expected}", end.unwrap_or(came));
+        }
+    }
+    if kind.starts_with("unknown variant `") {
+        return format!("unknown variant, expected {expected}");
+    }
+    text.to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -94,8 +111,39 @@ mod tests {
     fn an_error_points_to_the_setting() {
         let (path, message) = error(r#"{"labels": ["a", 1]}"#);
         assert_eq!(path, "/labels/1");
-        assert_eq!(message, "invalid type: integer `1`, expected a string");
+        assert_eq!(message, "invalid type: integer, expected a string");
         assert_eq!(error(r#"{"labels": [], "patterns": {"a/b~c": 300}}"#).0, "/patterns/a~1b~0c");
+    }
+
+    #[test]
+    fn no_value_of_a_setting_is_told() {
+        #[derive(Debug, Deserialize)]
+        #[allow(dead_code, reason = "only its type matters")]
+        enum Level {
+            Low,
+            High,
+        }
+        #[derive(Debug, Deserialize)]
+        #[allow(dead_code, reason = "only its types matter")]
+        struct Secrets {
+            number: Option<u8>,
+            flag: Option<bool>,
+            level: Option<Level>,
+            list: Option<Vec<u8>>,
+        }
+        for (json, words) in [
+            (r#"{"number": "hunter2"}"#, "invalid type: string, expected u8"),
+            (r#"{"number": "a, expected hunter2"}"#, "invalid type: string, expected u8"),
+            (r#"{"number": 7373}"#, "invalid value: integer, expected u8"),
+            (r#"{"number": -7373}"#, "invalid value: integer, expected u8"),
+            (r#"{"number": 73.73}"#, "invalid type: floating, expected u8"),
+            (r#"{"flag": "hunter2"}"#, "invalid type: string, expected a boolean"),
+            (r#"{"flag": [7373]}"#, "invalid type: sequence, expected a boolean"),
+            (r#"{"level": "hunter2"}"#, "unknown variant, expected `Low` or `High`"),
+            (r#"{"list": {"a": 7373}}"#, "invalid type: map, expected a sequence"),
+        ] {
+            assert_eq!(parse::<Secrets>(json).unwrap_err().1, words, "{json}");
+        }
     }
 
     #[test]

@@ -74,6 +74,30 @@ fn a_bare_object_is_asked_about_in_the_servers_order() {
     assert!(out.contains("\"allowed\": true") && out.contains("\"allowed\": false"), "{out}");
 }
 
+/// Whoever names a folder wants its policies: a server without any would be ready, and allow everything.
+#[test]
+fn no_policies_at_all_are_bad_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let refused = |words: &str| {
+        for command in [
+            &["check", path][..],
+            &["serve", "--bind=127.0.0.1:0", "--admin-bind=127.0.0.1:0", "--policies", path],
+            &["compile", path],
+        ] {
+            let (code, _, error) = verdict(command);
+            assert_eq!(code, 3, "{command:?}: {error}");
+            assert!(error.contains(words) && error.contains(path), "{command:?}: {error}");
+        }
+    };
+    refused("has no .yaml");
+    let file = folder.path().join("cases.yaml");
+    fs::write(&file, "apiVersion: verdict.dev/v1alpha1\nkind: PolicyTest\nmetadata: {name: cases}\n").unwrap();
+    refused("expected at least one document of kind Policy, found none");
+    fs::write(&file, "# nothing\n").unwrap();
+    refused("holds no document of kind Policy");
+}
+
 #[test]
 fn match_conditions_decide_whether_a_policy_is_asked() {
     let folder = tempfile::tempdir().unwrap();

@@ -31,7 +31,7 @@ use crate::loader::file;
 /// that start with a dot are passed over: that is where Kubernetes keeps the versions of a mounted ConfigMap.
 ///
 /// # Errors
-/// What is wrong, in the order of the files; never empty.
+/// What is wrong, in the order of the files, and files without any policy; never empty.
 pub fn read(paths: &[PathBuf]) -> Result<Vec<PolicySpec>, Vec<ConfigError>> {
     let (files, mut errors) = files::find(paths);
     let mut specs = Vec::new();
@@ -47,6 +47,11 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<PolicySpec>, Vec<ConfigError>> {
             }
             Err(message) => errors.push(about(&path, message)),
         }
+    }
+    // Whoever names files wants policies: without any, a server would be ready and refuse nothing.
+    if specs.is_empty() && errors.is_empty() {
+        let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        errors.push(about(Path::new(&named.join(", ")), "expected at least one document of kind Policy, found none"));
     }
     finished(specs, errors)
 }

@@ -126,8 +126,7 @@ impl Set {
     }
 
     fn asked(&self, interface: Interface) -> Result<Selection<'_>, Unanswerable> {
-        let selected = self.select(interface, None).filter(|_| self.exports(interface));
-        selected.ok_or(Unanswerable::NotExported(interface.name()))
+        self.select(interface, None).ok_or(Unanswerable::NotExported(interface.name()))
     }
 }
 

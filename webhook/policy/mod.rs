@@ -73,14 +73,16 @@ impl Set {
         Self { policies, index }
     }
 
-    /// No policies: allows, has no opinion, knows nobody.
+    /// No policies: nothing can be asked of it.
     pub fn empty() -> Self {
         Self::new(Vec::new())
     }
 
-    /// All policies of `interface`, in order, or the one named, if it exports `interface`. None: no such policy.
+    /// All policies of `interface`, in order, or the one named, if it exports `interface`. None: there is no such policy,
+    /// or none at all that could be asked: that nobody was asked must not look like "allowed".
     pub fn select(&self, interface: Interface, name: Option<&str>) -> Option<Selection<'_>> {
         let one = match name {
+            None if self.index.of(interface).is_empty() => return None,
             None => None,
             Some(name) => {
                 Some(self.policies.iter().find(|it| it.spec.name == name && it.interfaces().contains(&interface))?)

@@ -138,10 +138,10 @@ async fn ask(app: &App, question: Question, policy: Option<&str>, request: Reque
             "events are answered only to callers with a client certificate".to_owned(),
         ));
     }
-    let selection = app
-        .set
-        .select(question.interface(), policy)
-        .ok_or_else(|| (StatusCode::NOT_FOUND, "no such policy, or not of this kind".to_owned()))?;
+    let selection = app.set.select(question.interface(), policy).ok_or_else(|| {
+        let words = if policy.is_some() { "no such policy, or not of this kind" } else { "no policy answers this" };
+        (StatusCode::NOT_FOUND, words.to_owned())
+    })?;
     check_content_type(&parts.headers)?;
     let allowance =
         deadline::allowance(parts.uri.query(), app.limits.time).map_err(|words| (StatusCode::BAD_REQUEST, words))?;

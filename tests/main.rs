@@ -15,6 +15,8 @@ mod author;
 mod callers;
 /// `verdict test` with real components.
 mod cases;
+/// Expressions against Kubernetes' own code.
+mod cel;
 /// The command line as a user has it.
 mod cli;
 /// Policies in Go, built by `verdict build`.

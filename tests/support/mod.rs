@@ -3,6 +3,7 @@
 pub mod binaries;
 pub mod control_plane;
 pub mod fixtures;
+pub mod go_module;
 pub mod host;
 pub mod http;
 pub mod node;

@@ -2,13 +2,15 @@
 //!
 //! Constant patterns are compiled at load; others cost a good part of the budget each.
 
-use regex::RegexBuilder;
+use ::regex::RegexBuilder;
 
 use super::{Function, function};
 use crate::cel::{
     budget::{Budget, Fault, Outcome},
     value::Value,
 };
+
+mod syntax;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(&["matches(string, string) -> bool"], matches),
@@ -26,12 +28,16 @@ pub(in crate::cel) struct Pattern {
 impl Pattern {
     /// A pattern that the operator wrote. Err: words with what is wrong with it.
     pub(in crate::cel) fn constant(pattern: &str) -> Result<Self, String> {
-        Self::compile(pattern, CONSTANT_SIZE).map_err(|reason| format!("bad regular expression: {reason}"))
+        Self::compile(pattern, CONSTANT_SIZE)
     }
 
-    fn compile(pattern: &str, size: usize) -> Result<Self, ::regex::Error> {
-        let regex = RegexBuilder::new(&translate(pattern)).size_limit(size).nest_limit(50).build()?;
-        Ok(Self { regex, source: pattern.into() })
+    fn compile(pattern: &str, size: usize) -> Result<Self, String> {
+        let translated = syntax::translate(pattern).map_err(|words| format!("bad regular expression: {words}"))?;
+        match RegexBuilder::new(&translated).size_limit(size).build() {
+            Ok(regex) => Ok(Self { regex, source: pattern.into() }),
+            Err(::regex::Error::CompiledTooBig(_)) => Err("the regular expression is too large".to_owned()),
+            Err(_) => Err("bad regular expression".to_owned()),
+        }
     }
 
     /// As the operator wrote it.
@@ -103,79 +109,8 @@ fn find_all(args: &[Value], budget: &mut Budget) -> Outcome {
     })
 }
 
-/// From RE2's syntax to the `regex` crate's where they differ: `\d`, `\w`, `\s` and `\b` are ASCII, `\Q…\E` is literal,
-/// and within classes `[`, `&&`, `~~` and `--` mean themselves.
-fn translate(pattern: &str) -> String {
-    let mut out = String::with_capacity(pattern.len() + 16);
-    let mut letters = pattern.chars().peekable();
-    // Some(position in the class) while inside of one.
-    let mut class: Option<usize> = None;
-    while let Some(letter) = letters.next() {
-        if letter == '\\' {
-            let escaped = letters.next();
-            match (escaped, class.is_some()) {
-                (Some('Q'), false) => {
-                    let rest: String = letters.clone().collect();
-                    let literal = rest.split("\\E").next().unwrap_or_default();
-                    out.push_str(&::regex::escape(literal));
-                    for _ in literal.chars().chain("\\E".chars()) {
-                        letters.next();
-                    }
-                }
-                (Some('d'), true) => out.push_str("0-9"),
-                (Some('w'), true) => out.push_str("0-9A-Za-z_"),
-                (Some('s'), true) => out.push_str("\\t\\n\\f\\r\\x20"),
-                (Some('d'), false) => out.push_str("[0-9]"),
-                (Some('w'), false) => out.push_str("[0-9A-Za-z_]"),
-                (Some('s'), false) => out.push_str("[\\t\\n\\f\\r\\x20]"),
-                (Some('D'), _) => out.push_str("[^0-9]"),
-                (Some('W'), _) => out.push_str("[^0-9A-Za-z_]"),
-                (Some('S'), _) => out.push_str("[^\\t\\n\\f\\r\\x20]"),
-                (Some('b'), false) => out.push_str("(?-u:\\b)"),
-                (Some('B'), false) => out.push_str("(?-u:\\B)"),
-                (Some(other), _) => out.extend(['\\', other]),
-                (None, _) => out.push('\\'),
-            }
-            class = class.map(|at| at + 1);
-            continue;
-        }
-        match (&mut class, letter) {
-            (None, '[') => {
-                class = Some(0);
-                out.push('[');
-                if letters.next_if_eq(&'^').is_some() {
-                    out.push('^');
-                }
-            }
-            (None, letter) => out.push(letter),
-            (Some(at), ']') if *at > 0 => {
-                class = None;
-                out.push(']');
-            }
-            (Some(at), '[') if letters.peek() == Some(&':') => {
-                out.push('[');
-                for letter in letters.by_ref() {
-                    out.push(letter);
-                    if letter == ']' {
-                        break;
-                    }
-                }
-                *at += 1;
-            }
-            (Some(at), letter) => {
-                let doubled = letter == '-' && letters.peek() == Some(&'-');
-                if matches!(letter, '[' | ']' | '&' | '~') || doubled {
-                    out.push('\\');
-                }
-                out.push(letter);
-                *at += 1;
-            }
-        }
-    }
-    out
-}
-
-const CONSTANT_SIZE: usize = 1024 * 1024;
-const VARIABLE_SIZE: usize = 64 * 1024;
-const MAX_VARIABLE_LENGTH: usize = 1024;
+/// Bytes of a compiled pattern.
+const CONSTANT_SIZE: usize = 16 * 1024 * 1024;
+const VARIABLE_SIZE: usize = 1024 * 1024;
+const MAX_VARIABLE_LENGTH: usize = 16 * 1024;
 const STEPS_TO_COMPILE: usize = 20_000;

@@ -36,12 +36,40 @@ pub struct Budget {
     until_clock: usize,
     /// Bytes that values may still take.
     memory: usize,
+    /// Cost of the expression that runs, and what it may come to.
+    spent: u64,
+    limit: u64,
+    /// What all expressions of the policy together may still come to.
+    policy: u64,
 }
 
 impl Budget {
     /// For all conditions of a policy on one review. `deadline` is looked at about every 100 microseconds.
     pub fn new(deadline: Instant) -> Self {
-        Self { deadline, until_clock: 0, memory: MEMORY }
+        let (spent, limit) = (0, 0);
+        Self { deadline, until_clock: 0, memory: MEMORY, spent, limit, policy: PER_POLICY }
+    }
+
+    /// Before each expression. Only those on admission share the cost of a policy, as in Kubernetes.
+    pub(super) fn begin(&mut self, shared: bool) {
+        self.memory = MEMORY;
+        self.policy = self.policy.saturating_sub(self.spent);
+        self.spent = 0;
+        self.limit = if shared { PER_EXPRESSION.min(self.policy) } else { PER_EXPRESSION };
+    }
+
+    /// By Kubernetes' measure.
+    pub(super) fn cost(&mut self, units: u64) -> Result<(), Fault> {
+        self.spent = self.spent.saturating_add(units);
+        if self.spent <= self.limit {
+            return Ok(());
+        }
+        Err(Fault::Limit(if self.limit < PER_EXPRESSION { OUT_OF_POLICY_COST } else { OUT_OF_COST }))
+    }
+
+    /// The cost of the expression that ran last, or of the one that runs so far.
+    pub fn spent(&self) -> u64 {
+        self.spent
     }
 
     /// For this much work, in steps of some tens of nanoseconds.
@@ -73,6 +101,25 @@ impl Budget {
             }
             None => Err(Fault::Limit(OUT_OF_MEMORY)),
         }
+    }
+
+    /// What [`Budget::keep`] may go back to.
+    pub(super) fn mark(&self) -> usize {
+        self.memory
+    }
+
+    /// Gives back what was taken since `mark` for values that `result` does not hold.
+    pub(super) fn keep(&mut self, mark: usize, result: &Value) -> Result<(), Fault> {
+        let least = match result {
+            Value::String(text) => text.len(),
+            Value::Bytes(bytes) => bytes.len(),
+            // What they hold was taken by whoever built it.
+            Value::List(items) => (mark - self.memory).max(items.len() * size_of::<Value>()),
+            Value::Map(_) | Value::Optional(_) | Value::Url(_) | Value::Semver(_) => mark - self.memory,
+            _ => 0,
+        };
+        self.memory = mark;
+        self.memory(least)
     }
 }
 
@@ -117,6 +164,11 @@ pub(super) fn failed<T>(words: &'static str) -> Result<T, Fault> {
     Err(Fault::Failed(Cow::Borrowed(words)))
 }
 
+/// Kubernetes' `PerCallLimit` and `RuntimeCELCostBudgetMatchConditions`.
+const PER_EXPRESSION: u64 = 1_000_000;
+const PER_POLICY: u64 = 2_500_000;
+const OUT_OF_COST: &str = "the expression costs too much on this review";
+const OUT_OF_POLICY_COST: &str = "the policy's conditions together cost too much on this review";
 const OUT_OF_MEMORY: &str = "the expression builds values that are too large on this review";
 /// Bytes.
 const MEMORY: usize = 128 * 1024 * 1024;

@@ -1,18 +1,29 @@
 //! The checked expression: names are resolved to slots and functions, macros to loops, patterns are compiled.
 
 use super::{
+    cost::Cost,
     functions::Call,
-    value::{Key, Kind, Value},
+    value::{Key, Value},
 };
 
 pub(super) enum Expr {
     Literal(Value),
     /// The slot of a loop's variable, counted from the outermost.
-    Local(usize),
-    Root(Root),
+    Local(usize, Base),
+    Root(Root, Base),
+    /// `.field` and, optional, `.?field`.
     Select {
         operand: Box<Expr>,
         field: Key,
+        optional: bool,
+        base: Base,
+    },
+    /// `[index]` and, optional, `[?index]`.
+    Index {
+        operand: Box<Expr>,
+        index: Box<Expr>,
+        optional: bool,
+        base: Base,
     },
     Has {
         operand: Box<Expr>,
@@ -25,8 +36,7 @@ pub(super) enum Expr {
     Map(Box<[Entry]>),
     Call {
         name: &'static str,
-        /// The type of its result, if that is always the same.
-        gives: Option<Kind>,
+        cost: Cost,
         overloads: Box<[Call]>,
         arguments: Box<[Expr]>,
     },
@@ -45,11 +55,21 @@ pub(super) enum Expr {
     },
 }
 
+/// Kubernetes charges 1 for a variable with all its fields and indexes together, beside 1 for each of those; but not
+/// where it is the branch of a condition, the index of another or the argument of `has`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Base {
+    Charged,
+    Free,
+}
+
 #[derive(Clone, Copy)]
 pub(super) enum Root {
     Request,
     Object,
     OldObject,
+    /// `namespaceObject`, which webhooks never get.
+    Null,
 }
 
 pub(super) struct Element {
@@ -85,5 +105,21 @@ pub(super) enum Fold {
     TransformMap,
     /// The bodies are maps of new entries.
     TransformMapEntry,
-    SortBy,
+    /// What the sorting costs, of a list of the keys.
+    SortBy(Cost),
+}
+
+impl Expr {
+    /// Whether it is a variable with or without fields, or a condition: fields behind it extend it.
+    pub(super) fn is_attribute(&self) -> bool {
+        matches!(
+            self,
+            Self::Local(..)
+                | Self::Root(..)
+                | Self::Select { .. }
+                | Self::Index { .. }
+                | Self::Has { .. }
+                | Self::If(_)
+        )
+    }
 }

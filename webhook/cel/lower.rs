@@ -1,178 +1,254 @@
-//! From `cel`'s syntax tree to the checked expression: every name is resolved here or refused, with its position.
+//! From the syntax tree to the checked expression, in one pass that does what cel-go's checker and planner do: every name
+//! is resolved, every type compared, or the expression is refused with its position.
 //!
-//! Macros are left as calls by the parser and resolved here, so that they cannot multiply the tree.
+//! Macros are resolved here, not expanded, so that they cannot multiply the tree.
 
 use std::{
-    panic, ptr,
+    ptr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use cel::common::ast::{CallExpr, EntryExpr, Expr as Ast, IdedExpr, LiteralValue, SourceInfo, operators};
-
 use super::{
-    MAX_DEPTH, Subject,
+    Subject,
     budget::{Budget, Fault},
-    expr::{Element, Entry, Expr, Root},
+    cost::Cost,
+    expr::{Base, Element, Entry, Expr},
     functions::{self, Call, Overload, regex::Pattern},
-    value::{Key, Kind, Value},
+    parser::{self, Mistake, Node, Syntax, dotted},
+    types::Type,
+    unify::{Unifier, general},
+    value::{Key, Kind, Map, Value},
 };
 
 mod macros;
-mod schema;
+pub(super) mod schema;
 
 /// A checked expression.
 pub(super) struct Lowered {
     pub(super) root: Expr,
+    /// Levels that running it recurses.
+    pub(super) depth: usize,
+    pub(super) subject: Subject,
     pub(super) uses_object: bool,
     pub(super) uses_old_object: bool,
 }
 
-/// As [`compile`], but the result must be able to be bool.
+/// The result must be a boolean.
 pub(super) fn compile_condition(expression: &str, subject: Subject) -> Result<Lowered, String> {
-    let lowered = compile(expression, subject)?;
-    match obvious_kind(&lowered.root).filter(|kind| *kind != Kind::Bool) {
-        Some(kind) => Err(format!("the result is of type {}, not bool", kind.name())),
-        None => Ok(lowered),
+    let (lowered, typ) = check(expression, subject)?;
+    match typ {
+        Type::Plain(Kind::Bool) => Ok(lowered),
+        typ => Err(format!("the result is of type {typ}, not bool")),
     }
 }
 
+/// The result may be of any type.
 pub(super) fn compile(expression: &str, subject: Subject) -> Result<Lowered, String> {
-    let parser = cel::Env::default().parser().enable_ident_escape_syntax(true);
-    // The parser's recovery from bad input is not ours to trust.
-    let parsed = panic::catch_unwind(panic::AssertUnwindSafe(|| parser.parse_with_source_info(expression)))
-        .map_err(|_| "the parser gave up on it".to_owned())?;
-    let (tree, source) = parsed.map_err(|errors| match errors.errors.first() {
-        Some(error) => at(error.pos, &error.msg.chars().take(200).collect::<String>()),
-        None => "syntax error".to_owned(),
-    })?;
-    let mut lowering =
-        Lowering { subject, source: &source, scope: Vec::new(), uses_object: false, uses_old_object: false };
-    let root = lowering.lower(&tree, 0)?;
-    Ok(Lowered { root, uses_object: lowering.uses_object, uses_old_object: lowering.uses_old_object })
+    check(expression, subject).map(|(lowered, _)| lowered)
 }
 
-struct Lowering<'a> {
+fn check(expression: &str, subject: Subject) -> Result<(Lowered, Type), String> {
+    lower(expression, subject).map_err(|mistake| {
+        let before = expression.get(..mistake.at).unwrap_or(expression);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        format!("line {line}, column {column}: {}", mistake.words)
+    })
+}
+
+fn lower(expression: &str, subject: Subject) -> Result<(Lowered, Type), Mistake> {
+    let tree = parser::parse(expression)?;
+    let mut lowering = Lowering {
+        subject,
+        scope: Vec::new(),
+        types: Unifier::default(),
+        uniform: Vec::new(),
+        exempt: 0,
+        level: 0,
+        deepest: 0,
+        uses_object: false,
+        uses_old_object: false,
+    };
+    let (root, typ) = lowering.lower(&tree, Base::Charged)?;
+    lowering.check_uniform()?;
+    let typ = lowering.types.settle(&typ);
+    let lowered = Lowered {
+        root,
+        depth: lowering.deepest,
+        subject,
+        uses_object: lowering.uses_object,
+        uses_old_object: lowering.uses_old_object,
+    };
+    Ok((lowered, typ))
+}
+
+struct Lowering {
     subject: Subject,
-    source: &'a SourceInfo,
-    /// Variables of the loops around, outermost first: a variable's index is its slot.
-    scope: Vec<String>,
+    /// Variables of the loops around with their types, outermost first: a variable's index is its slot.
+    scope: Vec<(String, Type)>,
+    types: Unifier,
+    /// Types that must be the same in the end, and where each is.
+    uniform: Vec<Vec<(usize, Type)>>,
+    /// How many calls of `format` are around: their lists may be mixed.
+    exempt: usize,
+    level: usize,
+    deepest: usize,
     uses_object: bool,
     uses_old_object: bool,
 }
 
-impl Lowering<'_> {
-    fn lower(&mut self, node: &IdedExpr, depth: usize) -> Result<Expr, String> {
-        if depth > MAX_DEPTH {
-            return Err(self.error(node, &format!("the expression nests deeper than {MAX_DEPTH} levels")));
+type Typed = Result<(Expr, Type), Mistake>;
+
+impl Lowering {
+    /// `base`: whether the variable that it begins with is charged.
+    fn lower(&mut self, node: &Node, base: Base) -> Typed {
+        self.level += 1;
+        self.deepest = self.deepest.max(self.level);
+        let lowered = match &node.syntax {
+            Syntax::Literal(value) => Ok((Expr::Literal(value.clone()), Type::of(value))),
+            Syntax::Identifier(name) => self.identifier(node, name, base),
+            Syntax::Select { operand, field } => self.select(node, operand, field, base),
+            Syntax::List(elements) => self.list(elements),
+            Syntax::Map(entries) => self.map(entries),
+            Syntax::Call { name, target, arguments } => self.call(node, name, target.as_deref(), arguments, base),
+        };
+        self.level -= 1;
+        lowered
+    }
+
+    fn identifier(&mut self, node: &Node, name: &str, base: Base) -> Typed {
+        if let Some(slot) = self.scope.iter().rposition(|(variable, _)| variable == name) {
+            return Ok((Expr::Local(slot, base), self.scope[slot].1.clone()));
         }
-        match &node.expr {
-            Ast::Literal(literal) => Ok(Expr::Literal(convert_literal(literal))),
-            Ast::Ident(name) => self.identifier(node, name),
-            Ast::Select(select) => {
-                if let Some(kind) = self.qualified_name(node).and_then(|name| Kind::named(&name)) {
-                    return Ok(Expr::Literal(Value::Type(kind)));
-                }
-                let operand = self.lower(&select.operand, depth + 1)?;
-                self.check_field(node, &select.operand, &select.field)?;
-                Ok(Expr::Select { operand: Box::new(operand), field: field_key(&select.field) })
-            }
-            Ast::List(list) => list
-                .elements
-                .iter()
-                .enumerate()
-                .map(|(index, element)| {
-                    let optional = list.optional_indices.contains(&index);
-                    Ok(Element { value: self.lower(element, depth + 1)?, optional })
-                })
-                .collect::<Result<Box<[_]>, String>>()
-                .map(fold_list),
-            Ast::Map(map) => map
-                .entries
-                .iter()
-                .map(|entry| match &entry.expr {
-                    EntryExpr::MapEntry(entry) => Ok(Entry {
-                        key: self.lower(&entry.key, depth + 1)?,
-                        value: self.lower(&entry.value, depth + 1)?,
-                        optional: entry.optional,
-                    }),
-                    EntryExpr::StructField(_) => Err(self.error(node, "a field in a map literal")),
-                })
-                .collect::<Result<Box<[_]>, String>>()
-                .map(Expr::Map),
-            Ast::Call(call) => self.call(node, call, depth),
-            Ast::Struct(message) => {
-                Err(self.error(node, &format!("messages such as {} cannot be made here", message.type_name)))
-            }
-            Ast::Comprehension(_) | Ast::Unspecified => Err(self.error(node, "syntax error")),
+        let name = name.trim_start_matches('.');
+        if let Some((typ, root)) = schema::variable(self.subject, name) {
+            self.uses_object |= name == "object";
+            self.uses_old_object |= name == "oldObject";
+            return Ok((Expr::Root(root, base), typ));
+        }
+        match named_type(name) {
+            Some(kind) => Ok(type_literal(kind)),
+            None => Err(Mistake::new(node.at, undeclared(name))),
         }
     }
 
-    fn identifier(&mut self, node: &IdedExpr, name: &str) -> Result<Expr, String> {
-        if let Some(slot) = self.scope.iter().rposition(|variable| variable == name) {
-            return Ok(Expr::Local(slot));
+    fn select(&mut self, node: &Node, operand: &Node, field: &str, base: Base) -> Typed {
+        if let Some(name) = self.qualified_name(node)
+            && let Some(kind) = named_type(&name)
+        {
+            return Ok(type_literal(kind));
         }
-        match (name.trim_start_matches('.'), self.subject) {
-            ("request", _) => Ok(Expr::Root(Root::Request)),
-            ("object", Subject::Admission) => {
-                self.uses_object = true;
-                Ok(Expr::Root(Root::Object))
+        let (operand, typ) = self.lower(operand, base)?;
+        let typ = self.field(node.at, &typ, field, false)?;
+        let base = extended(&operand, base);
+        Ok((Expr::Select { operand: Box::new(operand), field: key(field), optional: false, base }, typ))
+    }
+
+    /// The type of a field of `operand`.
+    fn field(&mut self, at: usize, operand: &Type, field: &str, optional: bool) -> Result<Type, Mistake> {
+        let operand = self.types.resolve(operand);
+        let (operand, was_optional) = match operand {
+            Type::Optional(inner) => (Type::clone(&inner), true),
+            other => (other, false),
+        };
+        let typ = match &operand {
+            Type::Map(_, value) => Type::clone(value),
+            Type::Object(object) => object.field(field).ok_or_else(|| {
+                let fields: Vec<&str> = object.fields.iter().map(|field| field.0).collect();
+                let words = format!("undefined field {field:?}: {} has {}", object.name, fields.join(", "));
+                Mistake::new(at, words)
+            })?,
+            Type::Dyn => Type::Dyn,
+            Type::Unknown(_) => {
+                self.types.fit([(&Type::Dyn, &operand)]);
+                Type::Dyn
             }
-            ("oldObject", Subject::Admission) => {
-                self.uses_old_object = true;
-                Ok(Expr::Root(Root::OldObject))
-            }
-            (name @ ("object" | "oldObject"), _) => {
-                Err(self.error(node, &format!("{name} is not available here: only request is")))
-            }
-            (name @ ("authorizer" | "namespaceObject" | "params"), _) => {
-                Err(self.error(node, &format!("{name} needs a cluster at hand, which match conditions have not")))
-            }
-            ("variables", _) => Err(self.error(node, "variables are not available in match conditions")),
-            (name, _) => match Kind::named(name).filter(|kind| !kind.name().contains('.')) {
-                Some(kind) => Ok(Expr::Literal(Value::Type(kind))),
-                None => Err(self.error(node, &format!("undeclared reference to {name:?}"))),
-            },
+            other => return Err(Mistake::new(at, format!("type {other} does not support field selection"))),
+        };
+        Ok(if optional || was_optional { Type::optional(typ) } else { typ })
+    }
+
+    fn list(&mut self, elements: &[parser::Element]) -> Typed {
+        let mut typ = None;
+        let mut types = Vec::new();
+        let mut lowered = Vec::with_capacity(elements.len());
+        for parser::Element { value, optional } in elements {
+            let (expr, element) = self.lower(value, Base::Charged)?;
+            let element = if *optional { self.unwrap(value.at, &element)? } else { element };
+            typ = Some(self.join(typ, &element));
+            types.push((value.at, element));
+            lowered.push(Element { value: expr, optional: *optional });
+        }
+        self.must_be_uniform(types);
+        let typ = typ.unwrap_or_else(|| self.types.unknown());
+        Ok((fold_list(lowered), Type::list(typ)))
+    }
+
+    fn map(&mut self, entries: &[parser::Entry]) -> Typed {
+        let (mut key_type, mut value_type) = (None, None);
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        let mut lowered = Vec::with_capacity(entries.len());
+        for parser::Entry { key, value, optional } in entries {
+            let (key_expr, typ) = self.lower(key, Base::Charged)?;
+            key_type = Some(self.join(key_type, &typ));
+            keys.push((key.at, typ));
+            let (value_expr, typ) = self.lower(value, Base::Charged)?;
+            let typ = if *optional { self.unwrap(value.at, &typ)? } else { typ };
+            value_type = Some(self.join(value_type, &typ));
+            values.push((value.at, typ));
+            lowered.push(Entry { key: key_expr, value: value_expr, optional: *optional });
+        }
+        self.must_be_uniform(keys);
+        self.must_be_uniform(values);
+        let (key, value) = match (key_type, value_type) {
+            (Some(key), Some(value)) => (key, value),
+            _ => (self.types.unknown(), self.types.unknown()),
+        };
+        Ok((fold_map(lowered), Type::map(key, value)))
+    }
+
+    /// What the optional element holds.
+    fn unwrap(&self, at: usize, typ: &Type) -> Result<Type, Mistake> {
+        match self.types.resolve(typ) {
+            Type::Optional(inner) => Ok(Type::clone(&inner)),
+            Type::Dyn => Ok(Type::Dyn),
+            other => Err(mismatch(at, &Type::optional(other.clone()), &other)),
         }
     }
 
-    /// `a.b.c` where `a` is no variable.
-    fn qualified_name(&self, node: &IdedExpr) -> Option<String> {
-        let mut segments = Vec::new();
-        let mut node = node;
-        loop {
-            match &node.expr {
-                Ast::Ident(name) if !self.scope.contains(name) => {
-                    segments.push(name.trim_start_matches('.'));
-                    segments.reverse();
-                    return Some(segments.join("."));
-                }
-                Ast::Select(select) if segments.len() < 4 => {
-                    segments.push(&select.field);
-                    node = &select.operand;
-                }
-                _ => return None,
-            }
+    /// The common type of the elements so far and of one more; `dyn` where there is none, which only `format` allows.
+    fn join(&mut self, before: Option<Type>, typ: &Type) -> Type {
+        match before {
+            None => typ.clone(),
+            Some(before) if self.types.fit([(&before, typ)]) => general(&before, typ).clone(),
+            Some(_) => Type::Dyn,
         }
     }
 
-    /// Fields of `request` are known: a slip of the pen must not become a condition that never matches.
-    fn check_field(&self, node: &IdedExpr, operand: &IdedExpr, field: &str) -> Result<(), String> {
-        let Some(path) = self.qualified_name(operand) else { return Ok(()) };
-        match schema::fields(self.subject, &path) {
-            Some(fields) if !fields.contains(&field) => {
-                Err(self.error(node, &format!("undefined field {field:?} of {path}: it has {}", fields.join(", "))))
-            }
-            _ => Ok(()),
+    fn must_be_uniform(&mut self, types: Vec<(usize, Type)>) {
+        if self.exempt == 0 && types.len() > 1 {
+            self.uniform.push(types);
         }
     }
 
-    fn call(&mut self, node: &IdedExpr, call: &CallExpr, depth: usize) -> Result<Expr, String> {
-        if let Some(expr) = self.macro_call(node, call, depth)? {
-            return Ok(expr);
+    fn check_uniform(&self) -> Result<(), Mistake> {
+        for types in &self.uniform {
+            let mut types = types.iter().map(|(at, typ)| (*at, self.types.settle(typ)));
+            let Some((_, first)) = types.next() else { continue };
+            if let Some((at, other)) = types.find(|(_, typ)| *typ != first) {
+                return Err(mismatch(at, &first, &other));
+            }
         }
-        let mut name = call.func_name.trim_start_matches('.').to_owned();
-        let mut target = call.target.as_deref();
+        Ok(())
+    }
+
+    fn call(&mut self, node: &Node, name: &str, target: Option<&Node>, arguments: &[Node], base: Base) -> Typed {
+        if let Some(lowered) = self.macro_call(node, name, target, arguments, base)? {
+            return Ok(lowered);
+        }
+        let mut name = name.trim_start_matches('.').to_owned();
+        let mut target = target;
         // `sets.contains(a, b)` is a function with a dot in its name.
         if let Some(space) = target.and_then(|target| self.qualified_name(target)) {
             let qualified = format!("{space}.{name}");
@@ -180,138 +256,100 @@ impl Lowering<'_> {
                 (name, target) = (qualified, None);
             }
         }
-        let given = call.args.len() + usize::from(target.is_some());
-        let candidates = functions::overloads(&name, target.is_some());
-        let Some(first) = candidates.first() else {
-            return Err(self.error(node, &unknown_function(&name, target.is_some())));
-        };
-        let fitting: Vec<&Overload> = candidates.iter().filter(|overload| overload.arguments.len() == given).collect();
-        if fitting.is_empty() {
-            return Err(self.error(node, &format!("{name}() does not take {} arguments", call.args.len())));
+        self.exempt += usize::from(name == "format");
+        let mut lowered = Vec::with_capacity(arguments.len() + 1);
+        let mut types = Vec::with_capacity(arguments.len() + 1);
+        for argument in target.into_iter().chain(arguments) {
+            let (expr, typ) = self.lower(argument, Base::Charged)?;
+            lowered.push(expr);
+            types.push(typ);
         }
-        if let OPT_SELECT = &*name
-            && let [operand, field] = &call.args[..]
-            && let Ast::Literal(LiteralValue::String(field)) = &field.expr
+        self.exempt -= usize::from(name == "format");
+        let (typ, fitting) = self.resolve(node.at, &name, target.is_some(), &types)?;
+        let [first, rest @ ..] = &fitting[..] else { return Err(Mistake::new(node.at, "no such overload")) };
+        let only = rest.is_empty().then_some(*first);
+        compile_pattern(&name, &mut lowered).map_err(|words| Mistake::new(node.at, words))?;
+        if name == "@in"
+            && only.is_some()
+            && let Some(Expr::Literal(Value::List(items))) = lowered.get(1)
         {
-            self.check_field(node, operand, field.inner())?;
-        }
-        let mut arguments = Vec::with_capacity(given);
-        for argument in target.into_iter().chain(&call.args) {
-            arguments.push(self.lower(argument, depth + 1)?);
-        }
-        if let "matches" | "find" | "findAll" = first.name
-            && let Some(Expr::Literal(value @ Value::String(_))) = arguments.get_mut(1)
-            && let Value::String(pattern) = &*value
-        {
-            let compiled = Pattern::constant(pattern).map_err(|reason| self.error(node, &reason))?;
-            *value = Value::Pattern(Arc::new(compiled));
-        }
-        let call = Expr::Call {
-            name: first.name,
-            gives: fitting
-                .iter()
-                .map(|overload| overload.result.kind())
-                .reduce(|one, other| one.filter(|_| one == other))
-                .flatten(),
-            overloads: distinct(&fitting),
-            arguments: arguments.into(),
-        };
-        self.fold_constant(node, call)
-    }
-
-    /// Runs calls of constants now: it saves the work later and finds bad constants (`quantity('Three')`) at load.
-    fn fold_constant(&self, node: &IdedExpr, call: Expr) -> Result<Expr, String> {
-        let Expr::Call { name, overloads, arguments, .. } = &call else { return Ok(call) };
-        let Some(constants) = arguments
-            .iter()
-            .map(|argument| match argument {
-                Expr::Literal(value) => Some(value.clone()),
-                _ => None,
-            })
-            .collect::<Option<Vec<_>>>()
-        else {
-            return Ok(call);
-        };
-        let mut budget = Budget::new(Instant::now() + FOLDING_TIME);
-        for overload in overloads {
-            match overload(&constants, &mut budget) {
-                Ok(value) => return Ok(Expr::Literal(value)),
-                Err(Fault::Failed(words)) if CONSTRUCTORS.contains(name) => return Err(self.error(node, &words)),
-                Err(_) => {}
+            // Kubernetes looks constants up in a table, at no cost.
+            if items.is_empty() {
+                return Ok((Expr::Literal(Value::Bool(false)), typ));
             }
+            let cost = if items.iter().all(is_primitive) { Cost::Nothing } else { Cost::Elements };
+            return Ok((self.finish(first, cost, lowered), typ));
         }
-        Ok(call)
+        let cost = Cost::of(&name, target.is_some(), only);
+        let call = self.finish(first, cost, lowered);
+        fold_conversion(node.at, call).map(|expr| (expr, typ))
     }
 
-    fn error(&self, node: &IdedExpr, words: &str) -> String {
-        match self.source.offset_for(node.id) {
-            Some((start, _)) => {
-                let before = self.source.source.get(..start as usize).unwrap_or_default();
-                let (line, column) = before.chars().fold((1, 1), |(line, column), letter| match letter {
-                    '\n' => (line + 1, 1),
-                    _ => (line, column + 1),
+    fn finish(&self, overload: &'static Overload, cost: Cost, arguments: Vec<Expr>) -> Expr {
+        let member = overload.member;
+        let overloads = distinct(functions::overloads(overload.name, member), arguments.len());
+        Expr::Call { name: overload.name, cost, overloads, arguments: arguments.into() }
+    }
+
+    /// The result's type, and the overloads that fit the arguments, of which there is at least one.
+    fn resolve(
+        &mut self,
+        at: usize,
+        name: &str,
+        member: bool,
+        types: &[Type],
+    ) -> Result<(Type, Vec<&'static Overload>), Mistake> {
+        let overloads = functions::overloads(name, member);
+        if overloads.is_empty() && functions::overloads(name, !member).is_empty() {
+            return Err(Mistake::new(at, unknown_function(name, member)));
+        }
+        let mut result: Option<Type> = None;
+        let mut fitting = Vec::new();
+        for overload in overloads.iter().filter(|overload| overload.arguments.len() == types.len()) {
+            let declared: Vec<&Type> = overload.arguments.iter().chain([&overload.result]).collect();
+            let fresh = self.types.instantiate(&declared);
+            let Some((of, wanted)) = fresh.split_last() else { continue };
+            if self.types.fit(types.iter().zip(wanted)) {
+                let of = self.types.resolve(of);
+                result = Some(match result {
+                    Some(before) if before != Type::Dyn && before != of => Type::Dyn,
+                    Some(before) => before,
+                    None => of,
                 });
-                at((line, column), words)
+                fitting.push(overload);
             }
-            None => words.to_owned(),
+        }
+        match result {
+            Some(result) => Ok((result, fitting)),
+            None => {
+                let found: Vec<String> = types.iter().map(|typ| self.types.settle(typ).to_string()).collect();
+                Err(Mistake::new(at, no_overload(name, member, &found)))
+            }
         }
     }
-}
 
-fn at((line, column): (isize, isize), words: &str) -> String {
-    format!("line {line}, column {column}: {words}")
-}
+    fn assert(&mut self, at: usize, wanted: &Type, found: &Type) -> Result<(), Mistake> {
+        if self.types.fit([(found, wanted)]) {
+            return Ok(());
+        }
+        Err(mismatch(at, wanted, &self.types.settle(found)))
+    }
 
-fn field_key(field: &str) -> Key {
-    Key::String(field.into())
-}
-
-fn convert_literal(literal: &LiteralValue) -> Value {
-    match literal {
-        LiteralValue::Boolean(flag) => Value::Bool(*flag.inner()),
-        LiteralValue::Bytes(bytes) => Value::Bytes(bytes.inner().into()),
-        LiteralValue::Double(number) => Value::Double(*number.inner()),
-        LiteralValue::Int(number) => Value::Int(*number.inner()),
-        LiteralValue::Null => Value::Null,
-        LiteralValue::String(text) => Value::string(text.inner()),
-        LiteralValue::UInt(number) => Value::Uint(*number.inner()),
+    /// `a.b.c` where `a` is no variable of a loop.
+    fn qualified_name(&self, node: &Node) -> Option<String> {
+        let name = dotted(node)?;
+        let first = name.split('.').next().unwrap_or_default();
+        if self.scope.iter().any(|(variable, _)| variable == first) {
+            return None;
+        }
+        Some(name.trim_start_matches('.').to_owned())
     }
 }
 
-/// A list of constants is a constant.
-fn fold_list(elements: Box<[Element]>) -> Expr {
-    let constants: Option<Arc<[Value]>> = elements
-        .iter()
-        .map(|element| match &element.value {
-            Expr::Literal(value) if !element.optional => Some(value.clone()),
-            _ => None,
-        })
-        .collect();
-    match constants {
-        Some(items) => Expr::Literal(Value::List(items)),
-        None => Expr::List(elements),
-    }
-}
-
-/// The type of the result, where it is plain to see.
-fn obvious_kind(expr: &Expr) -> Option<Kind> {
-    match expr {
-        Expr::Literal(value) => Some(value.kind()),
-        Expr::List(_) => Some(Kind::List),
-        Expr::Map(_) => Some(Kind::Map),
-        Expr::MapOptional { .. } => Some(Kind::Optional),
-        Expr::Has { .. } | Expr::And(_) | Expr::Or(_) => Some(Kind::Bool),
-        Expr::If(parts) => obvious_kind(&parts[1]).filter(|kind| *kind != Kind::Bool).or(obvious_kind(&parts[2])),
-        Expr::Loop(comprehension) => Some(comprehension.fold.gives()),
-        Expr::Call { gives, .. } => *gives,
-        Expr::Root(_) | Expr::Local(_) | Expr::Select { .. } | Expr::OrElse { .. } => None,
-    }
-}
-
-/// The code behind them, each once: several signatures may share it.
-fn distinct(overloads: &[&Overload]) -> Box<[Call]> {
+/// The code of all overloads with this many arguments, each once: several signatures may share it.
+fn distinct(overloads: &[Overload], arguments: usize) -> Box<[Call]> {
     let mut calls: Vec<Call> = Vec::new();
-    for overload in overloads {
+    for overload in overloads.iter().filter(|overload| overload.arguments.len() == arguments) {
         if !calls.iter().any(|call| ptr::fn_addr_eq(*call, overload.call)) {
             calls.push(overload.call);
         }
@@ -319,18 +357,132 @@ fn distinct(overloads: &[&Overload]) -> Box<[Call]> {
     calls.into()
 }
 
-fn unknown_function(name: &str, member: bool) -> String {
-    match name {
-        "bind" => "cel.bind is not available in Kubernetes' match conditions".to_owned(),
-        "escapeKey" => "jsonpatch.escapeKey is for mutation only, it is not available here".to_owned(),
-        "group" | "resource" | "path" | "serviceAccount" | "check" | "allowed" | "requestResource" => {
-            format!("undeclared function {name}(): checks of the authorizer need a cluster at hand")
+/// Fields and indexes charge for the variable that they extend; what they do not extend begins a new one.
+fn extended(operand: &Expr, base: Base) -> Base {
+    if operand.is_attribute() { Base::Free } else { base }
+}
+
+fn compile_pattern(name: &str, arguments: &mut [Expr]) -> Result<(), String> {
+    if let "matches" | "find" | "findAll" = name
+        && let Some(Expr::Literal(value @ Value::String(_))) = arguments.get_mut(1)
+        && let Value::String(pattern) = &*value
+    {
+        *value = Value::Pattern(Arc::new(Pattern::constant(pattern)?));
+    }
+    Ok(())
+}
+
+/// Conversions of constants are constants, as in Kubernetes, so that bad ones (`duration('1 hour')`) show at load.
+fn fold_conversion(at: usize, call: Expr) -> Result<Expr, Mistake> {
+    let Expr::Call { name, overloads, arguments, .. } = &call else { return Ok(call) };
+    let [Expr::Literal(constant)] = &arguments[..] else { return Ok(call) };
+    if !CONVERSIONS.contains(name) {
+        return Ok(call);
+    }
+    let mut budget = Budget::new(Instant::now() + FOLDING_TIME);
+    let mut wrong = "no such overload".into();
+    for overload in overloads {
+        match overload(std::slice::from_ref(constant), &mut budget) {
+            Ok(value) => return Ok(Expr::Literal(value)),
+            Err(Fault::Failed(words)) => wrong = words,
+            Err(_) => {}
         }
-        _ if member => format!("undeclared function .{name}()"),
-        _ => format!("undeclared function {name}()"),
+    }
+    Err(Mistake::new(at, wrong))
+}
+
+/// A list of constants is a constant.
+fn fold_list(elements: Vec<Element>) -> Expr {
+    let constants: Option<Vec<Value>> = elements
+        .iter()
+        .map(|element| match &element.value {
+            Expr::Literal(value) if !element.optional => Some(value.clone()),
+            _ => None,
+        })
+        .collect();
+    match constants {
+        Some(items) => Expr::Literal(Value::List(items.into())),
+        None => Expr::List(elements.into()),
     }
 }
 
-const OPT_SELECT: &str = operators::OPT_SELECT;
-const CONSTRUCTORS: [&str; 7] = ["duration", "timestamp", "ip", "cidr", "quantity", "url", "semver"];
+/// A map of constants is a constant.
+fn fold_map(entries: Vec<Entry>) -> Expr {
+    let constants: Option<Map> = entries
+        .iter()
+        .map(|entry| match (&entry.key, &entry.value) {
+            (Expr::Literal(key), Expr::Literal(value)) if !entry.optional => Some((Key::of(key)?, value.clone())),
+            _ => None,
+        })
+        .collect();
+    match constants {
+        Some(map) => Expr::Literal(Value::Map(Arc::new(map))),
+        None => Expr::Map(entries.into()),
+    }
+}
+
+fn key(field: &str) -> Key {
+    Key::String(field.into())
+}
+
+fn is_primitive(value: &Value) -> bool {
+    matches!(value, Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::Double(_) | Value::String(_))
+}
+
+fn named_type(name: &str) -> Option<Kind> {
+    // Kubernetes registers no names for the types of its own libraries but those of networks.
+    Kind::named(name).filter(|_| !name.starts_with("kubernetes."))
+}
+
+fn type_literal(kind: Kind) -> (Expr, Type) {
+    let typ = match kind {
+        Kind::List => Type::list(Type::Dyn),
+        Kind::Map => Type::map(Type::Dyn, Type::Dyn),
+        Kind::Optional => Type::optional(Type::Dyn),
+        Kind::Type => Type::Meta(Type::Dyn.into()),
+        kind => Type::Plain(kind),
+    };
+    (Expr::Literal(Value::Type(kind)), Type::Meta(typ.into()))
+}
+
+fn mismatch(at: usize, wanted: &Type, found: &Type) -> Mistake {
+    Mistake::new(at, format!("expected type {wanted} but found {found}"))
+}
+
+fn no_overload(name: &str, member: bool, found: &[String]) -> String {
+    let show = |types: &[String]| match types {
+        [target, arguments @ ..] if member => format!("{target}.({})", arguments.join(", ")),
+        _ => format!("({})", types.join(", ")),
+    };
+    let wanted: Vec<String> = functions::overloads(name, member)
+        .iter()
+        .map(|overload| show(&overload.arguments.iter().map(ToString::to_string).collect::<Vec<_>>()))
+        .collect();
+    let wanted = match &wanted[..] {
+        [] if member => "it is not called on a value".to_owned(),
+        [] => "it is called on a value".to_owned(),
+        wanted => format!("expected {}", wanted.join(" or ")),
+    };
+    format!("found no matching overload of {name} for {}: {wanted}", show(found))
+}
+
+fn undeclared(name: &str) -> String {
+    match name {
+        "object" | "oldObject" | "namespaceObject" => format!("{name} is not available here: only request is"),
+        "authorizer" | "params" => format!("{name} needs a cluster, which match conditions here do not have"),
+        "cel" => "cel.bind is not available in Kubernetes' match conditions".to_owned(),
+        "jsonpatch" => "jsonpatch.escapeKey is for mutation only, it is not available here".to_owned(),
+        "variables" => "variables are not available in match conditions".to_owned(),
+        _ => format!("undeclared reference to {name:?}"),
+    }
+}
+
+fn unknown_function(name: &str, member: bool) -> String {
+    let dot = if member { "." } else { "" };
+    format!("undeclared function {dot}{name}()")
+}
+
+/// What cel-go calls conversions of types.
+const CONVERSIONS: [&str; 10] =
+    ["bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"];
 const FOLDING_TIME: Duration = Duration::from_millis(100);

@@ -1,15 +1,15 @@
 //! CEL match conditions: compiled once when a policy loads, run once per review.
 //!
-//! The grammar and the parser are the `cel` crate's; names are checked, macros resolved and the expression run here,
-//! because `cel` runs unknown names until they fail, has no cost limit, copies whole objects into loops and prints
-//! values (tokens) in its errors. Knows nothing of policies, reviews or HTTP: JSON in, a boolean or short words out.
+//! They are Kubernetes' own: the grammar and the types of cel-go, the functions, variables and costs of k8s.io/apiserver
+//! 1.36. Parsed, checked and run here, because the `cel` crate runs unknown names until they fail, knows no types and no
+//! cost limit, copies whole objects into loops and prints values (tokens) in its errors. Knows nothing of policies,
+//! reviews or HTTP: JSON in, a boolean or short words out.
 //!
-//! Functions are those of Kubernetes 1.36: the standard ones, strings, lists (both libraries), sets, regex, URLs, IP,
-//! CIDR, quantity, semver, named formats, optional values and two-variable comprehensions. Missing: `authorizer` (needs
-//! a cluster), `jsonpatch.escapeKey` and messages (`Object{}`, only for mutation), `cel.bind`, IANA time zone names
-//! (offsets work), and types are checked when run, as for `dyn` in Kubernetes. All missing names fail at load.
+//! Missing, as said at load: `authorizer` and `params` (need a cluster). What Kubernetes does not have in match
+//! conditions is missing here too: `variables`, messages, `jsonpatch.escapeKey`, `cel.bind`, names in backticks.
 //!
-//! Bounds: [`scan`] before parsing, a stack of its own while parsing, [`MAX_DEPTH`] on the tree, [`Budget`] per review.
+//! [`parser`] makes a tree of text, [`lower`] checks it with [`unify`] and makes an [`expr`] of it, [`interpret`] runs
+//! that within a [`Budget`]. Bounds: those of the parser at load, Kubernetes' cost, memory and a deadline when run.
 
 use std::{sync::Arc, thread};
 
@@ -17,12 +17,14 @@ use self::{interpret::Run, lower::Lowered, value::Value};
 
 mod budget;
 mod canonical;
+mod cost;
 mod expr;
 mod functions;
 mod interpret;
 mod lower;
-mod scan;
+mod parser;
 mod types;
+mod unify;
 mod value;
 mod variables;
 
@@ -90,7 +92,7 @@ impl Condition {
     /// # Errors
     /// Its words name fields of the expression, never values of the review.
     pub fn eval(&self, variables: &Variables, budget: &mut Budget) -> Result<bool, Unevaluated> {
-        match Run::new(variables, budget).run(&self.program.root)? {
+        match run(&self.program, variables, budget)? {
             Value::Bool(flag) => Ok(flag),
             other => Err(Unevaluated::Failed(format!("the result is of type {}, not bool", other.kind().name()))),
         }
@@ -113,7 +115,7 @@ impl Expression {
     /// # Errors
     /// Words for the author, without values of the review.
     pub fn show(&self, variables: &Variables, budget: &mut Budget) -> Result<String, Unevaluated> {
-        let value = Run::new(variables, budget).run(&self.program.root)?;
+        let value = run(&self.program, variables, budget)?;
         let mut text = String::new();
         canonical::write(&value, &mut text);
         Ok(text)
@@ -125,25 +127,30 @@ fn parse(
     subject: Subject,
     lower: impl FnOnce(&str, Subject) -> Result<Lowered, String> + Send,
 ) -> Result<Lowered, String> {
-    scan::check(expression)?;
     on_deep_stack(|| lower(expression, subject))
+        .unwrap_or_else(|| Err("there is no thread to check the expression on".to_owned()))
 }
 
-/// `cel`'s parser recurses per operator in a chain (`a+a+…`): what [`scan`] lets through needs more stack than a tokio
-/// worker has.
-fn on_deep_stack<T: Send>(work: impl FnOnce() -> Result<T, String> + Send) -> Result<T, String> {
-    thread::scope(|scope| {
-        thread::Builder::new()
-            .stack_size(PARSER_STACK)
-            .spawn_scoped(scope, work)
-            .map_err(|_| "no thread to parse it on".to_owned())?
-            .join()
-            .unwrap_or_else(|_| Err("the parser gave up on it".to_owned()))
-    })
+/// Nearly all expressions are shallow; the others need more stack than a worker has.
+fn run(program: &Lowered, variables: &Variables, budget: &mut Budget) -> Result<Value, Unevaluated> {
+    budget.begin(program.subject == Subject::Admission);
+    let mut work = || Run::new(variables, budget).run(&program.root);
+    if program.depth <= SHALLOW {
+        return Ok(work()?);
+    }
+    match on_deep_stack(work) {
+        Some(outcome) => Ok(outcome?),
+        None => Err(Unevaluated::Limit("there is no thread for an expression that nests so deep")),
+    }
 }
 
-/// Virtual memory; pages are only touched by absurd expressions.
-const PARSER_STACK: usize = 256 * 1024 * 1024;
+/// None: the thread did not start, or it panicked.
+fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
+    thread::scope(|scope| thread::Builder::new().stack_size(DEEP_STACK).spawn_scoped(scope, work).ok()?.join().ok())
+}
 
-/// Levels of the checked tree; the run recurses once per level.
-const MAX_DEPTH: usize = 100;
+/// Bytes of virtual memory; pages are only touched by absurd expressions.
+const DEEP_STACK: usize = 64 * 1024 * 1024;
+
+/// Levels of the checked tree that fit the stack of a worker.
+const SHALLOW: usize = 60;

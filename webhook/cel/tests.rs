@@ -6,10 +6,12 @@ use serde_json::{Value as Json, json};
 
 use super::{Budget, Condition, Subject, Variables};
 
+mod costs;
 mod hostile;
 mod language;
 mod libraries;
 mod refused;
+mod types;
 
 fn request() -> Json {
     json!({

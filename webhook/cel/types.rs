@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use super::value::Kind;
+use super::{
+    lower::schema,
+    value::{Kind, Value},
+};
 
 /// A type as the checker knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,10 +18,38 @@ pub(super) enum Type {
     Map(Arc<Type>, Arc<Type>),
     Optional(Arc<Type>),
     /// The type of a type.
-    Type(Arc<Type>),
+    Meta(Arc<Type>),
+    /// With declared fields, such as `request`.
+    Object(&'static Object),
     /// A parameter of a signature, such as `A`.
-    Parameter(Arc<str>),
+    Parameter(char),
+    /// Not known yet: the number of a variable of [`Unifier`].
+    ///
+    /// [`Unifier`]: super::unify::Unifier
+    Unknown(usize),
 }
+
+/// A type with declared fields.
+#[derive(Debug)]
+pub(super) struct Object {
+    pub(super) name: &'static str,
+    /// Names and types.
+    pub(super) fields: &'static [(&'static str, &'static str)],
+}
+
+impl Object {
+    pub(super) fn field(&self, name: &str) -> Option<Type> {
+        self.fields.iter().find(|field| field.0 == name).and_then(|field| Type::parse(field.1))
+    }
+}
+
+impl PartialEq for Object {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Object {}
 
 impl Type {
     /// None: the text names no type.
@@ -35,29 +66,39 @@ impl Type {
             return Some(Self::Optional(Arc::new(Self::parse(inner)?)));
         }
         if let Some(inner) = inner("type(") {
-            return Some(Self::Type(Arc::new(Self::parse(inner)?)));
+            return Some(Self::Meta(Arc::new(Self::parse(inner)?)));
         }
         match text {
             "dyn" => Some(Self::Dyn),
             "duration" => Some(Self::Plain(Kind::Duration)),
             "timestamp" => Some(Self::Plain(Kind::Timestamp)),
-            _ if text.len() == 1 && text.as_bytes()[0].is_ascii_uppercase() => Some(Self::Parameter(text.into())),
+            _ if text.len() == 1 && text.as_bytes()[0].is_ascii_uppercase() => text.chars().next().map(Self::Parameter),
+            _ if let Some(object) = schema::object(text) => Some(Self::Object(object)),
             _ => Kind::named(text)
                 .filter(|kind| !matches!(kind, Kind::List | Kind::Map | Kind::Optional | Kind::Type))
                 .map(Self::Plain),
         }
     }
 
-    /// What kind of value it is; None: that is known only when it runs.
-    pub(super) fn kind(&self) -> Option<Kind> {
-        match self {
-            Self::Dyn | Self::Parameter(_) => None,
-            Self::Plain(kind) => Some(*kind),
-            Self::List(_) => Some(Kind::List),
-            Self::Map(..) => Some(Kind::Map),
-            Self::Optional(_) => Some(Kind::Optional),
-            Self::Type(_) => Some(Kind::Type),
+    /// The type of a literal.
+    pub(super) fn of(value: &Value) -> Self {
+        match value.kind() {
+            Kind::List => Self::list(Self::Dyn),
+            Kind::Map => Self::map(Self::Dyn, Self::Dyn),
+            kind => Self::Plain(kind),
         }
+    }
+
+    pub(super) fn list(item: Self) -> Self {
+        Self::List(Arc::new(item))
+    }
+
+    pub(super) fn map(key: Self, value: Self) -> Self {
+        Self::Map(Arc::new(key), Arc::new(value))
+    }
+
+    pub(super) fn optional(inner: Self) -> Self {
+        Self::Optional(Arc::new(inner))
     }
 }
 
@@ -71,8 +112,10 @@ impl fmt::Display for Type {
             Self::List(item) => write!(out, "list({item})"),
             Self::Map(key, value) => write!(out, "map({key}, {value})"),
             Self::Optional(inner) => write!(out, "optional_type({inner})"),
-            Self::Type(inner) => write!(out, "type({inner})"),
-            Self::Parameter(name) => out.write_str(name),
+            Self::Meta(inner) => write!(out, "type({inner})"),
+            Self::Object(object) => out.write_str(object.name),
+            Self::Parameter(name) => write!(out, "{name}"),
+            Self::Unknown(_) => out.write_str("dyn"),
         }
     }
 }

@@ -114,7 +114,8 @@ impl Value {
             Self::Bytes(bytes) => bytes.is_empty(),
             Self::List(items) => items.is_empty(),
             Self::Map(map) => map.is_empty(),
-            Self::Optional(inner) => inner.is_none(),
+            // Go's zero time, the beginning of the year 1.
+            Self::Timestamp(instant) => instant.unix_timestamp_nanos() == -62_135_596_800_000_000_000,
             _ => false,
         }
     }

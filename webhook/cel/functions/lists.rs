@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Function, function, operators};
+use super::{Function, function, operators, special};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
     value::{Value, equal, order},
@@ -79,21 +79,23 @@ pub(super) const FUNCTIONS: &[Function] = &[
     ),
     function(&["list(V).first() -> optional_type(V)"], |args, _| end(args, |items| items.first())),
     function(&["list(V).last() -> optional_type(V)"], |args, _| end(args, |items| items.last())),
+    special(&[
+        "list(T).@sortByAssociatedKeys(list(int)) -> list(T)",
+        "list(T).@sortByAssociatedKeys(list(uint)) -> list(T)",
+        "list(T).@sortByAssociatedKeys(list(double)) -> list(T)",
+        "list(T).@sortByAssociatedKeys(list(bool)) -> list(T)",
+        "list(T).@sortByAssociatedKeys(list(duration)) -> list(T)",
+        "list(T).@sortByAssociatedKeys(list(timestamp)) -> list(T)",
+        "list(T).@sortByAssociatedKeys(list(string)) -> list(T)",
+        "list(T).@sortByAssociatedKeys(list(bytes)) -> list(T)",
+    ]),
     function(&["lists.range(int) -> list(int)"], range),
 ];
 
-/// Sorts `[key, value]` pairs by key and answers the values.
-pub(in crate::cel) fn sort_pairs(pairs: &[Value], budget: &mut Budget) -> Outcome {
-    let key = |pair: &Value| match pair {
-        Value::List(pair) => pair.first().cloned().unwrap_or(Value::Null),
-        _ => Value::Null,
-    };
-    let sorted = sorted(pairs.to_vec(), key, budget)?;
-    let values = sorted.iter().filter_map(|pair| match pair {
-        Value::List(pair) => pair.get(1).cloned(),
-        _ => None,
-    });
-    Ok(Value::List(values.collect()))
+/// `items` in the order of `keys`, each for each.
+pub(in crate::cel) fn sort_by(items: Vec<Value>, keys: &[Value], budget: &mut Budget) -> Outcome {
+    let pairs = keys.iter().cloned().zip(items).collect();
+    Ok(Value::List(sorted(pairs, budget)?.into()))
 }
 
 fn is_sorted(args: &[Value], budget: &mut Budget) -> Outcome {
@@ -206,15 +208,15 @@ fn reverse(args: &[Value], budget: &mut Budget) -> Outcome {
 fn sort(args: &[Value], budget: &mut Budget) -> Outcome {
     let [Value::List(items)] = args else { return Err(Fault::Overload) };
     budget.charge(items.len())?;
-    Ok(Value::List(sorted(items.to_vec(), Value::clone, budget)?.into()))
+    let pairs = items.iter().map(|item| (item.clone(), item.clone())).collect();
+    Ok(Value::List(sorted(pairs, budget)?.into()))
 }
 
 /// Stable. All keys must be of one comparable type.
 ///
 /// All comparisons are paid before the first: a comparator that fails halfway has no total order, on which the standard
 /// library's sort may panic. For the same reason not-a-number has a place here.
-fn sorted(items: Vec<Value>, key: impl Fn(&Value) -> Value, budget: &mut Budget) -> Result<Vec<Value>, Fault> {
-    let mut keyed: Vec<(Value, Value)> = items.into_iter().map(|item| (key(&item), item)).collect();
+fn sorted(mut keyed: Vec<(Value, Value)>, budget: &mut Budget) -> Result<Vec<Value>, Fault> {
     let Some((first, _)) = keyed.first() else { return Ok(Vec::new()) };
     order(first, first, budget)?;
     let rounds = keyed.len().ilog2() as usize + 1;

@@ -8,7 +8,7 @@
 use std::{collections::HashMap, sync::LazyLock};
 
 use super::{
-    budget::{Budget, Outcome},
+    budget::{Budget, Fault, Outcome},
     types::{Type, split},
     value::Value,
 };
@@ -39,6 +39,8 @@ pub(super) struct Function {
 /// One signature of a function.
 pub(super) struct Overload {
     pub(super) name: &'static str,
+    /// Whether it is called on a target.
+    pub(super) member: bool,
     /// With the target, if it is called on one.
     pub(super) arguments: Vec<Type>,
     pub(super) result: Type,
@@ -49,6 +51,11 @@ pub(super) struct Overload {
 pub(super) fn overloads(name: &str, member: bool) -> &'static [Overload] {
     let [global, members] = &*TABLE;
     (if member { members } else { global }).get(name).map_or(&[], |overloads| overloads)
+}
+
+/// For what the interpreter does itself, because it does not evaluate all arguments, or not as a call.
+const fn special(signatures: &'static [&'static str]) -> Function {
+    Function { signatures, call: |_, _| Err(Fault::Overload) }
 }
 
 const fn function(signatures: &'static [&'static str], call: Call) -> Function {
@@ -63,16 +70,16 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     for Function { signatures, call } in LIBRARIES.iter().copied().flatten() {
         for signature in *signatures {
             // A test reads all of them: a slip of the pen shows there.
-            if let Some((member, overload)) = parse(signature, *call) {
-                table[usize::from(member)].entry(overload.name).or_default().push(overload);
+            if let Some(overload) = parse(signature, *call) {
+                table[usize::from(overload.member)].entry(overload.name).or_default().push(overload);
             }
         }
     }
     table
 });
 
-/// Whether it is called on a target, and the rest. None: it cannot be read.
-fn parse(signature: &'static str, call: Call) -> Option<(bool, Overload)> {
+/// None: it cannot be read.
+fn parse(signature: &'static str, call: Call) -> Option<Overload> {
     let (head, result) = signature.split_once(" -> ")?;
     let head = head.strip_suffix(')')?;
     let mut depth = 0_usize;
@@ -92,7 +99,8 @@ fn parse(signature: &'static str, call: Call) -> Option<(bool, Overload)> {
     };
     let member = target.is_some();
     let arguments = target.map(Some).into_iter().chain(split(list).into_iter().map(Type::parse));
-    Some((member, Overload { name, arguments: arguments.collect::<Option<_>>()?, result: Type::parse(result)?, call }))
+    let arguments = arguments.collect::<Option<_>>()?;
+    Some(Overload { name, member, arguments, result: Type::parse(result)?, call })
 }
 
 const LIBRARIES: [&[Function]; 14] = [
@@ -119,10 +127,10 @@ mod tests {
     #[test]
     fn every_signature_can_be_read() {
         for signature in LIBRARIES.iter().copied().flatten().flat_map(|function| function.signatures) {
-            let (member, overload) = parse(signature, |_, _| unreachable!()).expect(signature);
+            let overload = parse(signature, |_, _| unreachable!()).expect(signature);
             let arguments: Vec<String> = overload.arguments.iter().map(ToString::to_string).collect();
-            let (target, arguments) = arguments.split_at(usize::from(member));
-            let dot = if member { "." } else { "" };
+            let (target, arguments) = arguments.split_at(usize::from(overload.member));
+            let dot = if overload.member { "." } else { "" };
             let printed =
                 format!("{}{dot}{}({}) -> {}", target.concat(), overload.name, arguments.join(", "), overload.result);
             assert_eq!(printed, *signature);

@@ -1,10 +1,10 @@
 //! Operators, `in`, indexes and fields. Overflow and division by zero are failures, as in CEL.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::cmp::Ordering;
 
 use ::time::Duration as Span;
 
-use super::{Function, function, time};
+use super::{Function, function, special, time};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
     value::{Key, Value, equal, order},
@@ -120,95 +120,40 @@ pub(super) const FUNCTIONS: &[Function] = &[
         |args, budget| compare(args, budget, Ordering::is_ge),
     ),
     function(&["@in(A, list(A)) -> bool", "@in(A, map(A, B)) -> bool"], contains),
-    function(
-        &[
-            "_[_](list(A), int) -> A",
-            "_[_](map(A, B), A) -> B",
-            "_[_](optional_type(list(V)), int) -> optional_type(V)",
-            "_[_](optional_type(map(K, V)), K) -> optional_type(V)",
-        ],
-        index,
-    ),
-    function(
-        &[
-            "_[?_](list(V), int) -> optional_type(V)",
-            "_[?_](optional_type(list(V)), int) -> optional_type(V)",
-            "_[?_](map(K, V), K) -> optional_type(V)",
-            "_[?_](optional_type(map(K, V)), K) -> optional_type(V)",
-        ],
-        index_optional,
-    ),
-    function(&["_?._(dyn, string) -> optional_type(V)"], index_optional),
+    special(&[
+        "_[_](list(A), int) -> A",
+        "_[_](map(A, B), A) -> B",
+        "_[_](optional_type(list(V)), int) -> optional_type(V)",
+        "_[_](optional_type(map(K, V)), K) -> optional_type(V)",
+    ]),
+    special(&[
+        "_[?_](list(V), int) -> optional_type(V)",
+        "_[?_](optional_type(list(V)), int) -> optional_type(V)",
+        "_[?_](map(K, V), K) -> optional_type(V)",
+        "_[?_](optional_type(map(K, V)), K) -> optional_type(V)",
+    ]),
+    special(&["_?_:_(bool, A, A) -> A"]),
 ];
 
-/// `value.field`; through an optional value the result is optional too.
-pub(in crate::cel) fn select(value: &Value, field: &Key) -> Outcome {
+/// `value.name`. None: it has no such field, as null and what is neither a map nor a list have none.
+pub(in crate::cel) fn field(value: &Value, name: &Key) -> Result<Option<Value>, Fault> {
     match value {
-        Value::Map(map) => match (map.get(field), field) {
-            (Some(value), _) => Ok(value.clone()),
-            (None, Key::String(name)) => Err(Fault::no_such_key(name)),
-            (None, _) => failed("no such key"),
-        },
-        Value::Optional(None) => Ok(Value::Optional(None)),
-        Value::Optional(Some(inner)) => Ok(Value::Optional(look_up(inner, field)?.map(Arc::new))),
-        Value::Null => match field {
-            Key::String(name) => Err(Fault::no_such_key(name)),
-            _ => failed("no such key"),
-        },
-        _ => failed("no such field: the value is not a map"),
+        Value::Map(map) => Ok(map.get(name).cloned()),
+        Value::List(_) => failed("a list has no fields"),
+        _ => Ok(None),
     }
 }
 
-/// `has(value.field)`.
-pub(in crate::cel) fn has(value: &Value, field: &Key) -> Outcome {
+/// `value[index]`. None: there is nothing at it.
+pub(in crate::cel) fn at(value: &Value, index: &Value) -> Result<Option<Value>, Fault> {
     match value {
-        Value::Optional(None) => Ok(Value::Bool(false)),
-        Value::Optional(Some(inner)) => Ok(Value::Bool(look_up(inner, field)?.is_some())),
-        Value::Map(map) => Ok(Value::Bool(map.contains_key(field))),
-        _ => failed("has(): the value is not a map"),
-    }
-}
-
-fn look_up(value: &Value, field: &Key) -> Result<Option<Value>, Fault> {
-    match value {
-        Value::Map(map) => Ok(map.get(field).cloned()),
-        _ => failed("no such field: the value is not a map"),
-    }
-}
-
-fn index(args: &[Value], budget: &mut Budget) -> Outcome {
-    match args {
-        [Value::Optional(_), _] => index_optional(args, budget),
-        [Value::List(_), _] => at(args, budget)?.map_or_else(|| failed("index out of bounds"), Ok),
-        // The key may come from the review: it stays out of the message.
-        _ => at(args, budget)?.map_or_else(|| failed("no such key"), Ok),
-    }
-}
-
-fn index_optional(args: &[Value], budget: &mut Budget) -> Outcome {
-    let found = match args {
-        [Value::Optional(None), _] => None,
-        [Value::Optional(Some(inner)), key] => at(&[Value::clone(inner), key.clone()], budget)?,
-        _ => at(args, budget)?,
-    };
-    Ok(Value::Optional(found.map(Arc::new)))
-}
-
-fn at(args: &[Value], budget: &mut Budget) -> Result<Option<Value>, Fault> {
-    match args {
-        [Value::List(items), position] => match Key::of(position) {
-            Some(Key::Int(position)) => Ok(usize::try_from(position).ok().and_then(|at| items.get(at)).cloned()),
-            Some(Key::Uint(position)) => Ok(usize::try_from(position).ok().and_then(|at| items.get(at)).cloned()),
-            _ => Err(Fault::Overload),
+        Value::List(items) => match Key::of(index) {
+            Some(Key::Int(at)) => Ok(usize::try_from(at).ok().and_then(|at| items.get(at)).cloned()),
+            Some(Key::Uint(at)) => Ok(usize::try_from(at).ok().and_then(|at| items.get(at)).cloned()),
+            _ => failed("the index of a list is not a whole number"),
         },
-        [Value::Map(map), key] => match Key::of(key) {
-            Some(key) => {
-                budget.bytes(key.len())?;
-                Ok(map.get(&key).cloned())
-            }
-            None => Err(Fault::Overload),
-        },
-        _ => Err(Fault::Overload),
+        Value::Map(map) => Ok(Key::of(index).and_then(|key| map.get(&key).cloned())),
+        _ => Ok(None),
     }
 }
 
@@ -222,7 +167,7 @@ fn contains(args: &[Value], budget: &mut Budget) -> Outcome {
             }
             Ok(Value::Bool(false))
         }
-        [_, Value::Map(_)] => Ok(Value::Bool(at(&[args[1].clone(), args[0].clone()], budget)?.is_some())),
+        [key, Value::Map(map)] => Ok(Value::Bool(Key::of(key).is_some_and(|key| map.contains_key(&key)))),
         _ => Err(Fault::Overload),
     }
 }

@@ -1,6 +1,6 @@
 //! Optional values; `or`, `orValue`, `optMap` and `optFlatMap` are macros: they run only what is needed.
 
-use super::{Function, function};
+use super::{Function, function, special};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
     value::Value,
@@ -23,6 +23,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         [Value::Optional(inner)] => Ok(Value::Bool(inner.is_some())),
         _ => Err(Fault::Overload),
     }),
+    special(&["optional_type(V).or(optional_type(V)) -> optional_type(V)", "optional_type(V).orValue(V) -> V"]),
     function(&["optional_type(V).value() -> V"], |args, _| match args {
         [Value::Optional(Some(inner))] => Ok(Value::clone(inner)),
         [Value::Optional(None)] => failed("value() of an optional value that has none"),

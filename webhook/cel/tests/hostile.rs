@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value as Json, json};
 
 use super::{
-    super::{Budget, Condition, Subject, Unevaluated, Variables, scan},
+    super::{Budget, Condition, Subject, Unevaluated, Variables, parser},
     eval, refuse,
 };
 
@@ -25,8 +25,8 @@ fn on_small_stack(work: impl FnOnce() + Send + 'static) {
 fn expressions() {
     on_small_stack(|| {
         let many = 100_000;
-        let fits = scan::MAX_LENGTH - 100;
-        let deep = scan::MAX_NESTING;
+        let fits = parser::MAX_SIZE - 100;
+        let deep = parser::MAX_DEPTH - 2;
         let expressions = [
             "(".repeat(many),
             "[".repeat(many),
@@ -81,9 +81,9 @@ fn too_long_or_too_deep_is_said() {
     refuse(
         Subject::Admission,
         &[
-            (&"(".repeat(10_000), "nest deeper"),
-            (&" ".repeat(20_000), "bytes long"),
-            (&("1 + ".repeat(1_000) + "1 == 1"), "nests deeper than 100 levels"),
+            (&"(".repeat(10_000), "nests deeper than 250"),
+            (&" ".repeat(200_000), "characters"),
+            (&("1 + ".repeat(1_000) + "1 == 1"), "nests deeper than 250 levels"),
         ],
     );
 }
@@ -138,7 +138,7 @@ fn sorting_what_has_no_order_does_not_panic() {
     assert_eq!(run("object.n.map(x, int(x) % 3 == 0 ? 0.0 / 0.0 : x).sort().size() == 1000"), Ok(true));
     assert_eq!(run("object.n.sortBy(x, -x)[0] == 999.5"), Ok(true));
     assert!(run("object.w.sort().size() == 3").unwrap_err().contains("different types"));
-    assert!(run("object.n.sortBy(x, [x]).size() == 3").unwrap_err().contains("no such overload"));
+    assert!(run("object.n.sortBy(x, dyn([x])).size() == 3").unwrap_err().contains("no such overload"));
 }
 
 #[test]
@@ -174,12 +174,10 @@ fn messages_do_not_hold_values_of_the_review() {
     for expression in [
         "{'a': true}[request.token]",
         "int(request.token) == 1",
-        "request.token + 1 == ''",
-        "request.token",
+        "request.token + dyn(1) == ''",
         "request.token.matches(request.token + '(')",
         "ip(request.token).isLoopback()",
         "quantity(request.token).isInteger()",
-        "{request.token: 1, request.token: 2} == {}",
         "duration(request.token) > duration('1s')",
         "url(request.token).getHost() == ''",
     ] {

@@ -148,20 +148,24 @@ async fn a_failing_provider_answers_with_a_status() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn changes_that_cannot_be_made_are_failures() {
-    for deed in ["patch-not-json", "patch-does-not-apply", "full-not-json", "full-no-object", "patch-bomb"] {
+    for (deed, label, words, ignored) in [
+        ("patch-not-json", "invalid_answer", "the policy's answer is not valid", true),
+        ("patch-does-not-apply", "invalid_answer", "the policy's answer is not valid", true),
+        ("full-not-json", "invalid_answer", "the policy's answer is not valid", true),
+        ("full-no-object", "invalid_answer", "the policy's answer is not valid", true),
+        // Users could inflate an object until it is a bomb.
+        ("patch-bomb", "size", "the policy's answer is too large", false),
+    ] {
         let host = Host::yaml(&host_yaml(deed, "")).await;
         let begin = Instant::now();
         let answer = host.review("/mutate", &config_map("u")).await;
         assert!(begin.elapsed() < PATIENCE, "{deed} took {:?}", begin.elapsed());
-        assert_eq!(
-            answer["response"]["status"]["message"], "bad: the policy's answer is not valid",
-            "{deed}: {answer}"
-        );
+        assert_eq!(answer["response"]["status"]["message"], format!("bad: {words}"), "{deed}: {answer}");
         assert!(answer["response"].get("patch").is_none());
-        assert_eq!(host.count("mutating", "bad", "invalid_answer"), 1, "{deed}");
+        assert_eq!(host.count("mutating", "bad", label), 1, "{deed}");
         let host = Host::yaml(&only("$ADMISSION", "bad", deed, "  failurePolicy: Ignore")).await;
         let answer = host.review("/mutate", &config_map("u")).await;
-        assert_eq!(answer["response"]["allowed"], true, "{deed}");
+        assert_eq!(answer["response"]["allowed"], ignored, "{deed}");
         assert!(answer["response"].get("patch").is_none(), "{deed}");
     }
 }
@@ -253,6 +257,27 @@ async fn every_denial_is_reported_and_modes_say_what_it_does() {
     let host = Host::yaml(&misbehaving("one", "deny", "  mode: Audit")).await;
     let response = host.review("/validate", &config_map("u")).await["response"].clone();
     assert_eq!(response, json!({"uid": "u", "allowed": true, "auditAnnotations": {"one.denied": "denied on purpose"}}));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_policy_displaces_what_another_says() {
+    let host = Host::yaml(
+        &(misbehaving("chatty", "chatty", "  order: 1")
+            + &only("$ADMISSION", "audited", "deny", "  mode: Audit\n  order: 2")
+            + &only("$ADMISSION", "warned", "deny", "  mode: Warn\n  order: 3")),
+    )
+    .await;
+    let response = host.review("/validate", &config_map("u")).await["response"].clone();
+    assert_eq!(response["allowed"], true);
+    assert_eq!(response["auditAnnotations"]["audited.denied"], "denied on purpose", "{response}");
+    assert_eq!(response["auditAnnotations"].as_object().unwrap().len(), 64);
+    let warnings: Vec<&str> = response["warnings"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+    assert!(warnings.contains(&"warned: denied on purpose"), "{warnings:?}");
+    assert!(warnings.iter().map(|it| it.chars().count()).sum::<usize>() <= 4096, "{warnings:?}");
+
+    let host = Host::yaml(&only("$ADMISSION", "warned", "grow", "  mode: Warn")).await;
+    let response = host.review("/mutate", &config_map("u")).await["response"].clone();
+    assert_eq!(response, json!({"uid": "u", "allowed": true, "warnings": ["warned: would change the object"]}));
 }
 
 #[tokio::test(flavor = "multi_thread")]

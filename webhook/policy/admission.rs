@@ -4,19 +4,20 @@ use std::time::Instant;
 
 use futures_util::future::join_all;
 use serde_json::value::RawValue;
+use tracing::error;
 
 use super::{
-    Ask, Policy, Selection, checked,
+    Ask, Policy, Selection, changes,
     fold::{Fold, Said},
     matching::Decision,
     unmatched,
 };
 use crate::{
     config::schema::{FailurePolicy, OnLimit},
-    engine::{Failure, Interface},
+    engine::{Answer, Failure, Interface},
     review::{
         admission::{AdmissionRequest, Cause, Change, Denial, Mutation},
-        clean, patch,
+        clean,
         verdict::{AdmissionVerdict, Denied},
     },
 };
@@ -57,16 +58,14 @@ impl Selection<'_> {
                 return fold.verdict(None);
             }
         }
-        match (original, changed) {
-            (Some(original), Some(changed)) => match patch::between(original, &changed) {
-                Ok(patch) => fold.verdict(patch),
-                Err(error) => {
-                    tracing::error!(%error, "the changes cannot be written as one patch");
-                    fold.fail("the changes cannot be written as one patch", 500);
-                    fold.verdict(None)
-                }
-            },
-            _ => fold.verdict(None),
+        let (Some(original), Some(changed)) = (original, changed) else { return fold.verdict(None) };
+        match changes::between(original, changed, ask.deadline).await {
+            Ok(patch) => fold.verdict(patch),
+            Err(failure) => {
+                error!(%failure, "the changes cannot be written as one patch");
+                fold.fail("the changes cannot be written as one patch", failure.code());
+                fold.verdict(None)
+            }
         }
     }
 }
@@ -141,8 +140,13 @@ impl Policy {
         let answer = match self.decided(ask, Interface::Mutating, request, object) {
             Ok(false) => return None,
             Ok(true) => {
-                let answer = self.template.mutate(self.call(ask), request, object).await;
-                checked(answer, |it| apply(object, it))
+                let Answer { result, usage, facts } = self.template.mutate(self.call(ask), request, object).await;
+                let deadline = changes::deadline(ask.deadline, self.spec.limits.time, usage.timing.guest);
+                let result = match result {
+                    Ok(mutation) => apply(object, mutation, deadline).await,
+                    Err(failure) => Err(failure),
+                };
+                Answer { result, usage, facts }
             }
             Err(words) => unmatched(words),
         };
@@ -189,11 +193,15 @@ impl Policy {
 }
 
 /// The mutation, and the object if it changed.
-fn apply(object: Option<&str>, mutation: Mutation) -> Result<(Mutation, Option<String>), Failure> {
-    let changed = match (&mutation.outcome, object) {
+async fn apply(
+    object: Option<&str>,
+    mut mutation: Mutation,
+    deadline: Instant,
+) -> Result<(Mutation, Option<String>), Failure> {
+    let changed = match (&mut mutation.outcome, object) {
         (Err(_) | Ok(Change::Unchanged), _) => None,
         (Ok(change), Some(object)) => {
-            patch::apply(object, change).map_err(|error| Failure::Answer(error.to_string()))?
+            changes::apply(object, std::mem::replace(change, Change::Unchanged), deadline).await?
         }
         (Ok(_), None) => return Err(Failure::Answer("it changes an object where there is none".to_owned())),
     };

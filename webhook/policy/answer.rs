@@ -10,7 +10,7 @@ use crate::{
     review::{
         Malformed, Version, access,
         admission::{self, AdmissionRequest, Change},
-        patch::{self, PatchError},
+        patch::{self, PatchError, Work},
         token::{self, TokenReview},
         verdict::{AdmissionVerdict, TokenVerdict},
     },
@@ -108,7 +108,8 @@ impl Set {
             let verdict = mutators.mutate(ask, &done.request).await;
             let denied = verdict.denial.is_some();
             if let (Some(object), Some(patch)) = (done.request.object, &verdict.patch) {
-                done.object = patch::apply(object.get(), &Change::JsonPatch(patch.clone()))?;
+                done.object =
+                    patch::apply(object.get(), &Change::JsonPatch(patch.clone()), &mut Work::until(ask.deadline))?;
             }
             done.mutated = Some(verdict);
             if denied {

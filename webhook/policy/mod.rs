@@ -6,6 +6,7 @@ mod admission;
 mod answer;
 mod authentication;
 mod authorization;
+mod changes;
 mod fold;
 mod index;
 mod load;

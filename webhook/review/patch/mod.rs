@@ -1,60 +1,64 @@
 //! Changes of an object: applied to its text, and written as the one JSON Patch that kube-apiserver wants.
 //!
 //! The only place where objects are parsed to be changed. Both the object and the change are hostile: sizes, the number
-//! of values and nesting are bounded before anything is built, and the work of a patch is bounded as it goes. Numbers
-//! keep their spelling, except that serde_json reads `1E5` as `1e+5`; what a guest spelt otherwise without changing its
-//! value is put back.
+//! of values and nesting are bounded before anything is built, the work grows with the sizes and not with the depth, and it
+//! ends at a deadline. Numbers keep their spelling, except that serde_json reads `1E5` as `1e+5`; what a guest spelt
+//! otherwise without changing its value is put back.
 
 mod diff;
+mod node;
 mod numbers;
 mod operations;
-mod tree;
+mod work;
 
 use serde_json::Value;
 
 use super::admission::Change;
-pub use tree::parse;
+use node::{Node, weigh};
+pub use work::Work;
 
 /// Why a change cannot be made; for the operator. Quotes at most a path of what the policy said.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct PatchError(String);
+pub enum PatchError {
+    /// The change is not JSON, does not apply, or makes something else of the object.
+    #[error("{0}")]
+    Invalid(String),
+    /// It is more than the server makes of anything: bytes, values, levels, operations.
+    #[error("{0}")]
+    TooLarge(String),
+    /// The deadline was reached.
+    #[error("the time for making the change is used up")]
+    OutOfTime,
+}
 
 /// The object after `change`, or None when nothing changes.
 ///
 /// # Errors
-/// The change is not JSON, does not apply, is too large, or makes something else of the object.
-pub fn apply(object: &str, change: &Change) -> Result<Option<String>, PatchError> {
-    let (text, name) = match change {
-        Change::Unchanged => return Ok(None),
-        Change::JsonPatch(text) => (text, "JSON Patch"),
-        Change::MergePatch(text) => (text, "JSON Merge Patch"),
-        Change::Full(text) => (text, "full object"),
-    };
-    let old = tree::parse(object, "object")?;
-    let said = tree::parse(text, name)?;
+/// The change is not JSON, does not apply, is too large, makes something else of the object, or takes too long.
+pub fn apply(object: &str, change: &Change, work: &mut Work) -> Result<Option<String>, PatchError> {
+    let Some((text, name)) = named(change) else { return Ok(None) };
+    let old = read(object, "object", work)?;
+    let said = read(text, name, work)?;
     let mut new = match change {
-        Change::Unchanged => return Ok(None),
-        Change::JsonPatch(_) => {
-            let mut new = old.clone();
-            operations::apply(&mut new, said)?;
-            new
-        }
-        Change::MergePatch(_) => {
-            let mut new = old.clone();
-            json_patch::merge(&mut new, &said);
-            new
-        }
         Change::Full(_) => said,
+        _ => {
+            let mut new = old.clone();
+            match change {
+                Change::JsonPatch(_) => operations::apply(&mut new, said, work)?,
+                _ => operations::merge(&mut new, said, work)?,
+            }
+            new
+        }
     };
-    if !new.is_object() {
-        return Err(PatchError(format!("the {name} leaves no JSON object")));
+    if !matches!(new, Node::Object(_)) {
+        return Err(PatchError::Invalid(format!("the {name} leaves no JSON object")));
     }
-    numbers::restore(&old, &mut new);
-    if new == old {
+    numbers::restore(&old, &mut new, work)?;
+    if numbers::identical(&old, &new, work)? {
         return Ok(None);
     }
-    let text = new.to_string();
+    let mut text = String::new();
+    new.write(&mut text);
     if text.len() > MAX_OBJECT {
         return Err(too_large());
     }
@@ -66,19 +70,68 @@ pub fn apply(object: &str, change: &Change) -> Result<Option<String>, PatchError
 /// The patch is never much larger than the two objects: where many small changes would be, a part is replaced whole.
 ///
 /// # Errors
-/// One of them is no JSON object, is too large or nests too deeply.
-pub fn between(old: &str, new: &str) -> Result<Option<String>, PatchError> {
-    let old = tree::parse(old, "object")?;
-    let mut new = tree::parse(new, "changed object")?;
-    let (Value::Object(_), Value::Object(_)) = (&old, &new) else {
-        return Err(PatchError("the object is not a JSON object".to_owned()));
+/// One of them is no JSON object, is too large or nests too deeply, or it takes too long.
+pub fn between(old: &str, new: &str, work: &mut Work) -> Result<Option<String>, PatchError> {
+    let old = read(old, "object", work)?;
+    let mut new = read(new, "changed object", work)?;
+    let (Node::Object(_), Node::Object(_)) = (&old, &new) else {
+        return Err(PatchError::Invalid("the object is not a JSON object".to_owned()));
     };
-    numbers::restore(&old, &mut new);
-    Ok(diff::between(&old, &new))
+    numbers::restore(&old, &mut new, work)?;
+    diff::between(&old, &new, work)
+}
+
+/// Bytes of memory that [`apply`] takes at most.
+pub fn room_to_apply(object: &str, change: &Change) -> usize {
+    let Some((text, _)) = named(change) else { return 0 };
+    let (object, said) = (weigh(object), weigh(text));
+    let values = match change {
+        Change::Unchanged => 0,
+        Change::Full(_) => object.values + said.values,
+        Change::MergePatch(_) => 2 * object.values + said.values,
+        // What it copies is no more than the object.
+        Change::JsonPatch(_) => 3 * object.values + said.values + MAX_OPERATIONS,
+    };
+    values * VALUE + object.bytes + said.bytes
+}
+
+/// Bytes of memory that [`between`] takes at most.
+pub fn room_between(old: &str, new: &str) -> usize {
+    let (old, new) = (weigh(old), weigh(new));
+    // Each value may be a change that is noted.
+    (old.values + new.values) * 2 * VALUE + old.bytes + new.bytes
+}
+
+/// Reads one document that a user or a guest wrote; `name` says in errors which it is. Whoever looks into an object
+/// reads it with this.
+///
+/// # Errors
+/// It is not JSON, is longer than [`MAX_OBJECT`], has too many values, or nests deeper than [`MAX_DEPTH`] levels.
+pub fn parse(text: &str, name: &str) -> Result<Value, PatchError> {
+    let size = node::check(text, name)?;
+    if size.values + size.objects * OBJECT > MAX_WEIGHT {
+        return Err(PatchError::TooLarge(format!("the {name} has too many values")));
+    }
+    node::read(text, name).map(Node::into_value)
+}
+
+fn read<'t>(text: &'t str, name: &str, work: &mut Work) -> Result<Node<'t>, PatchError> {
+    work.pay(node::check(text, name)?.values)?;
+    node::read(text, name)
+}
+
+/// What a change says, and what to call it.
+fn named(change: &Change) -> Option<(&str, &'static str)> {
+    match change {
+        Change::Unchanged => None,
+        Change::JsonPatch(text) => Some((text, "JSON Patch")),
+        Change::MergePatch(text) => Some((text, "JSON Merge Patch")),
+        Change::Full(text) => Some((text, "full object")),
+    }
 }
 
 fn too_large() -> PatchError {
-    PatchError(format!("the changed object is larger than {MAX_OBJECT} bytes"))
+    PatchError::TooLarge(format!("the changed object is larger than {MAX_OBJECT} bytes"))
 }
 
 /// Bytes of an object or a change, before and after. kube-apiserver takes 3 MiB from a user, which escaping can multiply.
@@ -87,6 +140,14 @@ pub const MAX_OBJECT: usize = 32 << 20;
 pub const MAX_OPERATIONS: usize = 10_000;
 /// Levels of arrays and objects: what serde_json reads back, so that nothing recurses deeper.
 pub const MAX_DEPTH: usize = 127;
+/// Values of one document; the densest of 3 MiB has three quarters of this.
+const MAX_VALUES: usize = 2_000_000;
+/// Of a `Value`, some 64 bytes each: what [`parse`] gives takes at most about 256 MiB.
+const MAX_WEIGHT: usize = 4_000_000;
+/// What a `Value`'s object weighs beyond one value, since a map of one key takes as much memory as one of eleven.
+const OBJECT: usize = 10;
+/// Bytes of memory for one value, with what a growing array has to spare.
+const VALUE: usize = 64;
 
 #[cfg(test)]
 mod tests;

@@ -1,145 +1,257 @@
-//! RFC 6902, applied one operation at a time so that none can cost more than it should.
-//!
-//! The algorithms are json-patch's. Here is what it does not know: an object must not grow by copying, must not become
-//! deeper than a reader takes, and no patch may spend its time on moving the items of long arrays.
+//! RFC 6902 and RFC 7386, applied so that no change can cost more than it should: an object must not grow by copying, must
+//! not become deeper than a reader takes, and no patch may spend its time on moving the items of long arrays.
 
-use json_patch::{
-    AddOperation, CopyOperation, MoveOperation, PatchErrorKind, PatchOperation, RemoveOperation, ReplaceOperation,
-    TestOperation,
-    jsonptr::{Pointer, PointerBuf},
+use std::borrow::Cow;
+
+use json_patch::jsonptr::{Pointer, PointerBuf};
+
+use super::{
+    MAX_DEPTH, MAX_OBJECT, MAX_OPERATIONS, PatchError, Work,
+    node::{Fields, Node, Size},
+    numbers, too_large,
 };
-use serde_json::{Map, Value};
 
-use super::{MAX_DEPTH, MAX_OBJECT, MAX_OPERATIONS, PatchError, numbers, too_large, tree::measure};
-
-/// Applies `patch` to `object`, which is of no use after an error.
-pub(super) fn apply(object: &mut Value, patch: Value) -> Result<(), PatchError> {
-    let Value::Array(operations) = patch else {
-        return Err(PatchError("the JSON Patch is not an RFC 6902 patch: it is not an array".to_owned()));
+/// Applies a JSON Patch to `object`, which is of no use after an error.
+pub(super) fn apply<'t>(object: &mut Node<'t>, patch: Node<'t>, work: &mut Work) -> Result<(), PatchError> {
+    let Node::Array(operations) = patch else {
+        return Err(PatchError::Invalid("the JSON Patch is not an RFC 6902 patch: it is not an array".to_owned()));
     };
     if operations.len() > MAX_OPERATIONS {
-        return Err(PatchError(format!("the JSON Patch has more than {MAX_OPERATIONS} operations")));
+        return Err(PatchError::TooLarge(format!("the JSON Patch has more than {MAX_OPERATIONS} operations")));
     }
-    let mut budget = Budget { copied: MAX_OBJECT, shifted: MAX_SHIFTED };
+    let Size { values, .. } = object.size();
+    let mut budget = Budget { bytes: MAX_OBJECT, values: values + MAX_OPERATIONS, shifted: MAX_SHIFTED };
     for (index, operation) in operations.into_iter().enumerate() {
-        let operation = read(operation).map_err(|wrong| {
-            PatchError(format!("the JSON Patch is not an RFC 6902 patch: operation {index} {wrong}"))
+        let operation = Operation::read(operation).map_err(|wrong| {
+            PatchError::Invalid(format!("the JSON Patch is not an RFC 6902 patch: operation {index} {wrong}"))
         })?;
-        budget.pay(object, &operation)?;
-        apply_one(object, &operation).map_err(|kind| {
-            PatchError(format!(
-                "operation {index} of the JSON Patch does not apply at {}: {}",
-                shown(operation.path()),
-                words(&kind)
-            ))
+        let shown = shown(&operation.path);
+        operation.apply(object, &mut budget, work).map_err(|error| match error {
+            Stopped::Stuck(words) => {
+                PatchError::Invalid(format!("operation {index} of the JSON Patch does not apply at {shown}: {words}"))
+            }
+            Stopped::Refused(error) => error,
         })?;
     }
     Ok(())
 }
 
-fn apply_one(object: &mut Value, operation: &PatchOperation) -> Result<(), PatchErrorKind> {
-    match operation {
-        // RFC 6902 compares numbers by value.
-        PatchOperation::Test(test) => match object.pointer(test.path.as_str()) {
-            Some(found) if numbers::equal(found, &test.value) => Ok(()),
-            Some(_) => Err(PatchErrorKind::TestFailed),
-            None => Err(PatchErrorKind::InvalidPointer),
-        },
-        other => json_patch::patch_unsafe(object, std::slice::from_ref(other)).map_err(|error| error.kind),
+/// Applies a JSON Merge Patch.
+pub(super) fn merge<'t>(object: &mut Node<'t>, patch: Node<'t>, work: &mut Work) -> Result<(), PatchError> {
+    work.pay(1)?;
+    let Node::Object(patch) = patch else {
+        *object = patch;
+        return Ok(());
+    };
+    if !matches!(object, Node::Object(_)) {
+        *object = Node::Object(Fields::default());
+    }
+    let Node::Object(fields) = object else { return Ok(()) };
+    let (mut removed, mut added) = (Vec::new(), Vec::new());
+    for (key, value) in patch.into_iter() {
+        match (fields.get_mut(&key), value) {
+            (_, Node::Null) => removed.push(key),
+            (Some(field), value) => merge(field, value, work)?,
+            (None, value) => {
+                let mut field = Node::Null;
+                merge(&mut field, value, work)?;
+                added.push((key, field));
+            }
+        }
+    }
+    work.pay(fields.len())?;
+    fields.change(&removed, added);
+    Ok(())
+}
+
+struct Operation<'t> {
+    path: PointerBuf,
+    kind: Kind<'t>,
+}
+
+enum Kind<'t> {
+    Add(Node<'t>),
+    Remove,
+    Replace(Node<'t>),
+    Move(PointerBuf),
+    Copy(PointerBuf),
+    Test(Node<'t>),
+}
+
+/// Why an operation was not applied.
+enum Stopped {
+    /// It does not fit the object.
+    Stuck(&'static str),
+    /// It costs too much.
+    Refused(PatchError),
+}
+
+impl From<PatchError> for Stopped {
+    fn from(error: PatchError) -> Self {
+        Self::Refused(error)
     }
 }
 
-/// By hand, because serde's tagged enums do not keep serde_json's numbers apart from objects.
-fn read(operation: Value) -> Result<PatchOperation, &'static str> {
-    let Value::Object(mut fields) = operation else { return Err("is not an object") };
-    let Some(Value::String(op)) = fields.remove("op") else { return Err("has no op") };
-    let path = pointer(&mut fields, "path").ok_or("has no valid path")?;
-    let mut from = || pointer(&mut fields, "from").ok_or("has no valid from");
-    Ok(match op.as_str() {
-        "remove" => PatchOperation::Remove(RemoveOperation { path }),
-        "move" => PatchOperation::Move(MoveOperation { from: from()?, path }),
-        "copy" => PatchOperation::Copy(CopyOperation { from: from()?, path }),
-        "add" => PatchOperation::Add(AddOperation { path, value: value(&mut fields)? }),
-        "replace" => PatchOperation::Replace(ReplaceOperation { path, value: value(&mut fields)? }),
-        "test" => PatchOperation::Test(TestOperation { path, value: value(&mut fields)? }),
-        _ => return Err("has an unknown op"),
+impl<'t> Operation<'t> {
+    fn read(operation: Node<'t>) -> Result<Self, &'static str> {
+        let Node::Object(mut fields) = operation else { return Err("is not an object") };
+        let Some(Node::Text(op)) = fields.remove("op") else { return Err("has no op") };
+        let mut pointer = |name| match fields.remove(name) {
+            Some(Node::Text(text)) => PointerBuf::parse(text.into_owned()).ok(),
+            _ => None,
+        };
+        let path = pointer("path").ok_or("has no valid path")?;
+        let kind = match &*op {
+            "remove" => Kind::Remove,
+            "move" => Kind::Move(pointer("from").ok_or("has no valid from")?),
+            "copy" => Kind::Copy(pointer("from").ok_or("has no valid from")?),
+            "add" | "replace" | "test" => {
+                let value = fields.remove("value").ok_or("has no value")?;
+                match &*op {
+                    "add" => Kind::Add(value),
+                    "replace" => Kind::Replace(value),
+                    _ => Kind::Test(value),
+                }
+            }
+            _ => return Err("has an unknown op"),
+        };
+        Ok(Self { path, kind })
+    }
+
+    fn apply(self, object: &mut Node<'t>, budget: &mut Budget, work: &mut Work) -> Result<(), Stopped> {
+        let Self { path, kind } = self;
+        work.pay(1 + path.count().min(MAX_DEPTH))?;
+        match kind {
+            Kind::Add(value) => {
+                fits(&path, value.size())?;
+                budget.add(object, &path, value)
+            }
+            Kind::Remove => budget.remove(object, &path).map(drop),
+            Kind::Replace(value) => {
+                fits(&path, value.size())?;
+                *find_mut(object, &path).ok_or(NOT_THERE)? = value;
+                Ok(())
+            }
+            Kind::Copy(from) => {
+                let source = find(object, &from).ok_or(NOTHING_AT_FROM)?;
+                let size = source.size();
+                work.pay(size.values)?;
+                budget.copy(size)?;
+                fits(&path, size)?;
+                let copied = source.clone();
+                budget.add(object, &path, copied)
+            }
+            Kind::Move(from) => {
+                if path != from && path.starts_with(&from) {
+                    return Err(Stopped::Stuck("a value cannot move into itself"));
+                }
+                let size = find(object, &from).ok_or(NOTHING_AT_FROM)?.size();
+                work.pay(size.values)?;
+                fits(&path, size)?;
+                if path == from {
+                    return Ok(());
+                }
+                let moved = budget.remove(object, &from)?;
+                budget.add(object, &path, moved)
+            }
+            // RFC 6902 compares numbers by value.
+            Kind::Test(value) => match find(object, &path) {
+                Some(found) if numbers::equal(found, &value, work)? => Ok(()),
+                Some(_) => Err(Stopped::Stuck("the test failed")),
+                None => Err(NOT_THERE),
+            },
+        }
+    }
+}
+
+fn fits(path: &Pointer, value: Size) -> Result<(), PatchError> {
+    if path.count() + value.depth <= MAX_DEPTH {
+        return Ok(());
+    }
+    Err(PatchError::TooLarge(format!("the changed object nests deeper than {MAX_DEPTH} levels")))
+}
+
+fn find<'n, 't>(object: &'n Node<'t>, path: &Pointer) -> Option<&'n Node<'t>> {
+    path.tokens().try_fold(object, |node, token| match node {
+        Node::Array(items) => items.get(index(&token.decoded())?),
+        Node::Object(fields) => fields.get(&token.decoded()),
+        _ => None,
     })
 }
 
-fn value(fields: &mut Map<String, Value>) -> Result<Value, &'static str> {
-    fields.remove("value").ok_or("has no value")
+fn find_mut<'n, 't>(object: &'n mut Node<'t>, path: &Pointer) -> Option<&'n mut Node<'t>> {
+    path.tokens().try_fold(object, |node, token| match node {
+        Node::Array(items) => items.get_mut(index(&token.decoded())?),
+        Node::Object(fields) => fields.get_mut(&token.decoded()),
+        _ => None,
+    })
 }
 
-fn pointer(fields: &mut Map<String, Value>, name: &str) -> Option<PointerBuf> {
-    match fields.remove(name)? {
-        Value::String(text) => PointerBuf::parse(text).ok(),
-        _ => None,
-    }
+/// RFC 6901: digits, without zeros that lead.
+fn index(token: &str) -> Option<usize> {
+    let canonical = token == "0" || (!token.starts_with('0') && token.bytes().all(|it| it.is_ascii_digit()));
+    if canonical { token.parse().ok() } else { None }
 }
 
 /// What one patch may still spend.
 struct Budget {
-    /// Bytes of what is copied or moved.
-    copied: usize,
-    /// Items of arrays that make room or close up.
+    /// Of what is copied.
+    bytes: usize,
+    values: usize,
+    /// Items of arrays and fields of objects that make room or close up.
     shifted: usize,
 }
 
 impl Budget {
-    /// Pays for `operation` before it is applied. Paths that lead nowhere cost nothing: they will not apply.
-    fn pay(&mut self, object: &Value, operation: &PatchOperation) -> Result<(), PatchError> {
-        let path = operation.path();
-        let deep = match operation {
-            PatchOperation::Add(AddOperation { value, .. }) => {
-                self.shift(object, path)?;
-                measure(value).1
-            }
-            PatchOperation::Replace(ReplaceOperation { value, .. }) => measure(value).1,
-            PatchOperation::Copy(CopyOperation { from, .. }) => {
-                self.shift(object, path)?;
-                self.copy(object, from)?
-            }
-            PatchOperation::Move(MoveOperation { from, .. }) => {
-                self.shift(object, from)?;
-                self.shift(object, path)?;
-                self.copy(object, from)?
-            }
-            PatchOperation::Remove(_) => {
-                self.shift(object, path)?;
-                return Ok(());
-            }
-            PatchOperation::Test(_) => return Ok(()),
+    fn copy(&mut self, size: Size) -> Result<(), PatchError> {
+        self.bytes = self.bytes.checked_sub(size.bytes).ok_or_else(too_large)?;
+        let words = || PatchError::TooLarge("the JSON Patch copies more than the object has".to_owned());
+        self.values = self.values.checked_sub(size.values).ok_or_else(words)?;
+        Ok(())
+    }
+
+    fn shift(&mut self, count: usize) -> Result<(), PatchError> {
+        let words = || PatchError::TooLarge("the JSON Patch changes long arrays too often".to_owned());
+        self.shifted = self.shifted.checked_sub(count).ok_or_else(words)?;
+        Ok(())
+    }
+
+    fn add<'t>(&mut self, object: &mut Node<'t>, path: &Pointer, value: Node<'t>) -> Result<(), Stopped> {
+        let Some((parent, last)) = path.split_back() else {
+            *object = value;
+            return Ok(());
         };
-        if path.count() + deep > MAX_DEPTH {
-            return Err(PatchError(format!("the changed object nests deeper than {MAX_DEPTH} levels")));
+        match find_mut(object, parent).ok_or(NOT_THERE)? {
+            Node::Array(items) => {
+                let last = last.decoded();
+                let at = if last == "-" { items.len() } else { index(&last).ok_or(NOT_THERE)? };
+                let behind = items.len().checked_sub(at).ok_or(NOT_THERE)?;
+                self.shift(behind)?;
+                items.insert(at, value);
+            }
+            Node::Object(fields) => {
+                self.shift(fields.behind(&last.decoded()))?;
+                fields.insert(Cow::Owned(last.decoded().into_owned()), value);
+            }
+            _ => return Err(NOT_THERE),
         }
         Ok(())
     }
 
-    fn copy(&mut self, object: &Value, from: &Pointer) -> Result<usize, PatchError> {
-        let Some(source) = object.pointer(from.as_str()) else { return Ok(0) };
-        let (size, deep) = measure(source);
-        self.copied = self.copied.checked_sub(size).ok_or_else(too_large)?;
-        Ok(deep)
-    }
-
-    fn shift(&mut self, object: &Value, path: &Pointer) -> Result<(), PatchError> {
-        let array = path.parent().and_then(|parent| object.pointer(parent.as_str())).and_then(Value::as_array);
-        let items = array.map_or(0, Vec::len);
-        self.shifted = self
-            .shifted
-            .checked_sub(items)
-            .ok_or_else(|| PatchError("the JSON Patch changes long arrays too often".to_owned()))?;
-        Ok(())
-    }
-}
-
-fn words(kind: &PatchErrorKind) -> &'static str {
-    match kind {
-        PatchErrorKind::TestFailed => "the test failed",
-        PatchErrorKind::InvalidFromPointer => "there is nothing at its from",
-        PatchErrorKind::CannotMoveInsideItself => "a value cannot move into itself",
-        _ => "the path does not exist",
+    fn remove<'t>(&mut self, object: &mut Node<'t>, path: &Pointer) -> Result<Node<'t>, Stopped> {
+        let (parent, last) = path.split_back().ok_or(NOT_THERE)?;
+        match find_mut(object, parent).ok_or(NOT_THERE)? {
+            Node::Array(items) => {
+                let at = index(&last.decoded()).filter(|at| *at < items.len()).ok_or(NOT_THERE)?;
+                self.shift(items.len() - at)?;
+                Ok(items.remove(at))
+            }
+            Node::Object(fields) => {
+                self.shift(fields.behind(&last.decoded()))?;
+                fields.remove(&last.decoded()).ok_or(NOT_THERE)
+            }
+            _ => Err(NOT_THERE),
+        }
     }
 }
 
@@ -153,5 +265,7 @@ fn shown(path: &Pointer) -> String {
     }
 }
 
+const NOT_THERE: Stopped = Stopped::Stuck("the path does not exist");
+const NOTHING_AT_FROM: Stopped = Stopped::Stuck("there is nothing at its from");
 /// Some tenths of a second of moving memory.
 const MAX_SHIFTED: usize = 1 << 26;

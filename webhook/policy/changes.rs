@@ -1,0 +1,83 @@
+//! Changes of objects as a request makes them: inside its deadline, off the connections' threads where they are large, and
+//! within a budget of memory that all requests share.
+
+use std::time::{Duration, Instant};
+
+use tokio::{
+    sync::Semaphore,
+    task::spawn_blocking,
+    time::{Instant as Deadline, timeout_at},
+};
+
+use crate::{
+    engine::Failure,
+    review::{
+        admission::Change,
+        patch::{self, PatchError, Work},
+    },
+};
+
+/// The object after `change`, or None when nothing changes.
+pub(super) async fn apply(object: &str, change: Change, deadline: Instant) -> Result<Option<String>, Failure> {
+    let room = patch::room_to_apply(object, &change);
+    if room < LARGE {
+        return patch::apply(object, &change, &mut Work::until(deadline)).map_err(failure);
+    }
+    let object = object.to_owned();
+    within(room, deadline, move |work| patch::apply(&object, &change, work)).await
+}
+
+/// The patch from one object to another, or None when they are equal.
+pub(super) async fn between(old: &str, new: String, deadline: Instant) -> Result<Option<String>, Failure> {
+    let room = patch::room_between(old, &new);
+    if room < LARGE {
+        return patch::between(old, &new, &mut Work::until(deadline)).map_err(failure);
+    }
+    let old = old.to_owned();
+    within(room, deadline, move |work| patch::between(&old, &new, work)).await
+}
+
+/// Does `work` on a thread that may be kept busy, when there is room for it.
+async fn within<T: Send + 'static>(
+    room: usize,
+    deadline: Instant,
+    work: impl FnOnce(&mut Work) -> Result<T, PatchError> + Send + 'static,
+) -> Result<T, Failure> {
+    let mebibytes = u32::try_from(room.div_ceil(1 << 20)).unwrap_or(u32::MAX);
+    if mebibytes as usize > ROOM {
+        return Err(Failure::Size(format!("changing the object takes more than {ROOM} MiB of memory")));
+    }
+    let Ok(permit) = timeout_at(Deadline::from_std(deadline), BUDGET.acquire_many(mebibytes)).await else {
+        return Err(Failure::Overload);
+    };
+    let permit = permit.map_err(|closed| Failure::Host(closed.to_string()))?;
+    // It ends itself at the deadline, and holds its room until then, whether or not somebody still waits for it.
+    let done = spawn_blocking(move || {
+        let done = work(&mut Work::until(deadline));
+        drop(permit);
+        done
+    });
+    match done.await {
+        Ok(done) => done.map_err(failure),
+        Err(panicked) => Err(Failure::Host(panicked.to_string())),
+    }
+}
+
+/// Until when a policy's change may be made: the caller's deadline, and what is left of the policy's own time.
+pub(super) fn deadline(caller: Instant, limit: Duration, used: Duration) -> Instant {
+    caller.min(Instant::now() + limit.saturating_sub(used))
+}
+
+fn failure(error: PatchError) -> Failure {
+    match error {
+        PatchError::Invalid(words) => Failure::Answer(words),
+        PatchError::TooLarge(words) => Failure::Size(words),
+        PatchError::OutOfTime => Failure::Timeout,
+    }
+}
+
+/// Bytes of memory from which a change is large: some milliseconds of work.
+const LARGE: usize = 2 << 20;
+/// MiB of memory that all large changes may take together.
+const ROOM: usize = 192;
+static BUDGET: Semaphore = Semaphore::const_new(ROOM);

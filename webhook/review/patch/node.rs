@@ -1,0 +1,410 @@
+//! JSON text as a tree that borrows from it, within bounds: some 32 bytes for an item of an array, 56 for a field.
+//!
+//! Not `Value`: its maps take ten times the memory for objects of one field, and with `arbitrary_precision` and
+//! `raw_value` its own `Deserialize` takes an object with one of two magic keys for a number or for more JSON text, so
+//! that a user could change what others see, or nest beyond every limit.
+
+use std::{borrow::Cow, fmt};
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::{MAX_DEPTH, MAX_OBJECT, MAX_VALUES, PatchError};
+
+/// A JSON value.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Node<'t> {
+    Null,
+    Bool(bool),
+    /// A number that is spelt as Rust spells it.
+    Integer(i64),
+    /// Any other number, as it is spelt.
+    Number(Box<str>),
+    Text(Cow<'t, str>),
+    Array(Vec<Node<'t>>),
+    Object(Fields<'t>),
+}
+
+/// Fields of an object, by the order of their keys; each key once.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Fields<'t>(Vec<(Cow<'t, str>, Node<'t>)>);
+
+/// How large a text or a tree is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Size {
+    /// Roughly, of its text.
+    pub(super) bytes: usize,
+    /// At most, where it is a text's.
+    pub(super) values: usize,
+    /// Of those, objects; only counted of a text.
+    pub(super) objects: usize,
+    /// Levels of arrays and objects.
+    pub(super) depth: usize,
+}
+
+/// Looks whether a document that a user or a guest wrote may be read; `name` says in errors which it is.
+pub(super) fn check(text: &str, name: &str) -> Result<Size, PatchError> {
+    let size = weigh(text);
+    let words = if size.bytes > MAX_OBJECT {
+        format!("the {name} is larger than {MAX_OBJECT} bytes")
+    } else if size.depth > MAX_DEPTH {
+        format!("the {name} nests deeper than {MAX_DEPTH} levels")
+    } else if size.values > MAX_VALUES {
+        format!("the {name} has more than {MAX_VALUES} values")
+    } else {
+        return Ok(size);
+    };
+    Err(PatchError::TooLarge(words))
+}
+
+/// Reads a document that was checked.
+pub(super) fn read<'t>(text: &'t str, name: &str) -> Result<Node<'t>, PatchError> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    Seed.deserialize(&mut reader)
+        .and_then(|value| reader.end().map(|()| value))
+        .map_err(|error| PatchError::Invalid(format!("the {name} cannot be read: {error}")))
+}
+
+/// How large the tree of a text can become, without building it. Of what is no JSON it tells nothing but its length.
+pub(super) fn weigh(text: &str) -> Size {
+    let mut size = Size { bytes: text.len(), values: 1, ..Size::default() };
+    let mut depth = 0_usize;
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => {
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'"' => break,
+                        b'\\' => _ = bytes.next(),
+                        _ => {}
+                    }
+                }
+            }
+            b'[' | b'{' => {
+                depth += 1;
+                size.values += 1;
+                size.objects += usize::from(byte == b'{');
+                size.depth = size.depth.max(depth);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' => size.values += 1,
+            _ => {}
+        }
+    }
+    size
+}
+
+impl<'t> Node<'t> {
+    pub(super) fn size(&self) -> Size {
+        let leaf = |bytes| Size { bytes, values: 1, ..Size::default() };
+        let inside = |all: Size, (key, its): (usize, Size)| Size {
+            bytes: all.bytes + key + its.bytes + 1,
+            values: all.values + its.values,
+            depth: all.depth.max(its.depth + 1),
+            ..all
+        };
+        let empty = Size { bytes: 2, values: 1, depth: 1, ..Size::default() };
+        match self {
+            Self::Null | Self::Bool(_) => leaf(5),
+            Self::Integer(number) => leaf(number.checked_ilog10().map_or(2, |it| it as usize + 1)),
+            Self::Number(number) => leaf(number.len()),
+            Self::Text(text) => leaf(text.len() + 2),
+            Self::Array(items) => items.iter().map(|it| (0, it.size())).fold(empty, inside),
+            Self::Object(fields) => fields.iter().map(|(key, it)| (key.len() + 3, it.size())).fold(empty, inside),
+        }
+    }
+
+    /// As serde_json holds it.
+    pub(super) fn into_value(self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => Value::Bool(value),
+            Self::Integer(number) => Value::from(number),
+            // What was read as a number is one.
+            Self::Number(number) => number.parse().map_or(Value::Null, Value::Number),
+            Self::Text(text) => Value::String(text.into_owned()),
+            Self::Array(items) => Value::Array(items.into_iter().map(Self::into_value).collect()),
+            Self::Object(fields) => {
+                let fields = fields.0.into_iter().map(|(key, it)| (key.into_owned(), it.into_value()));
+                Value::Object(fields.collect::<Map<_, _>>())
+            }
+        }
+    }
+
+    /// Its text behind what is in `out`.
+    pub(super) fn write(&self, out: &mut String) {
+        match self {
+            Self::Null => out.push_str("null"),
+            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+            Self::Integer(number) => out.push_str(&number.to_string()),
+            Self::Number(number) => out.push_str(number),
+            Self::Text(text) => quote(text, out),
+            Self::Array(items) => {
+                out.push('[');
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    item.write(out);
+                }
+                out.push(']');
+            }
+            Self::Object(fields) => {
+                out.push('{');
+                for (index, (key, field)) in fields.iter().enumerate() {
+                    if index > 0 {
+                        out.push(',');
+                    }
+                    quote(key, out);
+                    out.push(':');
+                    field.write(out);
+                }
+                out.push('}');
+            }
+        }
+    }
+}
+
+/// Text as JSON has it.
+pub(super) fn quote(text: &str, out: &mut String) {
+    // A string can always be written.
+    out.push_str(&serde_json::to_string(text).unwrap_or_default());
+}
+
+impl<'t> Fields<'t> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Node<'t>)> {
+        self.0.iter().map(|(key, field)| (&**key, field))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Node<'t>)> {
+        self.0.iter_mut().map(|(key, field)| (&**key, field))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    fn find(&self, key: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(it, _)| (**it).cmp(key))
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Node<'t>> {
+        self.find(key).ok().map(|at| &self.0[at].1)
+    }
+
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Node<'t>> {
+        self.find(key).ok().map(|at| &mut self.0[at].1)
+    }
+
+    /// How many fields make room or close up when `key` comes or goes.
+    pub(super) fn behind(&self, key: &str) -> usize {
+        let (Ok(at) | Err(at)) = self.find(key);
+        self.0.len() - at
+    }
+
+    pub(super) fn insert(&mut self, key: Cow<'t, str>, field: Node<'t>) {
+        match self.find(&key) {
+            Ok(at) => self.0[at].1 = field,
+            Err(at) => self.0.insert(at, (key, field)),
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: &str) -> Option<Node<'t>> {
+        self.find(key).ok().map(|at| self.0.remove(at).1)
+    }
+
+    /// Takes out the fields of `removed`, which is in order, and adds fields of keys that are not there.
+    pub(super) fn change(&mut self, removed: &[Cow<'t, str>], added: Vec<(Cow<'t, str>, Node<'t>)>) {
+        self.0.retain(|(key, _)| removed.binary_search(key).is_err());
+        self.0.extend(added);
+        *self = Self::from_pairs(std::mem::take(&mut self.0));
+    }
+
+    pub(super) fn into_iter(self) -> impl Iterator<Item = (Cow<'t, str>, Node<'t>)> {
+        self.0.into_iter()
+    }
+
+    /// Of two fields of one key the later stays, as every reader has it.
+    pub(super) fn from_pairs(mut pairs: Vec<(Cow<'t, str>, Node<'t>)>) -> Self {
+        if !pairs.is_sorted_by(|(one, _), (other, _)| one < other) {
+            pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
+            pairs.dedup_by(|later, earlier| {
+                let same = later.0 == earlier.0;
+                if same {
+                    std::mem::swap(later, earlier);
+                }
+                same
+            });
+        }
+        pairs.shrink_to_fit();
+        Self(pairs)
+    }
+}
+
+/// A number as it is spelt.
+fn number<'t>(text: &str) -> Node<'t> {
+    match text.parse() {
+        Ok(integer) if text != "-0" => Node::Integer(integer),
+        _ => Node::Number(text.into()),
+    }
+}
+
+/// Reads one value.
+#[derive(Clone, Copy)]
+struct Seed;
+
+impl<'de> DeserializeSeed<'de> for Seed {
+    type Value = Node<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed {
+    type Value = Node<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node<'de>, E> {
+        Ok(Node::Bool(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Node<'de>, E> {
+        Ok(Node::Null)
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node<'de>, E> {
+        Ok(number(&value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node<'de>, E> {
+        Ok(Node::Integer(value))
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'de str) -> Result<Node<'de>, E> {
+        Ok(Node::Text(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Node<'de>, E> {
+        Ok(Node::Text(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node<'de>, A::Error> {
+        let mut array = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            array.push(item);
+        }
+        array.shrink_to_fit();
+        Ok(Node::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Node<'de>, A::Error> {
+        let mut pairs = Vec::new();
+        while let Some(key) = fields.next_key_seed(Key)? {
+            if pairs.is_empty() && key == NUMBER {
+                match fields.next_value_seed(Announced)? {
+                    Written::Number(text) => return Ok(number(&text)),
+                    Written::Value(value) => pairs.push((key, value)),
+                }
+            } else {
+                let value = fields.next_value_seed(self)?;
+                pairs.push((key, value));
+            }
+        }
+        Ok(Node::Object(Fields::from_pairs(pairs)))
+    }
+}
+
+/// A key, borrowed where it has no escapes.
+struct Key;
+
+impl<'de> DeserializeSeed<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Cow<'de, str>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Key {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(key))
+    }
+
+    fn visit_str<E>(self, key: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(key.to_owned()))
+    }
+}
+
+/// What comes under the key by which serde_json announces a number: an owned string only if it is one.
+struct Announced;
+
+enum Written<'t> {
+    Number(String),
+    Value(Node<'t>),
+}
+
+impl<'de> DeserializeSeed<'de> for Announced {
+    type Value = Written<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Written<'de>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Announced {
+    type Value = Written<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Seed.expecting(f)
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Written<'de>, E> {
+        Ok(Written::Number(value))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Written<'de>, E> {
+        Seed.visit_borrowed_str(value).map(Written::Value)
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Written<'de>, E> {
+        Seed.visit_str(value).map(Written::Value)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Written<'de>, E> {
+        Seed.visit_bool(value).map(Written::Value)
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Written<'de>, E> {
+        Seed.visit_u64(value).map(Written::Value)
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Written<'de>, E> {
+        Seed.visit_i64(value).map(Written::Value)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Written<'de>, E> {
+        Seed.visit_unit().map(Written::Value)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Written<'de>, A::Error> {
+        Seed.visit_seq(items).map(Written::Value)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Written<'de>, A::Error> {
+        Seed.visit_map(fields).map(Written::Value)
+    }
+}
+
+/// The key by which serde_json announces a number, whose text it does not give otherwise.
+const NUMBER: &str = "$serde_json::private::Number";

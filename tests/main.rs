@@ -19,6 +19,8 @@ mod cases;
 mod cel;
 /// The command line as a user has it.
 mod cli;
+/// Text of guests that would be more than text in a log, on a terminal or in an answer.
+mod forging;
 /// Policies in Go, built by `verdict build`.
 mod go;
 /// What `verdict build` says to authors who write Go, and the templates in Go.

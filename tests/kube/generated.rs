@@ -1,6 +1,10 @@
 //! What `verdict manifests` generates, as it comes: applied with kubectl, given to kube-apiserver by its flags.
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use serde_json::json;
 
@@ -38,28 +42,7 @@ fn generated_manifests_register_all_three_reviews() {
     ]
     .concat();
     let verdict = Verdict::serve(&pki, &folder, &policies, &[]);
-    let out = folder.join("out");
-    let path = |file: &std::path::Path| file.to_str().expect("UTF-8").to_owned();
-    let mut made = Command::new(env!("CARGO_BIN_EXE_verdict"));
-    made.args([
-        "manifests",
-        "--policies",
-        &path(&folder.join("policies.yaml")),
-        "--url",
-        &format!("https://{}", verdict.https),
-        "--ca-file",
-        &path(&pki.ca),
-        "--client-cert",
-        &path(&verdict.client.cert),
-        "--client-key",
-        &path(&verdict.client.key),
-        "--config-dir",
-        &path(&out),
-        "--out",
-        &path(&out),
-    ]);
-    let made = made.output().expect("verdict");
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let out = generate(&pki, &verdict, &folder);
     let file = |name: &str| path(&out.join(name));
     let plane = ControlPlane::start(
         binaries,
@@ -116,4 +99,34 @@ fn generated_manifests_register_all_three_reviews() {
     assert!(applied.contains("deployment.apps/verdict created"), "{applied}");
     // Nothing was generated for hand-edited files to hide: the folder holds what the flags named, and no more.
     assert_eq!(fs::read_dir(&out).expect("the folder").count(), 7);
+}
+
+/// Runs `verdict manifests` for a server's policies, as somebody does who starts kube-apiserver himself; where the files are.
+pub fn generate(pki: &Pki, verdict: &Verdict, folder: &Path) -> PathBuf {
+    let out = folder.join("out");
+    let mut made = Command::new(env!("CARGO_BIN_EXE_verdict"));
+    made.args([
+        "manifests",
+        "--policies",
+        &path(&folder.join("policies.yaml")),
+        "--url",
+        &format!("https://{}", verdict.https),
+        "--ca-file",
+        &path(&pki.ca),
+        "--client-cert",
+        &path(&verdict.client.cert),
+        "--client-key",
+        &path(&verdict.client.key),
+        "--config-dir",
+        &path(&out),
+        "--out",
+        &path(&out),
+    ]);
+    let made = made.output().expect("verdict");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    out
+}
+
+pub fn path(file: &Path) -> String {
+    file.to_str().expect("UTF-8").to_owned()
 }

@@ -6,6 +6,7 @@ mod access;
 mod cases;
 mod cluster;
 mod drain;
+mod entries;
 mod failures;
 mod generated;
 mod harness;

@@ -9,6 +9,8 @@
 
 mod support;
 
+/// Slow callers in great numbers.
+mod attack;
 /// As a new author would, from `verdict new` to the server.
 mod author;
 /// Bad callers over real TLS: every one gets its answer, and the server goes on.

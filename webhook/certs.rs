@@ -45,7 +45,7 @@ impl Bundle {
         let ca_pem = ca.self_signed(&ca_key)?.pem();
         let issuer = Issuer::from_params(&ca, &ca_key);
         let server = leaf(names, "verdict", ExtendedKeyUsagePurpose::ServerAuth, &issuer)?;
-        let client = leaf(&[], "kube-apiserver", ExtendedKeyUsagePurpose::ClientAuth, &issuer)?;
+        let client = leaf(&[], CLIENT, ExtendedKeyUsagePurpose::ClientAuth, &issuer)?;
         Ok(Self { ca: Pair { certificate: ca_pem, key: ca_key.serialize_pem() }, server, client })
     }
 }
@@ -73,6 +73,9 @@ fn params(names: &[String], common_name: &str) -> Result<CertificateParams, Cert
     params.not_after = OffsetDateTime::now_utc() + Duration::days(VALID_DAYS);
     Ok(params)
 }
+
+/// The name in the client's certificate.
+pub const CLIENT: &str = "kube-apiserver";
 
 /// For how long development certificates are good.
 pub const VALID_DAYS: i64 = 365;

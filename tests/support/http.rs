@@ -28,6 +28,11 @@ pub fn post(url: &str, json: String, pki: &Pki, identity: Option<&Identity>) -> 
     send(request, json, tls(pki, identity))
 }
 
+/// POST of a JSON document with this TLS.
+pub fn post_as(url: &str, json: String, tls: ClientConfig) -> Reply {
+    send(Request::post(url).header("content-type", "application/json"), json, tls)
+}
+
 /// GET in the clear.
 pub fn get_plain(url: &str) -> Reply {
     let nothing = RootCertStore::empty();

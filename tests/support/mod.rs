@@ -10,6 +10,7 @@ pub mod node;
 pub mod pki;
 pub mod processes;
 pub mod samples;
+pub mod server;
 pub mod verdict;
 
 use std::{

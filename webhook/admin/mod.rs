@@ -16,16 +16,22 @@ use std::{
 
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use http::{StatusCode, header::CONTENT_TYPE};
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
-use tokio::{sync::Semaphore, time::timeout};
-use tower::ServiceExt as _;
+use tokio::{
+    sync::{Semaphore, watch},
+    time::timeout,
+};
 
 use crate::{
     loader,
-    metrics::Metrics,
+    metrics::{Listener, Metrics},
     policy::{Policy, Set},
+    server::{
+        Patience, Rate,
+        http1::{self, Http1, Life, Stage},
+        pool::{Activity, Caller, Pool},
+        wire::Wire,
+    },
 };
 
 /// What the listener shows.
@@ -33,12 +39,14 @@ pub struct Admin {
     metrics: Arc<Metrics>,
     state: AtomicU8,
     set: OnceLock<Arc<Set>>,
+    /// Who makes a page.
+    page: Semaphore,
 }
 
 impl Admin {
     /// Starting: alive, and not ready.
     pub fn new(metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { metrics, state: AtomicU8::new(STARTING), set: OnceLock::new() })
+        Arc::new(Self { metrics, state: AtomicU8::new(STARTING), set: OnceLock::new(), page: Semaphore::new(1) })
     }
 
     /// Every policy is compiled and initialised.
@@ -61,9 +69,11 @@ impl Admin {
         let listener = TcpListener::bind(bind)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let app = self.app();
+        let (app, metrics) = (self.app(), Arc::clone(&self.metrics));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        thread::Builder::new().name("admin".to_owned()).spawn(move || runtime.block_on(serve(listener, app)))?;
+        thread::Builder::new()
+            .name("admin".to_owned())
+            .spawn(move || runtime.block_on(serve(listener, app, metrics)))?;
         Ok(address)
     }
 
@@ -77,28 +87,37 @@ impl Admin {
     }
 }
 
-async fn serve(listener: TcpListener, app: Router) {
+async fn serve(listener: TcpListener, app: Router, metrics: Arc<Metrics>) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => return tracing::error!(%error, "the admin listener cannot be used"),
     };
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    // Connections here end by age only: while the server drains, probes go on.
+    let (stage, _) = watch::channel(Stage::Serving);
+    let pool = Pool::new(MAX_CONNECTIONS, MAX_CONNECTIONS);
+    let shared = Arc::new((app, metrics, Semaphore::new(MAX_CONNECTIONS)));
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        let Ok((stream, _)) = listener.accept().await else {
-            tokio::time::sleep(ACCEPT_PAUSE).await;
-            continue;
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(_) => {
+                // Mostly for want of file descriptors: one of them comes free.
+                pool.end_one();
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
         };
-        let app = app.clone();
+        let activity = Activity::new();
+        let place = pool.enter(Caller(None), &activity);
+        let (shared, life) = (Arc::clone(&shared), Life { age: MAX_AGE, stage: stage.subscribe() });
         tokio::spawn(async move {
-            let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                app.clone().oneshot(request.map(axum::body::Body::new))
-            });
-            let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(IDLE);
-            // A broken connection is the client's affair.
-            let _ = timeout(MAX_AGE, builder.serve_connection(TokioIo::new(stream), service)).await;
-            drop(slot);
+            let (app, metrics, readers) = &*shared;
+            let stream = Wire::new(stream, Arc::clone(&activity), PATIENCE.write);
+            let caller = Caller(None);
+            let (listener, first) = (Listener::Admin, Some(PATIENCE.head));
+            let http1 = Http1 { app, metrics, listener, patience: PATIENCE, first, readers, activity, caller };
+            // Its age is told in an answer; whoever asks for none is ended by its own patience.
+            let _ = timeout(MAX_AGE + PATIENCE.idle, http1::serve(&http1, stream, life)).await;
+            drop(place);
         });
     }
 }
@@ -112,13 +131,23 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> (StatusCode, &'static str) {
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], admin.metrics.text())
+    let text = beside(&admin, |admin| admin.metrics.text()).await;
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }
 
 async fn policies(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
-    let rows: Vec<Row> = admin.set.get().map(|set| set.policies().iter().map(row).collect()).unwrap_or_default();
-    let text = serde_json::to_string_pretty(&rows).unwrap_or_default();
-    ([(CONTENT_TYPE, "application/json")], text + "\n")
+    let text = beside(&admin, |admin| {
+        let rows: Vec<Row> = admin.set.get().map(|set| set.policies().iter().map(row).collect()).unwrap_or_default();
+        serde_json::to_string_pretty(&rows).unwrap_or_default() + "\n"
+    });
+    ([(CONTENT_TYPE, "application/json")], text.await)
+}
+
+/// With thousands of policies a page takes a while: one is made at a time, beside the thread that answers the probes.
+async fn beside(admin: &Arc<Admin>, page: impl FnOnce(&Admin) -> String + Send + 'static) -> String {
+    let Ok(_one) = admin.page.acquire().await else { return String::new() };
+    let admin = Arc::clone(admin);
+    tokio::task::spawn_blocking(move || page(&admin)).await.unwrap_or_default()
 }
 
 #[derive(Serialize)]
@@ -170,6 +199,14 @@ const STARTING: u8 = 0;
 const READY: u8 = 1;
 const DRAINING: u8 = 2;
 const MAX_CONNECTIONS: usize = 64;
-const IDLE: Duration = Duration::from_secs(120);
+const PATIENCE: Patience = Patience {
+    // There is none here.
+    handshake: Duration::ZERO,
+    head: Duration::from_secs(5),
+    // Prometheus asks every minute or two.
+    idle: Duration::from_secs(180),
+    stream: Duration::ZERO,
+    write: Rate { grace: Duration::from_secs(5), bytes_per_second: 16 << 10 },
+};
 const MAX_AGE: Duration = Duration::from_secs(600);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 
 use super::{Failed, Outcome};
 use crate::{
-    certs::{Bundle, VALID_DAYS},
+    certs::{Bundle, CLIENT, VALID_DAYS},
     text,
 };
 
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     ));
     text::print(&format!("the server answers as {}", names.join(", ")));
     text::print(&format!(
-        "next: verdict serve --tls-cert {dir}/server.crt --tls-key {dir}/server.key --client-ca {dir}/ca.crt --policies PATH"
+        "next: verdict serve --tls-cert {dir}/server.crt --tls-key {dir}/server.key --client-ca {dir}/ca.crt --client-name {CLIENT} --policies PATH"
     ));
     Ok(Outcome::Done)
 }

@@ -20,7 +20,7 @@ use crate::{
     engine::Capacity,
     metrics::Metrics,
     server::{
-        self, Bound,
+        self, Bound, ClientName,
         routes::{self, Limits},
         tls::Pem,
     },
@@ -46,6 +46,9 @@ pub(super) struct Args {
     /// CAs whose clients are answered, PEM; then every caller must show a certificate of one of them.
     #[arg(long, env = "VERDICT_CLIENT_CA")]
     client_ca: Option<PathBuf>,
+    /// With --client-ca: a name that the caller's certificate must have, as common name or alternative name: exact, or *.SUFFIX with * for one label. Repeatable; one of them is enough.
+    #[arg(long, env = "VERDICT_CLIENT_NAME", value_name = "NAME", value_delimiter = ',', requires = "client_ca")]
+    client_name: Vec<ClientName>,
     /// A file or folder of policies. Repeatable.
     #[arg(long, env = "VERDICT_POLICIES", value_delimiter = ',')]
     policies: Vec<PathBuf>,
@@ -63,7 +66,7 @@ pub(super) struct Args {
     /// Bytes of any other body.
     #[arg(long, env = "VERDICT_MAX_BODY", default_value_t = Limits::default().body)]
     max_body: usize,
-    /// MiB of all bodies in flight together.
+    /// MiB that all requests in flight may hold: bodies as far as they came, answers until they are sent. A sixteenth each is for authentication, authorization and events.
     #[arg(long, env = "VERDICT_MAX_BODIES", default_value_t = Limits::default().bodies >> 20)]
     max_bodies: usize,
     /// After this, a connection is ended politely.
@@ -91,6 +94,7 @@ struct Certificates {
     certificate: Vec<u8>,
     key: Vec<u8>,
     client_ca: Option<Vec<u8>>,
+    client_names: Vec<ClientName>,
     /// Of our own, made just now: where the CA is.
     ca: Option<PathBuf>,
 }
@@ -104,8 +108,11 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         bodies: args.max_bodies.saturating_mul(1 << 20),
         ..Limits::default()
     };
-    if limits.bodies < limits.admission_body.max(limits.body) {
-        return Err(Failed::configuration("--max-bodies is less than one body may have"));
+    if limits.bodies < limits.least_bodies() {
+        let least = limits.least_bodies().div_ceil(1 << 20);
+        return Err(Failed::configuration(format!(
+            "--max-bodies is too small for one body of the largest size: give {least} or more, or lower --max-admission-body or --max-body"
+        )));
     }
     let runtime = runtime()?;
     runtime.block_on(serve(args, plan, capacity, limits))?;
@@ -139,7 +146,8 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
     let client_ca = args.client_ca.as_deref().map(read).transpose()?;
     let certificates = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => {
-            Certificates { certificate: read(certificate)?, key: read(key)?, client_ca, ca: None }
+            let (certificate, key) = (read(certificate)?, read(key)?);
+            Certificates { certificate, key, client_ca, client_names: args.client_name.clone(), ca: None }
         }
         _ => own_certificates(args, client_ca)?,
     };
@@ -156,6 +164,7 @@ fn own_certificates(args: &Args, client_ca: Option<Vec<u8>>) -> Result<Certifica
         certificate: bundle.server.certificate.into_bytes(),
         key: bundle.server.key.into_bytes(),
         client_ca,
+        client_names: args.client_name.clone(),
         ca: Some(dir.join("ca.crt")),
     })
 }
@@ -174,9 +183,17 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
         certificate: &certificates.certificate,
         key: &certificates.key,
         client_ca: certificates.client_ca.as_deref(),
+        client_names: &certificates.client_names,
     };
     let tls = pem.config().map_err(|error| Failed::configuration(error.to_string()))?;
     let expiry = pem.expiry().map_err(|error| Failed::configuration(error.to_string()))?;
+    if certificates.client_names.is_empty()
+        && let Some(why) = pem.broad_client_ca().map_err(|error| Failed::configuration(error.to_string()))?
+    {
+        warn!(
+            "--client-ca looks like one that signs for others as well, kubelets for example ({why}): whoever it signed may ask the policies; say with --client-name who shall"
+        );
+    }
     let metrics = Arc::new(Metrics::new());
     metrics.certificate_expiry(expiry);
     if expiry <= SystemTime::now() {
@@ -191,7 +208,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
         grace: args.grace,
         ..server::Config::new(bind)
     };
-    let bound = Bound::bind(config, tls, Arc::clone(&metrics)).await.with_context(|| format!("--bind {bind}"))?;
+    let bound = Bound::bind(config, tls, Arc::clone(&metrics)).with_context(|| format!("--bind {bind}"))?;
     let address = bound.local_addr()?;
     let known_callers = certificates.client_ca.is_some();
     if !known_callers && !address.ip().is_loopback() {

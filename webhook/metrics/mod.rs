@@ -3,6 +3,7 @@
 //! Label values come from fixed sets and from the names of policies, never from a request: no namespaces, no names of objects, no users.
 //! Owns names, help texts and buckets ([`TABLE`] is the documentation of them all). Knows neither HTTP nor Wasm.
 
+mod callers;
 mod request;
 mod review;
 
@@ -19,6 +20,8 @@ use prometheus::{
 
 use crate::engine::{Interface, Timing};
 
+pub use callers::HandshakeFailure;
+pub(crate) use callers::{BodyRefused, EndedEarly, Listener};
 pub use request::RequestGuard;
 use request::Route;
 pub use review::PolicyMetrics;
@@ -50,7 +53,16 @@ pub const TABLE: &[(&str, &str, &str)] = &[
     ("verdict_request_seconds", "route", "Time from a request's headers to its answer, reading the body included"),
     ("verdict_requests_in_flight", "route", "HTTP requests being answered"),
     ("verdict_requests_abandoned_total", "route", "HTTP requests whose caller hung up before the answer"),
-    ("verdict_body_bytes_in_flight", "", "Bytes of the common body budget that are reserved"),
+    (
+        "verdict_body_bytes_in_flight",
+        "",
+        "Bytes that requests hold: bodies as far as they came, and answers until they are sent",
+    ),
+    (
+        "verdict_bodies_refused_total",
+        "route, reason",
+        "Bodies that were not read whole: large, slow, cut, or busy when others held all that there is",
+    ),
     ("verdict_connections_open", "", "Open connections"),
     ("verdict_connections_total", "", "Connections accepted since the start"),
     (
@@ -61,25 +73,17 @@ pub const TABLE: &[(&str, &str, &str)] = &[
     (
         "verdict_tls_handshake_failures_total",
         "reason",
-        "TLS handshakes that failed: certificate, protocol, timeout, io",
+        "TLS handshakes that failed: certificate, name, protocol, timeout, io",
+    ),
+    (
+        "verdict_connections_ended_early_total",
+        "listener, reason",
+        "Connections that the server ended: slow, or silent for longest when there was no room (handshakes before the handshake, room after it)",
     ),
     ("verdict_certificate_expiry_timestamp_seconds", "", "When the serving certificate expires, in seconds since 1970"),
     ("verdict_build_info", "version", "Always 1"),
     ("process_*", "", "Memory, CPU, threads and file descriptors of the process"),
 ];
-
-/// Why a TLS handshake failed: the label `reason`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HandshakeFailure {
-    /// No client certificate, or one that is not trusted or not valid.
-    Certificate,
-    /// Not TLS, or no version and cipher in common.
-    Protocol,
-    /// Not finished in time.
-    Timeout,
-    /// The connection broke.
-    Io,
-}
 
 /// Every metric of the process, registered once, in a registry of its own.
 pub struct Metrics {
@@ -99,6 +103,8 @@ pub struct Metrics {
     accepted: IntCounter,
     accept_errors: IntCounter,
     handshake_failures: IntCounterVec,
+    ended_early: IntCounterVec,
+    bodies_refused: IntCounterVec,
     certificate_expiry: IntGauge,
     policies: RwLock<HashMap<String, Arc<PerPolicy>>>,
 }
@@ -127,6 +133,8 @@ impl Metrics {
             accepted: counter(to, "verdict_connections_total"),
             accept_errors: counter(to, "verdict_accept_errors_total"),
             handshake_failures: counters(to, "verdict_tls_handshake_failures_total"),
+            ended_early: counters(to, "verdict_connections_ended_early_total"),
+            bodies_refused: counters(to, "verdict_bodies_refused_total"),
             certificate_expiry: gauge(to, "verdict_certificate_expiry_timestamp_seconds"),
             policies: RwLock::default(),
             registry,
@@ -203,33 +211,6 @@ impl Metrics {
     pub fn certificate_expiry(&self, expiry: SystemTime) {
         let seconds = expiry.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
         self.certificate_expiry.set(i64::try_from(seconds).unwrap_or(i64::MAX));
-    }
-
-    /// A TLS handshake failed.
-    pub fn handshake_failed(&self, reason: HandshakeFailure) {
-        let reason = match reason {
-            HandshakeFailure::Certificate => "certificate",
-            HandshakeFailure::Protocol => "protocol",
-            HandshakeFailure::Timeout => "timeout",
-            HandshakeFailure::Io => "io",
-        };
-        self.handshake_failures.with_label_values(&[reason]).inc();
-    }
-
-    /// A connection could not be accepted.
-    pub(crate) fn accept_failed(&self) {
-        self.accept_errors.inc();
-    }
-
-    /// A connection was accepted; the guard counts its end.
-    pub(crate) fn connection(&self) -> Counted {
-        self.accepted.inc();
-        Counted::of(&self.connections, 1)
-    }
-
-    /// `bytes` of the body budget are reserved until the guard is dropped.
-    pub(crate) fn body_bytes(&self, bytes: usize) -> Counted {
-        Counted::of(&self.body_bytes, i64::try_from(bytes).unwrap_or(i64::MAX))
     }
 
     /// Everything, in Prometheus' text format.
@@ -338,6 +319,8 @@ mod tests {
         metrics.request("validate").answered(200);
         drop(metrics.request("validate"));
         metrics.handshake_failed(HandshakeFailure::Timeout);
+        metrics.ended_early(Listener::Admin, EndedEarly::Room);
+        metrics.body_refused("validate", BodyRefused::Slow);
         let text = metrics.text();
         for (name, ..) in TABLE {
             let name = name.trim_end_matches('*');

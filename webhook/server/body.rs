@@ -1,77 +1,91 @@
-//! Bodies: each bounded, all in flight together bounded, none waited for too long.
-
-use std::sync::Arc;
+//! Bodies: each bounded, charged as their bytes arrive, none waited for too long.
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header::CONTENT_LENGTH};
+use http::StatusCode;
 use http_body_util::{BodyExt as _, Limited};
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, timeout_at},
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    budget::{Busy, Share},
+    wire::Rate,
 };
+use crate::metrics::BodyRefused;
 
-use crate::metrics::{Counted, Metrics};
-
-/// The bytes that all bodies in flight may hold together.
-pub(super) struct Budget(Arc<Semaphore>);
-
-/// A body that was read whole; its share of the budget is held for as long as it lives.
-pub(super) struct Read {
-    pub(super) bytes: Bytes,
-    _share: OwnedSemaphorePermit,
-    _counted: Counted,
+/// How a body must come.
+pub(super) struct Terms {
+    /// Bytes at most.
+    pub(super) limit: usize,
+    /// When it must be whole.
+    pub(super) deadline: Instant,
+    /// How slow its caller may be before.
+    pub(super) rate: Rate,
 }
 
-impl Budget {
-    pub(super) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes.div_ceil(UNIT))))
+/// Reads `body`, and holds what it takes in `share`. `announced`: how long it says that it is.
+///
+/// Err: status and short words for the caller, and what is counted.
+pub(super) async fn read(
+    share: &Share,
+    terms: &Terms,
+    announced: Option<usize>,
+    body: Body,
+) -> Result<Bytes, (StatusCode, String, BodyRefused)> {
+    let Terms { limit, deadline, rate } = *terms;
+    let too_large = || {
+        let words = format!("the body is larger than {limit} bytes");
+        (StatusCode::PAYLOAD_TOO_LARGE, words, BodyRefused::Large)
+    };
+    if announced.is_some_and(|it| it > limit) {
+        return Err(too_large());
     }
-
-    /// Reads `body` until `deadline`. Err: status and short words for the caller.
-    pub(super) async fn read(
-        &self,
-        metrics: &Metrics,
-        headers: &HeaderMap,
-        body: Body,
-        limit: usize,
-        deadline: Instant,
-    ) -> Result<Read, (StatusCode, String)> {
-        let too_large = || (StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {limit} bytes"));
-        let announced = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
-        if announced.is_some_and(|it| it > limit) {
-            return Err(too_large());
-        }
-        // A body that does not say its length is taken for as long as it may be.
-        let share = announced.unwrap_or(limit);
-        let units = u32::try_from(share.div_ceil(UNIT)).unwrap_or(u32::MAX);
-        let busy = || (StatusCode::SERVICE_UNAVAILABLE, "the server is busy with other requests".to_owned());
-        let reserved = timeout_at(deadline, Arc::clone(&self.0).acquire_many_owned(units)).await;
-        let permit = reserved.map_err(|_| busy())?.map_err(|_| busy())?;
-        let counted = metrics.body_bytes(share);
-        let collect = async {
-            let mut body = Limited::new(body, limit);
-            let mut bytes = BytesMut::with_capacity(announced.unwrap_or(0));
-            while let Some(frame) = body.frame().await {
-                let frame = frame.map_err(|error| {
-                    if error.is::<http_body_util::LengthLimitError>() {
-                        too_large()
-                    } else {
-                        (StatusCode::BAD_REQUEST, "the body was cut off".to_owned())
-                    }
-                })?;
-                if let Ok(data) = frame.into_data() {
-                    bytes.extend_from_slice(&data);
-                }
-            }
-            Ok(bytes.freeze())
+    let slow = || (StatusCode::REQUEST_TIMEOUT, "the body took too long".to_owned(), BodyRefused::Slow);
+    let most = announced.unwrap_or(limit);
+    let mut body = Limited::new(body, limit);
+    let mut bytes = BytesMut::new();
+    let mut charged = 0;
+    // The time that the server takes is not the caller's.
+    let mut begun = Instant::now();
+    loop {
+        let until = rate.until(begun, bytes.len() as u64).min(deadline);
+        let frame = tokio::select! {
+            frame = timeout_at(until, body.frame()) => frame.map_err(|_| slow())?,
+            () = share.left() => return Err(busy()),
         };
-        let bytes = timeout_at(deadline, collect)
-            .await
-            .map_err(|_| (StatusCode::REQUEST_TIMEOUT, "the body took too long".to_owned()))??;
-        Ok(Read { bytes, _share: permit, _counted: counted })
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(|error| {
+            if error.is::<http_body_util::LengthLimitError>() {
+                too_large()
+            } else {
+                (StatusCode::BAD_REQUEST, "the body was cut off".to_owned(), BodyRefused::Cut)
+            }
+        })?;
+        let Ok(data) = frame.into_data() else { continue };
+        let needed = bytes.len() + data.len();
+        if needed > bytes.capacity() {
+            // Twice as much each time, so that a body is copied a few times only, and both copies are charged while there are two.
+            let capacity = (charged * 2).max(LEAST).min(most).max(needed);
+            let asked = Instant::now();
+            share.take(capacity, deadline).await.map_err(|Busy| busy())?;
+            begun += asked.elapsed();
+            let mut larger = BytesMut::with_capacity(capacity);
+            larger.extend_from_slice(&bytes);
+            bytes = larger;
+            share.give(charged);
+            charged = capacity;
+        }
+        bytes.extend_from_slice(&data);
+        share.moved();
     }
+    share.work();
+    Ok(bytes.freeze())
 }
 
-/// Bytes of a permit.
-const UNIT: usize = 1 << 10;
+/// There is no room for this request.
+pub(super) fn busy() -> (StatusCode, String, BodyRefused) {
+    let words = "the server is busy with other requests".to_owned();
+    (StatusCode::SERVICE_UNAVAILABLE, words, BodyRefused::Busy)
+}
+
+/// Bytes that are charged for a body at first.
+const LEAST: usize = 16 << 10;

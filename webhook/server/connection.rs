@@ -1,158 +1,191 @@
-//! One connection: handshake, HTTP/1.1 or HTTP/2 as was agreed, and its end by age or shutdown.
+//! One connection: handshake, HTTP/1.1 or HTTP/2 as was agreed, and its end by age, shutdown, or because others need its place.
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
-use http::{HeaderValue, Request, header::CONNECTION};
-use hyper::{body::Incoming, server::conn, service::service_fn};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use http::Request;
+use hyper::{body::Incoming, rt::Executor, server::conn, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use sha2::{Digest as _, Sha256};
 use tokio::{
     net::TcpStream,
-    sync::watch,
+    pin,
+    sync::Semaphore,
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tower::ServiceExt as _;
 use tracing::debug;
 
-use super::head::{Busy, Watched};
-use crate::metrics::{HandshakeFailure, Metrics};
+use super::{
+    Patience,
+    head::Watched,
+    http1::{self, Life},
+    pool::{Activity, Caller, Place, Pool},
+    rest::{Rest, expects},
+    tls,
+    turns::Turns,
+    wire::Wire,
+};
+use crate::metrics::{EndedEarly, HandshakeFailure, Listener, Metrics};
 
-/// Where the server is on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
-    Serving,
-    /// Connections are told to go elsewhere, and still answered.
-    Draining,
-    /// What is in flight is finished.
-    Ending,
-}
-
-pub(super) struct Connection {
+/// What all connections share.
+pub(super) struct Shared {
     pub(super) tls: TlsAcceptor,
     pub(super) app: Router,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) stage: watch::Receiver<Stage>,
-    pub(super) age: Duration,
+    pub(super) patience: Patience,
+    /// Connections without a finished handshake.
+    pub(super) handshakes: Arc<Pool>,
+    /// Those with one.
+    pub(super) callers: Arc<Pool>,
+    pub(super) turns: Turns,
+    /// Requests that are read on after their answer.
+    pub(super) readers: Semaphore,
+}
+
+pub(super) struct Connection {
+    pub(super) shared: Arc<Shared>,
+    pub(super) activity: Arc<Activity>,
+    pub(super) life: Life,
 }
 
 impl Connection {
-    pub(super) async fn serve(self, stream: TcpStream) {
-        let _open = self.metrics.connection();
+    /// `place`: among the handshakes.
+    pub(super) async fn serve(self, stream: TcpStream, place: Place) {
+        let Self { shared, activity, life } = self;
+        let _open = shared.metrics.connection();
         // Answers are small, and someone waits for each. Without it they are only slower.
         let _ = stream.set_nodelay(true);
-        let stream = match timeout(HANDSHAKE, self.tls.accept(stream)).await {
+        let wire = Wire::new(stream, Arc::clone(&activity), shared.patience.write);
+        let accept = shared.turns.run(&shared.handshakes, &activity, shared.tls.accept(wire));
+        let shaken = tokio::select! {
+            shaken = timeout(shared.patience.handshake, accept) => shaken,
+            () = activity.ended() => return shared.metrics.ended_early(Listener::Https, EndedEarly::Handshakes),
+        };
+        let stream = match shaken {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => {
                 debug!(%error, "a TLS handshake failed");
-                return self.metrics.handshake_failed(reason(&error));
+                return shared.metrics.handshake_failed(tls::reason(&error));
             }
-            Err(_) => return self.metrics.handshake_failed(HandshakeFailure::Timeout),
+            Err(_) => return shared.metrics.handshake_failed(HandshakeFailure::Timeout),
+        };
+        let caller = caller(&stream);
+        let place = {
+            let entered = shared.callers.enter(caller, &activity);
+            drop(place);
+            entered
         };
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            self.http2(stream).await;
+            http2(&shared, stream, &activity, caller, life).await;
         } else {
-            self.http1(stream).await;
+            http1::serve(&shared.http1(&activity, caller), stream, life).await;
+        }
+        drop(place);
+    }
+}
+
+impl Shared {
+    fn http1(&self, activity: &Arc<Activity>, caller: Caller) -> http1::Http1<'_> {
+        http1::Http1 {
+            app: &self.app,
+            metrics: &self.metrics,
+            listener: Listener::Https,
+            patience: self.patience,
+            first: None,
+            readers: &self.readers,
+            activity: Arc::clone(activity),
+            caller,
         }
     }
+}
 
-    /// An idle connection is not closed while draining: a request may be on its way. The answer to it says that it was the last.
-    async fn http1(mut self, stream: TlsStream<TcpStream>) {
-        let busy = Busy::default();
-        let last = Arc::new(AtomicBool::new(false));
-        let service = service_fn(|request: Request<Incoming>| {
-            let (app, busy, last) = (self.app.clone(), busy.begin(), Arc::clone(&last));
-            async move {
-                let mut response = app.oneshot(request.map(Body::new)).await?;
-                if last.load(Ordering::Acquire) {
-                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                }
-                drop(busy);
-                Ok::<_, std::convert::Infallible>(response)
+/// GOAWAY loses nothing: streams that it crosses are sent again.
+async fn http2(
+    shared: &Arc<Shared>,
+    stream: TlsStream<Wire<TcpStream>>,
+    activity: &Arc<Activity>,
+    caller: Caller,
+    mut life: Life,
+) {
+    let service = service_fn(|mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Arc::clone(activity));
+        request.extensions_mut().insert(caller);
+        let expects = expects(request.headers());
+        let (parts, body) = request.into_parts();
+        let rest = Rest::of(body, activity);
+        let (shared, request) = (Arc::clone(shared), Request::from_parts(parts, Body::new(rest.clone())));
+        async move {
+            let response = shared.app.clone().oneshot(request).await?;
+            if response.status() != http::StatusCode::REQUEST_TIMEOUT {
+                rest.read_on(expects, &shared.readers).await;
             }
-        });
-        let io = TokioIo::new(Watched::new(stream, busy.clone(), HEAD));
-        let mut builder = conn::http1::Builder::new();
-        builder.timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(MAX_HEAD);
-        let mut connection = pin!(builder.serve_connection(io, service));
-        let mut aging = pin!(sleep(self.age));
-        loop {
-            tokio::select! {
-                ended = connection.as_mut() => break log(ended),
-                () = &mut aging, if !last.load(Ordering::Acquire) => last.store(true, Ordering::Release),
-                Ok(()) = self.stage.changed() => {
-                    last.store(true, Ordering::Release);
-                    if *self.stage.borrow() == Stage::Ending {
-                        connection.as_mut().graceful_shutdown();
-                    }
-                }
-            }
+            Ok::<_, std::convert::Infallible>(response)
         }
-    }
-
-    /// GOAWAY loses nothing: streams that it crosses are sent again.
-    async fn http2(mut self, stream: TlsStream<TcpStream>) {
-        let service = service_fn(|request: Request<Incoming>| self.app.clone().oneshot(request.map(Body::new)));
-        let mut builder = conn::http2::Builder::new(TokioExecutor::new());
-        builder
-            .timer(TokioTimer::new())
-            .max_concurrent_streams(MAX_STREAMS)
-            .max_header_list_size(MAX_HEADER_LIST)
-            .max_pending_accept_reset_streams(MAX_RESETS)
-            .max_local_error_reset_streams(MAX_RESETS)
-            .keep_alive_interval(PING_INTERVAL)
-            .keep_alive_timeout(PING_TIMEOUT);
-        let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-        let mut aging = pin!(sleep(self.age));
-        let mut told = false;
-        loop {
-            tokio::select! {
-                ended = connection.as_mut() => break log(ended),
-                () = &mut aging, if !told => {
-                    told = true;
-                    connection.as_mut().graceful_shutdown();
-                }
-                Ok(()) = self.stage.changed(), if !told => {
-                    told = true;
-                    connection.as_mut().graceful_shutdown();
-                }
+    });
+    let patience = shared.patience;
+    let mut builder = conn::http2::Builder::new(Streams { longest: patience.stream });
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(MAX_STREAMS)
+        .max_header_list_size(MAX_HEADER_LIST)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_local_error_reset_streams(MAX_RESETS)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let connection = builder.serve_connection(TokioIo::new(Watched::http2(stream, patience.head)), service);
+    pin!(connection);
+    let aging = sleep(life.age);
+    pin!(aging);
+    let mut told = false;
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => break http1::log(Listener::Https, &shared.metrics, ended),
+            () = activity.ended() => {
+                shared.metrics.ended_early(Listener::Https, EndedEarly::Room);
+                connection.as_mut().graceful_shutdown();
+                // Time for the word to go out, and no more.
+                let _ = timeout(http1::GOODBYE, connection).await;
+                break;
+            }
+            () = &mut aging, if !told => {
+                told = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            Ok(()) = life.stage.changed(), if !told => {
+                told = true;
+                connection.as_mut().graceful_shutdown();
             }
         }
     }
 }
 
-fn log(ended: Result<(), hyper::Error>) {
-    if let Err(error) = ended {
-        debug!(%error, "a connection ended early");
+/// Each stream in a task of its own, which ends even if the caller never reads its answer.
+#[derive(Clone)]
+struct Streams {
+    longest: Duration,
+}
+
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        tokio::spawn(timeout(self.longest, stream));
     }
 }
 
-fn reason(error: &std::io::Error) -> HandshakeFailure {
-    use rustls::Error::{InvalidCertificate, NoCertificatesPresented};
-    let inner = error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>());
-    match inner {
-        Some(InvalidCertificate(_) | NoCertificatesPresented) => HandshakeFailure::Certificate,
-        Some(_) => HandshakeFailure::Protocol,
-        None => HandshakeFailure::Io,
-    }
+fn caller(stream: &TlsStream<Wire<TcpStream>>) -> Caller {
+    let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    Caller(leaf.map(|it| Sha256::digest(it).into()))
 }
 
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// From the first byte of a request's head to its last.
-const HEAD: Duration = Duration::from_secs(10);
-/// Of an idle connection: more than kube-apiserver's 90 s, else it would write a request to a closed one.
-const IDLE: Duration = Duration::from_secs(180);
-/// Bytes of the head of an HTTP/1.1 request.
-const MAX_HEAD: usize = 64 << 10;
-const MAX_HEADER_LIST: u32 = 64 << 10;
-const MAX_STREAMS: u32 = 512;
+/// Bytes of the head of an HTTP/2 request: kube-apiserver's have less than one KiB.
+const MAX_HEADER_LIST: u32 = 16 << 10;
+const MAX_STREAMS: u32 = 128;
+/// Bytes that one request may send before anybody reads them, and all of one connection.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 512 << 10;
 const MAX_RESETS: usize = 64;
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);

@@ -3,17 +3,26 @@
 //! Knows nothing of wasmtime; what is asked is in [`routes`].
 
 mod body;
+mod budget;
 mod connection;
 mod deadline;
+mod frames;
 mod head;
+pub(crate) mod http1;
+mod names;
+pub(crate) mod pool;
+mod rest;
+mod room;
 pub mod routes;
 pub mod tls;
+mod turns;
+pub(crate) mod wire;
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
 
 use axum::Router;
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
     time::{Instant, sleep, timeout},
@@ -22,7 +31,12 @@ use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
 use crate::metrics::Metrics;
-use connection::{Connection, Stage};
+use connection::{Connection, Shared};
+use http1::{Life, Stage};
+pub use names::ClientName;
+use pool::{Activity, Caller, Pool};
+use turns::Turns;
+pub use wire::Rate;
 
 /// How connections are served.
 #[derive(Debug, Clone)]
@@ -35,8 +49,28 @@ pub struct Config {
     pub drain_delay: Duration,
     /// On shutdown, after that: how long requests in flight may take.
     pub grace: Duration,
-    /// Open connections; more wait in the kernel's queue.
+    /// Open connections with a finished handshake. When there are more, the caller that has most loses the one that was silent for longest.
+    /// Callers that show a certificate have a quarter of them each at most.
     pub max_connections: usize,
+    /// Open connections without a finished handshake. When there are more, the one that was silent for longest ends.
+    pub max_handshakes: usize,
+    /// How slow callers may be.
+    pub patience: Patience,
+}
+
+/// How slow the other side of a connection may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// The whole TLS handshake.
+    pub handshake: Duration,
+    /// From the first byte of a request's head to its last; over HTTP/2 of each frame, each block of headers, and the preface from the handshake on.
+    pub head: Duration,
+    /// Between requests over HTTP/1.1: more than kube-apiserver's 90 s, else it would write a request to a closed connection.
+    pub idle: Duration,
+    /// One request over HTTP/2, from its headers until its answer is taken.
+    pub stream: Duration,
+    /// How slowly what is sent may be read.
+    pub write: Rate,
 }
 
 impl Config {
@@ -48,6 +82,20 @@ impl Config {
             drain_delay: Duration::from_secs(5),
             grace: Duration::from_secs(30),
             max_connections: 4096,
+            max_handshakes: 1024,
+            patience: Patience::default(),
+        }
+    }
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            handshake: Duration::from_secs(10),
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(180),
+            stream: Duration::from_secs(60),
+            write: Rate { grace: Duration::from_secs(10), bytes_per_second: 16 << 10 },
         }
     }
 }
@@ -61,12 +109,12 @@ pub struct Bound {
 }
 
 impl Bound {
-    /// Listens.
+    /// Listens. Needs a Tokio runtime.
     ///
     /// # Errors
     /// The address is taken or not of this machine.
-    pub async fn bind(config: Config, tls: Arc<rustls::ServerConfig>, metrics: Arc<Metrics>) -> io::Result<Self> {
-        let listener = TcpListener::bind(config.bind).await?;
+    pub fn bind(config: Config, tls: Arc<rustls::ServerConfig>, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let listener = listen(config.bind)?;
         Ok(Self { config, listener, tls: tls.into(), metrics })
     }
 
@@ -82,7 +130,16 @@ impl Bound {
     pub async fn serve(self, app: Router, shutdown: impl Future<Output = ()>) {
         let Self { config, listener, tls, metrics } = self;
         let (stage, _) = watch::channel(Stage::Serving);
-        let slots = Arc::new(Semaphore::new(config.max_connections));
+        let shared = Arc::new(Shared {
+            tls,
+            app,
+            metrics,
+            patience: config.patience,
+            handshakes: Pool::new(config.max_handshakes, config.max_handshakes),
+            callers: Pool::new(config.max_connections, config.max_connections / 4),
+            turns: Turns::new(computing()),
+            readers: Semaphore::new(rest::READERS),
+        });
         let mut connections = JoinSet::new();
         tokio::pin!(shutdown);
         // None until the shutdown begins; then, until when connections are still accepted.
@@ -101,19 +158,13 @@ impl Bound {
                 }
                 () = draining => break,
                 Some(_) = connections.join_next() => {}
-                accepted = accept(&listener, &slots, &metrics) => {
-                    let Some((stream, slot)) = accepted else { continue };
-                    let connection = Connection {
-                        tls: tls.clone(),
-                        app: app.clone(),
-                        metrics: Arc::clone(&metrics),
-                        stage: stage.subscribe(),
-                        age: spread(config.connection_age),
-                    };
-                    connections.spawn(async move {
-                        connection.serve(stream).await;
-                        drop(slot);
-                    });
+                stream = accept(&listener, &shared) => {
+                    let Some(stream) = stream else { continue };
+                    let activity = Activity::new();
+                    let place = shared.handshakes.enter_when_free(Caller(None), &activity).await;
+                    let life = Life { age: spread(config.connection_age), stage: stage.subscribe() };
+                    let connection = Connection { shared: Arc::clone(&shared), activity, life };
+                    connections.spawn(connection.serve(stream, place));
                 }
             }
         }
@@ -126,18 +177,24 @@ impl Bound {
     }
 }
 
-/// None after an error, which never ends the server: the file descriptors of others come free again.
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-    metrics: &Metrics,
-) -> Option<(tokio::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+/// With a queue that is as long as the system allows: thousands may come at once, and each is accepted without waiting for anybody.
+fn listen(bind: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if bind.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(bind)?;
+    socket.listen(BACKLOG)
+}
+
+/// None after an error, which never ends the server. Mostly file descriptors ran out: then the connection that was silent for longest gives back its own.
+async fn accept(listener: &TcpListener, shared: &Shared) -> Option<TcpStream> {
     match listener.accept().await {
-        Ok((stream, _)) => Some((stream, slot)),
+        Ok((stream, _)) => Some(stream),
         Err(error) => {
-            metrics.accept_failed();
+            shared.metrics.accept_failed();
             warn!(%error, "a connection could not be accepted");
+            if !shared.handshakes.end_one() {
+                shared.callers.end_one();
+            }
             sleep(ACCEPT_PAUSE).await;
             None
         }
@@ -149,4 +206,10 @@ fn spread(age: Duration) -> Duration {
     age.mul_f64(0.9 + 0.2 * rand::random::<f64>())
 }
 
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// So many handshakes may compute between two turns of everybody else: some milliseconds.
+fn computing() -> usize {
+    thread::available_parallelism().map_or(1, usize::from) * 16
+}
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+const BACKLOG: u32 = 4096;

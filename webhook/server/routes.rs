@@ -9,19 +9,26 @@ use axum::{
     response::Response,
     routing::post,
 };
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{
     HeaderMap, HeaderValue, StatusCode,
-    header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
+    header::{CONTENT_LENGTH, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS},
 };
 use tokio::time::Instant;
 use tracing::error;
 
-use super::{body::Budget, deadline};
+use super::{
+    Rate,
+    body::{self, Terms},
+    budget::{Budget, REQUEST},
+    deadline,
+    pool::{Activity, Caller},
+};
 use crate::{
     engine::Interface,
     metrics::Metrics,
-    policy::{Ask, Authorization, Set},
+    policy::{Ask, Authorization, Selection, Set},
     review::{Malformed, access, admission, token},
 };
 
@@ -32,15 +39,40 @@ pub struct Limits {
     pub admission_body: usize,
     /// Bytes of any other body.
     pub body: usize,
-    /// Bytes of all bodies in flight together.
+    /// Bytes that all requests in flight may hold together: bodies as far as they came, and answers until they are sent. A sixteenth each is
+    /// for authentication, authorization and events, so that none of them waits for admission.
     pub bodies: usize,
     /// How long an answer may take if the caller does not say.
     pub time: Duration,
+    /// How slowly a body may come.
+    pub body_rate: Rate,
+}
+
+impl Limits {
+    /// What requests to one of the other routes than admission's may hold together, in bytes.
+    fn others(&self) -> usize {
+        self.bodies / 16
+    }
+
+    fn admission(&self) -> usize {
+        self.bodies - 3 * self.others()
+    }
+
+    /// The least that `bodies` must be so that one body of each kind fits, which is copied while it grows.
+    pub fn least_bodies(&self) -> usize {
+        (self.admission_body * 2 + REQUEST).div_ceil(13).max(self.body * 2 + REQUEST).saturating_mul(16)
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { admission_body: 32 << 20, body: 1 << 20, bodies: 256 << 20, time: Duration::from_secs(30) }
+        Self {
+            admission_body: 32 << 20,
+            body: 1 << 20,
+            bodies: 256 << 20,
+            time: Duration::from_secs(30),
+            body_rate: Rate { grace: Duration::from_secs(5), bytes_per_second: 16 << 10 },
+        }
     }
 }
 
@@ -49,13 +81,28 @@ struct App {
     set: Arc<Set>,
     metrics: Arc<Metrics>,
     limits: Limits,
-    budget: Budget,
+    budgets: Budgets,
     events: bool,
+}
+
+/// Nothing that admission does is in the way of a login.
+struct Budgets {
+    authentication: Budget,
+    authorization: Budget,
+    admission: Budget,
+    events: Budget,
 }
 
 /// The routes of the server. `events`: whether `/events` answers, which it does not for callers that nobody knows.
 pub fn app(set: Arc<Set>, metrics: Arc<Metrics>, limits: Limits, events: bool) -> Router {
-    let app = App { set, metrics, budget: Budget::new(limits.bodies), limits, events };
+    let others = || Budget::new(limits.others(), &metrics);
+    let budgets = Budgets {
+        authentication: others(),
+        authorization: others(),
+        admission: Budget::new(limits.admission(), &metrics),
+        events: others(),
+    };
+    let app = App { set, metrics, limits, budgets, events };
     let both = |path: &str, question: Question, router: Router<Arc<App>>| {
         let all = move |State(app): State<Arc<App>>, request: Request| answer(app, question, None, request);
         let one = move |State(app): State<Arc<App>>, Path(policy): Path<String>, request: Request| {
@@ -114,11 +161,11 @@ type Refusal = (StatusCode, String);
 
 async fn answer(app: Arc<App>, question: Question, policy: Option<String>, request: Request) -> Response {
     let counted = app.metrics.request(question.route());
-    let answered = AssertUnwindSafe(ask(&app, question, policy.as_deref(), request)).catch_unwind().await;
+    let answered = AssertUnwindSafe(receive(&app, question, policy.as_deref(), request)).catch_unwind().await;
     let response = match answered {
         Ok(Ok(body)) => json(StatusCode::OK, body),
         Ok(Err((status, words))) if question == Question::Event => {
-            json(status, serde_json::json!({"error": words}).to_string().into_bytes())
+            json(status, serde_json::json!({"error": words}).to_string().into())
         }
         Ok(Err((status, words))) => refused(status, words),
         Err(_) => {
@@ -130,7 +177,8 @@ async fn answer(app: Arc<App>, question: Question, policy: Option<String>, reque
     response
 }
 
-async fn ask(app: &App, question: Question, policy: Option<&str>, request: Request) -> Result<Vec<u8>, Refusal> {
+/// From the head of a request to its answer.
+async fn receive(app: &App, question: Question, policy: Option<&str>, request: Request) -> Result<Bytes, Refusal> {
     let (parts, body) = request.into_parts();
     if question == Question::Event && !app.events {
         return Err((
@@ -146,35 +194,59 @@ async fn ask(app: &App, question: Question, policy: Option<&str>, request: Reque
     let allowance =
         deadline::allowance(parts.uri.query(), app.limits.time).map_err(|words| (StatusCode::BAD_REQUEST, words))?;
     let deadline = Instant::now() + allowance;
-    let limit = match question {
-        Question::Validate | Question::Mutate => app.limits.admission_body,
-        Question::Authenticate | Question::Authorize | Question::Event => app.limits.body,
+    let (limit, budget) = match question {
+        Question::Validate | Question::Mutate => (app.limits.admission_body, &app.budgets.admission),
+        Question::Authenticate => (app.limits.body, &app.budgets.authentication),
+        Question::Authorize => (app.limits.body, &app.budgets.authorization),
+        Question::Event => (app.limits.body, &app.budgets.events),
     };
-    let read = app.budget.read(&app.metrics, &parts.headers, body, limit, deadline).await?;
-    let raw =
-        std::str::from_utf8(&read.bytes).map_err(|_| (StatusCode::BAD_REQUEST, "the body is not UTF-8".to_owned()))?;
+    let terms = Terms { limit, deadline, rate: app.limits.body_rate };
+    let announced = parts.headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+    let caller = parts.extensions.get::<Caller>().copied().unwrap_or_default();
+    let connection = parts.extensions.get::<Arc<Activity>>().cloned();
+    // Headers are large where somebody wants them to be, and a body may take its time.
+    drop(parts);
+    let refused = |(status, words, reason)| {
+        app.metrics.body_refused(question.route(), reason);
+        (status, words)
+    };
+    let share = budget.begin(caller, connection, deadline).await.map_err(|_| refused(body::busy()))?;
+    let bytes = body::read(&share, &terms, announced, body).await.map_err(refused)?;
+    let answer = ask(question, &selection, &bytes, deadline).await?;
+    drop(bytes);
+    Ok(share.answer(answer))
+}
+
+/// From a body to its answer.
+async fn ask(
+    question: Question,
+    selection: &Selection<'_>,
+    bytes: &[u8],
+    deadline: Instant,
+) -> Result<Vec<u8>, Refusal> {
+    let raw = std::str::from_utf8(bytes).map_err(|_| (StatusCode::BAD_REQUEST, "the body is not UTF-8".to_owned()))?;
     let ask = Ask { raw, deadline: deadline.into_std(), watch: None };
     let malformed = |Malformed(words)| (StatusCode::BAD_REQUEST, words);
     Ok(match question {
         Question::Authenticate => {
-            let envelope = token::decode(&read.bytes).map_err(malformed)?;
+            let envelope = token::decode(bytes).map_err(malformed)?;
             let verdict = selection.authenticate(ask, &envelope.review).await;
             token::encode(envelope.version, &envelope.review, &verdict)
         }
         Question::Authorize => {
-            let envelope = access::decode(&read.bytes).map_err(malformed)?;
+            let envelope = access::decode(bytes).map_err(malformed)?;
             match selection.authorize(ask, &envelope.review).await {
                 Authorization::Decided(ruling) => access::encode(envelope.version, &ruling),
                 Authorization::Unavailable(words) => return Err((StatusCode::SERVICE_UNAVAILABLE, words)),
             }
         }
         Question::Validate => {
-            let envelope = admission::decode(&read.bytes).map_err(malformed)?;
+            let envelope = admission::decode(bytes).map_err(malformed)?;
             let verdict = selection.validate(ask, &envelope.review).await;
             admission::encode(envelope.version, &envelope.review, &verdict)
         }
         Question::Mutate => {
-            let envelope = admission::decode(&read.bytes).map_err(malformed)?;
+            let envelope = admission::decode(bytes).map_err(malformed)?;
             let verdict = selection.mutate(ask, &envelope.review).await;
             admission::encode(envelope.version, &envelope.review, &verdict)
         }
@@ -202,7 +274,7 @@ fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
     Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, "expected Content-Type: application/json".to_owned()))
 }
 
-fn json(status: StatusCode, body: Vec<u8>) -> Response {
+fn json(status: StatusCode, body: Bytes) -> Response {
     respond(status, "application/json", Body::from(body))
 }
 

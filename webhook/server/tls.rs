@@ -6,11 +6,14 @@ use std::{
 };
 
 use rustls::{
-    RootCertStore, ServerConfig,
+    CertificateError, RootCertStore, ServerConfig,
     crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::WebPkiClientVerifier,
 };
+
+use super::names::{ClientName, Named, NotListed};
+use crate::metrics::HandshakeFailure;
 
 /// What is wrong with the certificates, for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +28,8 @@ pub struct Pem<'a> {
     pub key: &'a [u8],
     /// Certificates of CAs; every client must then show a certificate of one of them.
     pub client_ca: Option<&'a [u8]>,
+    /// The names of which the client's certificate must have one; none: every name will do.
+    pub client_names: &'a [ClientName],
 }
 
 impl Pem<'_> {
@@ -52,7 +57,12 @@ impl Pem<'_> {
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
                     .build()
                     .map_err(|error| TlsError(format!("the client CA cannot be used: {error}")))?;
-                builder.with_client_cert_verifier(verifier)
+                if self.client_names.is_empty() {
+                    builder.with_client_cert_verifier(verifier)
+                } else {
+                    let named = Named { inner: verifier, names: self.client_names.to_vec() };
+                    builder.with_client_cert_verifier(Arc::new(named))
+                }
             }
         };
         let mut config = builder
@@ -60,6 +70,29 @@ impl Pem<'_> {
             .map_err(|error| TlsError(format!("the certificate and the key do not fit: {error}")))?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
+    }
+
+    /// Why the client CA looks like one that signs for many others as well, a cluster's own above all; `None` if it does not.
+    ///
+    /// # Errors
+    /// It is not a certificate.
+    pub fn broad_client_ca(&self) -> Result<Option<String>, TlsError> {
+        let Some(pem) = self.client_ca else { return Ok(None) };
+        let all = certificates(pem, "the client CA")?;
+        if all.len() > 1 {
+            return Ok(Some(format!("it has {} certificates", all.len())));
+        }
+        for der in &all {
+            let unreadable = |_| TlsError("the client CA cannot be read".to_owned());
+            let (_, certificate) = x509_parser::parse_x509_certificate(der).map_err(unreadable)?;
+            let subject = certificate.subject();
+            let mut names =
+                subject.iter_common_name().chain(subject.iter_organization()).filter_map(|it| it.as_str().ok());
+            if let Some(name) = names.find(|name| is_a_clusters(name)) {
+                return Ok(Some(format!("it is called {name:?}")));
+            }
+        }
+        Ok(None)
     }
 
     /// When the server's certificate expires.
@@ -72,6 +105,26 @@ impl Pem<'_> {
         let (_, certificate) = x509_parser::parse_x509_certificate(&chain[0]).map_err(|_| unreadable())?;
         let seconds = u64::try_from(certificate.validity().not_after.timestamp()).map_err(|_| unreadable())?;
         Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    }
+}
+
+/// The names that kubeadm, its like and the large providers give to the CA that signs a cluster's clients, kubelets included.
+fn is_a_clusters(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["kubernetes", "kube-", "k3s-", "rke2-", "minikube", "k0s", "openshift", "eks", "gke", "aks"]
+        .iter()
+        .any(|it| name.starts_with(it))
+}
+
+/// Why a handshake failed.
+pub(super) fn reason(error: &std::io::Error) -> HandshakeFailure {
+    use rustls::Error::{InvalidCertificate, NoCertificatesPresented};
+    let inner = error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(InvalidCertificate(CertificateError::Other(other))) if other.0.is::<NotListed>() => HandshakeFailure::Name,
+        Some(InvalidCertificate(_) | NoCertificatesPresented) => HandshakeFailure::Certificate,
+        Some(_) => HandshakeFailure::Protocol,
+        None => HandshakeFailure::Io,
     }
 }
 

@@ -1,0 +1,174 @@
+use futures_util::FutureExt as _;
+
+use std::time::Duration;
+
+use super::{super::room::*, *};
+
+const A: Caller = Caller(Some([1; 32]));
+const B: Caller = Caller(Some([2; 32]));
+
+fn budget(bytes: usize) -> (Budget, Arc<Metrics>) {
+    let metrics = Arc::new(Metrics::new());
+    (Budget::new(bytes, &metrics), metrics)
+}
+
+fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(10)
+}
+
+async fn begin(budget: &Budget, caller: Caller) -> Share {
+    budget.begin(caller, None, deadline()).await.unwrap_or_else(|Busy| panic!("busy"))
+}
+
+fn left(share: &Share) -> bool {
+    share.left().now_or_never().is_some()
+}
+
+fn held(metrics: &Metrics) -> i64 {
+    let text = metrics.text();
+    let value = text.lines().find_map(|it| it.strip_prefix("verdict_body_bytes_in_flight "));
+    value.unwrap().parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_held_is_counted_and_given_back() {
+    let (budget, metrics) = budget(10 * REQUEST);
+    let one = begin(&budget, A).await;
+    one.take(REQUEST, deadline()).await.unwrap();
+    one.take(3 * REQUEST, deadline()).await.unwrap();
+    one.give(REQUEST);
+    assert_eq!(held(&metrics), signed(4 * REQUEST));
+    one.work();
+    let answer = one.answer(vec![1; 10]);
+    assert_eq!(held(&metrics), signed(REQUEST + 10));
+    let part = answer.slice(1..2);
+    drop(answer);
+    assert_eq!(held(&metrics), signed(REQUEST + 10), "a part of it is still to be sent");
+    drop(part);
+    assert_eq!(held(&metrics), 0);
+    let all = begin(&budget, B).await;
+    all.take(9 * REQUEST, Instant::now()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_lets_the_server_wait_gives_way() {
+    let (budget, _metrics) = budget(4 * REQUEST);
+    let silent = begin(&budget, A).await;
+    silent.take(REQUEST, deadline()).await.unwrap();
+    let moves = begin(&budget, A).await;
+    let asks = async {
+        let new = begin(&budget, A).await;
+        new.take(2 * REQUEST, deadline()).await.unwrap();
+        new
+    };
+    let others = async {
+        // The one goes on all the time, the other is silent.
+        tokio::select! {
+            () = silent.left() => {}
+            () = async { loop { tokio::time::sleep(STALL / 4).await; moves.moved(); } } => {}
+        }
+        drop(silent);
+        assert!(!left(&moves));
+    };
+    tokio::join!(asks, others);
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_wait_for_each_other_do_not_wait_for_ever() {
+    let (budget, _metrics) = budget(8 * REQUEST);
+    let (old, young) = (begin(&budget, A).await, begin(&budget, A).await);
+    old.take(3 * REQUEST, deadline()).await.unwrap();
+    young.take(3 * REQUEST, deadline()).await.unwrap();
+    let begun = Instant::now();
+    let (old_took, young_took) = tokio::join!(old.take(2 * REQUEST, deadline()), async {
+        let took = young.take(2 * REQUEST, deadline()).await;
+        drop(young);
+        took
+    });
+    assert_eq!((old_took, young_took), (Ok(()), Err(Busy)));
+    assert!(begun.elapsed() < STALL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_least_is_served_before_who_holds_most() {
+    let (budget, _metrics) = budget(8 * REQUEST);
+    let mut greedy = Vec::new();
+    for _ in 0..8 {
+        greedy.push(begin(&budget, A).await);
+    }
+    // Another one of the same caller waits; it was first.
+    let mut more = Box::pin(budget.begin(A, None, deadline()));
+    assert!(more.as_mut().now_or_never().is_none());
+    let other = budget.begin(B, None, deadline());
+    let gives = async {
+        let last = greedy.pop().unwrap();
+        last.left().await;
+        drop(last);
+        // What came free is not for the one that was first.
+        assert!(more.as_mut().now_or_never().is_none());
+    };
+    let (other, ()) = tokio::join!(other, gives);
+    assert!(other.is_ok());
+    assert!(greedy.iter().all(|share| !left(share)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_wait_and_no_longer_than_their_deadline() {
+    let (budget, _metrics) = budget(REQUEST);
+    let busy = begin(&budget, A).await;
+    busy.work();
+    let begun = Instant::now();
+    let waiting = (0..MOST_WAITING + 5).map(|_| {
+        budget.begin(A, None, begun + Duration::from_secs(3)).map(|it| {
+            assert!(it.is_err());
+            begun.elapsed()
+        })
+    });
+    let ended = futures_util::future::join_all(waiting).await;
+    let at_once = ended.iter().filter(|it| it.is_zero()).count();
+    assert_eq!(at_once, 5, "{ended:?}");
+    assert_eq!(*ended.iter().max().unwrap(), Duration::from_secs(3));
+    // Few of one connection, since its window holds what they do not read.
+    let connection = Activity::new();
+    let waiting = (0..MOST_WAITING_BESIDE + 1)
+        .map(|_| budget.begin(A, Some(Arc::clone(&connection)), Instant::now() + STALL / 2));
+    let begun = Instant::now();
+    let ended = futures_util::future::join_all(waiting.map(|it| it.map(|_| begun.elapsed()))).await;
+    assert_eq!(ended.iter().filter(|it| it.is_zero()).count(), 1, "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_nobody_takes_costs_the_connection_when_others_need_the_room() {
+    let (budget, _metrics) = budget(2 * REQUEST);
+    let connection = Activity::new();
+    let unread = budget.begin(A, Some(Arc::clone(&connection)), deadline()).await.unwrap();
+    unread.work();
+    let answer = unread.answer(vec![0; REQUEST]);
+    let other = budget.begin(A, None, deadline());
+    let begun = Instant::now();
+    let ends = async {
+        connection.ended().await;
+        drop(answer);
+    };
+    let (other, ()) = tokio::join!(other, ends);
+    assert!(other.is_ok());
+    assert!(begun.elapsed() >= STALL_READING && begun.elapsed() <= STALL_READING + LOOK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_one_caller_the_connection_that_holds_least_is_served_first() {
+    let (budget, _metrics) = budget(8 * REQUEST);
+    let (greedy, modest) = (Activity::new(), Activity::new());
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(budget.begin(A, Some(Arc::clone(&greedy)), deadline()).await.unwrap());
+    }
+    let modest = budget.begin(A, Some(modest), deadline());
+    let gives = async {
+        held[7].left().await;
+        held.pop();
+    };
+    let (modest, ()) = tokio::join!(modest, gives);
+    assert!(modest.is_ok());
+    assert!(held.iter().all(|share| !left(share)));
+}

@@ -23,6 +23,7 @@ use super::{
 
 mod macros;
 pub(super) mod schema;
+mod template;
 
 /// A checked expression.
 pub(super) struct Lowered {
@@ -64,6 +65,7 @@ fn lower(expression: &str, subject: Subject) -> Result<(Lowered, Type), Mistake>
         scope: Vec::new(),
         types: Unifier::default(),
         uniform: Vec::new(),
+        templates: Vec::new(),
         exempt: 0,
         level: 0,
         deepest: 0,
@@ -72,6 +74,7 @@ fn lower(expression: &str, subject: Subject) -> Result<(Lowered, Type), Mistake>
     };
     let (root, typ) = lowering.lower(&tree, Base::Charged)?;
     lowering.check_uniform()?;
+    lowering.check_templates()?;
     let typ = lowering.types.settle(&typ);
     let lowered = Lowered {
         root,
@@ -90,6 +93,8 @@ struct Lowering {
     types: Unifier,
     /// Types that must be the same in the end, and where each is.
     uniform: Vec<Vec<(usize, Type)>>,
+    /// Constant templates of `format`, and where each value is and its type.
+    templates: Vec<(String, usize, Vec<(usize, Type)>)>,
     /// How many calls of `format` are around: their lists may be mixed.
     exempt: usize,
     level: usize,
@@ -170,6 +175,11 @@ impl Lowering {
     }
 
     fn list(&mut self, elements: &[parser::Element]) -> Typed {
+        self.elements(elements).map(|(list, typ, _)| (list, typ))
+    }
+
+    /// The list, its type, and where each element is and its type.
+    fn elements(&mut self, elements: &[parser::Element]) -> Result<(Expr, Type, Vec<(usize, Type)>), Mistake> {
         let mut typ = None;
         let mut types = Vec::new();
         let mut lowered = Vec::with_capacity(elements.len());
@@ -180,9 +190,9 @@ impl Lowering {
             types.push((value.at, element));
             lowered.push(Element { value: expr, optional: *optional });
         }
-        self.must_be_uniform(types);
+        self.must_be_uniform(&types);
         let typ = typ.unwrap_or_else(|| self.types.unknown());
-        Ok((fold_list(lowered), Type::list(typ)))
+        Ok((fold_list(lowered), Type::list(typ), types))
     }
 
     fn map(&mut self, entries: &[parser::Entry]) -> Typed {
@@ -199,8 +209,8 @@ impl Lowering {
             values.push((value.at, typ));
             lowered.push(Entry { key: key_expr, value: value_expr, optional: *optional });
         }
-        self.must_be_uniform(keys);
-        self.must_be_uniform(values);
+        self.must_be_uniform(&keys);
+        self.must_be_uniform(&values);
         let (key, value) = match (key_type, value_type) {
             (Some(key), Some(value)) => (key, value),
             _ => (self.types.unknown(), self.types.unknown()),
@@ -226,9 +236,9 @@ impl Lowering {
         }
     }
 
-    fn must_be_uniform(&mut self, types: Vec<(usize, Type)>) {
+    fn must_be_uniform(&mut self, types: &[(usize, Type)]) {
         if self.exempt == 0 && types.len() > 1 {
-            self.uniform.push(types);
+            self.uniform.push(types.to_vec());
         }
     }
 
@@ -260,7 +270,14 @@ impl Lowering {
         let mut lowered = Vec::with_capacity(arguments.len() + 1);
         let mut types = Vec::with_capacity(arguments.len() + 1);
         for argument in target.into_iter().chain(arguments) {
-            let (expr, typ) = self.lower(argument, Base::Charged)?;
+            let (expr, typ) = match (&argument.syntax, target.map(|target| &target.syntax)) {
+                (Syntax::List(elements), Some(Syntax::Literal(Value::String(template)))) if name == "format" => {
+                    let (expr, typ, values) = self.elements(elements)?;
+                    self.templates.push((template.to_string(), argument.at, values));
+                    (expr, typ)
+                }
+                _ => self.lower(argument, Base::Charged)?,
+            };
             lowered.push(expr);
             types.push(typ);
         }

@@ -176,10 +176,14 @@ impl Operation {
 }
 
 impl AdmissionRequest<'_> {
-    /// The request as `matchConditions` see it, without the objects, which are variables of their own.
+    /// The request as kube-apiserver gives it to `matchConditions`: there it has no uid yet, the objects are variables of
+    /// their own, and what is absent is null.
     pub fn request_json(&self) -> Value {
         let mut request = json!({
-            "uid": self.uid,
+            "uid": "",
+            "object": null,
+            "oldObject": null,
+            "options": null,
             "kind": self.kind,
             "resource": self.resource,
             "requestKind": self.request_kind,

@@ -27,8 +27,8 @@ fn strings() {
         ("request.name.charAt(9) == ''", "out of range"),
         ("request.name.substring(2, 1) == ''", "ends before"),
         ("request.name.substring(-1) == ''", "out of range"),
-        ("'%s %s'.format([request.name]) == ''", "fewer values"),
-        ("'%d'.format([request.name]) == ''", "does not fit"),
+        ("'%s %s'.format(dyn([request.name])) == ''", "fewer values"),
+        ("'%d'.format([dyn(request.name)]) == ''", "does not fit"),
         ("dyn([1]).join() == ''", "no such overload"),
     ]);
 }

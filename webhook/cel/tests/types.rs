@@ -41,6 +41,23 @@ fn operators_and_functions() {
 }
 
 #[test]
+fn templates() {
+    refuse(
+        Subject::Admission,
+        &[
+            ("''.format([1]) == ''", "line 1, column 12: format(): more values than clauses"),
+            ("'%s %s'.format(['a']) == ''", "format(): fewer values than clauses"),
+            ("'%d'.format([request.name]) == ''", "%d does not take a value of type string"),
+            ("'%s'.format([quantity('1')]) == ''", "%s does not take a value of type kubernetes.Quantity"),
+            ("'%q'.format([1]) == ''", "a clause is %s"),
+            ("'%.f'.format([1.5]) == ''", "a clause is %s"),
+            ("'%'.format([1]) == ''", "a clause is %s"),
+        ],
+    );
+    hold(&["'%d%% of %s'.format([object.spec.replicas, object.metadata.labels]) != ''"]);
+}
+
+#[test]
 fn fields_elements_and_variables() {
     refuse(
         Subject::Admission,

@@ -16,7 +16,8 @@
 //! - [`manifest`]: what an author says of a policy, in its component, and the schema of its settings;
 //! - [`cel`]: match conditions: expressions with Kubernetes' functions, within a budget; knows nothing of policies;
 //! - [`review`]: the three reviews on the wire, in both versions; serde only;
-//! - [`text`]: one way to clean hostile text for a log, a terminal, a page, a header.
+//! - [`text`]: one way to clean hostile text for a log, a terminal, a page, a header;
+//! - [`turn`]: how long a task may keep its thread.
 
 // Text goes to a terminal through `text`, which cleans it.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
@@ -37,3 +38,4 @@ pub mod registration;
 pub mod review;
 pub mod server;
 pub mod text;
+pub mod turn;

@@ -81,6 +81,7 @@ struct Asked<'a> {
 impl Asked<'_> {
     async fn validate(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> Said {
         let Self { policy, begin, unmatched: words } = self;
+        policy.make_way().await;
         let answer = match words {
             None => policy.template.validate(policy.call(ask), request, request.object.map(RawValue::get)).await,
             Some(words) => unmatched(words.clone()),
@@ -140,6 +141,7 @@ impl Policy {
         let answer = match self.decided(ask, Interface::Mutating, request, object) {
             Ok(false) => return None,
             Ok(true) => {
+                self.make_way().await;
                 let Answer { result, usage, facts } = self.template.mutate(self.call(ask), request, object).await;
                 let deadline = changes::deadline(ask.deadline, self.spec.limits.time, usage.timing.guest);
                 let result = match result {

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     hash::Hash,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
 };
 
 use futures_util::{StreamExt as _, stream};
@@ -108,7 +108,7 @@ impl Loaded {
     fn register(self, metrics: &Metrics) -> Policy {
         let Self { spec, digest, matching, template } = self;
         let metrics = metrics_of(metrics, &spec.name, &template.program().description().interfaces);
-        Policy { metrics, spec, digest, matching, template }
+        Policy { metrics, spec, digest, matching, template, slow: AtomicBool::new(false) }
     }
 }
 

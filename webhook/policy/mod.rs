@@ -14,7 +14,13 @@ mod matching;
 mod provider;
 mod watch;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
+};
 
 use tracing::warn;
 
@@ -29,6 +35,7 @@ use crate::{
     config::schema::{Mode, PolicySpec},
     engine::{About, Answer, Call, Failure, Interface, Template, Timing, Usage},
     metrics::{Metrics, PolicyMetrics},
+    turn,
 };
 
 /// All policies that are loaded: one immutable value.
@@ -46,6 +53,8 @@ pub struct Policy {
     template: Template,
     /// One for each interface that it exports.
     metrics: Vec<(Interface, Arc<PolicyMetrics>)>,
+    /// Whether its last review took longer than a turn: then the next does not begin on a thread that others need.
+    slow: AtomicBool,
 }
 
 /// The policies that one request asks: all of a kind, or one by name.
@@ -153,6 +162,14 @@ impl Policy {
         self.spec.mode == Mode::Enforce
     }
 
+    /// Before a guest runs: what other work there is on this thread comes first, if this took long already or will.
+    async fn make_way(&self) {
+        turn::pause().await;
+        if self.slow.load(Ordering::Relaxed) {
+            turn::leave().await;
+        }
+    }
+
     fn call<'a>(&self, ask: Ask<'a>) -> Call<'a> {
         Call { raw: ask.raw, deadline: ask.deadline, listen: ask.watch.is_some_and(Watch::listens) }
     }
@@ -171,6 +188,7 @@ impl Policy {
             warn!(policy = self.spec.name, kind = interface.name(), outcome = failure.label(), %failure, "a policy failed");
         }
         let timing = Timing { whole: begin.elapsed(), ..usage.timing };
+        self.slow.store(timing.instantiate + timing.guest > turn::LENGTH, Ordering::Relaxed);
         if let Some((_, metrics)) = self.metrics.iter().find(|(it, _)| *it == interface) {
             let outcome = match outcome {
                 Ok(outcome) => outcome,

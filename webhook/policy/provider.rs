@@ -15,6 +15,7 @@ impl Selection<'_> {
         if let Some(watch) = ask.watch {
             watch.matched(&policy.spec.name, Interface::Provider, true, || matching::ALWAYS.to_owned());
         }
+        policy.make_way().await;
         let answer = policy.template.handle_event(policy.call(ask)).await;
         let Answer { result, usage, facts } = checked(answer, |text| {
             RawValue::from_string(text).map_err(|error| Failure::Answer(format!("it is not JSON: {error}")))

@@ -9,6 +9,7 @@ mod deadline;
 mod frames;
 mod head;
 pub(crate) mod http1;
+mod lane;
 mod names;
 pub(crate) mod pool;
 mod rest;

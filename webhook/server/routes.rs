@@ -21,8 +21,9 @@ use tracing::error;
 use super::{
     Rate,
     body::{self, Terms},
-    budget::{Budget, REQUEST},
+    budget::{Budget, REQUEST, Share},
     deadline,
+    lane::{Lane, NotRun},
     pool::{Activity, Caller},
 };
 use crate::{
@@ -82,6 +83,7 @@ struct App {
     metrics: Arc<Metrics>,
     limits: Limits,
     budgets: Budgets,
+    lane: Lane,
     events: bool,
 }
 
@@ -102,7 +104,7 @@ pub fn app(set: Arc<Set>, metrics: Arc<Metrics>, limits: Limits, events: bool) -
         admission: Budget::new(limits.admission(), &metrics),
         events: others(),
     };
-    let app = App { set, metrics, limits, budgets, events };
+    let app = App { set, metrics, limits, budgets, lane: Lane::default(), events };
     let both = |path: &str, question: Question, router: Router<Arc<App>>| {
         let all = move |State(app): State<Arc<App>>, request: Request| answer(app, question, None, request);
         let one = move |State(app): State<Arc<App>>, Path(policy): Path<String>, request: Request| {
@@ -161,7 +163,7 @@ type Refusal = (StatusCode, String);
 
 async fn answer(app: Arc<App>, question: Question, policy: Option<String>, request: Request) -> Response {
     let counted = app.metrics.request(question.route());
-    let answered = AssertUnwindSafe(receive(&app, question, policy.as_deref(), request)).catch_unwind().await;
+    let answered = AssertUnwindSafe(receive(&app, question, policy, request)).catch_unwind().await;
     let response = match answered {
         Ok(Ok(body)) => json(StatusCode::OK, body),
         Ok(Err((status, words))) if question == Question::Event => {
@@ -178,7 +180,12 @@ async fn answer(app: Arc<App>, question: Question, policy: Option<String>, reque
 }
 
 /// From the head of a request to its answer.
-async fn receive(app: &App, question: Question, policy: Option<&str>, request: Request) -> Result<Bytes, Refusal> {
+async fn receive(
+    app: &Arc<App>,
+    question: Question,
+    policy: Option<String>,
+    request: Request,
+) -> Result<Bytes, Refusal> {
     let (parts, body) = request.into_parts();
     if question == Question::Event && !app.events {
         return Err((
@@ -186,10 +193,8 @@ async fn receive(app: &App, question: Question, policy: Option<&str>, request: R
             "events are answered only to callers with a client certificate".to_owned(),
         ));
     }
-    let selection = app.set.select(question.interface(), policy).ok_or_else(|| {
-        let words = if policy.is_some() { "no such policy, or not of this kind" } else { "no policy answers this" };
-        (StatusCode::NOT_FOUND, words.to_owned())
-    })?;
+    // What is not there is said before a body is read for it.
+    selected(app, question, policy.as_deref())?;
     check_content_type(&parts.headers)?;
     let allowance =
         deadline::allowance(parts.uri.query(), app.limits.time).map_err(|words| (StatusCode::BAD_REQUEST, words))?;
@@ -212,9 +217,50 @@ async fn receive(app: &App, question: Question, policy: Option<&str>, request: R
     };
     let share = budget.begin(caller, connection, deadline).await.map_err(|_| refused(body::busy()))?;
     let bytes = body::read(&share, &terms, announced, body).await.map_err(refused)?;
+    let (large, latest) = (bytes.len() > LARGE, deadline + lateness(allowance));
+    let work = work(Arc::clone(app), question, policy, share, bytes, deadline);
+    match question {
+        Question::Authenticate | Question::Authorize => work.await,
+        // What they cost must not be in the way of a login.
+        Question::Validate | Question::Mutate | Question::Event => {
+            app.lane.run(large, latest.into_std(), work).await.map_err(not_run)?
+        }
+    }
+}
+
+/// Holds all that it needs, so that it can run anywhere.
+async fn work(
+    app: Arc<App>,
+    question: Question,
+    policy: Option<String>,
+    share: Share,
+    bytes: Bytes,
+    deadline: Instant,
+) -> Result<Bytes, Refusal> {
+    let selection = selected(&app, question, policy.as_deref())?;
     let answer = ask(question, &selection, &bytes, deadline).await?;
     drop(bytes);
     Ok(share.answer(answer))
+}
+
+fn selected<'a>(app: &'a App, question: Question, policy: Option<&str>) -> Result<Selection<'a>, Refusal> {
+    app.set.select(question.interface(), policy).ok_or_else(|| {
+        let words = if policy.is_some() { "no such policy, or not of this kind" } else { "no policy answers this" };
+        (StatusCode::NOT_FOUND, words.to_owned())
+    })
+}
+
+fn not_run(wrong: NotRun) -> Refusal {
+    let words = match wrong {
+        NotRun::TooLate => "the server is busy with other requests",
+        NotRun::NoThreads => "the server failed",
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, words.to_owned())
+}
+
+/// How long after the deadline an answer that says that it passed can still be sent: half of what is left to travel.
+fn lateness(allowance: Duration) -> Duration {
+    (allowance / 18).clamp(Duration::from_millis(10), Duration::from_millis(250))
 }
 
 /// From a body to its answer.
@@ -292,3 +338,6 @@ fn respond(status: StatusCode, content_type: &'static str, body: Body) -> Respon
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
+
+/// Bytes of a body that is not even decoded on its connection's thread.
+const LARGE: usize = 64 << 10;

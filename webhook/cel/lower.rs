@@ -16,6 +16,7 @@ use super::{
     expr::{Base, Element, Entry, Expr},
     functions::{self, Call, Overload, regex::Pattern},
     parser::{self, Mistake, Node, Syntax, dotted},
+    reads::{self, Reads},
     types::Type,
     unify::{Unifier, general},
     value::{Key, Kind, Map, Value},
@@ -31,8 +32,7 @@ pub(super) struct Lowered {
     /// Levels that running it recurses.
     pub(super) depth: usize,
     pub(super) subject: Subject,
-    pub(super) uses_object: bool,
-    pub(super) uses_old_object: bool,
+    pub(super) reads: Reads,
 }
 
 /// The result must be a boolean.
@@ -69,20 +69,13 @@ fn lower(expression: &str, subject: Subject) -> Result<(Lowered, Type), Mistake>
         exempt: 0,
         level: 0,
         deepest: 0,
-        uses_object: false,
-        uses_old_object: false,
     };
     let (root, typ) = lowering.lower(&tree, Base::Charged)?;
     lowering.check_uniform()?;
     lowering.check_templates()?;
     let typ = lowering.types.settle(&typ);
-    let lowered = Lowered {
-        root,
-        depth: lowering.deepest,
-        subject,
-        uses_object: lowering.uses_object,
-        uses_old_object: lowering.uses_old_object,
-    };
+    let reads = reads::of(&root);
+    let lowered = Lowered { root, depth: lowering.deepest, subject, reads };
     Ok((lowered, typ))
 }
 
@@ -99,8 +92,6 @@ struct Lowering {
     exempt: usize,
     level: usize,
     deepest: usize,
-    uses_object: bool,
-    uses_old_object: bool,
 }
 
 type Typed = Result<(Expr, Type), Mistake>;
@@ -128,8 +119,6 @@ impl Lowering {
         }
         let name = name.trim_start_matches('.');
         if let Some((typ, root)) = schema::variable(self.subject, name) {
-            self.uses_object |= name == "object";
-            self.uses_old_object |= name == "oldObject";
             return Ok((Expr::Root(root, base), typ));
         }
         match named_type(name) {

@@ -18,11 +18,14 @@ use self::{interpret::Run, lower::Lowered, value::Value};
 mod budget;
 mod canonical;
 mod cost;
+mod document;
 mod expr;
 mod functions;
 mod interpret;
 mod lower;
+mod memory;
 mod parser;
+mod reads;
 mod types;
 mod unify;
 mod value;
@@ -33,6 +36,9 @@ mod tests;
 
 pub use self::{
     budget::{Budget, Unevaluated},
+    document::{Document, NotText, Unread},
+    memory::{Pool, Share, TooLate},
+    reads::{Part, Reads},
     variables::Variables,
 };
 
@@ -76,14 +82,9 @@ impl Condition {
         &self.name
     }
 
-    /// Whether `object` is used, so whether it must be parsed.
-    pub fn uses_object(&self) -> bool {
-        self.program.uses_object
-    }
-
-    /// Whether `oldObject` is used, so whether it must be parsed.
-    pub fn uses_old_object(&self) -> bool {
-        self.program.uses_old_object
+    /// What it reads of a review.
+    pub fn reads(&self) -> &Reads {
+        &self.program.reads
     }
 
     /// Runs it. `budget` is the one of all conditions that the policy has for this review. Never panics, whatever the

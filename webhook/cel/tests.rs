@@ -10,6 +10,7 @@ mod costs;
 mod hostile;
 mod language;
 mod libraries;
+mod reads;
 mod refused;
 mod types;
 
@@ -47,7 +48,10 @@ fn eval(condition: &Condition, variables: &Variables) -> Result<bool, String> {
 
 fn admission(expression: &str) -> Result<bool, String> {
     let variables = Variables::new(request()).with_object(Some(object()));
-    eval(&Condition::compile("test", expression, Subject::Admission)?, &variables)
+    let condition = Condition::compile("test", expression, Subject::Admission)?;
+    let result = eval(&condition, &variables);
+    assert_eq!(reads::eval_read(&condition, &object()), result, "{expression}, on what it reads");
+    result
 }
 
 /// All of these are true.
@@ -66,6 +70,7 @@ fn fail(rows: &[(&str, &str)]) {
         let condition = Condition::compile("test", expression, Subject::Admission).expect(expression);
         let error = eval(&condition, &variables).expect_err(expression);
         assert!(error.contains(words), "{expression}: {error}");
+        assert_eq!(reads::eval_read(&condition, &object()), Err(error), "{expression}, on what it reads");
     }
 }
 

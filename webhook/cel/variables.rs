@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Number, Value as Json};
 
-use super::value::{Key, Map, Value};
+use super::{
+    Document,
+    value::{Key, Map, Value},
+};
 
 /// The variables of one review. Shared by all conditions that are asked about it.
 pub struct Variables {
@@ -17,6 +20,12 @@ impl Variables {
     /// `request` as the subject of the condition says.
     pub fn new(request: Json) -> Self {
         Self { request: convert(request), object: Value::Null, old_object: Value::Null }
+    }
+
+    /// What was read of a review; what was not, or is not there, is CEL's null.
+    pub fn of(request: Option<&Document>, object: Option<&Document>, old_object: Option<&Document>) -> Self {
+        let value = |it: Option<&Document>| it.map_or(Value::Null, |it| it.value.clone());
+        Self { request: value(request), object: value(object), old_object: value(old_object) }
     }
 
     /// `object`; None is CEL's null, as on DELETE.
@@ -35,7 +44,7 @@ impl Variables {
 }
 
 /// Recurses as deep as the JSON: serde_json's parser allows 128 levels.
-fn convert(json: Json) -> Value {
+pub(super) fn convert(json: Json) -> Value {
     match json {
         Json::Null => Value::Null,
         Json::Bool(flag) => Value::Bool(flag),

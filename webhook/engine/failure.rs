@@ -18,8 +18,8 @@ pub enum Failure {
     /// The answer, or what it would take to read it, exceeds the size limits.
     #[error("the answer of the policy is too large: {0}")]
     Size(String),
-    /// No free instance before the time was used up.
-    #[error("no instance was free in time")]
+    /// No free instance, or no memory to read the review, before the time was used up.
+    #[error("no instance or memory was free in time")]
     Overload,
     /// The policy said itself that it could not decide.
     #[error("the policy reported an error: {0}")]
@@ -30,6 +30,9 @@ pub enum Failure {
     /// A match condition could not be evaluated.
     #[error("a match condition failed: {0}")]
     Condition(String),
+    /// A match condition used up its cost or memory, or could not read an object because of its size or depth.
+    #[error("a match condition used up a limit: {0}")]
+    ConditionLimit(String),
     /// The host could not run the policy; not the guest's fault.
     #[error("the host failed: {0}")]
     Host(String),
@@ -48,6 +51,7 @@ impl Failure {
             Self::Guest(_) => "guest_error",
             Self::Answer(_) => "invalid_answer",
             Self::Condition(_) => "condition_error",
+            Self::ConditionLimit(_) => "condition_limit",
             Self::Host(_) => "host_error",
         }
     }
@@ -64,6 +68,7 @@ impl Failure {
             Self::Guest(_) => "the policy could not decide",
             Self::Answer(_) => "the policy's answer is not valid",
             Self::Condition(_) => "a match condition of the policy failed",
+            Self::ConditionLimit(_) => "a match condition of the policy used up a limit",
             Self::Host(_) => "the policy could not be run",
         }
     }
@@ -76,8 +81,11 @@ impl Failure {
         }
     }
 
-    /// Whether a limit was used up (time, memory, fuel or size), so that `onLimit` decides and not `failurePolicy`.
+    /// Whether a limit was used up (time, memory, fuel, size or cost), so that `onLimit` decides and not `failurePolicy`.
     pub fn is_limit(&self) -> bool {
-        matches!(self, Self::Timeout | Self::Memory | Self::Fuel | Self::Size(_) | Self::Overload)
+        matches!(
+            self,
+            Self::Timeout | Self::Memory | Self::Fuel | Self::Size(_) | Self::Overload | Self::ConditionLimit(_)
+        )
     }
 }

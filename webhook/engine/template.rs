@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -91,6 +91,8 @@ pub struct Call<'a> {
     pub raw: &'a str,
     /// When the caller must have its answer. The policy's own limit may end the call earlier.
     pub deadline: Instant,
+    /// What of the policy's own limit was used before the call.
+    pub spent: Duration,
     /// Whether what the guest logs and prints is wanted in the answer, instead of in the log.
     pub listen: bool,
 }
@@ -224,7 +226,7 @@ impl Template {
         };
         let raw = if self.program.imports_review() { Arc::from(call.raw) } else { Arc::default() };
         let keep = Q::INTERFACE != Interface::Authentication || self.grants.log;
-        let deadline = call.deadline.min(admitted + self.limits.time);
+        let deadline = call.deadline.min(admitted + self.limits.time.saturating_sub(call.spent));
         let mut live = match room {
             Room::Waiting(live) => live.renewed(keep, raw, deadline),
             Room::New(place) => match self.store(raw, keep, deadline) {

@@ -87,6 +87,7 @@ const OUTCOMES: &[&str] = &[
     "guest_error",
     "invalid_answer",
     "condition_error",
+    "condition_limit",
     "host_error",
 ];
 
@@ -128,6 +129,7 @@ mod tests {
             Failure::Guest(String::new()),
             Failure::Answer(String::new()),
             Failure::Condition(String::new()),
+            Failure::ConditionLimit(String::new()),
             Failure::Host(String::new()),
         ];
         for failure in failures {

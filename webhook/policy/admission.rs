@@ -1,6 +1,6 @@
 //! AdmissionReview: all validators that match, together; mutators in order, each on the object as changed so far.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::value::RawValue;
@@ -9,7 +9,7 @@ use tracing::error;
 use super::{
     Ask, Policy, Selection, changes,
     fold::{Fold, Said},
-    matching::Decision,
+    matching::View,
     unmatched,
 };
 use crate::{
@@ -27,8 +27,12 @@ impl Selection<'_> {
     pub async fn validate(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> AdmissionVerdict {
         let object = request.object.map(RawValue::get);
         // Most reviews match few policies: only these cost more than a look at their rules.
-        let mut asked: Vec<Asked<'_>> =
-            self.about(ask, &request.resource.resource).filter_map(|it| it.asked(ask, request, object)).collect();
+        let mut view = self.view(ask, request);
+        let mut asked: Vec<Asked<'_>> = Vec::new();
+        for policy in self.about(ask, &request.resource.resource) {
+            asked.extend(policy.asked(ask, &mut view, object).await);
+        }
+        drop(view);
         let mut fold = Fold::default();
         if asked.len() == 1
             && let Some(asked) = asked.pop()
@@ -48,11 +52,16 @@ impl Selection<'_> {
         let original = request.object.map(RawValue::get);
         let mut changed: Option<String> = None;
         let mut fold = Fold::default();
+        let mut view = self.view(ask, request);
         for policy in self.about(ask, &request.resource.resource) {
             let object = changed.as_deref().or(original);
-            let Some((said, object)) = policy.mutate(ask, request, object).await else { continue };
-            if fold.add(policy, said) && policy.enforces() {
-                changed = object.or(changed);
+            let Some((said, object)) = policy.mutate(ask, &mut view, object).await else { continue };
+            if fold.add(policy, said)
+                && policy.enforces()
+                && let Some(object) = object
+            {
+                changed = Some(object);
+                view.changed();
             }
             if fold.is_denied() {
                 return fold.verdict(None);
@@ -70,21 +79,33 @@ impl Selection<'_> {
     }
 }
 
+impl<'s> Selection<'s> {
+    fn view<'a>(&self, ask: Ask<'_>, request: &'a AdmissionRequest<'a>) -> View<'a>
+    where
+        's: 'a,
+    {
+        View::new(request, self.reads(ask, &request.resource.resource), self.set.memory.share(), ask.deadline)
+    }
+}
+
 /// A policy that matches, or of which nobody can tell.
 struct Asked<'a> {
     policy: &'a Policy,
     begin: Instant,
-    /// Words for the operator.
-    unmatched: Option<String>,
+    unmatched: Option<Failure>,
+    /// What of its time its conditions took.
+    spent: Duration,
 }
 
 impl Asked<'_> {
     async fn validate(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> Said {
-        let Self { policy, begin, unmatched: words } = self;
+        let Self { policy, begin, unmatched: failure, spent } = self;
         policy.make_way().await;
-        let answer = match words {
-            None => policy.template.validate(policy.call(ask), request, request.object.map(RawValue::get)).await,
-            Some(words) => unmatched(words.clone()),
+        let answer = match failure {
+            None => {
+                policy.template.validate(policy.call(ask, *spent), request, request.object.map(RawValue::get)).await
+            }
+            Some(failure) => unmatched(failure.clone()),
         };
         let outcome = answer.result.as_ref().map(|it| if it.denial.is_some() { "denied" } else { "allowed" });
         policy.record(ask, Interface::Validating, request.operation.name(), outcome, answer.usage, *begin);
@@ -104,53 +125,52 @@ impl Asked<'_> {
 
 impl Policy {
     /// None: the policy does not match.
-    fn asked(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>, object: Option<&str>) -> Option<Asked<'_>> {
+    async fn asked(&self, ask: Ask<'_>, view: &mut View<'_>, object: Option<&str>) -> Option<Asked<'_>> {
         let begin = Instant::now();
-        let unmatched = match self.decided(ask, Interface::Validating, request, object) {
-            Ok(false) => return None,
-            Ok(true) => None,
-            Err(words) => Some(words),
+        let (spent, unmatched) = match self.decided(ask, Interface::Validating, view, object).await {
+            Ok(None) => return None,
+            Ok(Some(spent)) => (spent, None),
+            Err(failure) => (Duration::ZERO, Some(failure)),
         };
-        Some(Asked { policy: self, begin, unmatched })
+        Some(Asked { policy: self, begin, unmatched, spent })
     }
 
-    /// Whether it is asked; words for the operator where nobody can tell.
-    fn decided(
+    /// If it is asked, what of its time its conditions took; why that cannot be told.
+    async fn decided(
         &self,
         ask: Ask<'_>,
         interface: Interface,
-        request: &AdmissionRequest<'_>,
+        view: &mut View<'_>,
         object: Option<&str>,
-    ) -> Result<bool, String> {
-        let decided = self.matching.admission(request, object);
+    ) -> Result<Option<Duration>, Failure> {
+        let mut spent = Duration::ZERO;
+        let decided = self.matching.admission(view, object, self.bounds(ask), &mut spent).await;
         if let Some(watch) = ask.watch {
             let asked = decided.as_ref().map_or(true, |it| it.is_asked());
-            watch.matched(&self.spec.name, interface, asked, || self.matching.explain(&decided, Some(request)));
+            let why = || self.matching.explain(&decided, Some(view.request()));
+            watch.matched(&self.spec.name, interface, asked, why);
         }
-        decided.map(Decision::is_asked)
+        decided.map(|it| it.is_asked().then_some(spent))
     }
 
     /// What it said, and the object as it changed it. None: the policy does not match.
-    async fn mutate(
-        &self,
-        ask: Ask<'_>,
-        request: &AdmissionRequest<'_>,
-        object: Option<&str>,
-    ) -> Option<(Said, Option<String>)> {
+    async fn mutate(&self, ask: Ask<'_>, view: &mut View<'_>, object: Option<&str>) -> Option<(Said, Option<String>)> {
         let begin = Instant::now();
-        let answer = match self.decided(ask, Interface::Mutating, request, object) {
-            Ok(false) => return None,
-            Ok(true) => {
+        let decided = self.decided(ask, Interface::Mutating, view, object).await;
+        let request = view.request();
+        let answer = match decided {
+            Ok(None) => return None,
+            Ok(Some(spent)) => {
                 self.make_way().await;
-                let Answer { result, usage, facts } = self.template.mutate(self.call(ask), request, object).await;
-                let deadline = changes::deadline(ask.deadline, self.spec.limits.time, usage.timing.guest);
+                let Answer { result, usage, facts } = self.template.mutate(self.call(ask, spent), request, object).await;
+                let deadline = changes::deadline(ask.deadline, self.spec.limits.time, spent + usage.timing.guest);
                 let result = match result {
                     Ok(mutation) => apply(object, mutation, deadline).await,
                     Err(failure) => Err(failure),
                 };
                 Answer { result, usage, facts }
             }
-            Err(words) => unmatched(words),
+            Err(failure) => unmatched(failure),
         };
         let outcome = answer.result.as_ref().map(|(mutation, object)| match (&mutation.outcome, object) {
             (Err(_), _) => "denied",

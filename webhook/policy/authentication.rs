@@ -42,15 +42,16 @@ impl Policy {
     /// None: the policy does not match.
     async fn authenticate(&self, ask: Ask<'_>, review: &TokenReview) -> Option<Result<Authentication, Failure>> {
         let begin = Instant::now();
-        let decided = self.matching.authentication(review);
+        let decided = self.matching.authentication(review, self.bounds(ask)).await;
+        let spent = begin.elapsed();
         if let Some(watch) = ask.watch {
             let asked = decided.as_ref().map_or(true, |it| it.is_asked());
             watch.matched(&self.spec.name, Interface::Authentication, asked, || self.matching.explain(&decided, None));
         }
         let answer = match decided {
             Ok(decision) if !decision.is_asked() => return None,
-            Ok(_) => self.template.authenticate(self.call(ask), review).await,
-            Err(words) => unmatched(words),
+            Ok(_) => self.template.authenticate(self.call(ask, spent), review).await,
+            Err(failure) => unmatched(failure),
         };
         let Answer { result, usage, facts } = checked(answer, |it| check(it, review));
         let outcome = match &result {

@@ -67,15 +67,16 @@ impl Policy {
     /// None: the policy does not match.
     async fn authorize(&self, ask: Ask<'_>, review: &SubjectAccessReview) -> Option<Result<Ruling, Failure>> {
         let begin = Instant::now();
-        let decided = self.matching.authorization(review);
+        let decided = self.matching.authorization(review, self.bounds(ask)).await;
+        let spent = begin.elapsed();
         if let Some(watch) = ask.watch {
             let asked = decided.as_ref().map_or(true, |it| it.is_asked());
             watch.matched(&self.spec.name, Interface::Authorization, asked, || self.matching.explain(&decided, None));
         }
         let answer = match decided {
             Ok(decision) if !decision.is_asked() => return None,
-            Ok(_) => self.template.authorize(self.call(ask), review).await,
-            Err(words) => unmatched(words),
+            Ok(_) => self.template.authorize(self.call(ask, spent), review).await,
+            Err(failure) => unmatched(failure),
         };
         let result = answer.result.map(|ruling| {
             let own = self.spec.message.as_ref().filter(|_| ruling.decision == Decision::Deny);

@@ -1,60 +1,96 @@
-//! Which policies may be asked about a resource, so that a review does not look at the rules of all others.
+//! Which policies may be asked about a resource, so that a review does not look at the rules of all others, and what
+//! these read, so that no object is read for each of them.
 
 use std::collections::{HashMap, HashSet};
 
 use super::Policy;
-use crate::{config::schema::ResourceRule, engine::Interface};
+use crate::{cel::Reads, config::schema::ResourceRule, engine::Interface};
 
 /// Positions in the set, in order, for each interface.
 pub(super) struct Index([Entry; Interface::ALL.len()]);
 
 #[derive(Default)]
 struct Entry {
-    all: Vec<usize>,
+    all: Group,
     /// For each resource that a rule names: the policies that name it or name none.
-    by_resource: HashMap<String, Vec<usize>>,
+    by_resource: HashMap<String, Group>,
     /// For every other resource.
-    others: Vec<usize>,
+    others: Group,
+}
+
+#[derive(Default)]
+struct Group {
+    positions: Vec<usize>,
+    reads: Reads,
+}
+
+/// What is known of a policy.
+#[derive(Clone, Copy)]
+struct Known<'a> {
+    interfaces: &'a [Interface],
+    rules: &'a [ResourceRule],
+    reads: &'a Reads,
 }
 
 impl Index {
     pub(super) fn new(policies: &[Policy]) -> Self {
-        let rules: Vec<(&[Interface], &[ResourceRule])> =
-            policies.iter().map(|it| (it.interfaces(), &*it.spec.matching.resource_rules)).collect();
-        Self(Interface::ALL.map(|interface| Entry::new(&rules, interface)))
+        let known: Vec<Known<'_>> = policies
+            .iter()
+            .map(|it| Known {
+                interfaces: it.interfaces(),
+                rules: &it.spec.matching.resource_rules,
+                reads: it.matching.reads(),
+            })
+            .collect();
+        Self(Interface::ALL.map(|interface| Entry::new(&known, interface)))
     }
 
     pub(super) fn of(&self, interface: Interface) -> &[usize] {
-        &self.0[interface as usize].all
+        &self.0[interface as usize].all.positions
     }
 
     pub(super) fn about(&self, interface: Interface, resource: &str) -> &[usize] {
+        &self.group(interface, resource).positions
+    }
+
+    /// What all of [`Self::of`] read.
+    pub(super) fn reads(&self, interface: Interface) -> &Reads {
+        &self.0[interface as usize].all.reads
+    }
+
+    /// What all of [`Self::about`] read.
+    pub(super) fn reads_about(&self, interface: Interface, resource: &str) -> &Reads {
+        &self.group(interface, resource).reads
+    }
+
+    fn group(&self, interface: Interface, resource: &str) -> &Group {
         let entry = &self.0[interface as usize];
         entry.by_resource.get(resource).unwrap_or(&entry.others)
     }
 }
 
 impl Entry {
-    fn new(policies: &[(&[Interface], &[ResourceRule])], interface: Interface) -> Self {
-        let asked: Vec<(usize, Option<HashSet<&str>>)> = policies
+    fn new(policies: &[Known<'_>], interface: Interface) -> Self {
+        let asked: Vec<(usize, &Known<'_>, Option<HashSet<&str>>)> = policies
             .iter()
             .enumerate()
-            .filter(|(_, (interfaces, _))| interfaces.contains(&interface))
-            .map(|(position, (_, rules))| (position, named(rules)))
+            .filter(|(_, it)| it.interfaces.contains(&interface))
+            .map(|(position, it)| (position, it, named(it.rules)))
             .collect();
-        let all: HashSet<&str> = asked.iter().filter_map(|(_, named)| named.as_ref()).flatten().copied().collect();
-        let about = |resource: Option<&str>| {
-            let applies = |named: &Option<HashSet<&str>>| match (named, resource) {
-                (None, _) => true,
-                (Some(named), Some(resource)) => named.contains(resource),
-                (Some(_), None) => false,
-            };
-            asked.iter().filter(|(_, named)| applies(named)).map(|(position, _)| *position).collect::<Vec<_>>()
+        let all: HashSet<&str> = asked.iter().filter_map(|(.., named)| named.as_ref()).flatten().copied().collect();
+        let group = |applies: &dyn Fn(&Option<HashSet<&str>>) -> bool| {
+            let mut group = Group::default();
+            for (position, it, _) in asked.iter().filter(|(.., named)| applies(named)) {
+                group.positions.push(*position);
+                group.reads.merge(it.reads);
+            }
+            group
         };
+        let about = |resource: &str| group(&|named| named.as_ref().is_none_or(|it| it.contains(resource)));
         Self {
-            all: asked.iter().map(|(position, _)| *position).collect(),
-            by_resource: all.into_iter().map(|resource| (resource.to_owned(), about(Some(resource)))).collect(),
-            others: about(None),
+            all: group(&|_| true),
+            by_resource: all.into_iter().map(|resource| (resource.to_owned(), about(resource))).collect(),
+            others: group(&|named| named.is_none()),
         }
     }
 }
@@ -84,9 +120,10 @@ mod tests {
             vec![rule(&["pods/*"])],
         ];
         let admission = [Interface::Validating, Interface::Mutating];
-        let mut policies: Vec<(&[Interface], &[ResourceRule])> =
-            rules.iter().map(|rules| (&admission[..], &**rules)).collect();
-        policies[4].0 = &admission[1..];
+        let reads = Reads::default();
+        let known = |rules| Known { interfaces: &admission[..], rules, reads: &reads };
+        let mut policies: Vec<Known<'_>> = rules.iter().map(|rules| known(rules)).collect();
+        policies[4].interfaces = &admission[1..];
         let index = Index(Interface::ALL.map(|interface| Entry::new(&policies, interface)));
         assert_eq!(index.of(Interface::Validating), [0, 1, 2, 3]);
         assert_eq!(index.about(Interface::Validating, "pods"), [0, 1, 2, 3]);

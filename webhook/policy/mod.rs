@@ -19,7 +19,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tracing::warn;
@@ -28,10 +28,11 @@ pub use answer::{Admission, Answered, Unanswerable};
 pub use authorization::Authorization;
 use index::Index;
 pub(crate) use load::dotted;
-use matching::Match;
+use matching::{Bounds, Match};
 pub use watch::{Called, Seen, Watch};
 
 use crate::{
+    cel::{Pool, Reads},
     config::schema::{Mode, PolicySpec},
     engine::{About, Answer, Call, Failure, Interface, Template, Timing, Usage},
     metrics::{Metrics, PolicyMetrics},
@@ -43,6 +44,8 @@ pub struct Set {
     /// In the order in which chains run.
     policies: Vec<Policy>,
     index: Index,
+    /// For what is read of objects.
+    memory: Pool,
 }
 
 /// One loaded policy.
@@ -80,7 +83,7 @@ impl Set {
     fn new(mut policies: Vec<Policy>) -> Self {
         policies.sort_by(|one, other| (one.spec.order, &one.spec.name).cmp(&(other.spec.order, &other.spec.name)));
         let index = Index::new(&policies);
-        Self { policies, index }
+        Self { policies, index, memory: Pool::new(READ, READ_OF_ONE) }
     }
 
     /// No policies: nothing can be asked of it.
@@ -130,6 +133,16 @@ impl<'a> Selection<'a> {
         })
     }
 
+    /// What those of [`Self::about`] read together.
+    fn reads(&self, ask: Ask<'_>, resource: &str) -> &'a Reads {
+        let index = &self.set.index;
+        match (self.one, ask.watch) {
+            (Some(policy), _) => policy.matching.reads(),
+            (None, None) => index.reads_about(self.interface, resource),
+            (None, Some(_)) => index.reads(self.interface),
+        }
+    }
+
     fn of(&self, indices: &'a [usize]) -> impl Iterator<Item = &'a Policy> + use<'a> {
         let indices = if self.one.is_some() { &[] } else { indices };
         let policies = &self.set.policies;
@@ -170,8 +183,14 @@ impl Policy {
         }
     }
 
-    fn call<'a>(&self, ask: Ask<'a>) -> Call<'a> {
-        Call { raw: ask.raw, deadline: ask.deadline, listen: ask.watch.is_some_and(Watch::listens) }
+    /// `spent`: what of its time the policy's conditions took.
+    fn call<'a>(&self, ask: Ask<'a>, spent: Duration) -> Call<'a> {
+        Call { raw: ask.raw, deadline: ask.deadline, spent, listen: ask.watch.is_some_and(Watch::listens) }
+    }
+
+    /// How long its conditions may take.
+    fn bounds(&self, ask: Ask<'_>) -> Bounds {
+        Bounds { deadline: ask.deadline, time: self.spec.limits.time }
     }
 
     /// Counts a review, and tells the operator of a failure.
@@ -204,8 +223,8 @@ impl Policy {
 }
 
 /// The answer of a policy for which it cannot be told whether it is asked.
-fn unmatched<T>(words: String) -> Answer<T> {
-    Answer { result: Err(Failure::Condition(words)), usage: Usage::default(), facts: Vec::new() }
+fn unmatched<T>(failure: Failure) -> Answer<T> {
+    Answer { result: Err(failure), usage: Usage::default(), facts: Vec::new() }
 }
 
 /// An answer that was checked against the contract.
@@ -217,3 +236,7 @@ fn checked<T, U>(answer: Answer<T>, check: impl FnOnce(T) -> Result<U, Failure>)
 fn metrics_of(metrics: &Metrics, name: &str, interfaces: &[Interface]) -> Vec<(Interface, Arc<PolicyMetrics>)> {
     interfaces.iter().map(|it| (*it, metrics.for_policy(*it, name))).collect()
 }
+
+/// Bytes of what is read of all reviews at the same time for selectors and conditions, and of one review.
+const READ: usize = 96 << 20;
+const READ_OF_ONE: usize = 48 << 20;

@@ -1,6 +1,6 @@
 //! Events: one provider, JSON in, JSON out.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
@@ -16,7 +16,7 @@ impl Selection<'_> {
             watch.matched(&policy.spec.name, Interface::Provider, true, || matching::ALWAYS.to_owned());
         }
         policy.make_way().await;
-        let answer = policy.template.handle_event(policy.call(ask)).await;
+        let answer = policy.template.handle_event(policy.call(ask, Duration::ZERO)).await;
         let Answer { result, usage, facts } = checked(answer, |text| {
             RawValue::from_string(text).map_err(|error| Failure::Answer(format!("it is not JSON: {error}")))
         });

@@ -3,6 +3,7 @@
 use super::{Decision, Match, rules::Part};
 use crate::{
     config::schema::{ResourceRule, Scope},
+    engine::Failure,
     review::admission::AdmissionRequest,
 };
 
@@ -10,11 +11,14 @@ impl Match {
     /// `decided` is what this made of `request`, if that was an AdmissionReview's.
     pub(in crate::policy) fn explain(
         &self,
-        decided: &Result<Decision, String>,
+        decided: &Result<Decision, Failure>,
         request: Option<&AdmissionRequest<'_>>,
     ) -> String {
         match decided {
-            Err(words) => format!("nobody can tell, which is a failure of the policy: {words}"),
+            Err(Failure::Condition(words) | Failure::ConditionLimit(words)) => {
+                format!("nobody can tell, which is a failure of the policy: {words}")
+            }
+            Err(failure) => format!("nobody can tell, which is a failure of the policy: {failure}"),
             Ok(Decision::Asked(rule)) => self.asked(*rule),
             Ok(Decision::NoRule) => {
                 let rules = self.rules.resource_rules.iter().enumerate();

@@ -1,21 +1,24 @@
 //! Which reviews a policy is asked about: Kubernetes' matchConstraints ([`rules`]) and matchConditions.
 //!
 //! Follows k8s.io/apiserver: conditions come last, one that is false decides whatever others say, and only then does
-//! one that cannot be evaluated count, as a failure of the policy. Objects are parsed only for what asks for them.
-
-use std::time::{Duration, Instant};
+//! one that cannot be evaluated count, as a failure of the policy. Objects are read
+//! only for what asks for them ([`view`]), and a limit that is used up is told apart from an error.
 
 mod explain;
 mod rules;
+mod view;
+
+use std::time::{Duration, Instant};
 
 pub(super) use explain::ALWAYS;
-use serde_json::value::RawValue;
+pub(super) use view::View;
 
 use crate::{
-    cel::{Budget, Condition, Subject, Variables},
+    cel::{Budget, Condition, Reads, Subject, Unevaluated, Variables},
     config::schema::MatchSpec,
-    engine::Interface,
-    review::{access::SubjectAccessReview, admission::AdmissionRequest, patch, token::TokenReview},
+    engine::{Failure, Interface},
+    review::{access::SubjectAccessReview, token::TokenReview},
+    turn,
 };
 
 /// `spec.match`, with its conditions compiled for each kind of review that the component is asked.
@@ -24,6 +27,10 @@ pub(super) struct Match {
     authentication: Vec<Condition>,
     authorization: Vec<Condition>,
     admission: Vec<Condition>,
+    /// What the conditions of an AdmissionReview read.
+    conditions_read: Reads,
+    /// That, and what `objectSelector` reads.
+    reads: Reads,
 }
 
 /// Whether a policy is asked, and what decided it: positions in the lists of `spec.match`.
@@ -78,77 +85,134 @@ impl Match {
         let authentication = of(Subject::TokenReview, &[Interface::Authentication]);
         let authorization = of(Subject::SubjectAccessReview, &[Interface::Authorization]);
         let admission = of(Subject::Admission, &[Interface::Validating, Interface::Mutating]);
-        if errors.is_empty() {
-            Ok(Self { rules: spec.clone(), authentication, authorization, admission })
-        } else {
-            Err(errors)
+        if !errors.is_empty() {
+            return Err(errors);
         }
+        let mut conditions_read = Reads::default();
+        admission.iter().for_each(|it| conditions_read.merge(it.reads()));
+        let mut reads = conditions_read.clone();
+        if let Some(selector) = &spec.object_selector {
+            selector.reads(&mut reads);
+        }
+        Ok(Self { rules: spec.clone(), authentication, authorization, admission, conditions_read, reads })
     }
 
-    /// Whether the policy is asked about `request`; `object` is the object as changed so far in a chain of mutators.
+    /// What it takes of an AdmissionReview to decide.
+    pub(super) fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// Whether the policy is asked; `object` is the object as changed so far in a chain of mutators. `spent` is what the
+    /// conditions took, without reading, which is done for all policies.
     ///
     /// # Errors
-    /// Labels cannot be read or a condition cannot be evaluated; words for the operator.
-    pub(super) fn admission(&self, request: &AdmissionRequest<'_>, object: Option<&str>) -> Result<Decision, String> {
-        let decision = self.rules.admission(request, object)?;
+    /// Labels cannot be read, or a condition cannot be evaluated within these bounds.
+    pub(super) async fn admission(
+        &self,
+        view: &mut View<'_>,
+        object: Option<&str>,
+        bounds: Bounds,
+        spent: &mut Duration,
+    ) -> Result<Decision, Failure> {
+        let decision = self.rules.admission(view.request());
         if !decision.is_asked() {
             return Ok(decision);
         }
-        let tree = |text: Option<&str>, name: &str| {
-            text.map(|text| patch::parse(text, name).map_err(|error| error.to_string())).transpose()
-        };
-        all(&self.admission, decision, || {
-            let mut variables = Variables::new(request.request_json());
-            if self.admission.iter().any(Condition::uses_object) {
-                variables = variables.with_object(tree(object, "object")?);
-            }
-            if self.admission.iter().any(Condition::uses_old_object) {
-                variables = variables.with_old_object(tree(request.old_object.map(RawValue::get), "old object")?);
-            }
-            Ok(variables)
-        })
+        if let Some(selector) = &self.rules.object_selector
+            && !selector.selects(view, object).await?
+        {
+            return Ok(Decision::Object);
+        }
+        if self.admission.is_empty() {
+            return Ok(decision);
+        }
+        let variables = view.variables(&self.conditions_read, object).await?;
+        let begin = Instant::now();
+        let decision = all(&self.admission, decision, &variables, bounds).await;
+        *spent = begin.elapsed();
+        decision
     }
 
     /// Whether the policy is asked about `review`.
     ///
     /// # Errors
-    /// A condition cannot be evaluated; words for the operator, without the token.
-    pub(super) fn authentication(&self, review: &TokenReview) -> Result<Decision, String> {
-        all(&self.authentication, Decision::Asked(None), || Ok(Variables::new(review.spec_json())))
+    /// A condition cannot be evaluated within these bounds; its words do not hold the token.
+    pub(super) async fn authentication(&self, review: &TokenReview, bounds: Bounds) -> Result<Decision, Failure> {
+        let asked = Decision::Asked(None);
+        if self.authentication.is_empty() {
+            return Ok(asked);
+        }
+        all(&self.authentication, asked, &Variables::new(review.spec_json()), bounds).await
     }
 
     /// Whether the policy is asked about `review`.
     ///
     /// # Errors
-    /// A condition cannot be evaluated; words for the operator.
-    pub(super) fn authorization(&self, review: &SubjectAccessReview) -> Result<Decision, String> {
-        all(&self.authorization, Decision::Asked(None), || Ok(Variables::new(review.spec_json())))
+    /// A condition cannot be evaluated within these bounds.
+    pub(super) async fn authorization(
+        &self,
+        review: &SubjectAccessReview,
+        bounds: Bounds,
+    ) -> Result<Decision, Failure> {
+        let asked = Decision::Asked(None);
+        if self.authorization.is_empty() {
+            return Ok(asked);
+        }
+        all(&self.authorization, asked, &Variables::new(review.spec_json()), bounds).await
     }
 }
 
-/// The first that is false, else the first error, else `asked`. Variables are made only if there is a condition.
-fn all(
+/// How long conditions may take.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::policy) struct Bounds {
+    /// When the caller must have its answer.
+    pub(in crate::policy) deadline: Instant,
+    /// What the policy may take of it.
+    pub(in crate::policy) time: Duration,
+}
+
+/// The first that is false, else that a limit is used up, else the first error, else `asked`.
+async fn all(
     conditions: &[Condition],
     asked: Decision,
-    variables: impl FnOnce() -> Result<Variables, String>,
-) -> Result<Decision, String> {
-    if conditions.is_empty() {
-        return Ok(asked);
-    }
-    let variables = variables()?;
-    let mut budget = Budget::new(Instant::now() + PATIENCE);
-    let mut wrong = None;
-    for (index, condition) in conditions.iter().enumerate() {
-        match condition.eval(&variables, &mut budget) {
-            Ok(true) => {}
-            Ok(false) => return Ok(Decision::Condition(index)),
-            Err(words) => wrong = wrong.or_else(|| Some(format!("{}: {words}", condition.name()))),
+    variables: &Variables,
+    bounds: Bounds,
+) -> Result<Decision, Failure> {
+    let deadline = bounds.deadline.min(Instant::now() + bounds.time);
+    loop {
+        let end = turn::must_leave_at().map_or(deadline, |it| it.min(deadline));
+        match once(conditions, asked, variables, end).await {
+            // They are begun again on a thread that they may keep: nothing that they did is seen.
+            Err(Failure::Timeout) if end < deadline => turn::leave().await,
+            ended => return ended,
         }
     }
-    wrong.map_or(Ok(asked), Err)
 }
 
-const PATIENCE: Duration = Duration::from_secs(1);
+async fn once(
+    conditions: &[Condition],
+    asked: Decision,
+    variables: &Variables,
+    end: Instant,
+) -> Result<Decision, Failure> {
+    let mut budget = Budget::new(end);
+    let (mut limit, mut wrong) = (None, None);
+    for (index, condition) in conditions.iter().enumerate() {
+        let words = |words: &str| format!("{}: {words}", condition.name());
+        match condition.eval(variables, &mut budget) {
+            Ok(true) => {}
+            Ok(false) => return Ok(Decision::Condition(index)),
+            Err(Unevaluated::Deadline) => return Err(Failure::Timeout),
+            Err(Unevaluated::Limit(why)) => limit = limit.or_else(|| Some(Failure::ConditionLimit(words(why)))),
+            Err(Unevaluated::Failed(why)) => wrong = wrong.or_else(|| Some(Failure::Condition(words(&why)))),
+        }
+        if turn::must_leave_at().is_none() {
+            turn::pause().await;
+        }
+    }
+    // Users can inflate an object until a limit is used up, so that what else is wrong must not hide it.
+    limit.or(wrong).map_or(Ok(asked), Err)
+}
 
 #[cfg(test)]
 mod tests;

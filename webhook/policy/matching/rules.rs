@@ -1,18 +1,19 @@
 //! matchConstraints, without a cluster at hand: resources, scope, the name of the namespace, labels.
 //!
-//! Follows k8s.io/apiserver `pkg/admission/plugin/webhook/predicates`. Objects are read only as far as their labels,
-//! and only where a selector asks for them.
+//! Follows k8s.io/apiserver `pkg/admission/plugin/webhook/predicates`. Of objects only the labels are read that selectors
+//! name.
 
-use std::{borrow::Cow, collections::BTreeMap};
-
-use serde::Deserialize;
-
-use super::Decision;
+use super::{
+    Decision,
+    view::{Side, View},
+};
 use crate::{
+    cel::{Document, NotText, Reads},
     config::{
         names::NAMESPACE_NAME_LABEL,
         schema::{LabelSelector, MatchSpec, ResourceRule, Scope},
     },
+    engine::Failure,
     review::{
         access::{Operator, Requirement},
         admission::{AdmissionRequest, same},
@@ -20,32 +21,22 @@ use crate::{
 };
 
 impl MatchSpec {
-    /// Whether a policy is asked about `request`; `object` is the object as changed so far in a chain of mutators.
-    ///
-    /// # Errors
-    /// Labels that an object selector needs cannot be read; words for the operator.
-    pub(super) fn admission(&self, request: &AdmissionRequest<'_>, object: Option<&str>) -> Result<Decision, String> {
+    /// Whether a policy is asked about `request`, as far as that can be told without its objects.
+    pub(super) fn admission(&self, request: &AdmissionRequest<'_>) -> Decision {
         let applies = |rule: &ResourceRule| rule.misses(request).is_none();
         let rule = self.resource_rules.iter().position(applies);
         if rule.is_none() && !self.resource_rules.is_empty() {
-            return Ok(Decision::NoRule);
+            return Decision::NoRule;
         }
         if let Some(rule) = self.exclude_resource_rules.iter().position(applies) {
-            return Ok(Decision::Excluded(rule));
+            return Decision::Excluded(rule);
         }
-        if let (Some(selector), Some(namespace)) = (&self.namespace_selector, namespace(request)) {
-            let labels = BTreeMap::from([(Cow::Borrowed(NAMESPACE_NAME_LABEL), Cow::Borrowed(namespace))]);
-            if !selector.holds(&labels) {
-                return Ok(Decision::Namespace);
-            }
+        if let (Some(selector), Some(namespace)) = (&self.namespace_selector, namespace(request))
+            && !selector.holds(|key| (key == NAMESPACE_NAME_LABEL).then_some(namespace))
+        {
+            return Decision::Namespace;
         }
-        let Some(selector) = &self.object_selector else { return Ok(Decision::Asked(rule)) };
-        for text in [object, request.old_object.map(serde_json::value::RawValue::get)].into_iter().flatten() {
-            if selector.holds(&labels(text)?) {
-                return Ok(Decision::Asked(rule));
-            }
-        }
-        Ok(Decision::Object)
+        Decision::Asked(rule)
     }
 }
 
@@ -111,34 +102,53 @@ fn namespace<'a>(request: &'a AdmissionRequest<'_>) -> Option<&'a str> {
     (!request.namespace.is_empty()).then_some(&request.namespace)
 }
 
-type Labels<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
-
-fn labels(object: &str) -> Result<Labels<'_>, String> {
-    #[derive(Deserialize)]
-    struct Object<'a> {
-        #[serde(borrow)]
-        metadata: Option<Metadata<'a>>,
-    }
-    #[derive(Deserialize)]
-    struct Metadata<'a> {
-        #[serde(borrow)]
-        labels: Option<Labels<'a>>,
-    }
-    let object: Object<'_> =
-        serde_json::from_str(object).map_err(|error| format!("the labels of the object cannot be read: {error}"))?;
-    Ok(object.metadata.and_then(|it| it.labels).unwrap_or_default())
-}
-
 impl LabelSelector {
-    fn holds(&self, labels: &Labels<'_>) -> bool {
-        self.match_labels.iter().all(|(key, value)| labels.get(key.as_str()).is_some_and(|it| it == value))
-            && self.match_expressions.iter().all(|it| it.holds(labels))
+    /// Adds what it reads of both objects: the labels that it names.
+    pub(super) fn reads(&self, reads: &mut Reads) {
+        let keys = self.match_labels.keys().chain(self.match_expressions.iter().map(|it| &it.key));
+        for key in keys {
+            for object in [&mut reads.object, &mut reads.old_object] {
+                object.get_or_insert_default().add(&[METADATA, LABELS, key]);
+            }
+        }
+    }
+
+    /// Whether it selects the object or the old one, as in Kubernetes; `object` is the object as changed so far.
+    ///
+    /// # Errors
+    /// Their labels cannot be read.
+    pub(super) async fn selects(&self, view: &mut View<'_>, object: Option<&str>) -> Result<bool, Failure> {
+        for (side, name) in [(Side::Object, "object"), (Side::OldObject, "old object")] {
+            if let Some(document) = view.document(side, object).await? {
+                let not_text = |_| Failure::Condition(format!("the labels of the {name} are not all text"));
+                if self.holds_of(document).map_err(not_text)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn holds_of(&self, document: &Document) -> Result<bool, NotText> {
+        let mut wrong = None;
+        let label = |key: &str| {
+            document.text(&[METADATA, LABELS, key]).unwrap_or_else(|error| {
+                wrong = Some(error);
+                None
+            })
+        };
+        let holds = self.holds(label);
+        wrong.map_or(Ok(holds), Err)
+    }
+
+    fn holds<'a>(&self, mut label: impl FnMut(&str) -> Option<&'a str>) -> bool {
+        self.match_labels.iter().all(|(key, value)| label(key).is_some_and(|it| it == value))
+            && self.match_expressions.iter().all(|it| it.holds(label(&it.key)))
     }
 }
 
 impl Requirement {
-    fn holds(&self, labels: &Labels<'_>) -> bool {
-        let value = labels.get(self.key.as_str());
+    fn holds(&self, value: Option<&str>) -> bool {
         let listed = value.is_some_and(|value| self.values.iter().any(|it| it == value));
         match self.operator {
             Operator::In => listed,
@@ -149,11 +159,21 @@ impl Requirement {
     }
 }
 
+const METADATA: &str = "metadata";
+const LABELS: &str = "labels";
+
 #[cfg(test)]
 mod tests {
-    use crate::review::admission;
+    use std::time::{Duration, Instant};
 
-    fn matches(spec: &str, resource: &str, subresource: &str, namespace: &str, object: &str) -> bool {
+    use crate::{
+        cel::Pool,
+        engine::Interface,
+        policy::matching::{Bounds, Match, View},
+        review::admission,
+    };
+
+    async fn matches(spec: &str, resource: &str, subresource: &str, namespace: &str, object: &str) -> bool {
         let text = format!(
             "apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec: {{component: 'builtin:x', match: {spec}}}"
         );
@@ -164,7 +184,12 @@ mod tests {
             "namespace":"{namespace}","name":"n","object":{object}}}}}"#
         );
         let request = admission::decode(body.as_bytes()).unwrap().review;
-        specs[0].matching.admission(&request, request.object.map(serde_json::value::RawValue::get)).unwrap().is_asked()
+        let matching =
+            Match::compile(&specs[0].matching, &[Interface::Validating]).unwrap_or_else(|it| panic!("{it:?}"));
+        let bounds = Bounds { deadline: Instant::now() + Duration::from_secs(60), time: Duration::from_secs(60) };
+        let mut view = View::new(&request, matching.reads(), Pool::new(1 << 20, 1 << 20).share(), bounds.deadline);
+        let object = request.object.map(serde_json::value::RawValue::get);
+        matching.admission(&mut view, object, bounds, &mut Duration::ZERO).await.unwrap().is_asked()
     }
 
     fn rule(resources: &str, more: &str) -> String {
@@ -173,8 +198,8 @@ mod tests {
         )
     }
 
-    #[test]
-    fn rules_name_resources_and_subresources() {
+    #[tokio::test]
+    async fn rules_name_resources_and_subresources() {
         for (rules, resource, subresource, expected) in [
             ("pods", "pods", "", true),
             ("pods", "pods", "status", false),
@@ -187,45 +212,45 @@ mod tests {
             ("secrets", "pods", "", false),
         ] {
             assert_eq!(
-                matches(&rule(rules, ""), resource, subresource, "d", "{}"),
+                matches(&rule(rules, ""), resource, subresource, "d", "{}").await,
                 expected,
                 "{rules} {resource}/{subresource}"
             );
         }
     }
 
-    #[test]
-    fn scope_counts_namespaces_as_cluster_scoped() {
-        assert!(matches(&rule("pods", ", scope: Namespaced"), "pods", "", "d", "{}"));
-        assert!(!matches(&rule("pods", ", scope: Cluster"), "pods", "", "d", "{}"));
-        assert!(matches(&rule("namespaces", ", scope: Cluster"), "namespaces", "", "n", "{}"));
-        assert!(!matches(&rule("pods", ", resourceNames: [other]"), "pods", "", "d", "{}"));
+    #[tokio::test]
+    async fn scope_counts_namespaces_as_cluster_scoped() {
+        assert!(matches(&rule("pods", ", scope: Namespaced"), "pods", "", "d", "{}").await);
+        assert!(!matches(&rule("pods", ", scope: Cluster"), "pods", "", "d", "{}").await);
+        assert!(matches(&rule("namespaces", ", scope: Cluster"), "namespaces", "", "n", "{}").await);
+        assert!(!matches(&rule("pods", ", resourceNames: [other]"), "pods", "", "d", "{}").await);
     }
 
-    #[test]
-    fn a_namespace_selector_looks_at_the_name_only() {
+    #[tokio::test]
+    async fn a_namespace_selector_looks_at_the_name_only() {
         let not = "{namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: NotIn, values: [kube-system, 'n']}]}}";
-        assert!(matches(not, "pods", "", "default", "{}"));
-        assert!(!matches(not, "pods", "", "kube-system", "{}"));
-        assert!(matches(not, "nodes", "", "", "{}"));
-        assert!(!matches(not, "namespaces", "", "n", "{}"));
+        assert!(matches(not, "pods", "", "default", "{}").await);
+        assert!(!matches(not, "pods", "", "kube-system", "{}").await);
+        assert!(matches(not, "nodes", "", "", "{}").await);
+        assert!(!matches(not, "namespaces", "", "n", "{}").await);
     }
 
-    #[test]
-    fn an_object_selector_reads_the_labels() {
+    #[tokio::test]
+    async fn an_object_selector_reads_the_labels() {
         let selector =
             "{objectSelector: {matchLabels: {app: web}, matchExpressions: [{key: skip, operator: DoesNotExist}]}}";
-        assert!(matches(selector, "pods", "", "d", r#"{"metadata":{"labels":{"app":"web"}}}"#));
-        assert!(!matches(selector, "pods", "", "d", r#"{"metadata":{"labels":{"app":"web","skip":""}}}"#));
-        assert!(!matches(selector, "pods", "", "d", r#"{"metadata":{"labels":null}}"#));
-        assert!(!matches(selector, "pods", "", "d", "null"));
+        assert!(matches(selector, "pods", "", "d", r#"{"metadata":{"labels":{"app":"web"}}}"#).await);
+        assert!(!matches(selector, "pods", "", "d", r#"{"metadata":{"labels":{"app":"web","skip":""}}}"#).await);
+        assert!(!matches(selector, "pods", "", "d", r#"{"metadata":{"labels":null}}"#).await);
+        assert!(!matches(selector, "pods", "", "d", "null").await);
     }
 
-    #[test]
-    fn exclusion_wins() {
+    #[tokio::test]
+    async fn exclusion_wins() {
         let spec = "{resourceRules: [{apiGroups: ['*'], apiVersions: ['*'], operations: [CREATE], resources: ['*']}],
             excludeResourceRules: [{apiGroups: [''], apiVersions: ['*'], operations: ['*'], resources: [secrets]}]}";
-        assert!(matches(spec, "pods", "", "d", "{}"));
-        assert!(!matches(spec, "secrets", "", "d", "{}"));
+        assert!(matches(spec, "pods", "", "d", "{}").await);
+        assert!(!matches(spec, "secrets", "", "d", "{}").await);
     }
 }

@@ -21,6 +21,8 @@ mod cases;
 mod cel;
 /// The command line as a user has it.
 mod cli;
+/// Match conditions on objects that users send.
+mod conditions;
 /// Text of guests that would be more than text in a log, on a terminal or in an answer.
 mod forging;
 /// Policies in Go, built by `verdict build`.

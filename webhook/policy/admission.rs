@@ -162,7 +162,8 @@ impl Policy {
             Ok(None) => return None,
             Ok(Some(spent)) => {
                 self.make_way().await;
-                let Answer { result, usage, facts } = self.template.mutate(self.call(ask, spent), request, object).await;
+                let Answer { result, usage, facts } =
+                    self.template.mutate(self.call(ask, spent), request, object).await;
                 let deadline = changes::deadline(ask.deadline, self.spec.limits.time, spent + usage.timing.guest);
                 let result = match result {
                     Ok(mutation) => apply(object, mutation, deadline).await,

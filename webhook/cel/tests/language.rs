@@ -220,7 +220,7 @@ fn reviews_of_the_other_kinds_see_their_spec() {
 fn the_caller_knows_what_is_used() {
     let uses = |text: &str| {
         let condition = Condition::compile("test", text, Subject::Admission).unwrap();
-        (condition.uses_object(), condition.uses_old_object())
+        (condition.reads().object.is_some(), condition.reads().old_object.is_some())
     };
     assert_eq!(uses("request.operation == 'CREATE'"), (false, false));
     assert_eq!(uses("[1].all(x, has(object.spec))"), (true, false));

@@ -189,7 +189,7 @@ mod tests {
         let bounds = Bounds { deadline: Instant::now() + Duration::from_secs(60), time: Duration::from_secs(60) };
         let mut view = View::new(&request, matching.reads(), Pool::new(1 << 20, 1 << 20).share(), bounds.deadline);
         let object = request.object.map(serde_json::value::RawValue::get);
-        matching.admission(&mut view, object, bounds, &mut Duration::ZERO).await.unwrap().is_asked()
+        matching.admission(&mut view, object, bounds, &mut Duration::default()).await.unwrap().is_asked()
     }
 
     fn rule(resources: &str, more: &str) -> String {

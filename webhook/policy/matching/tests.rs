@@ -32,7 +32,7 @@ async fn updated(matching: &Match, object: &str, old: &str, changed: Option<&str
     let bounds = patient();
     let mut view = View::new(&request, matching.reads(), Pool::new(1 << 20, 1 << 20).share(), bounds.deadline);
     let object = changed.or(request.object.map(RawValue::get));
-    matching.admission(&mut view, object, bounds, &mut Duration::ZERO).await.map(Decision::is_asked)
+    matching.admission(&mut view, object, bounds, &mut Duration::default()).await.map(Decision::is_asked)
 }
 
 #[tokio::test]
@@ -88,7 +88,7 @@ async fn a_deadline_ends_conditions_and_reading() {
         let mut view = View::new(&request, matching.reads(), pool.share(), now + reading);
         let bounds = Bounds { deadline: now + deadline, time };
         let object = request.object.map(RawValue::get);
-        let ended = matching.admission(&mut view, object, bounds, &mut Duration::ZERO).await;
+        let ended = matching.admission(&mut view, object, bounds, &mut Duration::default()).await;
         assert_eq!(ended, Err(Failure::Timeout));
     }
 }

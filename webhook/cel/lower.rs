@@ -3,25 +3,18 @@
 //!
 //! Macros are resolved here, not expanded, so that they cannot multiply the tree.
 
-use std::{
-    ptr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
-
 use super::{
     Subject,
-    budget::{Budget, Fault},
-    cost::Cost,
-    expr::{Base, Element, Entry, Expr},
-    functions::{self, Call, Overload, regex::Pattern},
+    expr::{Base, Expr},
     parser::{self, Mistake, Node, Syntax, dotted},
     reads::{self, Reads},
     types::Type,
-    unify::{Unifier, general},
-    value::{Key, Kind, Map, Value},
+    unify::Unifier,
+    value::{Key, Kind, Value},
 };
 
+mod calls;
+mod literals;
 mod macros;
 pub(super) mod schema;
 mod template;
@@ -84,14 +77,28 @@ struct Lowering {
     /// Variables of the loops around with their types, outermost first: a variable's index is its slot.
     scope: Vec<(String, Type)>,
     types: Unifier,
-    /// Types that must be the same in the end, and where each is.
-    uniform: Vec<Vec<(usize, Type)>>,
-    /// Constant templates of `format`, and where each value is and its type.
-    templates: Vec<(String, usize, Vec<(usize, Type)>)>,
+    /// What must be of one type in the end.
+    uniform: Vec<Vec<Part>>,
+    /// Of calls of `format`.
+    templates: Vec<Template>,
     /// How many calls of `format` are around: their lists may be mixed.
     exempt: usize,
     level: usize,
     deepest: usize,
+}
+
+/// An element, a key or a value: where it is and of what type.
+#[derive(Clone)]
+struct Part {
+    at: usize,
+    typ: Type,
+}
+
+/// A constant template of `format`, and where its values are.
+struct Template {
+    text: String,
+    at: usize,
+    values: Vec<Part>,
 }
 
 type Typed = Result<(Expr, Type), Mistake>;
@@ -163,177 +170,6 @@ impl Lowering {
         Ok(if optional || was_optional { Type::optional(typ) } else { typ })
     }
 
-    fn list(&mut self, elements: &[parser::Element]) -> Typed {
-        self.elements(elements).map(|(list, typ, _)| (list, typ))
-    }
-
-    /// The list, its type, and where each element is and its type.
-    fn elements(&mut self, elements: &[parser::Element]) -> Result<(Expr, Type, Vec<(usize, Type)>), Mistake> {
-        let mut typ = None;
-        let mut types = Vec::new();
-        let mut lowered = Vec::with_capacity(elements.len());
-        for parser::Element { value, optional } in elements {
-            let (expr, element) = self.lower(value, Base::Charged)?;
-            let element = if *optional { self.unwrap(value.at, &element)? } else { element };
-            typ = Some(self.join(typ, &element));
-            types.push((value.at, element));
-            lowered.push(Element { value: expr, optional: *optional });
-        }
-        self.must_be_uniform(&types);
-        let typ = typ.unwrap_or_else(|| self.types.unknown());
-        Ok((fold_list(lowered), Type::list(typ), types))
-    }
-
-    fn map(&mut self, entries: &[parser::Entry]) -> Typed {
-        let (mut key_type, mut value_type) = (None, None);
-        let (mut keys, mut values) = (Vec::new(), Vec::new());
-        let mut lowered = Vec::with_capacity(entries.len());
-        for parser::Entry { key, value, optional } in entries {
-            let (key_expr, typ) = self.lower(key, Base::Charged)?;
-            key_type = Some(self.join(key_type, &typ));
-            keys.push((key.at, typ));
-            let (value_expr, typ) = self.lower(value, Base::Charged)?;
-            let typ = if *optional { self.unwrap(value.at, &typ)? } else { typ };
-            value_type = Some(self.join(value_type, &typ));
-            values.push((value.at, typ));
-            lowered.push(Entry { key: key_expr, value: value_expr, optional: *optional });
-        }
-        self.must_be_uniform(&keys);
-        self.must_be_uniform(&values);
-        let (key, value) = match (key_type, value_type) {
-            (Some(key), Some(value)) => (key, value),
-            _ => (self.types.unknown(), self.types.unknown()),
-        };
-        Ok((fold_map(lowered), Type::map(key, value)))
-    }
-
-    /// What the optional element holds.
-    fn unwrap(&self, at: usize, typ: &Type) -> Result<Type, Mistake> {
-        match self.types.resolve(typ) {
-            Type::Optional(inner) => Ok(Type::clone(&inner)),
-            Type::Dyn => Ok(Type::Dyn),
-            other => Err(mismatch(at, &Type::optional(other.clone()), &other)),
-        }
-    }
-
-    /// The common type of the elements so far and of one more; `dyn` where there is none, which only `format` allows.
-    fn join(&mut self, before: Option<Type>, typ: &Type) -> Type {
-        match before {
-            None => typ.clone(),
-            Some(before) if self.types.fit([(&before, typ)]) => general(&before, typ).clone(),
-            Some(_) => Type::Dyn,
-        }
-    }
-
-    fn must_be_uniform(&mut self, types: &[(usize, Type)]) {
-        if self.exempt == 0 && types.len() > 1 {
-            self.uniform.push(types.to_vec());
-        }
-    }
-
-    fn check_uniform(&self) -> Result<(), Mistake> {
-        for types in &self.uniform {
-            let mut types = types.iter().map(|(at, typ)| (*at, self.types.settle(typ)));
-            let Some((_, first)) = types.next() else { continue };
-            if let Some((at, other)) = types.find(|(_, typ)| *typ != first) {
-                return Err(mismatch(at, &first, &other));
-            }
-        }
-        Ok(())
-    }
-
-    fn call(&mut self, node: &Node, name: &str, target: Option<&Node>, arguments: &[Node], base: Base) -> Typed {
-        if let Some(lowered) = self.macro_call(node, name, target, arguments, base)? {
-            return Ok(lowered);
-        }
-        let mut name = name.trim_start_matches('.').to_owned();
-        let mut target = target;
-        // `sets.contains(a, b)` is a function with a dot in its name.
-        if let Some(space) = target.and_then(|target| self.qualified_name(target)) {
-            let qualified = format!("{space}.{name}");
-            if !functions::overloads(&qualified, false).is_empty() {
-                (name, target) = (qualified, None);
-            }
-        }
-        self.exempt += usize::from(name == "format");
-        let mut lowered = Vec::with_capacity(arguments.len() + 1);
-        let mut types = Vec::with_capacity(arguments.len() + 1);
-        for argument in target.into_iter().chain(arguments) {
-            let (expr, typ) = match (&argument.syntax, target.map(|target| &target.syntax)) {
-                (Syntax::List(elements), Some(Syntax::Literal(Value::String(template)))) if name == "format" => {
-                    let (expr, typ, values) = self.elements(elements)?;
-                    self.templates.push((template.to_string(), argument.at, values));
-                    (expr, typ)
-                }
-                _ => self.lower(argument, Base::Charged)?,
-            };
-            lowered.push(expr);
-            types.push(typ);
-        }
-        self.exempt -= usize::from(name == "format");
-        let (typ, fitting) = self.resolve(node.at, &name, target.is_some(), &types)?;
-        let [first, rest @ ..] = &fitting[..] else { return Err(Mistake::new(node.at, "no such overload")) };
-        let only = rest.is_empty().then_some(*first);
-        compile_pattern(&name, &mut lowered).map_err(|words| Mistake::new(node.at, words))?;
-        if name == "@in"
-            && only.is_some()
-            && let Some(Expr::Literal(Value::List(items))) = lowered.get(1)
-        {
-            // Kubernetes looks constants up in a table, at no cost.
-            if items.is_empty() {
-                return Ok((Expr::Literal(Value::Bool(false)), typ));
-            }
-            let cost = if items.iter().all(is_primitive) { Cost::Nothing } else { Cost::Elements };
-            return Ok((self.finish(first, cost, lowered), typ));
-        }
-        let cost = Cost::of(&name, target.is_some(), only);
-        let call = self.finish(first, cost, lowered);
-        fold_conversion(node.at, call).map(|expr| (expr, typ))
-    }
-
-    fn finish(&self, overload: &'static Overload, cost: Cost, arguments: Vec<Expr>) -> Expr {
-        let member = overload.member;
-        let overloads = distinct(functions::overloads(overload.name, member), arguments.len());
-        Expr::Call { name: overload.name, cost, overloads, arguments: arguments.into() }
-    }
-
-    /// The result's type, and the overloads that fit the arguments, of which there is at least one.
-    fn resolve(
-        &mut self,
-        at: usize,
-        name: &str,
-        member: bool,
-        types: &[Type],
-    ) -> Result<(Type, Vec<&'static Overload>), Mistake> {
-        let overloads = functions::overloads(name, member);
-        if overloads.is_empty() && functions::overloads(name, !member).is_empty() {
-            return Err(Mistake::new(at, unknown_function(name, member)));
-        }
-        let mut result: Option<Type> = None;
-        let mut fitting = Vec::new();
-        for overload in overloads.iter().filter(|overload| overload.arguments.len() == types.len()) {
-            let declared: Vec<&Type> = overload.arguments.iter().chain([&overload.result]).collect();
-            let fresh = self.types.instantiate(&declared);
-            let Some((of, wanted)) = fresh.split_last() else { continue };
-            if self.types.fit(types.iter().zip(wanted)) {
-                let of = self.types.resolve(of);
-                result = Some(match result {
-                    Some(before) if before != Type::Dyn && before != of => Type::Dyn,
-                    Some(before) => before,
-                    None => of,
-                });
-                fitting.push(overload);
-            }
-        }
-        match result {
-            Some(result) => Ok((result, fitting)),
-            None => {
-                let found: Vec<String> = types.iter().map(|typ| self.types.settle(typ).to_string()).collect();
-                Err(Mistake::new(at, no_overload(name, member, &found)))
-            }
-        }
-    }
-
     fn assert(&mut self, at: usize, wanted: &Type, found: &Type) -> Result<(), Mistake> {
         if self.types.fit([(found, wanted)]) {
             return Ok(());
@@ -352,87 +188,13 @@ impl Lowering {
     }
 }
 
-/// The code of all overloads with this many arguments, each once: several signatures may share it.
-fn distinct(overloads: &[Overload], arguments: usize) -> Box<[Call]> {
-    let mut calls: Vec<Call> = Vec::new();
-    for overload in overloads.iter().filter(|overload| overload.arguments.len() == arguments) {
-        if !calls.iter().any(|call| ptr::fn_addr_eq(*call, overload.call)) {
-            calls.push(overload.call);
-        }
-    }
-    calls.into()
-}
-
 /// Fields and indexes charge for the variable that they extend; what they do not extend begins a new one.
 fn extended(operand: &Expr, base: Base) -> Base {
     if operand.is_attribute() { Base::Free } else { base }
 }
 
-fn compile_pattern(name: &str, arguments: &mut [Expr]) -> Result<(), String> {
-    if let "matches" | "find" | "findAll" = name
-        && let Some(Expr::Literal(value @ Value::String(_))) = arguments.get_mut(1)
-        && let Value::String(pattern) = &*value
-    {
-        *value = Value::Pattern(Arc::new(Pattern::constant(pattern)?));
-    }
-    Ok(())
-}
-
-/// Conversions of constants are constants, as in Kubernetes, so that bad ones (`duration('1 hour')`) show at load.
-fn fold_conversion(at: usize, call: Expr) -> Result<Expr, Mistake> {
-    let Expr::Call { name, overloads, arguments, .. } = &call else { return Ok(call) };
-    let [Expr::Literal(constant)] = &arguments[..] else { return Ok(call) };
-    if !CONVERSIONS.contains(name) {
-        return Ok(call);
-    }
-    let mut budget = Budget::new(Instant::now() + FOLDING_TIME);
-    let mut wrong = "no such overload".into();
-    for overload in overloads {
-        match overload(std::slice::from_ref(constant), &mut budget) {
-            Ok(value) => return Ok(Expr::Literal(value)),
-            Err(Fault::Failed(words)) => wrong = words,
-            Err(_) => {}
-        }
-    }
-    Err(Mistake::new(at, wrong))
-}
-
-/// A list of constants is a constant.
-fn fold_list(elements: Vec<Element>) -> Expr {
-    let constants: Option<Vec<Value>> = elements
-        .iter()
-        .map(|element| match &element.value {
-            Expr::Literal(value) if !element.optional => Some(value.clone()),
-            _ => None,
-        })
-        .collect();
-    match constants {
-        Some(items) => Expr::Literal(Value::List(items.into())),
-        None => Expr::List(elements.into()),
-    }
-}
-
-/// A map of constants is a constant.
-fn fold_map(entries: Vec<Entry>) -> Expr {
-    let constants: Option<Map> = entries
-        .iter()
-        .map(|entry| match (&entry.key, &entry.value) {
-            (Expr::Literal(key), Expr::Literal(value)) if !entry.optional => Some((Key::of(key)?, value.clone())),
-            _ => None,
-        })
-        .collect();
-    match constants {
-        Some(map) => Expr::Literal(Value::Map(Arc::new(map))),
-        None => Expr::Map(entries.into()),
-    }
-}
-
 fn key(field: &str) -> Key {
     Key::String(field.into())
-}
-
-fn is_primitive(value: &Value) -> bool {
-    matches!(value, Value::Bool(_) | Value::Int(_) | Value::Uint(_) | Value::Double(_) | Value::String(_))
 }
 
 fn named_type(name: &str) -> Option<Kind> {
@@ -455,23 +217,6 @@ fn mismatch(at: usize, wanted: &Type, found: &Type) -> Mistake {
     Mistake::new(at, format!("expected type {wanted} but found {found}"))
 }
 
-fn no_overload(name: &str, member: bool, found: &[String]) -> String {
-    let show = |types: &[String]| match types {
-        [target, arguments @ ..] if member => format!("{target}.({})", arguments.join(", ")),
-        _ => format!("({})", types.join(", ")),
-    };
-    let wanted: Vec<String> = functions::overloads(name, member)
-        .iter()
-        .map(|overload| show(&overload.arguments.iter().map(ToString::to_string).collect::<Vec<_>>()))
-        .collect();
-    let wanted = match &wanted[..] {
-        [] if member => "it is not called on a value".to_owned(),
-        [] => "it is called on a value".to_owned(),
-        wanted => format!("expected {}", wanted.join(" or ")),
-    };
-    format!("found no matching overload of {name} for {}: {wanted}", show(found))
-}
-
 fn undeclared(name: &str) -> String {
     match name {
         "object" | "oldObject" | "namespaceObject" => format!("{name} is not available here: only request is"),
@@ -482,13 +227,3 @@ fn undeclared(name: &str) -> String {
         _ => format!("undeclared reference to {name:?}"),
     }
 }
-
-fn unknown_function(name: &str, member: bool) -> String {
-    let dot = if member { "." } else { "" };
-    format!("undeclared function {dot}{name}()")
-}
-
-/// What cel-go calls conversions of types.
-const CONVERSIONS: [&str; 10] =
-    ["bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"];
-const FOLDING_TIME: Duration = Duration::from_millis(100);

@@ -1,21 +1,21 @@
 //! `'%s'.format([…])` with a constant template and a list: checked at load, as cel-go's validator does.
 
-use super::Lowering;
+use super::{Lowering, Part};
 use crate::cel::{parser::Mistake, types::Type, value::Kind};
 
 impl Lowering {
     pub(super) fn check_templates(&self) -> Result<(), Mistake> {
-        for (template, at, values) in &self.templates {
-            let mut values = values.iter();
-            let mut rest = &**template;
+        for template in &self.templates {
+            let mut values = template.values.iter();
+            let mut rest = &*template.text;
             while let Some(found) = rest.find('%') {
                 rest = &rest[found + 1..];
                 if let Some(behind) = rest.strip_prefix('%') {
                     rest = behind;
                     continue;
                 }
-                let Some((at, typ)) = values.next() else {
-                    return Err(Mistake::new(*at, "format(): fewer values than clauses"));
+                let Some(Part { at, typ }) = values.next() else {
+                    return Err(Mistake::new(template.at, "format(): fewer values than clauses"));
                 };
                 let (verb, behind) = clause(rest).ok_or_else(|| {
                     Mistake::new(*at, "format(): a clause is %s, %d, %f, %e, %b, %o, %x or %X, with %.2f as precision")
@@ -26,8 +26,8 @@ impl Lowering {
                     return Err(Mistake::new(*at, format!("format(): %{verb} does not take a value of type {typ}")));
                 }
             }
-            if let Some((at, _)) = values.next() {
-                return Err(Mistake::new(*at, "format(): more values than clauses"));
+            if let Some(part) = values.next() {
+                return Err(Mistake::new(part.at, "format(): more values than clauses"));
             }
         }
         Ok(())

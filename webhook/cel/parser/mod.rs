@@ -4,63 +4,20 @@
 //! literals, recurses without bound and panics on some input. This one reads each byte once, recurses no deeper than
 //! [`MAX_DEPTH`] and takes every expression that Kubernetes takes. Macros are calls here like all others.
 
-use self::lexer::{Lexer, Token};
+use self::{
+    lexer::{Lexer, Token},
+    tree::leaf,
+};
 use super::value::Value;
 
 mod lexer;
 mod literal;
+mod primary;
 #[cfg(test)]
 mod tests;
+mod tree;
 
-/// A node and where it is: the offset in bytes of its operator, of the bracket of a call, of the dot of a field.
-pub(super) struct Node {
-    pub(super) at: usize,
-    pub(super) syntax: Syntax,
-    /// How deep operators and calls nest below it, itself included.
-    depth: usize,
-}
-
-pub(super) enum Syntax {
-    Literal(Value),
-    /// With its leading dot, if it has one.
-    Identifier(String),
-    Select {
-        operand: Box<Node>,
-        field: String,
-    },
-    /// Operators are named as in cel-go: `_+_`, `!_`, `_[_]`. `_&&_` and `_||_` have two arguments or more.
-    Call {
-        name: String,
-        target: Option<Box<Node>>,
-        arguments: Vec<Node>,
-    },
-    List(Vec<Element>),
-    Map(Vec<Entry>),
-}
-
-pub(super) struct Element {
-    pub(super) value: Node,
-    pub(super) optional: bool,
-}
-
-pub(super) struct Entry {
-    pub(super) key: Node,
-    pub(super) value: Node,
-    pub(super) optional: bool,
-}
-
-/// What is wrong, and at which byte.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mistake {
-    pub(super) at: usize,
-    pub(super) words: String,
-}
-
-impl Mistake {
-    pub(super) fn new(at: usize, words: impl Into<String>) -> Self {
-        Self { at, words: words.into() }
-    }
-}
+pub(super) use self::tree::{Element, Entry, Mistake, Node, Syntax, dotted};
 
 /// Recurses; callers provide a stack that is deep enough for [`MAX_DEPTH`].
 pub(super) fn parse(text: &str) -> Result<Node, Mistake> {
@@ -228,141 +185,6 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn primary(&mut self) -> Result<Node, Mistake> {
-        let at = self.at;
-        match self.token {
-            Token::Int(_) | Token::Float(_) => self.number(at, false),
-            Token::Uint(text) => {
-                self.advance()?;
-                literal::uint(text)
-                    .map(|value| leaf(at, Syntax::Literal(value)))
-                    .map_err(|words| Mistake::new(at, words))
-            }
-            Token::String(text) => {
-                self.advance()?;
-                let value = literal::string(text).map_err(|words| Mistake::new(at, words))?;
-                Ok(leaf(at, Syntax::Literal(Value::string(value))))
-            }
-            Token::Bytes(text) => {
-                self.advance()?;
-                let value = literal::bytes(text).map_err(|words| Mistake::new(at, words))?;
-                Ok(leaf(at, Syntax::Literal(Value::Bytes(value.into()))))
-            }
-            Token::Keyword(word) => {
-                let value = match word {
-                    "true" => Value::Bool(true),
-                    "false" => Value::Bool(false),
-                    "null" => Value::Null,
-                    _ => return Err(self.unexpected("a value")),
-                };
-                self.advance()?;
-                Ok(leaf(at, Syntax::Literal(value)))
-            }
-            Token::Sign("(") => {
-                self.advance()?;
-                let node = self.expression()?;
-                self.expect(")")?;
-                Ok(node)
-            }
-            Token::Sign("[") => self.list(),
-            Token::Sign("{") => self.map(),
-            Token::Sign(".") => {
-                self.advance()?;
-                self.identifier(".")
-            }
-            Token::Identifier(_) => self.identifier(""),
-            _ => Err(self.unexpected("a value")),
-        }
-    }
-
-    /// A variable or the call of a function.
-    fn identifier(&mut self, dot: &str) -> Result<Node, Mistake> {
-        let at = self.at;
-        let Token::Identifier(name) = self.token else { return Err(self.unexpected("a name")) };
-        if RESERVED.contains(&name) {
-            return Err(Mistake::new(at, format!("reserved identifier: {name}")));
-        }
-        self.advance()?;
-        let name = format!("{dot}{name}");
-        if self.token == Token::Sign("(") {
-            let at = self.at;
-            let arguments = self.arguments()?;
-            return self.call_on(at, &name, None, arguments);
-        }
-        Ok(leaf(at, Syntax::Identifier(name)))
-    }
-
-    fn number(&mut self, at: usize, negative: bool) -> Result<Node, Mistake> {
-        let value = match self.token {
-            Token::Int(text) => literal::int(text, negative),
-            Token::Float(text) => literal::double(text, negative),
-            _ => return self.primary().and_then(|operand| self.call(at, "-_", vec![operand])),
-        };
-        self.advance()?;
-        value.map(|value| leaf(at, Syntax::Literal(value))).map_err(|words| Mistake::new(at, words))
-    }
-
-    fn arguments(&mut self) -> Result<Vec<Node>, Mistake> {
-        self.expect("(")?;
-        let mut arguments = Vec::new();
-        if self.eat(")")? {
-            return Ok(arguments);
-        }
-        loop {
-            arguments.push(self.expression()?);
-            if !self.eat(",")? {
-                self.expect(")")?;
-                return Ok(arguments);
-            }
-        }
-    }
-
-    fn list(&mut self) -> Result<Node, Mistake> {
-        let at = self.at;
-        let mut elements = Vec::new();
-        self.items("[", "]", |parser| {
-            let optional = parser.eat("?")?;
-            elements.push(Element { value: parser.expression()?, optional });
-            Ok(())
-        })?;
-        let depth = elements.iter().map(|element| element.value.depth).max().unwrap_or(0);
-        Ok(Node { at, depth, syntax: Syntax::List(elements) })
-    }
-
-    fn map(&mut self) -> Result<Node, Mistake> {
-        let at = self.at;
-        let mut entries = Vec::new();
-        self.items("{", "}", |parser| {
-            let optional = parser.eat("?")?;
-            let key = parser.expression()?;
-            parser.expect(":")?;
-            entries.push(Entry { key, value: parser.expression()?, optional });
-            Ok(())
-        })?;
-        let depth = entries.iter().map(|entry: &Entry| entry.key.depth.max(entry.value.depth)).max().unwrap_or(0);
-        Ok(Node { at, depth, syntax: Syntax::Map(entries) })
-    }
-
-    /// Between brackets, with commas between and one more at the end, which may also stand alone.
-    fn items(
-        &mut self,
-        open: &str,
-        close: &str,
-        mut item: impl FnMut(&mut Self) -> Result<(), Mistake>,
-    ) -> Result<(), Mistake> {
-        self.expect(open)?;
-        if self.eat(",")? {
-            return self.expect(close);
-        }
-        while !self.eat(close)? {
-            item(self)?;
-            if !self.eat(",")? {
-                return self.expect(close);
-            }
-        }
-        Ok(())
-    }
-
     fn name(&mut self) -> Result<&'a str, Mistake> {
         match self.token {
             Token::Identifier(name) => {
@@ -415,30 +237,6 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn leaf(at: usize, syntax: Syntax) -> Node {
-    Node { at, depth: 0, syntax }
-}
-
-/// `a.b.c`, else None.
-pub(super) fn dotted(node: &Node) -> Option<String> {
-    let mut parts = Vec::new();
-    let mut node = node;
-    loop {
-        match &node.syntax {
-            Syntax::Select { operand, field } => {
-                parts.push(&**field);
-                node = operand;
-            }
-            Syntax::Identifier(name) => {
-                parts.push(name);
-                parts.reverse();
-                return Some(parts.join("."));
-            }
-            _ => return None,
-        }
-    }
-}
-
 /// Characters, as in cel-go.
 pub(super) const MAX_SIZE: usize = 100_000;
 /// Of brackets, and of operators and calls, as in cel-go.
@@ -446,24 +244,3 @@ pub(super) const MAX_DEPTH: usize = 250;
 
 const RELATIONS: [(&str, &str); 7] =
     [("<", "_<_"), ("<=", "_<=_"), (">=", "_>=_"), (">", "_>_"), ("==", "_==_"), ("!=", "_!=_"), ("in", "@in")];
-
-/// Not allowed as variables or functions; `true`, `false`, `null` and `in` are words of the grammar itself.
-const RESERVED: [&str; 17] = [
-    "as",
-    "break",
-    "const",
-    "continue",
-    "else",
-    "for",
-    "function",
-    "if",
-    "import",
-    "let",
-    "loop",
-    "package",
-    "namespace",
-    "return",
-    "var",
-    "void",
-    "while",
-];

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, StatusCode};
@@ -168,6 +169,32 @@ async fn changes_that_cannot_be_made_are_failures() {
         assert_eq!(answer["response"]["allowed"], ignored, "{deed}");
         assert!(answer["response"].get("patch").is_none(), "{deed}");
     }
+}
+
+/// Objects of users may be large and deep at once; a change of them takes no longer than it may.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_change_of_a_large_and_deep_object_is_made_in_time() {
+    let host = Host::yaml(&misbehaving("bad", "change-deep", "").replace("300ms", "30s")).await;
+    let field = format!("{{\"k\":\"{}\"}}", "v".repeat(20));
+    let array = format!("[{}]", vec![field; 80_000].join(","));
+    let object = (0..100).fold(array, |inside, _| format!("{{\"a\":{inside}}}"));
+    let review = config_map("u").to_string().replace("\"data\":{\"a\":\"1\"}", &object[1..object.len() - 1]);
+    assert!(review.len() > 2_300_000);
+    let begin = Instant::now();
+    let (_, answer) = host.post("/mutate?timeout=20s", review.clone()).await;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let patch = STANDARD.decode(answer["response"]["patch"].as_str().unwrap_or_else(|| panic!("{answer}"))).unwrap();
+    let expected = json!([{"op": "add", "path": format!("{}/0", "/a".repeat(100)), "value": "deep"}]);
+    assert_eq!(serde_json::from_slice::<Value>(&patch).unwrap(), expected);
+    println!("changed in {:?}", begin.elapsed());
+
+    // And where the time is too short, it ends all the same.
+    let begin = Instant::now();
+    let (_, answer) = host.post("/mutate?timeout=60ms", review).await;
+    assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["response"]["allowed"], false, "{answer}");
+    assert_eq!(answer["response"]["status"]["code"], 504, "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,7 +43,7 @@ type Result struct {
 	// Value in the spelling of canonical.go.
 	Value string `json:"value,omitempty"`
 	Error string `json:"error,omitempty"`
-	// Cost as Kubernetes counts it.
+	// Cost as Kubernetes counts it; left out where that is not always the same.
 	Cost int64 `json:"cost,omitempty"`
 }
 

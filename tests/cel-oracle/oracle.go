@@ -106,8 +106,19 @@ func (o *oracle) compile(expression celplugin.ExpressionAccessor) celplugin.Cond
 	return o.admission.CompileCondition([]celplugin.ExpressionAccessor{expression}, o.declarations, o.environmentType)
 }
 
-// admit evaluates as the matcher of admission webhooks does.
+// admit evaluates as the matcher of admission webhooks does. The cost is left out where it differs from one time to the
+// next: Go's maps have no order, and a loop may end early.
 func (o *oracle) admit(expression celplugin.ConditionEvaluator, review *admission.VersionedAttributes) Result {
+	first := o.admitOnce(expression, review)
+	for range 8 {
+		if first.Cost > 0 && first.Cost < 10_000 && o.admitOnce(expression, review).Cost != first.Cost {
+			first.Cost = 0
+		}
+	}
+	return first
+}
+
+func (o *oracle) admitOnce(expression celplugin.ConditionEvaluator, review *admission.VersionedAttributes) Result {
 	request := celplugin.CreateAdmissionRequest(review.Attributes, metav1.GroupVersionResource(review.GetResource()), metav1.GroupVersionKind(review.VersionedKind))
 	budget := int64(celconfig.RuntimeCELCostBudgetMatchConditions)
 	values, left, err := expression.ForInput(context.Background(), review, request, o.bindings, nil, budget)
@@ -125,7 +136,7 @@ func (o *oracle) admit(expression celplugin.ConditionEvaluator, review *admissio
 func (o *oracle) authorize(expression string, review *authorizationv1.SubjectAccessReview, answer *Answer) Result {
 	compiled, err := o.authorization.CompileCELExpression(&authorizationcel.SubjectAccessReviewMatchCondition{Expression: expression})
 	if err != nil {
-		answer.Refused, answer.Invalid = err.Error(), err.Error()
+		answer.Refused = err.Error()
 		return Result{}
 	}
 	matcher := authorizationcel.CELMatcher{

@@ -1,6 +1,7 @@
 //! Kubernetes' answer to a question beside ours.
 
 use std::{
+    cmp::Ordering,
     collections::BTreeMap,
     time::{Duration, Instant},
 };
@@ -40,6 +41,9 @@ struct Result {
     value: String,
     #[serde(default)]
     error: String,
+    /// Zero: not known.
+    #[serde(default)]
+    cost: u64,
 }
 
 /// The variables of each review, as the server gives them to conditions.
@@ -51,8 +55,16 @@ impl Reviews {
     }
 }
 
-/// One line for each difference.
-pub fn differences(question: &Question, answer: &Answer, reviews: &Reviews) -> Vec<String> {
+/// How many costs are what Kubernetes counts, and how many are less, as where an error is absorbed.
+#[derive(Debug, Default)]
+pub struct Costs {
+    pub equal: usize,
+    pub less: usize,
+}
+
+/// One line for each difference. A cost that is more than Kubernetes counts is one: it could stop what is let through
+/// there.
+pub fn differences(question: &Question, answer: &Answer, reviews: &Reviews, costs: &mut Costs) -> Vec<String> {
     if !answer.panic.is_empty() {
         return Vec::new();
     }
@@ -68,14 +80,17 @@ pub fn differences(question: &Question, answer: &Answer, reviews: &Reviews) -> V
         ));
     };
     match (answer.refused.is_empty(), Condition::compile("c", expression, subject)) {
-        (true, Err(words)) if !needs_cluster(&words) => differ("load", "loads it", &words),
+        (true, Err(words)) if !is_missing(&words) => differ("load", "loads it", &words),
         (false, Ok(_)) => differ("load", &answer.refused, "loads it"),
         _ => {}
+    }
+    if access && !answer.refused.is_empty() {
+        return found;
     }
     let compiled = match (answer.invalid.is_empty(), Expression::compile(expression, subject)) {
         (true, Ok(compiled)) => compiled,
         (true, Err(words)) => {
-            if !needs_cluster(&words) {
+            if !is_missing(&words) {
                 differ("compile", "compiles it", &words);
             }
             return found;
@@ -87,9 +102,17 @@ pub fn differences(question: &Question, answer: &Answer, reviews: &Reviews) -> V
         (false, Err(_)) => return found,
     };
     for (review, theirs) in question.reviews.iter().zip(&answer.results) {
-        let ours = compiled
-            .show(&reviews.0[review], &mut Budget::new(Instant::now() + PATIENCE))
-            .map_err(|error| error.to_string());
+        let mut budget = Budget::new(Instant::now() + PATIENCE);
+        let ours = compiled.show(&reviews.0[review], &mut budget).map_err(|error| error.to_string());
+        if ours.is_ok() && theirs.error.is_empty() && theirs.cost != 0 {
+            match budget.spent().cmp(&theirs.cost) {
+                Ordering::Equal => costs.equal += 1,
+                Ordering::Less => costs.less += 1,
+                Ordering::Greater => {
+                    differ(&format!("cost on {review}"), &theirs.cost.to_string(), &budget.spent().to_string());
+                }
+            }
+        }
         match (theirs.error.is_empty(), &ours) {
             (true, Ok(value)) if *value == theirs.value => {}
             // What the named formats say of a text are words, which may differ.
@@ -108,9 +131,10 @@ fn complains(expression: &str, value: &str) -> bool {
     expression.contains(".validate(") && value.starts_with("optional.of([")
 }
 
-/// Whether a refusal names what only a cluster can answer.
-fn needs_cluster(words: &str) -> bool {
-    words.contains("cluster")
+/// Whether a refusal names what is missing here: what only a cluster can answer, and messages,
+/// which Kubernetes' environment happens to have (`google.protobuf.Int64Value{value: 1}`).
+fn is_missing(words: &str) -> bool {
+    words.contains("cluster") || words.contains("messages such as ")
 }
 
 fn variables(review: &Review) -> Variables {

@@ -106,7 +106,11 @@ fn to_uint(args: &[Value], budget: &mut Budget) -> Outcome {
         [Value::Double(_)] => Err(OVERFLOW),
         [Value::String(text)] => {
             budget.bytes(text.len())?;
-            text.parse().map(Value::Uint).or_else(|_| failed("uint(): not an unsigned integer"))
+            // Go lets no sign be.
+            match text.parse() {
+                Ok(number) if !text.starts_with('+') => Ok(Value::Uint(number)),
+                _ => failed("uint(): not an unsigned integer"),
+            }
         }
         _ => Err(Fault::Overload),
     }
@@ -125,7 +129,8 @@ fn to_double(args: &[Value], budget: &mut Budget) -> Outcome {
     }
 }
 
-/// As Go's strconv.ParseFloat, but for hexadecimal digits: underscores may stand between digits, NaN has no sign.
+/// As Go's strconv.ParseFloat, but for hexadecimal digits: underscores may stand between digits, NaN has no sign, and
+/// what is too large is an error.
 fn parse_double(text: &str) -> Option<f64> {
     let bytes = text.as_bytes();
     let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
@@ -135,7 +140,8 @@ fn parse_double(text: &str) -> Option<f64> {
         }
     }
     let number: f64 = text.replace('_', "").parse().ok()?;
-    (!number.is_nan() || text.len() == 3).then_some(number)
+    let too_large = number.is_infinite() && text.contains(|letter: char| letter.is_ascii_digit());
+    (!too_large && (!number.is_nan() || text.len() == 3)).then_some(number)
 }
 
 pub(super) fn to_string(value: &Value, budget: &mut Budget) -> Result<String, Fault> {

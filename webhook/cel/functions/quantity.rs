@@ -98,7 +98,8 @@ impl Quantity {
         let end = unsigned.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(unsigned.len());
         let (number, suffix) = unsigned.split_at(end);
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        if whole.is_empty() && fraction.is_empty() || fraction.contains('.') {
+        // Digits may be missing altogether: a sign, a dot or a suffix alone is zero, in Kubernetes as well.
+        if fraction.contains('.') {
             return None;
         }
         let (binary, decimal) = scale(suffix)?;

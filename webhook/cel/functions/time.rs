@@ -63,7 +63,7 @@ pub(super) fn show_duration(nanos: i64) -> String {
 
 fn to_duration(args: &[Value], budget: &mut Budget) -> Outcome {
     match args {
-        [Value::Duration(nanos)] | [Value::Int(nanos)] => Ok(Value::Duration(*nanos)),
+        [Value::Duration(nanos)] => Ok(Value::Duration(*nanos)),
         [Value::String(text)] => {
             budget.bytes(text.len())?;
             match parse::duration(text) {

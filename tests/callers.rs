@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use http::{Method, StatusCode};
 use serde_json::json;
 use tokio::{io::AsyncReadExt as _, io::AsyncWriteExt as _, net::TcpStream};
-use verdict::certs::Bundle;
+use verdict::{
+    certs::Bundle,
+    server::{Rate, tls::Pem},
+};
 
 use crate::support::{
     host::{access, config_map, misbehaving, token},
@@ -141,6 +144,73 @@ async fn with_a_client_ca_only_known_callers_are_answered() {
             assert!(server.ask(&client, "/validate", config_map("u").to_string()).await.is_err());
         }
     }
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_client_names_only_listed_callers_are_answered() {
+    let rate = Rate { grace: Duration::from_secs(25), bytes_per_second: 1 };
+    for (names, answered) in [(&["kube-apiserver", "x"][..], true), (&["apiserver", "*.kube-apiserver"], false)] {
+        let server = Server::with("", true, names, rate, |_| {}).await;
+        for http2 in [false, true] {
+            let client = server.client(http2, Some(&server.bundle.client));
+            let answer = server.ask(&client, "/validate", config_map("u").to_string()).await;
+            assert_eq!(answer.is_ok_and(|it| it.0 == StatusCode::OK), answered, "{names:?}");
+        }
+        let refused = server.metrics.text().contains("verdict_tls_handshake_failures_total{reason=\"name\"} 2");
+        assert_eq!(refused, !answered, "{names:?}");
+        server.stop().await;
+    }
+}
+
+/// A CA that signs for a whole cluster is not who may ask.
+#[test]
+fn a_client_ca_that_signs_for_many_is_told_apart() {
+    let bundle = Bundle::generate(&[]).unwrap();
+    let broad = |ca: &str| {
+        let (certificate, key) = (bundle.server.certificate.as_bytes(), bundle.server.key.as_bytes());
+        let pem = Pem { certificate, key, client_ca: Some(ca.as_bytes()), client_names: &[] };
+        pem.broad_client_ca().unwrap()
+    };
+    assert_eq!(broad(&bundle.ca.certificate), None);
+    let two = format!("{}{}", bundle.ca.certificate, Bundle::generate(&[]).unwrap().ca.certificate);
+    assert_eq!(broad(&two).unwrap(), "it has 2 certificates");
+    for name in ["kubernetes", "kubernetes-ca", "kube-ca", "k3s-client-ca@1700000000", "minikubeCA"] {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let ca = params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem();
+        assert_eq!(broad(&ca).unwrap(), format!("it is called {name:?}"));
+    }
+}
+
+/// Whatever began and does not go on ends, long before the deadline of a request; and a body may be slow, but not slower than its rate.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_go_on_ends() {
+    let head = Duration::from_millis(300);
+    let rate = Rate { grace: Duration::from_secs(1), bytes_per_second: 1 };
+    let server = Server::with("", false, &[], rate, |config| config.patience.head = head).await;
+    let slow = |text: &str| text.contains("verdict_connections_ended_early_total{listener=\"https\",reason=\"slow\"}");
+    assert!(!slow(&server.metrics.text()));
+    for (http2, begin) in [(true, &b""[..]), (true, b"PRI * HTTP/2.0"), (false, b"POST /validate HTTP/1.1\r\n")] {
+        let begun = std::time::Instant::now();
+        let mut stream = server.raw_with(if http2 { b"h2" } else { b"http/1.1" }).await;
+        stream.write_all(begin).await.unwrap();
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok() && begun.elapsed() >= head, "{begin:?}");
+    }
+    assert!(slow(&server.metrics.text()));
+    let mut stream = server.raw().await;
+    let announced =
+        b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 200000\r\n\r\n{";
+    stream.write_all(announced).await.unwrap();
+    let mut answer = vec![0; 1024];
+    let read = tokio::time::timeout(Duration::from_secs(10), stream.read(&mut answer)).await.unwrap().unwrap();
+    let answer = String::from_utf8_lossy(&answer[..read]);
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("connection: close"), "{answer}");
+    let text = server.metrics.text();
+    assert!(text.contains("verdict_bodies_refused_total{reason=\"slow\",route=\"validate\"} 1"), "{text}");
+    assert!(text.contains("verdict_body_bytes_in_flight 0"), "{text}");
     server.stop().await;
 }
 

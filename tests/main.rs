@@ -47,6 +47,8 @@ mod misbehaving;
 mod pod_security;
 /// Policies in Python, built by `verdict build`.
 mod python;
+/// Refusals before the body was read, as curl and Go's client see them.
+mod refusals;
 /// A guest that leaves something in every kind of state that core Wasm has.
 mod tables;
 /// One review, tried and measured.

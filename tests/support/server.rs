@@ -16,13 +16,14 @@ use hyper_util::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle};
+use tokio_rustls::client::TlsStream;
 use verdict::{
     certs::{Bundle, Pair},
     config::schema::PolicySpec,
     metrics::Metrics,
     policy::Set,
     server::{
-        Bound, Config, Rate,
+        Bound, ClientName, Config, Rate,
         routes::{self, Limits},
         tls::Pem,
     },
@@ -47,6 +48,19 @@ pub type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 impl Server {
     pub async fn start(yaml: &str, client_ca: bool, change: impl FnOnce(&mut Config)) -> Self {
+        // A thousand callers at once, on few processors, are slow.
+        let body_rate = Rate { grace: Duration::from_secs(25), bytes_per_second: 16 << 10 };
+        Self::with(yaml, client_ca, &[], body_rate, change).await
+    }
+
+    /// The same, with names that certificates must have, and a rate for bodies.
+    pub async fn with(
+        yaml: &str,
+        client_ca: bool,
+        names: &[&str],
+        body_rate: Rate,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let metrics = Arc::new(Metrics::new());
         let specs = match yaml {
             // What every route answers, where it does not matter who does.
@@ -55,18 +69,17 @@ impl Server {
         };
         let set = Set::load(host::engine(), &metrics, specs).await.unwrap();
         let bundle = Bundle::generate(&["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let names: Vec<ClientName> = names.iter().map(|it| it.parse().unwrap()).collect();
         let pem = Pem {
             certificate: bundle.server.certificate.as_bytes(),
             key: bundle.server.key.as_bytes(),
             client_ca: client_ca.then_some(bundle.ca.certificate.as_bytes()),
-            client_names: &[],
+            client_names: &names,
         };
         let mut config = Config { drain_delay: Duration::ZERO, ..Config::new("127.0.0.1:0".parse().unwrap()) };
         change(&mut config);
         let bound = Bound::bind(config, pem.config().unwrap(), Arc::clone(&metrics)).unwrap();
         let address = bound.local_addr().unwrap();
-        // A thousand callers at once, on few processors, are slow.
-        let body_rate = Rate { grace: Duration::from_secs(25), bytes_per_second: 16 << 10 };
         let limits = Limits { body: 64 << 10, admission_body: 256 << 10, body_rate, ..Limits::default() };
         let app = routes::app(Arc::new(set), Arc::clone(&metrics), limits, client_ca);
         let (stop, stopped) = oneshot::channel::<()>();
@@ -130,9 +143,16 @@ impl Server {
     }
 
     /// A connection on which anything can be written.
-    pub async fn raw(&self) -> tokio_rustls::client::TlsStream<TcpStream> {
+    pub async fn raw(&self) -> TlsStream<TcpStream> {
+        self.raw_with(b"http/1.1").await
+    }
+
+    /// The same, for a protocol that was agreed.
+    pub async fn raw_with(&self, protocol: &[u8]) -> TlsStream<TcpStream> {
         let stream = TcpStream::connect(self.address).await.unwrap();
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(self.tls(None)));
+        let mut tls = self.tls(None);
+        tls.alpn_protocols = vec![protocol.to_vec()];
+        let connector = tokio_rustls::TlsConnector::from(Arc::new(tls));
         connector.connect("localhost".try_into().unwrap(), stream).await.unwrap()
     }
 

@@ -118,8 +118,14 @@ async fn http2(
         let (shared, request) = (Arc::clone(shared), Request::from_parts(parts, Body::new(rest.clone())));
         async move {
             let response = shared.app.clone().oneshot(request).await?;
-            if response.status() != http::StatusCode::REQUEST_TIMEOUT {
-                rest.read_on(expects, &shared.readers).await;
+            if response.status() == http::StatusCode::REQUEST_TIMEOUT || rest.whole() {
+                return Ok(response);
+            }
+            if expects && !rest.begun() {
+                // Whoever waits to be told to go on gets the answer at once, and its stream stays open until it has ended it too.
+                tokio::spawn(async move { rest.read_on(&shared.readers).await });
+            } else {
+                rest.read_on(&shared.readers).await;
             }
             Ok::<_, std::convert::Infallible>(response)
         }

@@ -75,7 +75,8 @@ pub(crate) async fn serve(http1: &Http1<'_>, stream: impl AsyncRead + AsyncWrite
             let request = Request::from_parts(parts, Body::new(rest.clone()));
             let mut response = (*app).clone().oneshot(request).await?;
             let slow = response.status() == StatusCode::REQUEST_TIMEOUT;
-            let read = !slow && rest.read_on(expects, readers).await;
+            // Whoever waits to be told to go on learns from the answer that nobody wants the body.
+            let read = rest.whole() || !slow && (!expects || rest.begun()) && rest.read_on(readers).await;
             if !read {
                 busy.leave_unread();
             }

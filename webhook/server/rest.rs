@@ -37,15 +37,8 @@ impl Rest {
         Self(Arc::new(Mutex::new(Inner { body, begun: false, activity: Arc::clone(activity), owed })))
     }
 
-    /// After the answer is made and before it is sent: reads what still comes. False: there is more, and it will not be read.
-    pub(super) async fn read_on(&self, expects: bool, readers: &Semaphore) -> bool {
-        if self.whole() {
-            return true;
-        }
-        // Whoever waits to be told to go on learns from the answer that nobody wants it.
-        if expects && !self.lock().begun {
-            return false;
-        }
+    /// After the answer is made: reads what still comes. False: there is more, and it will not be read.
+    pub(super) async fn read_on(&self, readers: &Semaphore) -> bool {
         // So many at a time: the others get their answer at once, as it is.
         let Ok(_reader) = readers.try_acquire() else { return false };
         let read = async {
@@ -63,8 +56,14 @@ impl Rest {
         timeout(LONGEST, read).await.unwrap_or(false)
     }
 
-    fn whole(&self) -> bool {
+    /// Everything came.
+    pub(super) fn whole(&self) -> bool {
         self.lock().owed.is_some()
+    }
+
+    /// Somebody wanted it.
+    pub(super) fn begun(&self) -> bool {
+        self.lock().begun
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -108,7 +107,7 @@ pub(super) fn expects(headers: &HeaderMap) -> bool {
 }
 
 /// Bytes that are read on, and for how long.
-const MOST: usize = 8 << 20;
-const LONGEST: Duration = Duration::from_secs(1);
+const MOST: usize = 64 << 20;
+const LONGEST: Duration = Duration::from_secs(2);
 /// Requests that are read on at the same time.
 pub(super) const READERS: usize = 256;

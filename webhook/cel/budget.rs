@@ -4,9 +4,17 @@
 //! it: work only to look at the clock in time, memory against a bound of its own. Every function charges for what it
 //! reads and builds *before* it does so. Faults never hold values of the review: it may hold tokens.
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Instant};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
 
-use super::value::Value;
+use super::{list::List, value::Value};
 
 /// Why an expression has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +44,8 @@ pub struct Budget {
     until_clock: usize,
     /// Bytes that values may still take.
     memory: usize,
+    /// Bytes of rows that were made of joined lists and live: they count as memory too.
+    rows: Option<Arc<AtomicUsize>>,
     /// Cost of the expression that runs, and what it may come to.
     spent: u64,
     limit: u64,
@@ -47,7 +57,7 @@ impl Budget {
     /// For all conditions of a policy on one review. `deadline` is looked at about every 100 microseconds.
     pub fn new(deadline: Instant) -> Self {
         let (spent, limit) = (0, 0);
-        Self { deadline, until_clock: 0, memory: MEMORY, spent, limit, policy: PER_POLICY }
+        Self { deadline, until_clock: 0, memory: MEMORY, rows: None, spent, limit, policy: PER_POLICY }
     }
 
     /// Before each expression. Only those on admission share the cost of a policy, as in Kubernetes.
@@ -94,13 +104,19 @@ impl Budget {
 
     /// For a value of this many bytes that is about to be built.
     pub(super) fn memory(&mut self, bytes: usize) -> Result<(), Fault> {
+        let rows = self.rows.as_ref().map_or(0, |rows| rows.load(Ordering::Relaxed));
         match self.memory.checked_sub(bytes) {
-            Some(left) => {
+            Some(left) if rows <= left => {
                 self.memory = left;
                 Ok(())
             }
-            None => Err(Fault::Limit(OUT_OF_MEMORY)),
+            _ => Err(Fault::Limit(OUT_OF_MEMORY)),
         }
+    }
+
+    /// The count of what joined lists take.
+    pub(super) fn rows(&mut self) -> &Arc<AtomicUsize> {
+        self.rows.get_or_insert_default()
     }
 
     /// What [`Budget::keep`] may go back to.
@@ -114,8 +130,10 @@ impl Budget {
             Value::String(text) => text.len(),
             Value::Bytes(bytes) => bytes.len(),
             // What they hold was taken by whoever built it.
-            Value::List(items) => (mark - self.memory).max(items.len() * size_of::<Value>()),
-            Value::Map(_) | Value::Optional(_) | Value::Url(_) | Value::Semver(_) => mark - self.memory,
+            Value::List(List::Row(row)) => (mark - self.memory).max(size_of_val(&row[..])),
+            Value::List(_) | Value::Map(_) | Value::Optional(_) | Value::Url(_) | Value::Semver(_) => {
+                mark - self.memory
+            }
             _ => 0,
         };
         self.memory = mark;

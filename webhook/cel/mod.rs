@@ -22,6 +22,7 @@ mod document;
 mod expr;
 mod functions;
 mod interpret;
+mod list;
 mod lower;
 mod memory;
 mod parser;

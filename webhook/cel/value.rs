@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::{
     budget::{Budget, Fault},
     functions::{format::Format, quantity::Quantity, regex::Pattern, url::Address},
+    list::List,
 };
 
 #[derive(Clone)]
@@ -21,7 +22,7 @@ pub(super) enum Value {
     Double(f64),
     String(Arc<str>),
     Bytes(Arc<[u8]>),
-    List(Arc<[Value]>),
+    List(List),
     Map(Arc<Map>),
     /// Nanoseconds, as in Go.
     Duration(i64),

@@ -1,7 +1,5 @@
 //! Kubernetes' named formats: what names, labels, dates and the like must look like.
 
-use std::sync::Arc;
-
 use base64::{
     Engine as _, alphabet,
     engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig},
@@ -92,7 +90,7 @@ fn validate(args: &[Value], budget: &mut Budget) -> Outcome {
     Ok(if (format.fits)(text) {
         Value::Optional(None)
     } else {
-        Value::some(Value::List(Arc::from([Value::string(format.complaint)])))
+        Value::some(Value::List(vec![Value::string(format.complaint)].into()))
     })
 }
 

@@ -7,6 +7,7 @@ use ::time::Duration as Span;
 use super::{Function, function, special, time};
 use crate::cel::{
     budget::{Budget, Fault, Outcome, failed},
+    list::List,
     value::{Key, Value, equal, order},
 };
 
@@ -148,8 +149,8 @@ pub(in crate::cel) fn field(value: &Value, name: &Key) -> Result<Option<Value>, 
 pub(in crate::cel) fn at(value: &Value, index: &Value) -> Result<Option<Value>, Fault> {
     match value {
         Value::List(items) => match Key::of(index) {
-            Some(Key::Int(at)) => Ok(usize::try_from(at).ok().and_then(|at| items.get(at)).cloned()),
-            Some(Key::Uint(at)) => Ok(usize::try_from(at).ok().and_then(|at| items.get(at)).cloned()),
+            Some(Key::Int(at)) => Ok(usize::try_from(at).ok().and_then(|at| items.at(at)).cloned()),
+            Some(Key::Uint(at)) => Ok(usize::try_from(at).ok().and_then(|at| items.at(at)).cloned()),
             _ => failed("the index of a list is not a whole number"),
         },
         Value::Map(map) => Ok(Key::of(index).and_then(|key| map.get(&key).cloned())),
@@ -221,9 +222,8 @@ pub(super) fn add(args: &[Value], budget: &mut Budget) -> Outcome {
             Ok(Value::Bytes([&**a, &**b].concat().into()))
         }
         [Value::List(a), Value::List(b)] => {
-            budget.charge(a.len() + b.len())?;
-            budget.memory((a.len() + b.len()) * size_of::<Value>())?;
-            Ok(Value::List(a.iter().chain(b.iter()).cloned().collect()))
+            budget.memory(JOINED)?;
+            Ok(Value::List(List::join(a, b, budget.rows())))
         }
         [Value::Duration(a), Value::Duration(b)] => a.checked_add(*b).map(Value::Duration).ok_or(OVERFLOW),
         [Value::Timestamp(instant), Value::Duration(nanos)] | [Value::Duration(nanos), Value::Timestamp(instant)] => {
@@ -278,3 +278,6 @@ fn remainder(args: &[Value], _: &mut Budget) -> Outcome {
 }
 
 pub(super) const OVERFLOW: Fault = Fault::Failed(std::borrow::Cow::Borrowed("a number or a time overflows"));
+
+/// Bytes of a joined list without its elements, about.
+const JOINED: usize = 128;

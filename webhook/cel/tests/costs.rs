@@ -123,3 +123,20 @@ fn values_that_are_built_take_memory() {
     let outcome = condition.unwrap().eval(&variables, &mut budget());
     assert!(matches!(outcome, Err(Unevaluated::Limit(words)) if words.contains("costs")), "{outcome:?}");
 }
+
+/// In Kubernetes joining lists costs 1, however long they are: it shares their elements, and so do we.
+#[test]
+fn joined_lists_share_their_elements() {
+    let variables = Variables::new(request()).with_object(Some(json!({"n": vec![1; 50_000], "w": vec!["a"; 20_000]})));
+    let run = |expression: &str| {
+        let condition = Condition::compile("joined", expression, Subject::Admission).expect(expression);
+        condition.eval(&variables, &mut budget())
+    };
+    assert_eq!(run("object.n.map(x, object.n + object.n).size() == 50000"), Ok(true));
+    assert_eq!(run("object.n.all(x, (object.n + [2] + object.n)[50000] == 2)"), Ok(true));
+    assert_eq!(run("([1] + [2] + [3]).map(x, x * 2) == [2, 4, 6] && ([1] + [2])[1] == 2 && 3 in [1] + [3]"), Ok(true));
+    // What was made one row of them takes memory as long as it lives.
+    let kept = run("object.w.map(x, [object.w + object.w].filter(y, y.isSorted())).size() == 20000");
+    assert!(matches!(kept, Err(Unevaluated::Limit(words)) if words.contains("too large")), "{kept:?}");
+    assert_eq!(run("object.w.filter(x, (object.w + object.w).size() > 1).size() == 20000"), Ok(true));
+}

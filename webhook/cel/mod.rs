@@ -27,6 +27,7 @@ mod lower;
 mod memory;
 mod parser;
 mod reads;
+mod sought;
 mod types;
 mod unify;
 mod value;

@@ -31,6 +31,7 @@ use crate::{
     metrics::Metrics,
     policy::{Ask, Authorization, Selection, Set},
     review::{Malformed, access, admission, token},
+    turn::Turns,
 };
 
 /// What the routes may take.
@@ -220,7 +221,7 @@ async fn receive(
     let (large, latest) = (bytes.len() > LARGE, deadline + lateness(allowance));
     let work = work(Arc::clone(app), question, policy, share, bytes, deadline);
     match question {
-        Question::Authenticate | Question::Authorize => work.await,
+        Question::Authenticate | Question::Authorize => Turns::new(work, false).await,
         // What they cost must not be in the way of a login.
         Question::Validate | Question::Mutate | Question::Event => {
             app.lane.run(large, latest.into_std(), work).await.map_err(not_run)?

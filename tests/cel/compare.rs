@@ -32,11 +32,11 @@ pub struct Answer {
     panic: String,
     /// In the order of the question's reviews.
     #[serde(default)]
-    results: Vec<Result>,
+    results: Vec<Outcome>,
 }
 
 #[derive(Deserialize)]
-struct Result {
+struct Outcome {
     #[serde(default)]
     value: String,
     #[serde(default)]

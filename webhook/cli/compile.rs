@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use super::{CacheArgs, Failed, Outcome, engine_with, runtime, specs};
 use crate::{
-    engine::{Cache, Capacity, Priority, answer_parent},
+    engine::{Cache, Capacity, Priority, answer_parent, limit_memory},
     metrics::Metrics,
     policy::Set,
     text,
@@ -44,8 +44,17 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     Ok(Outcome::Done)
 }
 
+/// What `serve` starts for each policy that it compiles: a component on standard input, code on standard output.
+#[derive(clap::Args)]
+pub(super) struct PrepareArgs {
+    /// Bytes of memory that this process may take.
+    #[arg(long, value_name = "BYTES")]
+    max_memory: u64,
+}
+
 /// One component from standard input to standard output.
-pub(super) fn prepare() -> Result<Outcome, Failed> {
+pub(super) fn prepare(args: &PrepareArgs) -> Result<Outcome, Failed> {
+    limit_memory(args.max_memory)?;
     let answered = runtime()?.block_on(answer_parent(io::stdin().lock(), io::stdout().lock()));
     answered.map_err(|error| Failed::Error(anyhow::anyhow!("{error}")))?;
     Ok(Outcome::Done)

@@ -79,7 +79,7 @@ enum Command {
     Compile(compile::Args),
     /// What `serve` starts for each policy that it compiles: a component on standard input, code on standard output.
     #[command(hide = true)]
-    Prepare,
+    Prepare(compile::PrepareArgs),
     /// Begin a policy: a folder that builds, with an example and its tests.
     New(new::Args),
     /// Build the component of a policy from its sources.
@@ -142,7 +142,7 @@ pub fn main() -> ExitCode {
         Command::Docs(args) => docs::run(&args),
         Command::Manifests(args) => manifests::run(&args),
         Command::Compile(args) => compile::run(&args),
-        Command::Prepare => compile::prepare(),
+        Command::Prepare(args) => compile::prepare(&args),
         Command::New(args) => new::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Bench(args) => bench::run(&args),

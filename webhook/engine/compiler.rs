@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     io::{self, Read, Write},
+    os::unix::process::ExitStatusExt as _,
     path::PathBuf,
     process::Stdio,
     sync::Arc,
@@ -34,7 +35,8 @@ enum Place {
     Child(Child),
 }
 
-/// The program to start for each component, which answers on its standard output as [`answer_parent`] does.
+/// The program to start for each component, which answers on its standard output as [`answer_parent`] does. Its last
+/// arguments are `--max-memory` and the bytes that it gives to [`limit_memory`].
 struct Child {
     program: PathBuf,
     arguments: Vec<String>,
@@ -56,7 +58,8 @@ impl Compiler {
         Self::new(Place::InProcess)
     }
 
-    /// `program` with `arguments`, once for each component. It must call [`answer_parent`].
+    /// `program` with `arguments`, and the limit of its memory behind them, once for each component. It must call
+    /// [`limit_memory`] and [`answer_parent`].
     pub fn child(program: PathBuf, arguments: Vec<String>, priority: Priority) -> Self {
         Self::new(Place::Child(Child { program, arguments, priority }))
     }
@@ -109,13 +112,22 @@ impl Child {
             memory: source.memory,
             fuelled: source.fuelled,
         };
+        let most = max_memory(source);
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        command
+            .args(&self.arguments)
+            .args(["--max-memory", &most.to_string()])
+            .env_clear()
+            // Else the allocator asks for a gigabyte at once, all of which would count.
+            .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
         let mut child = match self.priority {
             Priority::Normal => command.spawn()?,
             Priority::Idle => spawn_behind(command).await?,
         };
-        let (Some(mut stdin), Some(mut stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(io::Error::other("its pipes are missing"));
         };
         let mut header = serde_json::to_vec(&question)?;
@@ -126,8 +138,18 @@ impl Child {
             stdin.shutdown().await
         };
         let mut answer = Vec::new();
+        let mut stdout = stdout.take(MAX_ANSWER);
         let (written, read) = tokio::join!(write, stdout.read_to_end(&mut answer));
+        // Whoever has more to say than that would wait for ever to be heard.
+        drop(stdout);
         let status = child.wait().await?;
+        if status.signal().is_some() {
+            return Err(io::Error::other(format!(
+                "its process ended with {status}: most likely the component takes more than the {} MiB of memory that \
+                 compiling it may take; build a smaller one",
+                most >> 20
+            )));
+        }
         if !status.success() {
             return Err(io::Error::other(format!("its process ended with {status}")));
         }
@@ -137,6 +159,25 @@ impl Child {
         let about: Result<About, PrepareError> = serde_json::from_slice(&answer[..end])?;
         Ok(about.map(|about| Prepared { about, code: answer.split_off(end + 1) }))
     }
+}
+
+/// Bytes that compiling this may take: what every component needs, what grows with its size, and what its memory takes while
+/// `init` runs and is read out.
+fn max_memory(source: &Source) -> u64 {
+    let (size, memory) = (source.bytes.len() as u64, source.memory as u64);
+    COMPILER_MEMORY + COMPILER_MEMORY_PER_BYTE * size + 4 * memory
+}
+
+/// The child's side, first of all: limits the memory of this process for good, and its remains after a crash, which would
+/// hold settings, to none.
+///
+/// # Errors
+/// The system refuses.
+pub fn limit_memory(bytes: u64) -> io::Result<()> {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let at_most = |bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) };
+    setrlimit(Resource::Core, at_most(0))?;
+    Ok(setrlimit(Resource::Data, at_most(bytes))?)
 }
 
 /// Starts a process that runs only where nobody else wants the processor, and gives it up at once: what serves reviews
@@ -200,6 +241,11 @@ pub async fn answer_parent(
     Ok(())
 }
 
+/// A small component takes 150 MiB, most of it the threads' stacks. One in Python of 18 MB takes 40 bytes for each of its own.
+const COMPILER_MEMORY: u64 = 512 << 20;
+const COMPILER_MEMORY_PER_BYTE: u64 = 64;
+/// Bytes of compiled code.
+const MAX_ANSWER: u64 = 1 << 30;
 /// A component of the largest size compiles in less on a slow machine.
 const MAX_TIME: Duration = Duration::from_secs(300);
 
@@ -228,7 +274,9 @@ mod tests {
     #[tokio::test]
     async fn a_child_that_fails_is_told_apart_from_a_bad_component() {
         assert!(prepare_by("cat > /dev/null; exit 3").await.contains("its process ended with exit status: 3"));
-        assert!(prepare_by("kill -9 $$").await.contains("signal: 9"));
+        let killed = prepare_by("kill -9 $$").await;
+        // 512 MiB, 64 for the component and 4 for its memory.
+        assert!(killed.contains("signal: 9") && killed.contains("more than the 580 MiB of memory"), "{killed}");
         assert!(prepare_by("cat > /dev/null; echo nonsense").await.contains("the compiler failed: expected"));
         assert!(prepare_by("cat > /dev/null").await.contains("the compiler failed: unexpected end of file"));
         let refused = r#"cat > /dev/null; echo '{"Err":{"Program":{"Export":"no such export"}}}'"#;

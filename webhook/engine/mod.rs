@@ -22,7 +22,7 @@ mod template;
 use std::{collections::BTreeMap, time::Duration};
 
 pub use cache::{Cache, CacheError};
-pub use compiler::{Compiler, Priority, answer_parent};
+pub use compiler::{Compiler, Priority, answer_parent, limit_memory};
 pub use failure::Failure;
 pub use output::{Fact, Line};
 pub use prepare::{About, PrepareError, Prepared, SettingsError, Source, Start};

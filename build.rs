@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=wit");
     // Never the folder itself: an author's cargo writes its target folder there.
-    for file in ["Cargo.toml", "Cargo.lock", "sdk/src", "sdk/build.rs", "sdk/Cargo.toml"] {
+    for file in ["Cargo.toml", "Cargo.lock", ".cargo/config.toml", "sdk/src", "sdk/build.rs", "sdk/Cargo.toml"] {
         println!("cargo::rerun-if-changed=policies/{file}");
     }
     for package in &packages {

@@ -58,6 +58,7 @@ fn target(path: &str) -> PathBuf {
     let path = path.strip_suffix(".template").unwrap_or(path);
     match path {
         "gitignore" => ".gitignore".into(),
+        "cargo-config.toml" => ".cargo/config.toml".into(),
         path => path.into(),
     }
 }
@@ -83,6 +84,7 @@ mod tests {
     fn names_are_spelt_as_each_language_wants_them() {
         assert_eq!(renamed("my-policy my_policy MyPolicy", "no-root"), "no-root no_root NoRoot");
         assert_eq!(target("gitignore"), Path::new(".gitignore"));
+        assert_eq!(target("cargo-config.toml"), Path::new(".cargo/config.toml"));
         assert_eq!(target("Cargo.toml.template"), Path::new("Cargo.toml"));
     }
 

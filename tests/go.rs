@@ -153,11 +153,14 @@ async fn what_fails_in_go_fails_in_its_own_words() {
         ("panic", "trap", "the policy crashed"),
         ("exit", "trap", "the policy crashed"),
         ("error", "guest_error", "the policy could not decide"),
+        ("exhaust", "memory", "the policy ran out of memory"),
+        ("recurse", "stack", "the policy ran out of stack"),
         ("loop", "timeout", "the policy took too long"),
         ("sleep", "timeout", "the policy took too long"),
     ] {
         let Some(yaml) = yaml(deed, "") else { return };
-        let host = Host::yaml(&yaml.replace("time: 5s", "time: 300ms")).await;
+        let time = if label == "timeout" { "time: 300ms" } else { "time: 5s" };
+        let host = Host::yaml(&yaml.replace("time: 5s", time)).await;
         for _ in 0..2 {
             assert_eq!(message(&host, "u").await, words, "{deed}");
         }

@@ -23,6 +23,8 @@ mod cel;
 mod cli;
 /// Match conditions on objects that users send.
 mod conditions;
+/// What a component says of itself and this server does not know.
+mod contract;
 /// Text of guests that would be more than text in a log, on a terminal or in an answer.
 mod forging;
 /// Policies in Go, built by `verdict build`.
@@ -41,6 +43,8 @@ mod guests;
 mod isolation;
 /// Policies in JavaScript and TypeScript, built by `verdict build`; and a host in JavaScript.
 mod js;
+/// Lanes, and instances that rest: nothing idle holds what somebody waits for.
+mod lanes;
 /// Policies that misbehave: each gives a valid review with its own words, and the next is not affected.
 mod misbehaving;
 /// The built-in policy `pod-security` against the fixtures of Kubernetes.
@@ -49,6 +53,8 @@ mod pod_security;
 mod python;
 /// Refusals before the body was read, as curl and Go's client see them.
 mod refusals;
+/// Where the machine swaps.
+mod swap;
 /// A guest that leaves something in every kind of state that core Wasm has.
 mod tables;
 /// One review, tried and measured.

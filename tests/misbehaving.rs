@@ -21,12 +21,14 @@ use crate::support::{
 /// Deeds that fail whatever is asked: the label, the status code and the words.
 const FAILURES: &[(&str, &str, u64, &str)] = &[
     ("trap", "trap", 500, "the policy crashed"),
-    ("recurse", "trap", 500, "the policy crashed"),
+    ("recurse", "stack", 500, "the policy ran out of stack"),
+    ("recurse-with-data", "stack", 500, "the policy ran out of stack"),
     ("exit", "trap", 500, "the policy crashed"),
     ("loop", "timeout", 504, "the policy took too long"),
     ("sleep", "timeout", 504, "the policy took too long"),
     ("host-calls", "timeout", 504, "the policy took too long"),
     ("hog-memory", "memory", 500, "the policy ran out of memory"),
+    ("hog-memory-and-answer", "memory", 500, "the policy ran out of memory"),
     ("handles", "size", 500, "the policy's answer is too large"),
     ("error", "guest_error", 500, "the policy could not decide"),
 ];
@@ -69,7 +71,7 @@ async fn a_failing_validator_denies_with_its_own_words() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ignore_lets_through_what_failed_but_not_what_used_up_a_limit() {
     for (deed, label, ..) in FAILURES {
-        let limit = matches!(*label, "timeout" | "memory" | "size");
+        let limit = matches!(*label, "timeout" | "memory" | "stack" | "size");
         for (more, ignored) in [
             ("  failurePolicy: Ignore", !limit),
             ("  onLimit: Ignore", limit),

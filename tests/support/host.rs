@@ -34,8 +34,12 @@ pub struct Host {
 
 impl Host {
     pub async fn load(specs: Vec<PolicySpec>) -> Result<Self, Vec<String>> {
+        Self::load_in(engine(), specs).await
+    }
+
+    pub async fn load_in(engine: &Engine, specs: Vec<PolicySpec>) -> Result<Self, Vec<String>> {
         let metrics = Arc::new(Metrics::new());
-        let set = Set::load(engine(), &metrics, specs).await;
+        let set = Set::load(engine, &metrics, specs).await;
         let set = set.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let app = routes::app(Arc::new(set), Arc::clone(&metrics), Limits::default(), true);
         Ok(Self { app, metrics })
@@ -47,8 +51,11 @@ impl Host {
     }
 
     pub async fn post(&self, path: &str, body: impl Into<String>) -> (StatusCode, String) {
-        let request = Request::post(path).header("content-type", "application/json").body(Body::from(body.into()));
-        let response = self.app.clone().oneshot(request.unwrap()).await.unwrap();
+        let body = body.into();
+        // Without its length it is charged as the largest that there may be.
+        let request =
+            Request::post(path).header("content-type", "application/json").header("content-length", body.len());
+        let response = self.app.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
         let status = response.status();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         (status, String::from_utf8(bytes.to_vec()).unwrap())

@@ -54,10 +54,11 @@ pub(super) struct Args {
     policies: Vec<PathBuf>,
     #[command(flatten)]
     cache: CacheArgs,
-    /// Reviews in a policy at the same time.
+    /// Reviews in a policy at the same time. A quarter of them is for authentication and authorization alone.
     #[arg(long, env = "VERDICT_MAX_INSTANCES", default_value_t = Capacity::default().instances, value_parser = clap::value_parser!(u32).range(1..=4096))]
     max_instances: u32,
-    /// MiB that the memories of all instances may reach together.
+    /// MiB that the memories of all instances may reach together. A quarter of them is for authentication and authorization
+    /// alone, and up to a quarter stays resident between reviews.
     #[arg(long, env = "VERDICT_GUEST_MEMORY", default_value_t = Capacity::default().memory >> 20)]
     guest_memory: usize,
     /// Bytes of the body of an AdmissionReview.

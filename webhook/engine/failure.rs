@@ -9,9 +9,12 @@ pub enum Failure {
     /// The time limit, or the caller's, was used up in the guest or in a host call.
     #[error("the policy used up its time")]
     Timeout,
-    /// The guest asked for more memory than its limit and then ended.
+    /// The guest asked for more memory than its limit. Whatever it answers after that is not used.
     #[error("the policy used up its memory")]
     Memory,
+    /// The stack was used up: the guest calls itself too often, or nests too deep.
+    #[error("the policy used up its stack")]
+    Stack,
     /// The instructions that it may run were used up.
     #[error("the policy used up its fuel")]
     Fuel,
@@ -45,6 +48,7 @@ impl Failure {
             Self::Trap(_) => "trap",
             Self::Timeout => "timeout",
             Self::Memory => "memory",
+            Self::Stack => "stack",
             Self::Fuel => "fuel",
             Self::Size(_) => "size",
             Self::Overload => "overload",
@@ -62,6 +66,7 @@ impl Failure {
             Self::Trap(_) => "the policy crashed",
             Self::Timeout => "the policy took too long",
             Self::Memory => "the policy ran out of memory",
+            Self::Stack => "the policy ran out of stack",
             Self::Fuel => "the policy computed too much",
             Self::Size(_) => "the policy's answer is too large",
             Self::Overload => "the server is busy",
@@ -81,11 +86,18 @@ impl Failure {
         }
     }
 
-    /// Whether a limit was used up (time, memory, fuel, size or cost), so that `onLimit` decides and not `failurePolicy`.
+    /// Whether a limit was used up (time, memory, stack, fuel, size or cost), so that `onLimit` decides and not
+    /// `failurePolicy`.
     pub fn is_limit(&self) -> bool {
-        matches!(
-            self,
-            Self::Timeout | Self::Memory | Self::Fuel | Self::Size(_) | Self::Overload | Self::ConditionLimit(_)
-        )
+        match self {
+            Self::Timeout
+            | Self::Memory
+            | Self::Stack
+            | Self::Fuel
+            | Self::Size(_)
+            | Self::Overload
+            | Self::ConditionLimit(_) => true,
+            Self::Trap(_) | Self::Guest(_) | Self::Answer(_) | Self::Condition(_) | Self::Host(_) => false,
+        }
     }
 }

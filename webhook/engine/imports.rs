@@ -91,6 +91,10 @@ impl policy::guest_runtime::Host for State {
         tokio::time::sleep(Duration::from_nanos(nanoseconds)).await;
     }
 
+    fn out_of_stack(&mut self) {
+        self.out_of_stack = true;
+    }
+
     fn exit(&mut self, status: u32) {
         self.output.print(format!("the policy ended itself with status {status}\n").as_bytes());
     }

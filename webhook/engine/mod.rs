@@ -6,9 +6,11 @@ mod bindings;
 mod cache;
 mod code;
 mod compiler;
+mod contract;
 mod convert;
 mod failure;
 mod imports;
+mod lanes;
 mod outcome;
 mod output;
 mod prepare;
@@ -27,7 +29,7 @@ pub use failure::Failure;
 pub use output::{Fact, Line};
 pub use prepare::{About, PrepareError, Prepared, SettingsError, Source, Start};
 pub use program::{Description, Program, ProgramError};
-pub use runtime::{Capacity, Engine, EngineError, MAX_MEMORY};
+pub use runtime::{Capacity, Engine, EngineError, InUse, MAX_MEMORY};
 pub(crate) use snapshot::Instrumented;
 pub use template::{Answer, Call, LimitsError, Template};
 
@@ -130,4 +132,8 @@ pub struct Usage {
     pub memory: usize,
     /// What the guest logged and printed, if somebody listens; else it went to the log.
     pub log: Vec<Line>,
+    /// Bytes that it logged, printed and audited, and that were kept.
+    pub kept: u64,
+    /// Bytes of it that were dropped, over the cap or for want of a grant.
+    pub dropped: u64,
 }

@@ -43,6 +43,8 @@ pub(super) fn classify<T>(ended: wasmtime::Result<T>, state: &State) -> Result<T
         Failure::Overload
     } else if state.memory.was_refused() {
         Failure::Memory
+    } else if state.out_of_stack {
+        Failure::Stack
     } else if let Some(I32Exit(code)) = error.downcast_ref() {
         Failure::Trap(format!("it ended itself with exit code {code}"))
     } else if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
@@ -50,6 +52,8 @@ pub(super) fn classify<T>(ended: wasmtime::Result<T>, state: &State) -> Result<T
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
         match trap {
             Trap::Interrupt => Failure::Timeout,
+            // In Rust and C a guest's own stack ends where its memory begins.
+            Trap::StackOverflow | Trap::MemoryOutOfBounds => Failure::Stack,
             Trap::OutOfFuel => Failure::Fuel,
             _ => Failure::Trap(text()),
         }
@@ -58,6 +62,19 @@ pub(super) fn classify<T>(ended: wasmtime::Result<T>, state: &State) -> Result<T
     } else {
         Failure::Answer(shown(&text(), true))
     })
+}
+
+/// The answer, if the guest had all that it asked for. What it says after a limit was used up, in its own error handling for
+/// example, is no decision: whoever sends a large object could choose it.
+pub(super) fn replied<T>(ended: Result<Result<T, String>, Failure>, state: &State) -> Result<T, Failure> {
+    let reply = ended?;
+    if state.memory.was_refused() {
+        return Err(Failure::Memory);
+    }
+    if state.out_of_stack {
+        return Err(Failure::Stack);
+    }
+    reply.map_err(Failure::Guest)
 }
 
 /// Text of a guest for the operator's log: cleaned, and of bounded length. An authenticator's own words may hold the token.

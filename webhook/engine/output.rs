@@ -44,6 +44,15 @@ pub(super) enum Level {
     Error,
 }
 
+/// What a guest wrote in one review.
+pub(super) struct Said {
+    pub(super) facts: Vec<Fact>,
+    /// Bytes that were kept.
+    pub(super) kept: u64,
+    /// Bytes over the cap, or for want of a grant.
+    pub(super) dropped: u64,
+}
+
 /// The output of one instance. Clones share it: WASI's streams hold one each.
 #[derive(Clone)]
 pub(super) struct Output(Arc<Mutex<Inner>>);
@@ -54,6 +63,8 @@ struct Inner {
     keep: bool,
     /// Bytes of log and print that are still taken.
     left: usize,
+    /// Bytes that were taken.
+    kept: u64,
     /// Bytes that came after that, or that are not kept.
     dropped: u64,
     /// A printed line that has not ended yet.
@@ -69,6 +80,7 @@ impl Output {
             policy: Arc::clone(policy),
             keep,
             left: MAX_OUTPUT,
+            kept: 0,
             dropped: 0,
             line: Vec::new(),
             facts: Vec::new(),
@@ -117,19 +129,23 @@ impl Output {
             key: line(&key[..key.floor_char_boundary(MAX_FACT_KEY)]),
             value: line(&value[..value.floor_char_boundary(MAX_FACT_VALUE)]),
         };
+        inner.kept = inner.kept.saturating_add(fact.key.len() as u64 + fact.value.len() as u64);
         info!(target: "audit", policy = &*inner.policy, key = fact.key, value = fact.value);
         inner.facts.push(fact);
     }
 
-    /// Ends the last line, says what was dropped, and gives the facts.
-    pub(super) fn finish(&self) -> Vec<Fact> {
+    /// Ends the last line, and gives what there was of all. Nothing of it stays here.
+    pub(super) fn finish(&self) -> Said {
         let mut inner = self.lock();
         inner.end_line();
         if inner.dropped > 0 {
             debug!(target: "guest", policy = &*inner.policy, bytes = inner.dropped, "output of the policy was dropped");
-            inner.dropped = 0;
         }
-        std::mem::take(&mut inner.facts)
+        Said {
+            facts: std::mem::take(&mut inner.facts),
+            kept: std::mem::take(&mut inner.kept),
+            dropped: std::mem::take(&mut inner.dropped),
+        }
     }
 
     /// As new, for the next review of the same instance; [`Self::finish`] ended the last one.
@@ -137,7 +153,6 @@ impl Output {
         let mut inner = self.lock();
         inner.keep = keep;
         inner.left = MAX_OUTPUT;
-        inner.dropped = 0;
     }
 
     /// A guest cannot make the holder panic, and the content stays consistent if it did.
@@ -151,6 +166,7 @@ impl Inner {
     fn take(&mut self, wanted: usize) -> Option<usize> {
         let taken = if self.keep { wanted.min(self.left) } else { 0 };
         self.left -= taken;
+        self.kept = self.kept.saturating_add(taken as u64);
         self.dropped = self.dropped.saturating_add((wanted - taken) as u64);
         (taken > 0).then_some(taken)
     }

@@ -15,7 +15,7 @@ use super::{
     bindings::exports::verdict::policy::lifecycle,
     outcome::{classify, shown, within},
     output::Output,
-    program::{Description, ProgramError, describe},
+    program::{Description, ProgramError, describe, link},
     snapshot::Instrumented,
     state::State,
 };
@@ -132,8 +132,8 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
     let bytes = instrumented.as_ref().map_or(&*source.bytes, |it| &it.bytes);
     let compile_error = |error: wasmtime::Error| ProgramError::Compile(format!("{error:#}"));
     let component = Component::from_binary(&draft.engine, bytes).map_err(compile_error)?;
-    let pre = draft.linker.instantiate_pre(&component).map_err(|error| super::program::import_error(&error))?;
-    let (exports, description) = describe(&draft.engine, &component, &pre)?;
+    let (pre, exports) = link(draft, &component)?;
+    let description = describe(&draft.engine, &component, &exports);
 
     let deadline = Instant::now() + MAX_INIT_TIME;
     let output = Output::new(&Arc::from("init"), true);
@@ -145,7 +145,7 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
         let typed = exports.check_types(&mut store, &instance);
         let lifecycle = match typed.and_then(|()| exports.lifecycle.load(&mut store, &instance)) {
             Ok(lifecycle) => lifecycle,
-            Err(error) => return Ok(Err(ProgramError::Type(format!("{error:#}")))),
+            Err(error) => return Ok(Err(ProgramError::Newer(format!("its functions have other types: {error:#}")))),
         };
         let refused = lifecycle.call_init(&mut store, &source.settings).await?.err();
         Ok(Ok((instance, refused)))

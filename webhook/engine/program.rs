@@ -10,11 +10,11 @@ use super::{
     Engine, Failure, Interface,
     bindings::exports::verdict::policy::{authentication, authorization, lifecycle, mutating, provider, validating},
     cache::Key,
-    code,
+    code, contract, lanes,
     prepare::{About, PrepareError, Source},
     runtime::Wasm,
     snapshot::is_own_export,
-    state::State,
+    state::{MAX_MEMORIES, MAX_TABLES, State},
 };
 
 /// A prepared component, linked; shared by all policies with the same component, settings and grants.
@@ -23,6 +23,7 @@ pub struct Program {
     pub(super) exports: Exports,
     about: About,
     imports_review: bool,
+    slots: u32,
 }
 
 /// The functions of each interface of the contract that the component exports.
@@ -55,16 +56,23 @@ pub enum ProgramError {
     /// Wasm that does not validate or compile.
     #[error("the component does not compile: {0}")]
     Compile(String),
-    /// It wants something that no policy gets.
+    /// It is made for a contract that this server does not know, or knows in another way.
+    #[error("the component needs a newer Verdict, or must be built against the WIT of this one: {0}")]
+    Newer(String),
+    /// It wants a part of WASI that no policy is granted.
     #[error(
-        "the component imports what policies are not given: {0}; they are given verdict:policy and WASI 0.2 without files and network"
+        "the component imports {0}, which no policy is granted: policies have WASI 0.2 without files and network, and \
+         without more"
     )]
+    NotGranted(String),
+    /// It is made for another host.
+    #[error(
+        "the component imports {0}, which belongs to another host: policies import verdict:policy and WASI 0.2 only"
+    )]
+    Foreign(String),
+    /// What it imports has another type than what it is given.
+    #[error("an import of the component is not what policies are given: {0}")]
     Import(String),
-    /// An export has the contract's name and other types.
-    #[error(
-        "an export of the component does not have the types of verdict:policy@0.1.0: {0}; build it against the WIT of this version"
-    )]
-    Type(String),
     /// What its author says of it cannot be used.
     #[error("{0}")]
     Manifest(String),
@@ -95,10 +103,11 @@ impl Program {
     }
 
     fn new(wasm: &Wasm, component: &Component, about: About) -> Result<Self, PrepareError> {
-        let pre = wasm.linker.instantiate_pre(component).map_err(|error| import_error(&error))?;
-        let exports = Exports::probe(&pre, &about.description.exports)?;
+        let (pre, exports) = link(wasm, component)?;
         let imports_review = about.description.imports.iter().any(|name| name.starts_with("verdict:policy/review@"));
-        Ok(Self { pre, exports, about, imports_review })
+        let most = (MAX_MEMORIES as u32, MAX_TABLES as u32);
+        let (memories, tables) = component.resources_required().map_or(most, |it| (it.num_memories, it.num_tables));
+        Ok(Self { pre, exports, about, imports_review, slots: lanes::slots_of(memories, tables) })
     }
 
     /// What a component exports and imports, without running any of it.
@@ -110,8 +119,8 @@ impl Program {
         let draft = engine.draft().map_err(|error| ProgramError::Compile(error.to_string()))?;
         let component = Component::from_binary(&draft.engine, bytes)
             .map_err(|error| ProgramError::Compile(format!("{error:#}")))?;
-        let pre = draft.linker.instantiate_pre(&component).map_err(|error| import_error(&error))?;
-        Ok(describe(&draft.engine, &component, &pre)?.1)
+        let (_, exports) = link(draft, &component)?;
+        Ok(describe(&draft.engine, &component, &exports))
     }
 
     /// What is known of it.
@@ -128,29 +137,35 @@ impl Program {
     pub(super) fn imports_review(&self) -> bool {
         self.imports_review
     }
+
+    /// What an instance takes of the pool.
+    pub(super) fn slots(&self) -> u32 {
+        self.slots
+    }
 }
 
 fn host(error: &dyn std::fmt::Display) -> PrepareError {
     PrepareError::Init(Failure::Host(error.to_string()))
 }
 
-pub(super) fn import_error(error: &wasmtime::Error) -> ProgramError {
-    ProgramError::Import(format!("{error:#}"))
+/// A component with the host's imports, and the functions that it exports of the contract; nothing that it says is passed over.
+pub(super) fn link(wasm: &Wasm, component: &Component) -> Result<(InstancePre<State>, Exports), ProgramError> {
+    contract::check_imports(&wasm.engine, component)?;
+    let pre = wasm.linker.instantiate_pre(component).map_err(|error| ProgramError::Import(format!("{error:#}")))?;
+    contract::check_exports(&wasm.engine, component)?;
+    let exports = Exports::probe(&pre, &exported(&wasm.engine, component))?;
+    Ok((pre, exports))
 }
 
-/// What a compiled component exports, found by name and told to the operator.
-pub(super) fn describe(
-    engine: &wasmtime::Engine,
-    component: &Component,
-    pre: &InstancePre<State>,
-) -> Result<(Exports, Description), ProgramError> {
+/// What a compiled component shows of itself.
+pub(super) fn describe(engine: &wasmtime::Engine, component: &Component, exports: &Exports) -> Description {
+    let imports = component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect();
+    Description { interfaces: exports.interfaces(), exports: exported(engine, component), imports }
+}
+
+fn exported(engine: &wasmtime::Engine, component: &Component) -> Vec<String> {
     let component_type = component.component_type();
-    let exports: Vec<String> =
-        component_type.exports(engine).map(|(name, _)| name.to_owned()).filter(|name| !is_own_export(name)).collect();
-    let imports = component_type.imports(engine).map(|(name, _)| name.to_owned()).collect();
-    let indices = Exports::probe(pre, &exports)?;
-    let description = Description { interfaces: indices.interfaces(), exports, imports };
-    Ok((indices, description))
+    component_type.exports(engine).map(|(name, _)| name.to_owned()).filter(|name| !is_own_export(name)).collect()
 }
 
 impl Exports {
@@ -171,24 +186,38 @@ impl Exports {
         let listed = || {
             if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
         };
-        let lifecycle = lifecycle::GuestIndices::new(pre).map_err(|_| {
+        // By the whole name: wasmtime would take 0.1.1 for 0.1.0.
+        macro_rules! probe {
+            ($interface:ident) => {{
+                let name = contract::name(stringify!($interface));
+                if names.contains(&name) {
+                    let indices = $interface::GuestIndices::new(pre);
+                    Some(indices.map_err(|error| ProgramError::Newer(format!("{name}: {error:#}")))?)
+                } else {
+                    None
+                }
+            }};
+        }
+        let lifecycle = probe!(lifecycle).ok_or_else(|| {
             ProgramError::Export(format!(
-                "the component does not export verdict:policy/lifecycle@0.1.0, which every policy must; it exports {}",
+                "the component does not export {}, which every policy must; it exports {}",
+                contract::name("lifecycle"),
                 listed()
             ))
         })?;
         let exports = Self {
             lifecycle,
-            authentication: authentication::GuestIndices::new(pre).ok(),
-            authorization: authorization::GuestIndices::new(pre).ok(),
-            validating: validating::GuestIndices::new(pre).ok(),
-            mutating: mutating::GuestIndices::new(pre).ok(),
-            provider: provider::GuestIndices::new(pre).ok(),
+            authentication: probe!(authentication),
+            authorization: probe!(authorization),
+            validating: probe!(validating),
+            mutating: probe!(mutating),
+            provider: probe!(provider),
         };
         if exports.interfaces().is_empty() {
             return Err(ProgramError::Export(format!(
                 "the component exports none of the review interfaces authentication, authorization, validating, \
-                 mutating and provider of verdict:policy@0.1.0; it exports {}",
+                 mutating and provider of verdict:policy@{}; it exports {}",
+                contract::VERSION,
                 listed()
             )));
         }

@@ -6,7 +6,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
 use wasmtime::{
     Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store, component::Linker,
 };
@@ -15,15 +14,18 @@ use super::{
     cache::Cache,
     compiler::Compiler,
     imports,
+    lanes::{self, Lane, Lanes, MEMORIES_PER_SLOT, TABLES_PER_SLOT},
     state::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES, State},
 };
 
 /// How much may run at once, over all policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
-    /// Reviews in a policy at the same time.
+    /// Reviews in a policy at the same time: a quarter of them authentication and authorization, the others everything
+    /// else; four at least of each.
     pub instances: u32,
-    /// Bytes that the memories of all instances may reach together. A review takes its policy's whole memory limit out of it.
+    /// Bytes that the memories of all instances may reach together, those included that stay resident between reviews (a
+    /// quarter at most). A review takes its policy's whole memory limit out of what its kind may use.
     pub memory: usize,
 }
 
@@ -45,18 +47,23 @@ struct Inner {
     draft: OnceLock<Result<Wasm, EngineError>>,
     compiler: Compiler,
     cache: Option<Cache>,
-    permits: Permits,
+    lanes: Arc<Lanes>,
     capacity: Capacity,
+    /// Dropped with the engine, which ends the thread that sweeps.
+    _sweeper: mpsc::Sender<()>,
 }
 
-/// What of the capacity is free.
-pub(super) struct Permits {
-    /// A permit is one instance.
-    pub(super) slots: Arc<Semaphore>,
-    /// A permit is one Wasm page of memory.
-    pub(super) pages: Arc<Semaphore>,
-    /// A permit is one instance that waits for its next review, in policies that reuse them.
-    pub(super) idle: Arc<Semaphore>,
+/// What is taken at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InUse {
+    /// Slots: one for each instance, more for one that has several memories.
+    pub slots: u32,
+    /// Bytes of memory limits.
+    pub memory: usize,
+    /// Instances that rest between two reviews; they are counted above too.
+    pub resting: usize,
+    /// Memories, tables, stacks and instances of wasmtime's pools.
+    pub pooled: u64,
 }
 
 /// One wasmtime engine, with everything that is linked to guests.
@@ -87,18 +94,17 @@ impl Engine {
     /// # Errors
     /// When the machine refuses the address space or a thread.
     pub fn with(capacity: Capacity, compiler: Compiler, cache: Option<Cache>) -> Result<Self, EngineError> {
+        let lanes = Arc::new(Lanes::new(capacity));
+        let sweeper = start_sweeper(&lanes).map_err(|error| EngineError(error.to_string()))?;
         Ok(Self(Arc::new(Inner {
-            plain: Wasm::new(&pooled(capacity))?,
+            plain: Wasm::new(&pooled(capacity, lanes::kept(capacity)))?,
             fuelled: OnceLock::new(),
             draft: OnceLock::new(),
             compiler,
             cache,
-            permits: Permits {
-                slots: Arc::new(Semaphore::new(capacity.instances as usize)),
-                pages: Arc::new(Semaphore::new(pages(capacity.memory) as usize)),
-                idle: Arc::new(Semaphore::new((capacity.instances / 4) as usize)),
-            },
+            lanes,
             capacity,
+            _sweeper: sweeper,
         })))
     }
 
@@ -115,8 +121,34 @@ impl Engine {
         self.0.cache.as_ref()
     }
 
-    pub(super) fn permits(&self) -> &Permits {
-        &self.0.permits
+    pub(super) fn lanes(&self) -> &Lanes {
+        &self.0.lanes
+    }
+
+    /// What is taken now.
+    pub fn in_use(&self) -> InUse {
+        let lanes = self.0.lanes.all();
+        let fuelled = self.0.fuelled.get().and_then(|it| it.as_ref().ok());
+        let pooled = |wasm: &Wasm| {
+            wasm.engine.pooling_allocator_metrics().map_or(0, |it| {
+                it.component_instances()
+                    + it.core_instances()
+                    + it.memories() as u64
+                    + it.tables() as u64
+                    + it.stacks() as u64
+            })
+        };
+        InUse {
+            slots: lanes.iter().map(|it| it.taken().slots).sum(),
+            memory: lanes.iter().map(|it| it.taken().memory).sum(),
+            resting: lanes.iter().map(|it| it.resting()).sum(),
+            pooled: pooled(&self.0.plain) + fuelled.map_or(0, pooled),
+        }
+    }
+
+    /// Ends the instances that have rested for so long.
+    pub fn sweep(&self, rested: Duration) {
+        self.0.lanes.all().iter().for_each(|lane| lane.sweep(rested));
     }
 
     /// What reviews run in; `fuelled` counts instructions. Made when first asked for.
@@ -124,7 +156,7 @@ impl Engine {
         if !fuelled {
             return Ok(&self.0.plain);
         }
-        let made = self.0.fuelled.get_or_init(|| Wasm::new(pooled(self.0.capacity).consume_fuel(true)));
+        let made = self.0.fuelled.get_or_init(|| Wasm::new(pooled(self.0.capacity, 0).consume_fuel(true)));
         made.as_ref().map_err(Clone::clone)
     }
 
@@ -167,20 +199,25 @@ fn base() -> Config {
     config
 }
 
-fn pooled(capacity: Capacity) -> Config {
+/// `kept` is how many bytes all slots together may keep resident.
+fn pooled(capacity: Capacity, kept: usize) -> Config {
     let mut config = base();
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(capacity)));
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(capacity, kept)));
     config
 }
 
-fn pool(capacity: Capacity) -> PoolingAllocationConfig {
-    let instances = capacity.instances;
+/// Large enough for every mix of components that takes no more slots than there are: wasmtime never runs out before us.
+fn pool(capacity: Capacity, kept: usize) -> PoolingAllocationConfig {
+    let slots = lanes::slots(capacity);
+    let each = kept / slots as usize;
+    let of_table = (each / (4 * TABLES_PER_SLOT as usize)).min(MAX_RESIDENT_TABLE);
+    let of_memory = ((each - of_table * TABLES_PER_SLOT as usize) / MEMORIES_PER_SLOT as usize).min(MAX_RESIDENT);
     let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(MAX_INSTANCES as u32))
-        .total_memories(instances.saturating_mul(2))
-        .total_tables(instances.saturating_mul(4))
-        .total_stacks(instances)
+    pool.total_component_instances(slots)
+        .total_core_instances(slots.saturating_mul(MAX_INSTANCES as u32))
+        .total_memories(slots.saturating_mul(MEMORIES_PER_SLOT))
+        .total_tables(slots.saturating_mul(TABLES_PER_SLOT))
+        .total_stacks(slots)
         .max_core_instances_per_component(MAX_INSTANCES as u32)
         .max_memories_per_component(MAX_MEMORIES as u32)
         .max_tables_per_component(MAX_TABLES as u32)
@@ -190,8 +227,9 @@ fn pool(capacity: Capacity) -> PoolingAllocationConfig {
         .max_core_instance_size(1 << 20)
         .table_elements(MAX_TABLE_ELEMENTS)
         .max_memory_size(MAX_MEMORY)
-        .linear_memory_keep_resident(KEEP_RESIDENT)
-        .table_keep_resident(KEEP_RESIDENT)
+        .linear_memory_keep_resident(of_memory & !(HOST_PAGE - 1))
+        .table_keep_resident(of_table & !(HOST_PAGE - 1))
+        // It finds pages that were swapped out too, since wasmtime 50: `tests/swap.rs`.
         .pagemap_scan(Enabled::Auto);
     pool
 }
@@ -211,6 +249,21 @@ fn start_clock(engine: &wasmtime::Engine) -> std::io::Result<mpsc::Sender<()>> {
     Ok(alive)
 }
 
+/// Ends what has rested for long, for as long as the engine lives. Not the clock's thread: giving memory back takes time.
+fn start_sweeper(lanes: &Arc<Lanes>) -> std::io::Result<mpsc::Sender<()>> {
+    let (alive, ended) = mpsc::channel();
+    let lanes = Arc::downgrade(lanes);
+    thread::Builder::new().name("sweep".to_owned()).spawn(move || {
+        while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(MAX_REST / 6) {
+            let Some(lanes) = lanes.upgrade() else {
+                break;
+            };
+            lanes.all().iter().for_each(|lane: &&Lane| lane.sweep(MAX_REST));
+        }
+    })?;
+    Ok(alive)
+}
+
 /// How often a running guest is looked at: the precision of deadlines, and how long it may keep a thread from others.
 pub(super) const TICK: Duration = Duration::from_millis(5);
 /// The most that `limits.memory` may be.
@@ -218,5 +271,11 @@ pub const MAX_MEMORY: usize = 1 << 30;
 /// Bytes of a Wasm page.
 pub(super) const PAGE: usize = 64 << 10;
 const MAX_TABLE_ELEMENTS: usize = 100_000;
-/// Bytes of a slot's memory that are cleared by hand instead of being given back to the kernel.
-const KEEP_RESIDENT: usize = 512 << 10;
+/// After this long without a review an instance ends.
+const MAX_REST: Duration = Duration::from_secs(60);
+/// Bytes of a slot's memory, and of a table, that are cleared by hand instead of being given back to the kernel. More brings
+/// nothing.
+const MAX_RESIDENT: usize = 32 << 20;
+const MAX_RESIDENT_TABLE: usize = 64 << 10;
+/// The smallest page of any machine.
+const HOST_PAGE: usize = 4 << 10;

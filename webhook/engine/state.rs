@@ -31,6 +31,8 @@ pub(super) struct State {
     /// The review as it came; empty during init and for components that do not import `review`.
     pub(super) raw: Arc<str>,
     pub(super) memory: Memory,
+    /// Whether the guest's language said that its own stack is used up.
+    pub(super) out_of_stack: bool,
     /// When the call must have ended.
     pub(super) deadline: Instant,
 }
@@ -47,8 +49,15 @@ impl State {
             output,
             raw,
             memory: Memory::new(memory),
+            out_of_stack: false,
             deadline,
         }
+    }
+
+    /// Between two reviews of the same instance: nothing of the last one is left, and nothing that can be made again.
+    pub(super) fn rest(&mut self) {
+        self.raw = Arc::default();
+        self.environment = None;
     }
 
     /// For the next review of the same instance.
@@ -57,6 +66,7 @@ impl State {
         self.raw = raw;
         self.deadline = deadline;
         self.memory.refused.store(false, Ordering::Relaxed);
+        self.out_of_stack = false;
     }
 
     /// See the field.
@@ -140,9 +150,10 @@ impl Memory {
         self.refused.load(Ordering::Relaxed)
     }
 
-    fn grow(&mut self, current: usize, desired: usize) -> bool {
-        let used = self.used.saturating_add(desired.saturating_sub(current));
-        let fits = used <= self.limit;
+    /// `each` is the size of one of what is counted. Beyond its own maximum a growth fails without us; it is as little.
+    fn grow(&mut self, current: usize, desired: usize, maximum: Option<usize>, each: usize) -> bool {
+        let used = self.used.saturating_add(desired.saturating_sub(current).saturating_mul(each));
+        let fits = maximum.is_none_or(|maximum| desired <= maximum) && used <= self.limit;
         if fits {
             self.used = used;
         } else {
@@ -154,13 +165,11 @@ impl Memory {
 
 impl ResourceLimiter for Memory {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        // Beyond its own maximum a growth fails without us, and must not be counted.
-        Ok(maximum.is_none_or(|maximum| desired <= maximum) && self.grow(current, desired))
+        Ok(self.grow(current, desired, maximum, 1))
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        let bytes = |elements: usize| elements.saturating_mul(size_of::<usize>());
-        Ok(maximum.is_none_or(|maximum| desired <= maximum) && self.grow(bytes(current), bytes(desired)))
+        Ok(self.grow(current, desired, maximum, size_of::<usize>()))
     }
 
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
@@ -193,3 +202,29 @@ pub(super) const MAX_TABLES: usize = 16;
 pub(super) const MAX_RESOURCES: usize = 256;
 /// Bytes that one call of WASI's random numbers may ask for.
 const MAX_RANDOM: u64 = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_that_rests_holds_nothing_of_its_last_review() {
+        let raw: Arc<str> = Arc::from("a review");
+        let output = Output::new(&Arc::from("p"), true);
+        let mut state = State::new(&Arc::default(), 1 << 20, output, Arc::clone(&raw), Instant::now());
+        state.environment();
+        assert_eq!(Arc::strong_count(&raw), 2);
+        state.rest();
+        assert!(Arc::strong_count(&raw) == 1 && state.environment.is_none());
+    }
+
+    #[test]
+    fn a_growth_beyond_any_limit_is_remembered() {
+        for (desired, maximum) in [(3 << 20, None), (2 << 16, Some(1 << 16))] {
+            let mut memory = Memory::new(1 << 20);
+            assert!(memory.memory_growing(0, 1 << 16, maximum).unwrap() && !memory.was_refused());
+            assert!(!memory.memory_growing(1 << 16, desired, maximum).unwrap() && memory.was_refused());
+            assert_eq!(memory.used(), 1 << 16);
+        }
+    }
+}

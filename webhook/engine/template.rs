@@ -1,12 +1,15 @@
 //! A program under one policy's name and limits: what every review's instance is made from.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit},
+    sync::{Semaphore, SemaphorePermit},
     time::timeout_at,
 };
 use tracing::warn;
@@ -14,12 +17,12 @@ use wasmtime::{Store, component::Instance};
 
 use super::{
     Engine, EngineError, Failure, Grants, Instances, Interface, Limits, Timing, Usage,
-    outcome::{RefusedLater, classify, shown, within},
+    lanes::{Lane, Place, Size},
+    outcome::{RefusedLater, classify, replied, shown, within},
     output::{Fact, Output},
     prepare::{MAX_INIT_ANSWER, Source, Start},
     program::Program,
     question::{Event, Mutate, Question, Reply, Validate},
-    runtime::pages,
     state::State,
 };
 use crate::{
@@ -39,42 +42,37 @@ pub struct Template {
     settings: Arc<str>,
     grants: Arc<Grants>,
     limits: Limits,
-    /// Half of what the engine can run at once: one slow policy leaves room for the others.
-    lane: Semaphore,
+    /// What each instance takes of its lane.
+    need: Size,
+    /// Half of each lane, as in [`super::lanes::Lanes::all`]: one slow policy leaves room for the others.
+    shares: [Semaphore; 2],
     reuse: bool,
-    /// Instances that wait for their next review. Empty unless they are reused.
-    idle: Mutex<Vec<Live>>,
+    /// Whose the instances are that rest.
+    id: u64,
 }
 
 /// An instance with all that it takes.
-struct Live {
+pub(super) struct Live {
     store: Store<State>,
     /// None until it is started.
     instance: Option<Instance>,
     /// Reviews that it has answered.
     answered: u32,
-    place: Place,
-}
-
-/// Room for one instance.
-struct Place {
-    _slot: OwnedSemaphorePermit,
-    _memory: OwnedSemaphorePermit,
-    /// Held by instances that are reused.
-    idle: Option<OwnedSemaphorePermit>,
+    /// Given back last.
+    _place: Place,
 }
 
 /// Where a review can run.
 enum Room {
     New(Place),
-    Waiting(Live),
+    Rested(Live),
 }
 
 /// Why a policy cannot run with these limits.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LimitsError {
     /// More than all policies may use.
-    #[error("limits.memory is more than the {0} bytes that all policies may use together")]
+    #[error("limits.memory is more than the {0} bytes that all policies of its kind may use together (--guest-memory)")]
     Capacity(usize),
     /// `init` alone uses more.
     #[error("limits.memory is less than the {0} bytes that the policy uses after init")]
@@ -121,10 +119,12 @@ impl Template {
         limits: Limits,
         instances: Instances,
     ) -> Result<Self, LimitsError> {
-        let capacity = engine.capacity();
-        let at_once = (capacity.memory / limits.memory.max(1)).min(capacity.instances as usize);
-        if at_once == 0 {
-            return Err(LimitsError::Capacity(capacity.memory));
+        let need = Size { slots: program.slots(), memory: limits.memory };
+        let lanes = engine.lanes();
+        if let Some(full) =
+            program.description().interfaces.iter().map(|it| lanes.of(*it)).find(|it| it.fits(need) == 0)
+        {
+            return Err(LimitsError::Capacity(full.size().memory));
         }
         let used = program.about().memory;
         if used > limits.memory {
@@ -139,10 +139,11 @@ impl Template {
             settings: Arc::clone(&source.settings),
             grants: Arc::clone(&source.grants),
             limits,
-            lane: Semaphore::new(at_once.div_ceil(2)),
+            need,
+            shares: lanes.all().map(|lane| Semaphore::new(lane.fits(need).div_ceil(2).max(1))),
             // One caller's token must never be where another's review can find it.
             reuse: instances == Instances::Reuse && !authenticates,
-            idle: Mutex::new(Vec::new()),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         })
     }
 
@@ -188,9 +189,12 @@ impl Template {
 
     /// Tells the policy that it is unloaded. What goes wrong is logged and changes nothing.
     pub async fn cleanup(&self) {
-        self.idle().clear();
+        self.forget();
         let deadline = Instant::now() + self.limits.time;
-        let Ok((_lane, _room)) = self.room(deadline).await else {
+        let Some(interface) = self.program.description().interfaces.first() else {
+            return;
+        };
+        let Ok((_share, _room)) = self.room(*interface, deadline).await else {
             return;
         };
         let Ok(mut store) = self.store(Arc::from(""), true, deadline) else {
@@ -213,14 +217,14 @@ impl Template {
     async fn ask<Q: Question>(&self, call: Call<'_>, question: &Q) -> Answer<Q::Answer> {
         let mut timing = Timing::default();
         let begin = Instant::now();
-        let room = self.room(call.deadline).await;
+        let room = self.room(Q::INTERFACE, call.deadline).await;
         let admitted = Instant::now();
         timing.queue = admitted - begin;
         let unasked = |failure, timing| {
             let usage = Usage { timing, ..Usage::default() };
             Answer { result: Err(failure), usage, facts: Vec::new() }
         };
-        let (_lane, room) = match room {
+        let (_share, room) = match room {
             Ok(room) => room,
             Err(failure) => return unasked(failure, timing),
         };
@@ -228,7 +232,7 @@ impl Template {
         let keep = Q::INTERFACE != Interface::Authentication || self.grants.log;
         let deadline = call.deadline.min(admitted + self.limits.time.saturating_sub(call.spent));
         let mut live = match room {
-            Room::Waiting(live) => live.renewed(keep, raw, deadline),
+            Room::Rested(live) => live.renewed(keep, raw, deadline),
             Room::New(place) => match self.store(raw, keep, deadline) {
                 Ok(store) => Live::new(store, place),
                 Err(failure) => return unasked(failure, timing),
@@ -240,19 +244,24 @@ impl Template {
         // On the heap, since it is large, and moved several times before it is first polled.
         let call = Box::pin(self.put(&mut live, question, admitted, &mut timing));
         let ended = within(deadline, call).await;
-        let result = match classify(ended, live.store.data()) {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(message)) => Err(Failure::Guest(shown(&message, keep))),
+        let result = match replied(classify(ended, live.store.data()), live.store.data()) {
+            Err(Failure::Guest(message)) => Err(Failure::Guest(shown(&message, keep))),
             Err(Failure::Trap(text)) => Err(Failure::Trap(shown(&text, true))),
-            Err(failure) => Err(failure),
+            result => result,
         };
         let state = live.store.data();
-        let facts = state.output.finish();
-        let usage = Usage { timing, memory: state.memory.used(), log: state.output.heard() };
+        let said = state.output.finish();
+        let usage = Usage {
+            timing,
+            memory: state.memory.used(),
+            log: state.output.heard(),
+            kept: said.kept,
+            dropped: said.dropped,
+        };
         if self.reuse && result.is_ok() {
-            self.keep(live);
+            self.keep(Q::INTERFACE, live);
         }
-        Answer { result, usage, facts }
+        Answer { result, usage, facts: said.facts }
     }
 
     /// `begin` is when there was room.
@@ -279,52 +288,48 @@ impl Template {
         reply
     }
 
-    /// An instance that waits, or room for one more, or why there is neither. The first permit is held for the call.
-    async fn room(&self, deadline: Instant) -> Result<(SemaphorePermit<'_>, Room), Failure> {
+    /// An instance that rests, or room for one more, or why there is neither. The first permit is held for the call.
+    async fn room(&self, interface: Interface, deadline: Instant) -> Result<(SemaphorePermit<'_>, Room), Failure> {
         let closed = |_| Failure::Host("the engine is closed".to_owned());
-        let permits = self.engine.permits();
-        let memory = pages(self.limits.memory);
-        let waiting = || if self.reuse { self.idle().pop() } else { None };
+        let lane = self.engine.lanes().of(interface);
+        let share = self.share(lane);
+        let rested = || if self.reuse { lane.wake(self.id).map(Room::Rested) } else { None };
         // Most calls need not wait: those need no timer.
-        if let Ok(lane) = self.lane.try_acquire() {
-            if let Some(live) = waiting() {
-                return Ok((lane, Room::Waiting(live)));
-            }
-            if let Ok(slot) = Arc::clone(&permits.slots).try_acquire_owned()
-                && let Ok(memory) = Arc::clone(&permits.pages).try_acquire_many_owned(memory)
-            {
-                return Ok((lane, Room::New(Place { _slot: slot, _memory: memory, idle: None })));
-            }
+        if let Ok(share) = share.try_acquire()
+            && let Some(room) = rested().or_else(|| lane.try_take(self.need).map(Room::New))
+        {
+            return Ok((share, room));
         }
         let all = async {
-            let lane = self.lane.acquire().await.map_err(closed)?;
-            if let Some(live) = waiting() {
-                return Ok((lane, Room::Waiting(live)));
-            }
-            let slot = Arc::clone(&permits.slots).acquire_owned().await.map_err(closed)?;
-            let memory = Arc::clone(&permits.pages).acquire_many_owned(memory).await.map_err(closed)?;
-            Ok((lane, Room::New(Place { _slot: slot, _memory: memory, idle: None })))
+            let share = share.acquire().await.map_err(closed)?;
+            let room = match rested() {
+                Some(room) => room,
+                None => Room::New(lane.take(self.need).await.map_err(closed)?),
+            };
+            Ok((share, room))
         };
         timeout_at(deadline.into(), all).await.unwrap_or(Err(Failure::Overload))
     }
 
-    /// Lets an instance wait for its next review, if there is room for one more that only waits.
-    fn keep(&self, mut live: Live) {
+    fn share(&self, lane: &Lane) -> &Semaphore {
+        let [identity, others] = &self.shares;
+        if std::ptr::eq(lane, self.engine.lanes().all()[0]) { identity } else { others }
+    }
+
+    /// Lets an instance rest until its next review, without anything of the last one that the host holds.
+    fn keep(&self, interface: Interface, mut live: Live) {
         live.answered = live.answered.saturating_add(1);
-        if live.answered >= MAX_ANSWERED {
-            return;
-        }
-        if live.place.idle.is_none() {
-            live.place.idle = Arc::clone(&self.engine.permits().idle).try_acquire_owned().ok();
-        }
-        if live.place.idle.is_some() {
-            self.idle().push(live);
+        if live.answered < MAX_ANSWERED {
+            live.store.data_mut().rest();
+            self.engine.lanes().of(interface).rest(self.id, live);
         }
     }
 
-    /// Nothing panics while it is held, and instances that are lost are made anew.
-    fn idle(&self) -> MutexGuard<'_, Vec<Live>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Ends all instances that rest.
+    fn forget(&self) {
+        for lane in self.engine.lanes().all() {
+            lane.forget(self.id);
+        }
     }
 
     fn store(&self, raw: Arc<str>, keep_output: bool, deadline: Instant) -> Result<Store<State>, Failure> {
@@ -354,9 +359,15 @@ impl Template {
     }
 }
 
+impl Drop for Template {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
 impl Live {
     fn new(store: Store<State>, place: Place) -> Self {
-        Self { store, instance: None, answered: 0, place }
+        Self { store, instance: None, answered: 0, _place: place }
     }
 
     /// Ready for the next review, with nothing of the host's left from the last one.
@@ -367,5 +378,6 @@ impl Live {
     }
 }
 
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 /// After this many reviews a reused instance is replaced, so that what it leaks comes back.
 const MAX_ANSWERED: u32 = 10_000;

@@ -171,16 +171,6 @@ impl Metrics {
         self.for_policy(interface, policy).record(operation, outcome, timing);
     }
 
-    /// What a guest printed and logged in one review, in bytes.
-    pub fn guest_output(&self, policy: &str, kept: usize, dropped: usize) {
-        for (fate, bytes) in [("kept", kept), ("dropped", dropped)] {
-            if bytes > 0 {
-                let counter = self.guest_output.with_label_values(&[policy, fate]);
-                counter.inc_by(bytes as u64);
-            }
-        }
-    }
-
     /// How many loaded policies export `interface`.
     pub fn policies_loaded(&self, interface: Interface, count: usize) {
         let gauge = self.policies_loaded.with_label_values(&[interface.name()]);
@@ -313,7 +303,6 @@ mod tests {
     fn every_row_of_the_table_is_registered_and_nothing_else() {
         let metrics = Arc::new(Metrics::new());
         metrics.review(Interface::Validating, "p", "CREATE", "allowed", &Timing::default());
-        metrics.guest_output("p", 1, 2);
         metrics.policies_loaded(Interface::Validating, 1);
         metrics.policies_started(true, 1);
         metrics.request("validate").answered(200);

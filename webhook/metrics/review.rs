@@ -21,6 +21,9 @@ pub struct PolicyMetrics {
     instantiate: Histogram,
     guest: Histogram,
     whole: Histogram,
+    /// Bytes that guests wrote, and that were kept or dropped.
+    kept: IntCounter,
+    dropped: IntCounter,
 }
 
 impl PolicyMetrics {
@@ -30,6 +33,7 @@ impl PolicyMetrics {
             let all = &metrics.review_seconds;
             all.with_label_values(&[kind, policy, phase])
         };
+        let written = |fate| metrics.guest_output.with_label_values(&[policy, fate]);
         Self {
             kind,
             policy: policy.to_owned(),
@@ -39,6 +43,8 @@ impl PolicyMetrics {
             instantiate: seconds("instantiate"),
             guest: seconds("guest"),
             whole: seconds("whole"),
+            kept: written("kept"),
+            dropped: written("dropped"),
         }
     }
 
@@ -56,6 +62,12 @@ impl PolicyMetrics {
         self.instantiate.observe(timing.instantiate.as_secs_f64());
         self.guest.observe(timing.guest.as_secs_f64());
         self.whole.observe(timing.whole.as_secs_f64());
+    }
+
+    /// What a guest logged, printed and audited in one review, in bytes.
+    pub fn wrote(&self, kept: u64, dropped: u64) {
+        self.kept.inc_by(kept);
+        self.dropped.inc_by(dropped);
     }
 }
 
@@ -81,6 +93,7 @@ const OUTCOMES: &[&str] = &[
     "trap",
     "timeout",
     "memory",
+    "stack",
     "fuel",
     "size",
     "overload",
@@ -124,6 +137,8 @@ mod tests {
             Failure::Trap(String::new()),
             Failure::Timeout,
             Failure::Memory,
+            Failure::Stack,
+            Failure::Fuel,
             Failure::Size(String::new()),
             Failure::Overload,
             Failure::Guest(String::new()),

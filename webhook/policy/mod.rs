@@ -214,6 +214,7 @@ impl Policy {
                 Err(failure) => failure.label(),
             };
             metrics.record(operation, outcome, &timing);
+            metrics.wrote(usage.kept, usage.dropped);
         }
         if let Some(watch) = ask.watch {
             let called = Called { outcome: outcome.map_err(Clone::clone), usage: Usage { timing, ..usage } };

@@ -26,6 +26,7 @@ export const imports = {
     environmentCount: () => 0,
     environmentBytes: () => 0,
     environmentWord: () => 0n,
+    outOfStack() {},
     exit(status) {
       throw new Error(`the policy ended itself with status ${status}`);
     },

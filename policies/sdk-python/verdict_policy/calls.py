@@ -16,6 +16,7 @@ from .authorization import Ruling, SubjectAccessReview
 from .json import dumps, loads
 from .settings import SettingsError, SettingsErrors
 
+_MOST_CAUSES = 100
 _SDK = os.path.dirname(__file__)
 
 
@@ -102,6 +103,15 @@ def _call(policy: ModuleType, function: Any, *arguments: Any) -> Any:
         raise
     except BaseException as error:
         raise PolicyError(words(policy, error)) from error
+
+
+def out_of_stack(error: BaseException | None) -> bool:
+    """Whether the recursion limit is what it comes from, whatever the policy made of it."""
+    for _ in range(_MOST_CAUSES):
+        if error is None or isinstance(error, RecursionError):
+            break
+        error = error.__cause__ or error.__context__
+    return isinstance(error, RecursionError)
 
 
 def words(policy: ModuleType, error: BaseException) -> str:

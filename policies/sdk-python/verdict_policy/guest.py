@@ -110,6 +110,9 @@ def exports(policy: ModuleType, err: Any, imports: Any, interfaces: Any) -> dict
             try:
                 return function(*arguments)
             except calls.PolicyError as error:
+                if calls.out_of_stack(error):
+                    # A limit, which is not for the policy's own error to hide.
+                    imports.guest_runtime.out_of_stack()
                 raise err(_text(str(error))) from None
             finally:
                 _out.end()

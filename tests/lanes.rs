@@ -1,0 +1,262 @@
+//! How much may run at once: admission never uses up what logins need, what rests gives way, and every failure gives back what
+//! it took.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use verdict::engine::{Capacity, Engine};
+
+use crate::support::{
+    fixtures,
+    host::{Host, access, config_map, misbehaving, specs, token},
+};
+
+const MIB: usize = 1 << 20;
+
+fn engine(instances: u32, mebibytes: usize) -> Engine {
+    Engine::new(Capacity { instances, memory: mebibytes * MIB }).unwrap()
+}
+
+async fn host(engine: &Engine, yaml: &str) -> Arc<Host> {
+    Arc::new(Host::load_in(engine, specs(yaml)).await.unwrap())
+}
+
+/// With the default memory limit, and time enough on a busy machine.
+fn policy(kind: &str, name: &str, deed: &str, more: &str) -> String {
+    misbehaving(name, deed, more)
+        .replace("$FIXTURE", kind)
+        .replace("time: 300ms, memory: 16Mi", "time: 20s, memory: 64Mi")
+}
+
+async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !done() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Two policies that keep their instances, and memory for one of each lane: nobody finds the server busy.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_rests_gives_way_to_whoever_needs_its_room() {
+    let engine = engine(64, 128);
+    let yaml = ["one", "two"].map(|name| policy("$ADMISSION", name, "count", "  instances: Reuse")).concat()
+        + &policy("$AUTHORIZATION", "three", "nothing", "  instances: Reuse")
+        + &policy("$ADMISSION", "four", "nothing", "")
+        + "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {name: five}\nspec: {component: 'builtin:magic-authenticator'}\n";
+    let host = host(&engine, &yaml).await;
+    for round in 1..=3 {
+        for name in ["one", "two"] {
+            for seen in 1..=2 {
+                let answer = host.review(&format!("/validate/{name}"), &config_map("u")).await;
+                // It rested in between, and gave way to the other one.
+                assert_eq!(answer["response"]["status"]["message"], format!("{name}: seen {seen}"), "{round}");
+            }
+        }
+        assert_eq!(host.review("/validate/four", &config_map("u")).await["response"]["allowed"], true);
+        assert_eq!(host.review("/authorize", &access()).await["status"]["allowed"], false);
+        assert_eq!(host.review("/authenticate", &token("magic-token")).await["status"]["authenticated"], true);
+    }
+    assert_eq!(engine.in_use().resting, 0, "{:?}", engine.in_use());
+    host.review("/validate/one", &config_map("u")).await;
+    let used = engine.in_use();
+    assert_eq!((used.resting, used.slots, used.memory), (1, 1, 64 * MIB));
+    engine.sweep(Duration::from_secs(3600));
+    assert_eq!(engine.in_use().resting, 1);
+    engine.sweep(Duration::ZERO);
+    assert_eq!((engine.in_use().slots, engine.in_use().memory, engine.in_use().pooled), (0, 0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_end_with_their_policy() {
+    let engine = engine(64, 512);
+    let host = host(&engine, &policy("$ADMISSION", "one", "count", "  instances: Reuse")).await;
+    host.review("/validate/one", &config_map("u")).await;
+    assert_eq!(engine.in_use().resting, 1);
+    drop(host);
+    assert_eq!((engine.in_use().resting, engine.in_use().pooled), (0, 0));
+}
+
+/// Whatever admission does, logins have room of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn admission_that_takes_all_it_can_get_keeps_nobody_from_logging_in() {
+    let engine = engine(16, 512);
+    let names = ["a", "b", "c", "d"];
+    let yaml = names.map(|name| policy("$ADMISSION", name, "sleep", "")).concat()
+        + &policy("$FIXTURE", "all", "nothing", "")
+        + "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {name: z}\nspec: {component: 'builtin:magic-authenticator', order: 300}\n";
+    let host = host(&engine, &yaml).await;
+    let sleepers: Vec<_> = (0..160)
+        .map(|caller: usize| {
+            let host = Arc::clone(&host);
+            let path = format!("/validate/{}", names[caller % names.len()]);
+            // The last of them find the server busy already.
+            tokio::spawn(async move { host.post(&path, config_map("u").to_string()).await })
+        })
+        .collect();
+    // 512 MiB: 128 stay resident, 96 are for logins, and four times 64 fit into the others.
+    until("they sleep", || engine.in_use().memory >= 4 * 64 * MIB).await;
+    let begin = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(host.review("/authenticate", &token("magic-token")).await["status"]["authenticated"], true);
+        assert_eq!(host.review("/authorize", &access()).await["status"]["allowed"], false);
+    }
+    let asleep = sleepers.iter().filter(|it| !it.is_finished()).count();
+    assert!(asleep >= 4 && begin.elapsed() < Duration::from_secs(10), "{asleep} {:?}", begin.elapsed());
+    assert_eq!(
+        (host.count("authentication", "z", "authenticated"), host.count("authorization", "all", "no_opinion")),
+        (20, 20)
+    );
+    sleepers.iter().for_each(tokio::task::JoinHandle::abort);
+    until("they are gone", || engine.in_use().pooled == 0 && engine.in_use().slots == 0).await;
+}
+
+/// As many callers as there are memories in the pool, each with the largest component that there may be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_with_many_memories_and_tables_takes_no_more_than_its_share() {
+    let engine = engine(32, 4096);
+    let yaml = misbehaving("large", "sleep", "").replace("$FIXTURE", &with_memories(3, 12).display().to_string())
+        + &policy("$ADMISSION", "small", "nothing", "");
+    let host = host(&engine, &yaml.replace("time: 300ms", "time: 100ms")).await;
+    let callers = (0..140).map(|_| {
+        let host = Arc::clone(&host);
+        tokio::spawn(async move { host.review("/validate/large", &config_map("u")).await })
+    });
+    let callers: Vec<_> = callers.collect();
+    until("they sleep", || engine.in_use().slots >= 12).await;
+    for _ in 0..10 {
+        let answer = host.review("/validate/small", &config_map("u")).await;
+        assert_eq!(answer["response"]["allowed"], true, "{answer}");
+        let status = host.review("/authenticate", &token("t")).await["status"].clone();
+        assert_eq!(status["authenticated"], false, "{status}");
+    }
+    for caller in callers {
+        let answer = caller.await.unwrap();
+        assert_eq!(answer["response"]["status"]["message"], "large: the policy took too long", "{answer}");
+    }
+    assert_eq!((host.count("validating", "large", "overload"), engine.in_use().pooled), (0, 0));
+}
+
+/// The misbehaving component, and in it another instance with so many memories and tables.
+fn with_memories(memories: usize, tables: usize) -> PathBuf {
+    let mut bytes = std::fs::read(fixtures::misbehaving("")).unwrap();
+    let (mut depth, mut modules) = (0_usize, 0_u8);
+    for payload in wasmparser::Parser::new(0).parse_all(&bytes) {
+        match payload.unwrap() {
+            wasmparser::Payload::ModuleSection { .. } => {
+                modules += u8::from(depth == 0);
+                depth += 1;
+            }
+            wasmparser::Payload::ComponentSection { .. } => depth += 1,
+            wasmparser::Payload::End(_) => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    let module = format!("(module {} {})", "(memory 1)".repeat(memories), "(table 1 funcref)".repeat(tables));
+    let module = wat::parse_str(module).unwrap();
+    bytes.extend([1, u8::try_from(module.len()).unwrap()]);
+    assert!(module.len() < 128);
+    bytes.extend(module);
+    // One core instance: of that module, with no arguments.
+    bytes.extend([2, 4, 1, 0, modules, 0]);
+    let path = fixtures::target().join(format!("misbehaving-{memories}-{tables}.wasm"));
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// How a review can fail: the deed, and what the limits are for it.
+const FAILURES: [(&str, &str); 13] = [
+    ("trap", "time: 20s, memory: 16Mi"),
+    ("recurse", "time: 20s, memory: 16Mi"),
+    ("recurse-with-data", "time: 20s, memory: 16Mi"),
+    ("exit", "time: 20s, memory: 16Mi"),
+    ("loop", "time: 5ms, memory: 16Mi"),
+    ("loop", "time: 20s, memory: 16Mi, fuel: 100000"),
+    ("sleep", "time: 5ms, memory: 16Mi"),
+    ("host-calls", "time: 5ms, memory: 16Mi"),
+    ("hog-memory", "time: 20s, memory: 4Mi"),
+    ("hog-memory-and-answer", "time: 20s, memory: 4Mi"),
+    ("handles", "time: 20s, memory: 16Mi"),
+    ("invalid-utf8", "time: 20s, memory: 16Mi"),
+    ("error", "time: 20s, memory: 16Mi"),
+];
+
+/// Each failure so often, in both instance modes; `VERDICT_FAILURES=10000` for the full count.
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_give_back_all_that_they_took() {
+    let count = std::env::var("VERDICT_FAILURES").map_or(40, |it| it.parse().unwrap());
+    let engine = engine(16, 1024);
+    let yaml: String = FAILURES
+        .iter()
+        .enumerate()
+        .flat_map(|(at, (deed, limits))| {
+            ["PerReview", "Reuse"].map(|mode| {
+                let name = format!("{}-{at}", mode.to_lowercase());
+                misbehaving(&name, deed, &format!("  instances: {mode}"))
+                    .replace("$FIXTURE", "$ADMISSION")
+                    .replace("time: 300ms, memory: 16Mi", limits)
+            })
+        })
+        .collect();
+    let host = host(&engine, &yaml).await;
+    let round = async |reviews: usize| {
+        for (at, (deed, _)) in FAILURES.iter().enumerate() {
+            for mode in ["perreview", "reuse"] {
+                let path: Arc<str> = format!("/validate/{mode}-{at}").into();
+                let callers = (0..CALLERS).map(|caller| {
+                    let (host, path) = (Arc::clone(&host), Arc::clone(&path));
+                    tokio::spawn(async move {
+                        for _ in (caller..reviews).step_by(CALLERS) {
+                            let answer: Value = host.review(&path, &config_map("u")).await;
+                            assert_eq!(answer["response"]["allowed"], false, "{path}: {answer}");
+                        }
+                    })
+                });
+                for caller in callers.collect::<Vec<_>>() {
+                    caller.await.unwrap();
+                }
+                let used = engine.in_use();
+                assert_eq!((used.slots, used.memory, used.pooled, used.resting), (0, 0, 0, 0), "{deed}, {mode}");
+            }
+        }
+    };
+    round(CALLERS * 2).await;
+    let before = Process::now();
+    round(count).await;
+    let after = Process::now();
+    println!("{count} of each failure: {before:?}, then {after:?}");
+    if std::env::var_os("VERDICT_FAILURES").is_some() {
+        // Only then is nothing else in this process.
+        assert!(
+            after.resident < before.resident + 32 * MIB
+                && after.threads <= before.threads + 2
+                && after.files <= before.files
+        );
+    }
+}
+
+/// What the kernel counts for this process.
+#[derive(Debug)]
+struct Process {
+    resident: usize,
+    threads: usize,
+    files: usize,
+}
+
+impl Process {
+    fn now() -> Self {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let number = |name: &str| {
+            let value = status.lines().find_map(|it| it.strip_prefix(name)).unwrap_or_default();
+            value.trim().trim_end_matches(" kB").parse().unwrap_or(0)
+        };
+        let files = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+        Self { resident: number("VmRSS:") << 10, threads: number("Threads:"), files }
+    }
+}
+
+const CALLERS: usize = 8;

@@ -9,6 +9,7 @@ mod diff;
 mod node;
 mod numbers;
 mod operations;
+mod reader;
 mod work;
 
 use serde_json::Value;

@@ -8,9 +8,13 @@ use std::{
         Arc, LazyLock, Mutex, MutexGuard,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
 
 /// Whose connection it is: the SHA-256 of the client's certificate; `None` for whoever shows none.
 ///
@@ -109,27 +113,24 @@ impl Pool {
         Place { pool: Arc::clone(self), caller, id }
     }
 
-    /// As [`Pool::enter`], but waits where every place is held by somebody who waits for the server: that is over soon, whatever callers do.
+    /// As [`Pool::enter`], but nobody goes who waits for the server, or was silent only for a moment: rather the newcomer waits. That is over
+    /// soon, whatever callers do.
     pub(crate) async fn enter_when_free(self: &Arc<Self>, caller: Caller, activity: &Arc<Activity>) -> Place {
         loop {
-            {
+            let wait = {
                 let mut places = self.lock();
-                let room = match places.excess(self, caller) {
-                    None => true,
-                    Some(from) => match places.longest_silent(from, false) {
-                        Some((caller, id)) => {
-                            places.end(caller, id);
-                            true
-                        }
-                        None => false,
-                    },
+                let wait = match places.excess(self, caller) {
+                    None => Duration::ZERO,
+                    Some(from) => places.end_silent(from),
                 };
-                if room {
+                if wait.is_zero() {
                     let id = places.add(caller, activity);
                     return Place { pool: Arc::clone(self), caller, id };
                 }
-            }
-            self.changed.notified().await;
+                wait
+            };
+            // Either is a reason to look again.
+            let _ = timeout(wait, self.changed.notified()).await;
         }
     }
 
@@ -176,6 +177,17 @@ impl Places {
         candidates.min().map(|(.., id)| (caller, id))
     }
 
+    /// Ends the one that was silent for longest, if that was more than a moment; else says how long to wait until there may be one.
+    fn end_silent(&mut self, caller: Caller) -> Duration {
+        let Some((caller, id)) = self.longest_silent(caller, false) else { return SILENCE };
+        let last = self.callers.get(&caller).and_then(|it| it.get(&id)).map_or(0, |it| it.last.load(Ordering::Relaxed));
+        let left = SILENCE.saturating_sub(Duration::from_micros(clock().saturating_sub(last)));
+        if left.is_zero() {
+            self.end(caller, id);
+        }
+        left
+    }
+
     fn add(&mut self, caller: Caller, activity: &Arc<Activity>) -> u64 {
         let id = self.next;
         self.next += 1;
@@ -214,9 +226,12 @@ fn clock() -> u64 {
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// Time for a caller that is far away, or busy, to answer in its handshake.
+const SILENCE: Duration = Duration::from_millis(250);
+
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
+    use std::{future::poll_fn, pin::Pin, task::Poll};
 
     use futures_util::FutureExt as _;
 
@@ -274,6 +289,8 @@ mod tests {
         assert!(!ready(waits.as_mut()).await);
         drop(owed);
         pool.changed();
+        assert!(!ready(waits.as_mut()).await, "it was silent for a moment only");
+        tokio::time::advance(SILENCE).await;
         assert!(ready(waits.as_mut()).await);
         assert!(ended(&first).await);
     }

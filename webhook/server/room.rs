@@ -134,7 +134,7 @@ impl Requests {
             return Grant::Wait(self.looked + BETWEEN_LOOKS);
         } else {
             self.looked = now;
-            self.tell_stalled(now);
+            self.tell_stalled(now, holder, bytes);
             self.unfinished_of_whom_has_most(holder, bytes).or_else(|| self.deadlocked())
         };
         match victim {
@@ -168,14 +168,16 @@ impl Requests {
         }
     }
 
-    /// Tells all who let the server wait for too long now that others need the room.
-    fn tell_stalled(&mut self, now: Instant) {
+    /// Tells all who let the server wait for too long now that others need the room; but nobody for one that would hold more.
+    fn tell_stalled(&mut self, now: Instant, asking: Holder, bytes: i64) {
         let patience = |phase| match phase {
             Phase::Reading => Some(STALL),
             Phase::Answering => Some(STALL_READING),
             Phase::Waiting | Phase::Working | Phase::Leaving => None,
         };
-        let stalled = self.all.iter().filter(|(_, it)| patience(it.phase).is_some_and(|most| it.since + most <= now));
+        let stalled = self.all.iter().filter(|(_, it)| {
+            patience(it.phase).is_some_and(|most| it.since + most <= now) && !self.has_less(it.holder, 0, asking, bytes)
+        });
         let stalled: Vec<u64> = stalled.map(|(id, _)| *id).collect();
         for id in stalled {
             self.tell(id);

@@ -57,7 +57,7 @@ async fn bad_settings_are_refused_with_their_paths() {
     let mut spec = PolicySpec::file("go", &component);
     spec.settings = r#"{"do": 1, "more": true}"#.to_owned();
     let errors = Host::load(vec![spec]).await.err().unwrap().join("\n");
-    assert!(errors.contains("settings.do: expected a string, got 1"), "{errors}");
+    assert!(errors.contains("settings.do: expected a string, got a number"), "{errors}");
     assert!(errors.contains("settings.more: unknown field; expected do"), "{errors}");
     let Some(component) = fixtures::go("required-labels-go") else { return };
     let mut spec = PolicySpec::file("go", &component);

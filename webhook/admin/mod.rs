@@ -107,7 +107,8 @@ async fn serve(listener: TcpListener, app: Router, metrics: Arc<Metrics>) {
             }
         };
         let activity = Activity::new();
-        let place = pool.enter(Caller(None), &activity);
+        // A crowd of new callers must not push out a probe that has only just come: who is silent for a moment goes first.
+        let place = pool.enter_when_free(Caller(None), &activity).await;
         let (shared, life) = (Arc::clone(&shared), Life { age: MAX_AGE, stage: stage.subscribe() });
         tokio::spawn(async move {
             let (app, metrics, readers) = &*shared;
@@ -198,7 +199,7 @@ fn row(policy: &Policy) -> Row {
 const STARTING: u8 = 0;
 const READY: u8 = 1;
 const DRAINING: u8 = 2;
-const MAX_CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 512;
 const PATIENCE: Patience = Patience {
     // There is none here.
     handshake: Duration::ZERO,

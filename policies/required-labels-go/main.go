@@ -30,7 +30,7 @@ func (r *required) UnmarshalJSON(text []byte) error {
 		return json.Unmarshal(text, &r.Key)
 	}
 	if text[0] != '{' {
-		return policy.SettingErrorf("", "expected a key, or {key, pattern}, got %s", text)
+		return policy.SettingErrorf("", "expected a key, or {key, pattern}")
 	}
 	type plain required
 	return policy.DecodeSettings(text, (*plain)(r))

@@ -30,7 +30,7 @@ export function init({ labels = [], annotations = [], ...others }) {
  */
 function required(name, entries, errors) {
   if (!Array.isArray(entries)) {
-    errors.push(new SettingsError(pointer(name), `expected a list, got ${JSON.stringify(entries)}`));
+    errors.push(new SettingsError(pointer(name), "expected a list"));
     return [];
   }
   const seen = new Set();
@@ -39,9 +39,9 @@ function required(name, entries, errors) {
       errors.push(new SettingsError(pointer(name, index, ...below), message));
     const { key, pattern, ...others } = typeof entry === "string" ? { key: entry } : (entry ?? {});
     if (typeof entry !== "string" && (typeof entry !== "object" || entry === null || Array.isArray(entry))) {
-      wrong(`expected a key, or {key, pattern}, got ${JSON.stringify(entry)}`);
+      wrong("expected a key, or {key, pattern}");
     } else if (typeof key !== "string") {
-      wrong(`expected a string, got ${JSON.stringify(key)}`, "key");
+      wrong("expected a string", "key");
     } else if (key === "") {
       wrong("expected a key, got an empty one");
     }

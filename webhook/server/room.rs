@@ -22,8 +22,8 @@ pub(super) struct Requests {
     next: u64,
     /// By age.
     all: BTreeMap<u64, Entry>,
-    /// Those of them that wait for room, and for how much.
-    waiting: BTreeMap<u64, i64>,
+    /// Those of them that wait for room: for how much, and since when.
+    waiting: BTreeMap<u64, (i64, Instant)>,
     /// What each caller holds, and each connection.
     callers: HashMap<Caller, i64>,
     connections: HashMap<Holder, i64>,
@@ -122,7 +122,7 @@ impl Requests {
             return Grant::Taken;
         }
         self.turn(id, Phase::Waiting);
-        self.waiting.insert(id, bytes);
+        let (_, since) = *self.waiting.entry(id).and_modify(|it| it.0 = bytes).or_insert((bytes, now));
         // Those who wait keep unread what came over their connection: few may.
         let beside = self.waiting.keys().filter(|it| self.all.get(it).is_some_and(|it| it.holder == holder));
         if holder.connection != 0 && beside.count() > MOST_WAITING_BESIDE {
@@ -135,7 +135,7 @@ impl Requests {
         } else {
             self.looked = now;
             self.tell_stalled(now, holder, bytes);
-            self.unfinished_of_whom_has_most(holder, bytes).or_else(|| self.deadlocked())
+            self.unfinished_of_whom_has_most(holder, bytes, since + BURST <= now).or_else(|| self.deadlocked())
         };
         match victim {
             Some(victim) if victim == id => return Grant::Refused,
@@ -154,7 +154,8 @@ impl Requests {
     /// What came free is for those who wait: first for whoever has least.
     fn serve(&mut self) {
         while self.free > 0 {
-            let waiting = self.waiting.iter().filter_map(|(id, bytes)| Some((*id, *bytes, self.all.get(id)?.holder)));
+            let waiting =
+                self.waiting.iter().filter_map(|(id, (bytes, _))| Some((*id, *bytes, self.all.get(id)?.holder)));
             let Some((id, bytes, _)) = waiting.min_by_key(|(id, _, holder)| (self.standing(*holder), *id)) else {
                 return;
             };
@@ -176,7 +177,9 @@ impl Requests {
             Phase::Waiting | Phase::Working | Phase::Leaving => None,
         };
         let stalled = self.all.iter().filter(|(_, it)| {
-            patience(it.phase).is_some_and(|most| it.since + most <= now) && !self.has_less(it.holder, 0, asking, bytes)
+            let times = if it.holder.caller == asking.caller { OWN } else { 1 };
+            patience(it.phase).is_some_and(|most| it.since + most * times <= now)
+                && !self.has_less(it.holder, 0, asking, bytes)
         });
         let stalled: Vec<u64> = stalled.map(|(id, _)| *id).collect();
         for id in stalled {
@@ -186,7 +189,7 @@ impl Requests {
 
     /// Somebody waits who would hold less with what it waits for than this one: what comes free is not for whoever asks most.
     fn others_first(&self, asking: Holder, bytes: i64) -> bool {
-        let mut waiting = self.waiting.iter().filter_map(|(id, bytes)| Some((self.all.get(id)?.holder, *bytes)));
+        let mut waiting = self.waiting.iter().filter_map(|(id, (bytes, _))| Some((self.all.get(id)?.holder, *bytes)));
         waiting.any(|(other, needs)| self.has_less(other, needs, asking, bytes))
     }
 
@@ -203,11 +206,13 @@ impl Requests {
         one.copied().unwrap_or_default() + more < other.copied().unwrap_or_default() + other_more
     }
 
-    /// The youngest that is not yet whole, of the caller or the connection that holds most, if that is more than this one would.
-    fn unfinished_of_whom_has_most(&self, asking: Holder, bytes: i64) -> Option<u64> {
+    /// The youngest that is not yet whole, of the caller or the connection that holds most, if that is more than this one would. Among the
+    /// requests of one caller this one waits a moment first (`waited`): mostly they come in bursts, and room comes free by itself.
+    fn unfinished_of_whom_has_most(&self, asking: Holder, bytes: i64, waited: bool) -> Option<u64> {
         let unfinished = self.all.iter().filter(|(_, it)| {
             it.held > 0
                 && matches!(it.phase, Phase::Reading | Phase::Waiting)
+                && (waited || it.holder.caller != asking.caller)
                 && self.has_less(asking, bytes, it.holder, 0)
         });
         unfinished.max_by_key(|(id, it)| (self.standing(it.holder), **id)).map(|(id, _)| *id)
@@ -292,10 +297,15 @@ pub(super) fn signed(bytes: usize) -> i64 {
 pub(super) const STALL: Duration = Duration::from_secs(1);
 /// The same for answers, which the caller may first have to make room for.
 pub(super) const STALL_READING: Duration = Duration::from_secs(2);
+/// So many times longer a request may be silent where those that want its room are of the same caller: a machine that sends very many at
+/// once is slow itself.
+pub(super) const OWN: u32 = 4;
+/// So long requests of one caller wait for each other before the largest gives way.
+const BURST: Duration = Duration::from_millis(800);
 /// Who waits looks so often for who gives way.
 pub(super) const LOOK: Duration = Duration::from_millis(250);
 /// All together look so often at most: there may be tens of thousands of requests to look at.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
-pub(super) const MOST_WAITING: usize = 256;
+pub(super) const MOST_WAITING: usize = 1024;
 /// Of one connection: more would fill its window, and keep others on it from sending.
 pub(super) const MOST_WAITING_BESIDE: usize = 4;

@@ -47,13 +47,13 @@ pub(super) fn check_imports(engine: &wasmtime::Engine, component: &Component) ->
     for (imported, _) in component.component_type().imports(engine) {
         let served = |it: &&str| name(it) == imported;
         if imported.starts_with(NAMESPACE) {
-            if !IMPORTS.iter().any(|it| served(&it)) {
+            if !IMPORTS.iter().any(served) {
                 return Err(ProgramError::Newer(format!("it imports {imported}, which this one does not have")));
             }
         } else if imported.starts_with("wasi:") {
             let given = |it: &&str| imported.strip_prefix(*it).is_some_and(|rest| rest.starts_with('/'));
             let version = imported.rsplit_once('@').map_or("", |(_, version)| version);
-            if !WASI.iter().any(|it| given(&it)) || !version.starts_with("0.2.") {
+            if !WASI.iter().any(given) || !version.starts_with("0.2.") {
                 return Err(ProgramError::NotGranted(imported.to_owned()));
             }
         } else {

@@ -235,7 +235,7 @@ fn what_a_python_policy_prints_and_raises_is_in_the_log() {
         "SystemExit: 3 (policy.py:",
         "validate returned None: expected Allow or Deny",
         "No module named 'decimal' (import it at the top of the module",
-        "RecursionError: ",
+        "\"outcome\":\"stack\"",
     ] {
         assert!(log.contains(line), "no {line:?} in {log}");
     }

@@ -1,7 +1,7 @@
 //! Slow callers in great numbers, of every kind: an honest caller and the probes are answered all the time.
 //!
 //! Each kind with a few hundred connections; with `VERDICT_ATTACK=5000` in the environment with so many (`ulimit -n` must allow three times
-//! that), for the kinds that this test knows:
+//! that):
 //! `VERDICT_ATTACK=5000 cargo test --test verdict attack:: -- --nocapture --test-threads=1`.
 
 use std::{
@@ -169,32 +169,40 @@ fn headers(stream: u32, flags: u8) -> Vec<u8> {
     frame
 }
 
-/// Who must be answered all the time: how many times, and how long the longest took.
+/// Who must be answered all the time: how many rounds, and how long the longest answer took.
 async fn honest(verdict: &Verdict, pki: &Pki, stop: &AtomicBool) -> (usize, Duration) {
     let (mut answered, mut longest) = (0, Duration::ZERO);
-    while !stop.load(Ordering::Relaxed) {
-        let begun = Instant::now();
+    while answered < ROUNDS || !stop.load(Ordering::Relaxed) {
         let (https, admin) = (verdict.https, verdict.admin);
         let tls = http::tls(pki, Some(&verdict.client));
         // A connection of its own for each, as after a restart: whoever is connected has it easier.
         let asked = tokio::task::spawn_blocking(move || {
             let review = |path: &str, body: String| http::post_as(&format!("https://{https}{path}"), body, tls.clone());
-            let replies = [
-                ("a review", review("/validate/nothing", config_map("u").to_string())),
-                ("a login", review("/authenticate/nothing", token("t").to_string())),
-                ("livez", http::get_plain(&format!("http://{admin}/livez"))),
-                ("readyz", http::get_plain(&format!("http://{admin}/readyz"))),
-                ("metrics", http::get_plain(&format!("http://{admin}/metrics"))),
+            let probe = |path: &str| http::get_plain(&format!("http://{admin}{path}"));
+            let asks: [(&str, &dyn Fn() -> http::Reply); 5] = [
+                ("a review", &|| review("/validate/nothing", config_map("u").to_string())),
+                ("a login", &|| review("/authenticate/nothing", token("t").to_string())),
+                ("livez", &|| probe("/livez")),
+                ("readyz", &|| probe("/readyz")),
+                ("metrics", &|| probe("/metrics")),
             ];
-            for (what, reply) in replies {
-                assert!(matches!(reply, Ok((200, _))), "{what}: {reply:?}");
-            }
+            let timed = asks.map(|(what, ask)| {
+                let begun = Instant::now();
+                let reply = ask();
+                assert!(matches!(reply, Ok((200, _))), "{what}: {reply:?} after {:?}", begun.elapsed());
+                begun.elapsed()
+            });
+            timed.into_iter().max().unwrap_or_default()
         });
-        asked.await.unwrap();
-        (answered, longest) = (answered + 1, longest.max(begun.elapsed()));
+        (answered, longest) = (answered + 1, longest.max(asked.await.unwrap()));
     }
+    assert!(longest < PATIENCE, "{longest:?}");
     (answered, longest)
 }
+
+const ROUNDS: usize = 5;
+/// Of kube-apiserver, for a webhook that says nothing else.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[test]
 fn slow_callers_in_great_numbers_harm_nobody() {
@@ -211,15 +219,18 @@ fn slow_callers_in_great_numbers_harm_nobody() {
     let own: Vec<Ipv4Addr> = vec![Ipv4Addr::LOCALHOST];
     let others: Vec<Ipv4Addr> = (2..10).map(|last| Ipv4Addr::new(127, 0, 0, last)).collect();
     let attackers = [
-        ("without a certificate", None, &others),
-        ("without a certificate, from the honest caller's address", None, &own),
-        ("with a certificate that is not listed", Some(&unlisted), &others),
-        ("with a certificate that is listed", Some(&listed), &others),
-        ("with the honest caller's own certificate and address", Some(&verdict.client), &own),
+        ("without a certificate", None, &others, many),
+        ("without a certificate, from the honest caller's address", None, &own, many),
+        ("with a certificate that is not listed", Some(&unlisted), &others, many),
+        ("with a certificate that is not listed, from the honest caller's address", Some(&unlisted), &own, many),
+        ("with a certificate that is listed", Some(&listed), &others, many),
+        ("with a certificate that is listed, from the honest caller's address", Some(&listed), &own, many),
+        // Whoever has its key is the honest caller, as far as anybody can tell: up to what one caller may have, both are answered.
+        ("with the honest caller's own certificate and address", Some(&verdict.client), &own, many.min(300)),
     ];
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        for (who, identity, from) in attackers {
+        for (who, identity, from, many) in attackers {
             let https = Arc::new(Attacker::new(&pki, identity, verdict.https, from.clone()));
             let admin = Arc::new(Attacker::new(&pki, None, verdict.admin, from.clone()));
             for kind in KINDS {
@@ -261,10 +272,9 @@ fn slow_callers_in_great_numbers_harm_nobody() {
                 let ((answered, longest), ()) = tokio::join!(honest(&verdict, &pki, &stop), observe);
                 let took = begun.elapsed();
                 say(&format!(
-                    "{many} {kind:?} {who}: {answered} honest rounds in {took:.1?}, the longest {longest:.2?}; {} had been ended",
+                    "{many} {kind:?} {who}: {answered} honest rounds in {took:.1?}, the longest answer {longest:.2?}; {} had been ended",
                     ended.load(Ordering::Relaxed)
                 ));
-                assert!(answered > 0);
                 attack.abort_all();
                 while attack.join_next().await.is_some() {}
             }

@@ -188,18 +188,17 @@ async fn a_small_change_of_a_large_and_deep_object_is_made_in_time() {
     let patch = STANDARD.decode(answer["response"]["patch"].as_str().unwrap_or_else(|| panic!("{answer}"))).unwrap();
     let expected = json!([{"op": "add", "path": format!("{}/0", "/a".repeat(100)), "value": "deep"}]);
     assert_eq!(serde_json::from_slice::<Value>(&patch).unwrap(), expected);
-    println!("changed in {:?}", begin.elapsed());
+    let took = begin.elapsed();
+    println!("changed in {took:?}");
 
-    // And where the time is too short, it ends all the same.
+    // And where the time is too short, it ends all the same: the caller has half of what it takes.
     let begin = Instant::now();
-    let (status, answer) = host.post("/mutate?timeout=60ms", review).await;
+    let (status, answer) = host.post(&format!("/mutate?timeout={}ms", took.as_millis() / 2), review).await;
     assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
-    // Where even reading the envelope takes longer than that, there is no review to answer with.
-    if status != StatusCode::SERVICE_UNAVAILABLE {
-        let answer: Value = serde_json::from_str(&answer).unwrap();
-        assert_eq!(answer["response"]["allowed"], false, "{answer}");
-        assert_eq!(answer["response"]["status"]["code"], 504, "{answer}");
-    }
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(answer["response"]["allowed"], false, "{answer}");
+    assert_eq!(answer["response"]["status"]["code"], 504, "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -346,7 +345,7 @@ fn a_thousand_callers_stay_within_the_stated_budget() {
     let pki = Pki::new(folder.path());
     let yaml = ["trap", "hog-memory", "sleep", "nothing"].map(|deed| misbehaving(deed, deed, "")).concat();
     let yaml = yaml.replace("$FIXTURE", &fixtures::misbehaving("").display().to_string());
-    let verdict = Verdict::serve(&pki, folder.path(), &yaml, &["--guest-memory=512", "--max-bodies=256"]);
+    let verdict = Verdict::serve(&pki, folder.path(), &yaml, &["--guest-memory=512", "--max-bodies=96"]);
     let tls = http::tls(&pki, Some(&verdict.client));
     let ask = async |caller: usize| {
         // One connection each.
@@ -378,8 +377,7 @@ fn a_thousand_callers_stay_within_the_stated_budget() {
     let peak = status.lines().find_map(|it| it.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
     let most = peak.unwrap() << 10;
     println!("at most resident with a thousand callers: {} MiB", most >> 20);
-    // Stricter than what is stated: a quarter of the budget for bodies has to do.
-    assert!(most < (512 << 20) + (64 << 20) + PROGRAM, "{} MiB", most >> 20);
+    assert!(most < (512 << 20) + (96 << 20) + PROGRAM, "{} MiB", most >> 20);
 }
 
 /// Ten thousand failures in the real server: its memory does not grow with them, and the next review is answered.

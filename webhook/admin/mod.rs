@@ -30,6 +30,7 @@ use crate::{
         Patience, Rate,
         http1::{self, Http1, Life, Stage},
         pool::{Activity, Caller, Pool},
+        socket::Socket,
         wire::Wire,
     },
 };
@@ -106,7 +107,8 @@ async fn serve(listener: TcpListener, app: Router, metrics: Arc<Metrics>) {
                 continue;
             }
         };
-        let activity = Activity::new();
+        let stream = Socket::new(stream);
+        let activity = Activity::of(&stream);
         // A crowd of new callers must not push out a probe that has only just come: who is silent for a moment goes first.
         let place = pool.enter_when_free(Caller(None), &activity).await;
         let (shared, life) = (Arc::clone(&shared), Life { age: MAX_AGE, stage: stage.subscribe() });

@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
@@ -115,6 +116,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
             "--max-bodies is too small for one body of the largest size: give {least} or more, or lower --max-admission-body or --max-body"
         )));
     }
+    raise_open_files();
     let runtime = runtime()?;
     runtime.block_on(serve(args, plan, capacity, limits))?;
     // A guest that still computes must not hold up the end.
@@ -168,6 +170,14 @@ fn own_certificates(args: &Args, client_ca: Option<Vec<u8>>) -> Result<Certifica
         client_names: args.client_name.clone(),
         ca: Some(dir.join("ca.crt")),
     })
+}
+
+/// Many systems allow 1024 open files unless a process asks for more, and connections alone may be five times that.
+fn raise_open_files() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
+        warn!(limit = current, "the limit of open files could not be raised: connections beyond it are turned away");
+    }
 }
 
 fn no_dir() -> Failed {

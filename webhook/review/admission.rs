@@ -13,7 +13,7 @@ use super::{
     patch::parse as parse_tree,
     user::UserInfo,
 };
-pub use answer::encode;
+pub use answer::{encode, too_late};
 
 /// group, version and kind, for example `apps`, `v1`, `Deployment`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

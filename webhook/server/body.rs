@@ -22,6 +22,11 @@ pub(super) struct Terms {
     pub(super) rate: Rate,
 }
 
+/// Bytes that [`read`] takes at most at a time: a body, and the smaller copy that it grows from.
+pub(super) fn most(announced: Option<usize>, limit: usize) -> usize {
+    announced.unwrap_or(limit).min(limit) * 2
+}
+
 /// Reads `body`, and holds what it takes in `share`. `announced`: how long it says that it is.
 ///
 /// Err: status and short words for the caller, and what is counted.

@@ -1,8 +1,7 @@
 //! What all requests of one kind may hold together: their bodies as far as they came, and their answers until they are taken.
 //!
 //! Nothing is held for what is only announced. Where there is no more, those go first who let the server wait, then those whose caller, or
-//! whose connection, holds more than the one that asks; and of requests that all wait for each other the youngest is refused, so that the
-//! oldest goes on.
+//! whose connection, holds more than the one that asks. Requests never wait for each other in a circle: each says how much it will need.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -37,15 +36,17 @@ impl Budget {
         Self(Arc::new(Mutex::new(Requests::new(bytes, metrics))))
     }
 
-    /// A request begins, and holds what every request does, its body not yet included.
+    /// A request begins, and holds what every request does, its body not yet included, for which it may take `body` bytes at most.
     pub(super) async fn begin(
         &self,
         caller: Caller,
         connection: Option<Arc<Activity>>,
+        body: usize,
         deadline: Instant,
     ) -> Result<Share, Busy> {
         let word = Arc::new(Notify::new());
-        let id = lock(&self.0).begin(caller, connection, Arc::clone(&word));
+        let claim = signed(REQUEST.saturating_add(body));
+        let id = lock(&self.0).begin(caller, connection, claim, Arc::clone(&word));
         let share = Share { budget: Arc::clone(&self.0), id, word };
         share.take(REQUEST, deadline).await?;
         Ok(share)

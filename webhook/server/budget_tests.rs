@@ -16,8 +16,8 @@ fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(10)
 }
 
-async fn begin(budget: &Budget, caller: Caller) -> Share {
-    budget.begin(caller, None, deadline()).await.unwrap_or_else(|Busy| panic!("busy"))
+async fn begin(budget: &Budget, caller: Caller, body: usize) -> Share {
+    budget.begin(caller, None, body, deadline()).await.unwrap_or_else(|Busy| panic!("busy"))
 }
 
 fn left(share: &Share) -> bool {
@@ -33,7 +33,7 @@ fn held(metrics: &Metrics) -> i64 {
 #[tokio::test(start_paused = true)]
 async fn what_is_held_is_counted_and_given_back() {
     let (budget, metrics) = budget(10 * REQUEST);
-    let one = begin(&budget, A).await;
+    let one = begin(&budget, A, 4 * REQUEST).await;
     one.take(REQUEST, deadline()).await.unwrap();
     one.take(3 * REQUEST, deadline()).await.unwrap();
     one.give(REQUEST);
@@ -46,18 +46,18 @@ async fn what_is_held_is_counted_and_given_back() {
     assert_eq!(held(&metrics), signed(REQUEST + 10), "a part of it is still to be sent");
     drop(part);
     assert_eq!(held(&metrics), 0);
-    let all = begin(&budget, B).await;
+    let all = begin(&budget, B, 9 * REQUEST).await;
     all.take(9 * REQUEST, Instant::now()).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_lets_the_server_wait_gives_way() {
     let (budget, _metrics) = budget(4 * REQUEST);
-    let silent = begin(&budget, A).await;
+    let silent = begin(&budget, A, REQUEST).await;
     silent.take(REQUEST, deadline()).await.unwrap();
-    let moves = begin(&budget, A).await;
+    let moves = begin(&budget, A, 0).await;
     let asks = async {
-        let new = begin(&budget, A).await;
+        let new = begin(&budget, A, 2 * REQUEST).await;
         new.take(2 * REQUEST, deadline()).await.unwrap();
         new
     };
@@ -74,19 +74,53 @@ async fn whoever_lets_the_server_wait_gives_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_that_wait_for_each_other_do_not_wait_for_ever() {
-    let (budget, _metrics) = budget(8 * REQUEST);
-    let (old, young) = (begin(&budget, A).await, begin(&budget, A).await);
+async fn no_request_takes_what_another_needs_to_come_to_its_end() {
+    let (budget, _metrics) = budget(10 * REQUEST);
+    let (old, young) = (begin(&budget, A, 6 * REQUEST).await, begin(&budget, A, 6 * REQUEST).await);
     old.take(3 * REQUEST, deadline()).await.unwrap();
-    young.take(3 * REQUEST, deadline()).await.unwrap();
+    // There is room, but then neither could go on.
+    let mut waits = Box::pin(young.take(3 * REQUEST, deadline()));
+    assert!(waits.as_mut().now_or_never().is_none());
     let begun = Instant::now();
-    let (old_took, young_took) = tokio::join!(old.take(2 * REQUEST, deadline()), async {
-        let took = young.take(2 * REQUEST, deadline()).await;
-        drop(young);
-        took
+    old.take(3 * REQUEST, deadline()).await.unwrap();
+    // From here on it is known that all comes back. But it has not yet.
+    old.work();
+    assert!(waits.as_mut().now_or_never().is_none());
+    drop(old);
+    waits.await.unwrap();
+    young.take(3 * REQUEST, deadline()).await.unwrap();
+    assert!(begun.elapsed() < LOOK);
+}
+
+/// Bodies of all sizes at once, of two callers and many connections, with room for the largest only.
+#[tokio::test(start_paused = true)]
+async fn however_many_come_at_once_each_comes_to_its_end() {
+    let (budget, metrics) = budget(65 * REQUEST);
+    let requests = (0..400_usize).map(|number| {
+        let caller = [A, B][number % 2];
+        let size = 1 << (number * 5 % 6);
+        let budget = &budget;
+        async move {
+            // Not all in the same step, nor as fast as each other.
+            tokio::time::sleep(Duration::from_millis(number as u64 / 4)).await;
+            let deadline = Instant::now() + Duration::from_secs(3600);
+            let share = budget.begin(caller, Some(Activity::new()), 2 * size * REQUEST, deadline).await?;
+            let mut held = 0;
+            while held < size {
+                let larger = (held * 2).max(1);
+                share.take(larger * REQUEST, deadline).await?;
+                share.give(held * REQUEST);
+                held = larger;
+                tokio::time::sleep(Duration::from_micros(100 * (number as u64 % 5))).await;
+                share.moved();
+            }
+            share.work();
+            Ok(())
+        }
     });
-    assert_eq!((old_took, young_took), (Ok(()), Err(Busy)));
-    assert!(begun.elapsed() < STALL);
+    let ended: Vec<Result<(), Busy>> = futures_util::future::join_all(requests).await;
+    let refused = ended.iter().filter(|it| it.is_err()).count();
+    assert_eq!((refused, held(&metrics)), (0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,16 +128,18 @@ async fn who_holds_least_is_served_before_who_holds_most() {
     let (budget, _metrics) = budget(8 * REQUEST);
     let mut greedy = Vec::new();
     for _ in 0..8 {
-        greedy.push(begin(&budget, A).await);
+        greedy.push(begin(&budget, A, 0).await);
     }
     // Another one of the same caller waits; it was first.
-    let mut more = Box::pin(budget.begin(A, None, deadline()));
+    let mut more = Box::pin(budget.begin(A, None, 0, deadline()));
     assert!(more.as_mut().now_or_never().is_none());
-    let other = budget.begin(B, None, deadline());
+    let other = budget.begin(B, None, 0, deadline());
     let gives = async {
-        let last = greedy.pop().unwrap();
-        last.left().await;
-        drop(last);
+        tokio::select! {
+            () = greedy[7].left() => {}
+            () = async { loop { tokio::time::sleep(STALL / 2).await; greedy.iter().for_each(Share::moved); } } => {}
+        }
+        greedy.pop();
         // What came free is not for the one that was first.
         assert!(more.as_mut().now_or_never().is_none());
     };
@@ -115,11 +151,11 @@ async fn who_holds_least_is_served_before_who_holds_most() {
 #[tokio::test(start_paused = true)]
 async fn few_wait_and_no_longer_than_their_deadline() {
     let (budget, _metrics) = budget(REQUEST);
-    let busy = begin(&budget, A).await;
+    let busy = begin(&budget, A, 0).await;
     busy.work();
     let begun = Instant::now();
     let waiting = (0..MOST_WAITING + 5).map(|_| {
-        budget.begin(A, None, begun + Duration::from_secs(3)).map(|it| {
+        budget.begin(A, None, 0, begun + Duration::from_secs(3)).map(|it| {
             assert!(it.is_err());
             begun.elapsed()
         })
@@ -131,7 +167,7 @@ async fn few_wait_and_no_longer_than_their_deadline() {
     // Few of one connection, since its window holds what they do not read.
     let connection = Activity::new();
     let waiting = (0..MOST_WAITING_BESIDE + 1)
-        .map(|_| budget.begin(A, Some(Arc::clone(&connection)), Instant::now() + STALL / 2));
+        .map(|_| budget.begin(A, Some(Arc::clone(&connection)), 0, Instant::now() + STALL / 2));
     let begun = Instant::now();
     let ended = futures_util::future::join_all(waiting.map(|it| it.map(|_| begun.elapsed()))).await;
     assert_eq!(ended.iter().filter(|it| it.is_zero()).count(), 1, "{ended:?}");
@@ -141,10 +177,10 @@ async fn few_wait_and_no_longer_than_their_deadline() {
 async fn an_answer_that_nobody_takes_costs_the_connection_when_others_need_the_room() {
     let (budget, _metrics) = budget(2 * REQUEST);
     let connection = Activity::new();
-    let unread = budget.begin(A, Some(Arc::clone(&connection)), deadline()).await.unwrap();
+    let unread = budget.begin(A, Some(Arc::clone(&connection)), 0, deadline()).await.unwrap();
     unread.work();
     let answer = unread.answer(vec![0; REQUEST]);
-    let other = budget.begin(A, None, deadline());
+    let other = budget.begin(A, None, 0, deadline());
     let begun = Instant::now();
     let ends = async {
         connection.ended().await;
@@ -161,11 +197,15 @@ async fn of_one_caller_the_connection_that_holds_least_is_served_first() {
     let (greedy, modest) = (Activity::new(), Activity::new());
     let mut held = Vec::new();
     for _ in 0..8 {
-        held.push(budget.begin(A, Some(Arc::clone(&greedy)), deadline()).await.unwrap());
+        held.push(budget.begin(A, Some(Arc::clone(&greedy)), 0, deadline()).await.unwrap());
     }
-    let modest = budget.begin(A, Some(modest), deadline());
+    let modest = budget.begin(A, Some(modest), 0, deadline());
     let gives = async {
-        held[7].left().await;
+        // None of them is silent: what counts is that they are many.
+        tokio::select! {
+            () = held[7].left() => {}
+            () = async { loop { tokio::time::sleep(STALL / 2).await; held.iter().for_each(Share::moved); } } => {}
+        }
         held.pop();
     };
     let (modest, ()) = tokio::join!(modest, gives);

@@ -8,7 +8,6 @@ use hyper::{body::Incoming, rt::Executor, server::conn, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sha2::{Digest as _, Sha256};
 use tokio::{
-    net::TcpStream,
     pin,
     sync::Semaphore,
     time::{sleep, timeout},
@@ -23,6 +22,7 @@ use super::{
     http1::{self, Life},
     pool::{Activity, Caller, Place, Pool},
     rest::{Rest, expects},
+    socket::Socket,
     tls,
     turns::Turns,
     wire::Wire,
@@ -52,13 +52,11 @@ pub(super) struct Connection {
 
 impl Connection {
     /// `place`: among the handshakes.
-    pub(super) async fn serve(self, stream: TcpStream, place: Place) {
+    pub(super) async fn serve(self, stream: Socket, place: Place) {
         let Self { shared, activity, life } = self;
         let _open = shared.metrics.connection();
-        // Answers are small, and someone waits for each. Without it they are only slower.
-        let _ = stream.set_nodelay(true);
         let wire = Wire::new(stream, Arc::clone(&activity), shared.patience.write);
-        let accept = shared.turns.run(&shared.handshakes, &activity, shared.tls.accept(wire));
+        let accept = shared.turns.run(&activity, shared.tls.accept(wire));
         let shaken = tokio::select! {
             shaken = timeout(shared.patience.handshake, accept) => shaken,
             () = activity.ended() => return shared.metrics.ended_early(Listener::Https, EndedEarly::Handshakes),
@@ -78,7 +76,7 @@ impl Connection {
             entered
         };
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            http2(&shared, stream, &activity, caller, life).await;
+            http2(&shared, stream, &activity, (caller, streams(place.of_caller())), life).await;
         } else {
             http1::serve(&shared.http1(&activity, caller), stream, life).await;
         }
@@ -104,9 +102,9 @@ impl Shared {
 /// GOAWAY loses nothing: streams that it crosses are sent again.
 async fn http2(
     shared: &Arc<Shared>,
-    stream: TlsStream<Wire<TcpStream>>,
+    stream: TlsStream<Wire<Socket>>,
     activity: &Arc<Activity>,
-    caller: Caller,
+    (caller, streams): (Caller, u32),
     mut life: Life,
 ) {
     let service = service_fn(|mut request: Request<Incoming>| {
@@ -134,7 +132,7 @@ async fn http2(
     let mut builder = conn::http2::Builder::new(Streams { longest: patience.stream });
     builder
         .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
+        .max_concurrent_streams(streams)
         .max_header_list_size(MAX_HEADER_LIST)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
@@ -181,14 +179,23 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Streams {
     }
 }
 
-fn caller(stream: &TlsStream<Wire<TcpStream>>) -> Caller {
+/// How many requests may be open on one of so many connections of one caller: few have many each, many have few each. Clients that want
+/// more open another connection; kube-apiserver has one for each webhook's server.
+fn streams(connections: usize) -> u32 {
+    let share = STREAMS_OF_CALLER / u32::try_from(connections.max(1)).unwrap_or(u32::MAX);
+    share.clamp(MIN_STREAMS, MAX_STREAMS)
+}
+
+fn caller(stream: &TlsStream<Wire<Socket>>) -> Caller {
     let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
     Caller(leaf.map(|it| Sha256::digest(it).into()))
 }
 
 /// Bytes of the head of an HTTP/2 request: kube-apiserver's have less than one KiB.
 const MAX_HEADER_LIST: u32 = 16 << 10;
+const STREAMS_OF_CALLER: u32 = 2048;
 const MAX_STREAMS: u32 = 128;
+const MIN_STREAMS: u32 = 4;
 /// Bytes that one request may send before anybody reads them, and all of one connection.
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 512 << 10;

@@ -15,8 +15,11 @@ pub(crate) mod pool;
 mod rest;
 mod room;
 pub mod routes;
+pub(crate) mod socket;
+mod sums;
 pub mod tls;
 mod turns;
+mod unfinished;
 pub(crate) mod wire;
 
 use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
@@ -36,6 +39,7 @@ use connection::{Connection, Shared};
 use http1::{Life, Stage};
 pub use names::ClientName;
 use pool::{Activity, Caller, Pool};
+use socket::Socket;
 use turns::Turns;
 pub use wire::Rate;
 
@@ -161,7 +165,8 @@ impl Bound {
                 Some(_) = connections.join_next() => {}
                 stream = accept(&listener, &shared) => {
                     let Some(stream) = stream else { continue };
-                    let activity = Activity::new();
+                    let stream = Socket::new(stream);
+                    let activity = Activity::of(&stream);
                     let place = shared.handshakes.enter_when_free(Caller(None), &activity).await;
                     let life = Life { age: spread(config.connection_age), stage: stage.subscribe() };
                     let connection = Connection { shared: Arc::clone(&shared), activity, life };

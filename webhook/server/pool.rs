@@ -3,7 +3,8 @@
 //! Knows neither TLS nor HTTP: who owns a connection, when its last byte moved, and whether the server owes it something.
 
 use std::{
-    collections::HashMap,
+    cmp::Reverse,
+    collections::{BinaryHeap, HashMap},
     sync::{
         Arc, LazyLock, Mutex, MutexGuard,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -15,6 +16,8 @@ use tokio::{
     sync::Notify,
     time::{Instant, timeout},
 };
+
+use super::socket::{Glance, Socket};
 
 /// Whose connection it is: the SHA-256 of the client's certificate; `None` for whoever shows none.
 ///
@@ -29,14 +32,26 @@ pub(crate) struct Activity {
     /// What the server owes: requests that came whole, handshakes that wait for their turn.
     owed: AtomicUsize,
     leave: Notify,
+    /// None in tests.
+    glance: Option<Glance>,
 }
 
 /// While this lives, the connection waits for the server and not the other way round.
 pub(crate) struct Owed(Arc<Activity>);
 
 impl Activity {
+    pub(crate) fn of(socket: &Socket) -> Arc<Self> {
+        Self::with(Some(socket.glance()))
+    }
+
+    fn with(glance: Option<Glance>) -> Arc<Self> {
+        Arc::new(Self { last: AtomicU64::new(clock()), owed: AtomicUsize::new(0), leave: Notify::new(), glance })
+    }
+
+    /// Of no connection.
+    #[cfg(test)]
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { last: AtomicU64::new(clock()), owed: AtomicUsize::new(0), leave: Notify::new() })
+        Self::with(None)
     }
 
     /// A byte came or went.
@@ -47,6 +62,11 @@ impl Activity {
     pub(super) fn owe(self: &Arc<Self>) -> Owed {
         self.owed.fetch_add(1, Ordering::AcqRel);
         Owed(Arc::clone(self))
+    }
+
+    /// Something came that the server has not read yet.
+    fn unread(&self) -> bool {
+        self.glance.as_ref().is_some_and(Glance::unread)
     }
 
     fn is_owed(&self) -> bool {
@@ -78,11 +98,13 @@ pub(crate) struct Pool {
     capacity: usize,
     share: usize,
     places: Mutex<Places>,
-    changed: Notify,
+    /// Somebody gave a place back.
+    left: Notify,
 }
 
-#[derive(Default)]
 struct Places {
+    /// Until then nobody will have been silent for more than a moment.
+    nobody_before: Instant,
     next: u64,
     total: usize,
     callers: HashMap<Caller, HashMap<u64, Arc<Activity>>>,
@@ -98,7 +120,8 @@ pub(crate) struct Place {
 impl Pool {
     pub(crate) fn new(capacity: usize, share: usize) -> Arc<Self> {
         let (capacity, share) = (capacity.max(1), share.max(1));
-        Arc::new(Self { capacity, share, places: Mutex::default(), changed: Notify::new() })
+        let places = Places { nobody_before: Instant::now(), next: 0, total: 0, callers: HashMap::new() };
+        Arc::new(Self { capacity, share, places: Mutex::new(places), left: Notify::new() })
     }
 
     /// A place for this connection. Where that is one too many, another ends: of the same caller if that one has used up its share,
@@ -106,8 +129,8 @@ impl Pool {
     /// server only when there are no others.
     pub(crate) fn enter(self: &Arc<Self>, caller: Caller, activity: &Arc<Activity>) -> Place {
         let mut places = self.lock();
-        if let Some((caller, id)) = places.excess(self, caller).and_then(|from| places.longest_silent(from, true)) {
-            places.end(caller, id);
+        if let Some(from) = places.excess(self, caller) {
+            places.end_longest_silent(from);
         }
         let id = places.add(caller, activity);
         Place { pool: Arc::clone(self), caller, id }
@@ -121,32 +144,26 @@ impl Pool {
                 let mut places = self.lock();
                 let wait = match places.excess(self, caller) {
                     None => Duration::ZERO,
-                    Some(from) => places.end_silent(from),
+                    Some(from) => {
+                        let known = places.nobody_before.saturating_duration_since(Instant::now());
+                        if known.is_zero() { places.end_silent(from) } else { known }
+                    }
                 };
                 if wait.is_zero() {
                     let id = places.add(caller, activity);
                     return Place { pool: Arc::clone(self), caller, id };
                 }
+                places.nobody_before = Instant::now() + wait;
                 wait
             };
-            // Either is a reason to look again.
-            let _ = timeout(wait, self.changed.notified()).await;
+            let _ = timeout(wait, self.left.notified()).await;
         }
-    }
-
-    /// Somebody waits for the server no more.
-    pub(crate) fn changed(&self) {
-        self.changed.notify_one();
     }
 
     /// Ends the connection that was silent for longest, for want of something that all share. False: there is none.
     pub(crate) fn end_one(&self) -> bool {
         let mut places = self.lock();
-        let victim = places.largest().and_then(|from| places.longest_silent(from, true));
-        if let Some((caller, id)) = victim {
-            places.end(caller, id);
-        }
-        victim.is_some()
+        places.largest().is_some_and(|from| places.end_longest_silent(from))
     }
 
     fn lock(&self) -> MutexGuard<'_, Places> {
@@ -169,18 +186,41 @@ impl Places {
         self.callers.iter().max_by_key(|(_, connections)| connections.len()).map(|(caller, _)| *caller)
     }
 
-    fn longest_silent(&self, caller: Caller, even_owed: bool) -> Option<(Caller, u64)> {
-        let connections = self.callers.get(&caller)?.iter();
+    /// The one that was silent for longest, and when its last byte moved. What came and was not read yet is no silence: where the server is
+    /// behind, nobody goes for that; but that is looked at only where the silence is longer than `patience`.
+    fn longest_silent(&self, caller: Caller, even_owed: bool, patience: Duration) -> Option<(u64, u64)> {
+        let connections = self.callers.get(&caller)?;
+        let begun = clock();
         let candidates = connections
-            .map(|(id, activity)| (activity.is_owed(), activity.last.load(Ordering::Relaxed), *id))
-            .filter(|(owed, ..)| even_owed || !owed);
-        candidates.min().map(|(.., id)| (caller, id))
+            .iter()
+            .map(|(id, activity)| Reverse((activity.is_owed(), activity.last.load(Ordering::Relaxed), *id)))
+            .filter(|Reverse((owed, ..))| even_owed || !owed);
+        let mut candidates: BinaryHeap<_> = candidates.collect();
+        let mut unread = None;
+        while let Some(Reverse((owed, last, id))) = candidates.pop() {
+            if owed && unread.is_some() {
+                break;
+            }
+            if owed || last.saturating_add(micros(patience)) > begun || !connections[&id].unread() {
+                return Some((id, last));
+            }
+            connections[&id].touch();
+            unread = unread.or(Some((id, begun)));
+        }
+        unread
+    }
+
+    fn end_longest_silent(&mut self, caller: Caller) -> bool {
+        let victim = self.longest_silent(caller, true, Duration::ZERO);
+        if let Some((id, _)) = victim {
+            self.end(caller, id);
+        }
+        victim.is_some()
     }
 
     /// Ends the one that was silent for longest, if that was more than a moment; else says how long to wait until there may be one.
     fn end_silent(&mut self, caller: Caller) -> Duration {
-        let Some((caller, id)) = self.longest_silent(caller, false) else { return SILENCE };
-        let last = self.callers.get(&caller).and_then(|it| it.get(&id)).map_or(0, |it| it.last.load(Ordering::Relaxed));
+        let Some((id, last)) = self.longest_silent(caller, false, SILENCE) else { return SILENCE };
         let left = SILENCE.saturating_sub(Duration::from_micros(clock().saturating_sub(last)));
         if left.is_zero() {
             self.end(caller, id);
@@ -213,17 +253,28 @@ impl Places {
     }
 }
 
+impl Place {
+    /// How many connections its caller has, this one included.
+    pub(crate) fn of_caller(&self) -> usize {
+        self.pool.lock().callers.get(&self.caller).map_or(1, HashMap::len)
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         self.pool.lock().remove(self.caller, self.id);
-        self.pool.changed();
+        self.pool.left.notify_one();
     }
 }
 
 fn clock() -> u64 {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     let since = Instant::now().saturating_duration_since(*START);
-    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+    micros(since)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Time for a caller that is far away, or busy, to answer in its handshake.
@@ -288,7 +339,7 @@ mod tests {
         let mut waits = std::pin::pin!(waits);
         assert!(!ready(waits.as_mut()).await);
         drop(owed);
-        pool.changed();
+        tokio::time::advance(Duration::from_millis(1)).await;
         assert!(!ready(waits.as_mut()).await, "it was silent for a moment only");
         tokio::time::advance(SILENCE).await;
         assert!(ready(waits.as_mut()).await);

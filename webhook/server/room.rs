@@ -1,51 +1,62 @@
 //! Who gets room, and who gives way for it: the rules of one budget, decided under its lock.
 //!
-//! Knows requests by a number, what they hold, for whom, and when they last moved. Nothing here waits.
+//! Knows requests by a number, what they hold and will need at most, for whom, and when they last moved. Nothing here waits.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    hash::Hash,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::pool::{Activity, Caller};
+use super::{
+    pool::{Activity, Caller},
+    sums::Sums,
+    unfinished::Unfinished,
+};
 use crate::metrics::Metrics;
 
 /// The requests of one budget.
 pub(super) struct Requests {
     metrics: Arc<Metrics>,
+    total: i64,
     /// Below zero when answers are larger than what was asked: those are not refused any more.
     free: i64,
     next: u64,
     /// By age.
     all: BTreeMap<u64, Entry>,
-    /// Those of them that wait for room: for how much, and since when.
-    waiting: BTreeMap<u64, (i64, Instant)>,
-    /// What each caller holds, and each connection.
-    callers: HashMap<Caller, i64>,
-    connections: HashMap<Holder, i64>,
+    /// Those that are not yet whole.
+    unfinished: Unfinished,
+    /// Those of them that wait for room, and for how much.
+    waiting: BTreeMap<u64, Waiting>,
+    callers: Sums<Caller>,
+    connections: Sums<(usize, usize)>,
     /// When all were last looked at for who gives way.
     looked: Instant,
 }
 
-/// For whom something is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// For whom something is held: a place among the sums of the callers, and one among those of the connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Holder {
-    caller: Caller,
-    /// The address of what its connection is known by, which lives as long as this does; zero where there is none.
+    caller: usize,
     connection: usize,
+}
+
+#[derive(Clone, Copy)]
+struct Waiting {
+    bytes: i64,
+    holder: Holder,
 }
 
 struct Entry {
     holder: Holder,
     connection: Option<Arc<Activity>>,
     held: i64,
+    /// What it holds at most until it is whole.
+    claim: i64,
     phase: Phase,
+    begun: Instant,
     /// When it last moved.
     since: Instant,
+    /// How long it waited for room.
+    waited: Duration,
     /// It got what it waited for, or must leave.
     word: Arc<Notify>,
 }
@@ -65,6 +76,22 @@ pub(super) enum Phase {
     Leaving,
 }
 
+impl Entry {
+    fn unfinished(&self) -> bool {
+        matches!(self.phase, Phase::Reading | Phase::Waiting)
+    }
+
+    fn needs(&self) -> i64 {
+        (self.claim - self.held).max(0)
+    }
+
+    /// How long its caller has had to send it.
+    fn sending(&self, now: Instant) -> Duration {
+        let waits = if self.phase == Phase::Waiting { now - self.since } else { Duration::ZERO };
+        (now - self.begun).saturating_sub(self.waited + waits)
+    }
+}
+
 /// What comes of asking for more.
 pub(super) enum Grant {
     Taken,
@@ -77,23 +104,47 @@ impl Requests {
     pub(super) fn new(bytes: usize, metrics: &Arc<Metrics>) -> Self {
         Self {
             metrics: Arc::clone(metrics),
+            total: signed(bytes),
             free: signed(bytes),
             next: 0,
             all: BTreeMap::new(),
+            unfinished: Unfinished::default(),
             waiting: BTreeMap::new(),
-            callers: HashMap::new(),
-            connections: HashMap::new(),
+            callers: Sums::default(),
+            connections: Sums::default(),
             looked: Instant::now() - BETWEEN_LOOKS,
         }
     }
 
-    /// A request that holds nothing yet; `word` is given when it got what it waits for, and when it must leave.
-    pub(super) fn begin(&mut self, caller: Caller, connection: Option<Arc<Activity>>, word: Arc<Notify>) -> u64 {
+    /// A request that holds nothing yet, and until it is whole at most `claim` bytes; `word` is given when it got what it waits for, and when
+    /// it must leave.
+    pub(super) fn begin(
+        &mut self,
+        caller: Caller,
+        connection: Option<Arc<Activity>>,
+        claim: i64,
+        word: Arc<Notify>,
+    ) -> u64 {
         let id = self.next;
         self.next += 1;
-        let holder = Holder { caller, connection: connection.as_ref().map_or(0, |it| Arc::as_ptr(it).addr()) };
-        let (since, phase) = (Instant::now(), Phase::Reading);
-        self.all.insert(id, Entry { holder, connection, held: 0, phase, since, word });
+        let caller = self.callers.enter(caller);
+        // The address of what a connection is known by lives as long as this does; zero where there is none.
+        let address = connection.as_ref().map_or(0, |it| Arc::as_ptr(it).addr());
+        let holder = Holder { caller, connection: self.connections.enter((caller, address)) };
+        let now = Instant::now();
+        let entry = Entry {
+            holder,
+            connection,
+            held: 0,
+            claim: claim.min(self.total),
+            phase: Phase::Reading,
+            begun: now,
+            since: now,
+            waited: Duration::ZERO,
+            word,
+        };
+        self.unfinished.add(id, entry.needs(), 0);
+        self.all.insert(id, entry);
         id
     }
 
@@ -104,29 +155,69 @@ impl Requests {
     /// Who was told to leave does, unless it had all that it needs.
     pub(super) fn turn(&mut self, id: u64, phase: Phase) {
         let Some(entry) = self.all.get_mut(&id) else { return };
-        entry.since = Instant::now();
-        if entry.phase != Phase::Leaving || phase != Phase::Reading {
-            entry.phase = phase;
+        if entry.phase == Phase::Leaving && phase == Phase::Reading {
+            entry.since = Instant::now();
+            return;
+        }
+        let unfinished = entry.unfinished();
+        self.enter(id, phase);
+        // What it holds will come back: others may go on who had to leave room for it.
+        if unfinished && !matches!(phase, Phase::Reading | Phase::Waiting) {
+            self.serve();
+        }
+    }
+
+    fn enter(&mut self, id: u64, phase: Phase) {
+        let Some(entry) = self.all.get_mut(&id) else { return };
+        let (now, was) = (Instant::now(), entry.phase);
+        // Who waits has not moved.
+        if was == Phase::Waiting && phase != Phase::Waiting {
+            entry.waited += now - entry.since;
+        }
+        if was != Phase::Waiting || phase != Phase::Waiting {
+            entry.since = now;
+        }
+        entry.phase = phase;
+        if !entry.unfinished() {
+            self.unfinished.remove(id, entry.needs());
+        }
+    }
+
+    fn wait(&mut self, id: u64, bytes: i64, holder: Holder) {
+        self.enter(id, Phase::Waiting);
+        if self.waiting.insert(id, Waiting { bytes, holder }).is_none() {
+            self.callers[holder.caller].waiting += 1;
+            self.connections[holder.connection].waiting += 1;
+        }
+    }
+
+    fn wait_no_more(&mut self, id: u64) {
+        if let Some(Waiting { holder, .. }) = self.waiting.remove(&id) {
+            self.callers[holder.caller].waiting -= 1;
+            self.connections[holder.connection].waiting -= 1;
         }
     }
 
     pub(super) fn ask(&mut self, id: u64, bytes: i64) -> Grant {
         let now = Instant::now();
         let Some(asking) = self.all.get(&id) else { return Grant::Refused };
-        let holder = asking.holder;
+        let (holder, connected) = (asking.holder, asking.connection.is_some());
         if asking.phase == Phase::Leaving {
             return Grant::Refused;
         }
-        if self.free >= bytes && !self.others_first(holder, bytes) {
+        if self.has_room(id, bytes) && !self.others_first(holder, bytes) {
             self.grant(id, bytes);
             return Grant::Taken;
         }
-        self.turn(id, Phase::Waiting);
-        let (_, since) = *self.waiting.entry(id).and_modify(|it| it.0 = bytes).or_insert((bytes, now));
         // Those who wait keep unread what came over their connection: few may.
-        let beside = self.waiting.keys().filter(|it| self.all.get(it).is_some_and(|it| it.holder == holder));
-        if holder.connection != 0 && beside.count() > MOST_WAITING_BESIDE {
+        let beside = self.connections[holder.connection].waiting;
+        if connected && beside >= MOST_WAITING_BESIDE && !self.waiting.contains_key(&id) {
             return Grant::Refused;
+        }
+        self.wait(id, bytes, holder);
+        self.serve();
+        if self.phase(id) == Some(Phase::Reading) {
+            return Grant::Taken;
         }
         let victim = if self.waiting.len() > MOST_WAITING {
             self.youngest_of_whom_most_wait()
@@ -135,7 +226,7 @@ impl Requests {
         } else {
             self.looked = now;
             self.tell_stalled(now, holder, bytes);
-            self.unfinished_of_whom_has_most(holder, bytes, since + BURST <= now).or_else(|| self.deadlocked())
+            self.unfinished_of_whom_has_most(now, holder, bytes)
         };
         match victim {
             Some(victim) if victim == id => return Grant::Refused,
@@ -145,28 +236,41 @@ impl Requests {
         Grant::Wait(now + LOOK)
     }
 
+    fn has_room(&self, id: u64, bytes: i64) -> bool {
+        let needs = || self.all.get(&id).map_or(0, Entry::needs);
+        self.free >= bytes && self.unfinished.safe(id, needs(), bytes, self.total)
+    }
+
     fn grant(&mut self, id: u64, bytes: i64) {
-        self.waiting.remove(&id);
+        self.wait_no_more(id);
         self.turn(id, Phase::Reading);
         self.hold(id, bytes);
     }
 
-    /// What came free is for those who wait: first for whoever has least.
+    /// What is free is for those who wait: first for whoever has least. Where that one needs more, or would be in the way of all others, it
+    /// waits for those that move; if there are none, the one that is nearest to its end goes on.
     fn serve(&mut self) {
         while self.free > 0 {
-            let waiting =
-                self.waiting.iter().filter_map(|(id, (bytes, _))| Some((*id, *bytes, self.all.get(id)?.holder)));
-            let Some((id, bytes, _)) = waiting.min_by_key(|(id, _, holder)| (self.standing(*holder), *id)) else {
-                return;
-            };
-            if self.free < bytes {
-                return;
-            }
+            let waiting = self.waiting.iter().map(|(id, it)| (self.standing(it.holder), *id, it.bytes));
+            let Some((_, id, bytes)) = waiting.min() else { return };
+            let next = if self.has_room(id, bytes) { Some(id) } else { self.nearest().filter(|_| !self.any_moves()) };
+            let Some(Waiting { bytes, .. }) = next.and_then(|id| self.waiting.get(&id).copied()) else { return };
+            let Some(id) = next.filter(|id| self.has_room(*id, bytes)) else { return };
             self.grant(id, bytes);
             if let Some(entry) = self.all.get(&id) {
                 entry.word.notify_one();
             }
         }
+    }
+
+    /// Of those that wait, the one that needs least until it is whole.
+    fn nearest(&self) -> Option<u64> {
+        self.unfinished.nearest_first().find(|id| self.waiting.contains_key(id))
+    }
+
+    /// Whether anything that is held may come back without more room.
+    fn any_moves(&self) -> bool {
+        self.all.values().any(|it| it.held > 0 && it.phase != Phase::Waiting)
     }
 
     /// Tells all who let the server wait for too long now that others need the room; but nobody for one that would hold more.
@@ -177,8 +281,7 @@ impl Requests {
             Phase::Waiting | Phase::Working | Phase::Leaving => None,
         };
         let stalled = self.all.iter().filter(|(_, it)| {
-            let times = if it.holder.caller == asking.caller { OWN } else { 1 };
-            patience(it.phase).is_some_and(|most| it.since + most * times <= now)
+            patience(it.phase).is_some_and(|most| it.since + most * times(it.holder, asking) <= now)
                 && !self.has_less(it.holder, 0, asking, bytes)
         });
         let stalled: Vec<u64> = stalled.map(|(id, _)| *id).collect();
@@ -189,30 +292,28 @@ impl Requests {
 
     /// Somebody waits who would hold less with what it waits for than this one: what comes free is not for whoever asks most.
     fn others_first(&self, asking: Holder, bytes: i64) -> bool {
-        let mut waiting = self.waiting.iter().filter_map(|(id, (bytes, _))| Some((self.all.get(id)?.holder, *bytes)));
-        waiting.any(|(other, needs)| self.has_less(other, needs, asking, bytes))
+        self.waiting.values().any(|it| self.has_less(it.holder, it.bytes, asking, bytes))
     }
 
     /// Whether one would hold less than another, each with so many bytes more: as a caller, or as one of the connections of the same caller.
     fn has_less(&self, one: Holder, more: i64, other: Holder, other_more: i64) -> bool {
-        let (one, other) = if one.caller == other.caller {
-            if one.connection == other.connection {
-                return false;
-            }
-            (self.connections.get(&one), self.connections.get(&other))
+        let (one, other) = if one.caller != other.caller {
+            (self.callers[one.caller].held, self.callers[other.caller].held)
+        } else if one.connection != other.connection {
+            (self.connections[one.connection].held, self.connections[other.connection].held)
         } else {
-            (self.callers.get(&one.caller), self.callers.get(&other.caller))
+            return false;
         };
-        one.copied().unwrap_or_default() + more < other.copied().unwrap_or_default() + other_more
+        one + more < other + other_more
     }
 
-    /// The youngest that is not yet whole, of the caller or the connection that holds most, if that is more than this one would. Among the
-    /// requests of one caller this one waits a moment first (`waited`): mostly they come in bursts, and room comes free by itself.
-    fn unfinished_of_whom_has_most(&self, asking: Holder, bytes: i64, waited: bool) -> Option<u64> {
+    /// The youngest that is not yet whole though it had time for it, of the caller or the connection that holds most, if that is more than
+    /// this one would.
+    fn unfinished_of_whom_has_most(&self, now: Instant, asking: Holder, bytes: i64) -> Option<u64> {
         let unfinished = self.all.iter().filter(|(_, it)| {
             it.held > 0
-                && matches!(it.phase, Phase::Reading | Phase::Waiting)
-                && (waited || it.holder.caller != asking.caller)
+                && it.unfinished()
+                && it.sending(now) >= STALL * times(it.holder, asking)
                 && self.has_less(asking, bytes, it.holder, 0)
         });
         unfinished.max_by_key(|(id, it)| (self.standing(it.holder), **id)).map(|(id, _)| *id)
@@ -220,38 +321,25 @@ impl Requests {
 
     /// The youngest that waits, of the caller and the connection of whom most do, or that hold most.
     fn youngest_of_whom_most_wait(&self) -> Option<u64> {
-        let waiting = || self.waiting.keys().filter_map(|id| Some((*id, self.all.get(id)?.holder)));
-        let (mut callers, mut connections) = (HashMap::new(), HashMap::new());
-        for (_, holder) in waiting() {
-            *callers.entry(holder.caller).or_insert(0) += 1;
-            *connections.entry(holder).or_insert(0) += 1;
-        }
-        let key = |holder: Holder| (callers[&holder.caller], connections[&holder], self.standing(holder));
-        waiting().max_by_key(|(id, holder)| (key(*holder), *id)).map(|(id, _)| id)
+        let key =
+            |it: Holder| (self.callers[it.caller].waiting, self.connections[it.connection].waiting, self.standing(it));
+        self.waiting.iter().max_by_key(|(id, it)| (key(it.holder), **id)).map(|(id, _)| *id)
     }
 
     /// What its caller holds, and what its connection does.
     fn standing(&self, holder: Holder) -> (i64, i64) {
-        let caller = self.callers.get(&holder.caller).copied().unwrap_or_default();
-        (caller, self.connections.get(&holder).copied().unwrap_or_default())
-    }
-
-    /// If all wait, and only for each other, the youngest.
-    fn deadlocked(&self) -> Option<u64> {
-        let holders = self.all.iter().filter(|(_, it)| it.held > 0);
-        let mut holders = holders.map(|(id, it)| self.waiting.contains_key(id) && it.phase == Phase::Waiting);
-        if holders.all(|waits| waits) { self.waiting.last_key_value().map(|(id, _)| *id) } else { None }
+        (self.callers[holder.caller].held, self.connections[holder.connection].held)
     }
 
     fn tell(&mut self, victim: u64) {
-        self.waiting.remove(&victim);
-        let Some(entry) = self.all.get_mut(&victim) else { return };
+        self.wait_no_more(victim);
+        let Some(entry) = self.all.get(&victim) else { return };
         match (entry.phase, &entry.connection) {
             // Nobody looks after an answer that is on its way but its connection.
             (Phase::Answering, Some(connection)) => connection.end(),
             _ => entry.word.notify_one(),
         }
-        entry.phase = Phase::Leaving;
+        self.enter(victim, Phase::Leaving);
     }
 
     pub(super) fn held(&self, id: u64) -> i64 {
@@ -261,11 +349,18 @@ impl Requests {
     /// So many bytes more, or less.
     pub(super) fn hold(&mut self, id: u64, more: i64) {
         let Some(entry) = self.all.get_mut(&id) else { return };
+        let unfinished = entry.unfinished();
+        if unfinished {
+            self.unfinished.remove(id, entry.needs());
+        }
         entry.held += more;
+        if unfinished {
+            self.unfinished.add(id, entry.needs(), entry.held);
+        }
         self.free -= more;
         let holder = entry.holder;
-        add(&mut self.callers, holder.caller, more);
-        add(&mut self.connections, holder, more);
+        self.callers[holder.caller].held += more;
+        self.connections[holder.connection].held += more;
         self.metrics.body_bytes(more);
         if more < 0 {
             self.serve();
@@ -273,20 +368,19 @@ impl Requests {
     }
 
     pub(super) fn remove(&mut self, id: u64) {
-        self.waiting.remove(&id);
+        self.wait_no_more(id);
+        self.enter(id, Phase::Leaving);
         self.hold(id, -self.held(id));
-        self.all.remove(&id);
+        if let Some(entry) = self.all.remove(&id) {
+            self.callers.leave(entry.holder.caller);
+            self.connections.leave(entry.holder.connection);
+        }
     }
 }
 
-/// What is zero is forgotten.
-fn add<K: Eq + Hash>(sums: &mut HashMap<K, i64>, key: K, more: i64) {
-    let sum = sums.get(&key).copied().unwrap_or_default() + more;
-    if sum == 0 {
-        sums.remove(&key);
-    } else {
-        sums.insert(key, sum);
-    }
+/// So many times as long a request may take where one of the same caller wants its room.
+fn times(holder: Holder, asking: Holder) -> u32 {
+    if holder.caller == asking.caller { OWN } else { 1 }
 }
 
 pub(super) fn signed(bytes: usize) -> i64 {
@@ -297,15 +391,13 @@ pub(super) fn signed(bytes: usize) -> i64 {
 pub(super) const STALL: Duration = Duration::from_secs(1);
 /// The same for answers, which the caller may first have to make room for.
 pub(super) const STALL_READING: Duration = Duration::from_secs(2);
-/// So many times longer a request may be silent where those that want its room are of the same caller: a machine that sends very many at
-/// once is slow itself.
+/// So many times longer a request may be silent, and so long it may take to be sent, where those that want its room are of the same caller:
+/// a machine that sends very many at once is slow itself.
 pub(super) const OWN: u32 = 4;
-/// So long requests of one caller wait for each other before the largest gives way.
-const BURST: Duration = Duration::from_millis(800);
 /// Who waits looks so often for who gives way.
 pub(super) const LOOK: Duration = Duration::from_millis(250);
 /// All together look so often at most: there may be tens of thousands of requests to look at.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 pub(super) const MOST_WAITING: usize = 1024;
 /// Of one connection: more would fill its window, and keep others on it from sending.
-pub(super) const MOST_WAITING_BESIDE: usize = 4;
+pub(super) const MOST_WAITING_BESIDE: i64 = 4;

@@ -1,6 +1,10 @@
 //! What is asked over HTTP, and how it is answered. After a review is decoded, every outcome is a review.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -30,7 +34,7 @@ use crate::{
     engine::Interface,
     metrics::Metrics,
     policy::{Ask, Authorization, Selection, Set},
-    review::{Malformed, access, admission, token},
+    review::{Malformed, Version, access, admission, token},
     turn::Turns,
 };
 
@@ -216,18 +220,27 @@ async fn receive(
         app.metrics.body_refused(question.route(), reason);
         (status, words)
     };
-    let share = budget.begin(caller, connection, deadline).await.map_err(|_| refused(body::busy()))?;
+    let most = body::most(announced, limit);
+    let share = budget.begin(caller, connection, most, deadline).await.map_err(|_| refused(body::busy()))?;
     let bytes = body::read(&share, &terms, announced, body).await.map_err(refused)?;
     let (large, latest) = (bytes.len() > LARGE, deadline + lateness(allowance));
-    let work = work(Arc::clone(app), question, policy, share, bytes, deadline);
+    let head = Head::default();
+    let work = work(Arc::clone(app), question, policy, share, bytes, deadline, Arc::clone(&head));
     match question {
         Question::Authenticate | Question::Authorize => Turns::new(work, false).await,
         // What they cost must not be in the way of a login.
         Question::Validate | Question::Mutate | Question::Event => {
-            app.lane.run(large, latest.into_std(), work).await.map_err(not_run)?
+            match (app.lane.run(large, latest.into_std(), work).await, head.get()) {
+                (Ok(answer), _) => answer,
+                (Err(NotRun::TooLate), Some((version, uid))) => Ok(admission::too_late(*version, uid).into()),
+                (Err(wrong), _) => Err(not_run(wrong)),
+            }
         }
     }
 }
+
+/// What an AdmissionReview is answered by when its work ends too late, from when it was decoded: its version and uid.
+type Head = Arc<OnceLock<(Version, String)>>;
 
 /// Holds all that it needs, so that it can run anywhere.
 async fn work(
@@ -237,9 +250,10 @@ async fn work(
     share: Share,
     bytes: Bytes,
     deadline: Instant,
+    head: Head,
 ) -> Result<Bytes, Refusal> {
     let selection = selected(&app, question, policy.as_deref())?;
-    let answer = ask(question, &selection, &bytes, deadline).await?;
+    let answer = ask(question, &selection, &bytes, deadline, &head).await?;
     drop(bytes);
     Ok(share.answer(answer))
 }
@@ -270,6 +284,7 @@ async fn ask(
     selection: &Selection<'_>,
     bytes: &[u8],
     deadline: Instant,
+    head: &Head,
 ) -> Result<Vec<u8>, Refusal> {
     let raw = std::str::from_utf8(bytes).map_err(|_| (StatusCode::BAD_REQUEST, "the body is not UTF-8".to_owned()))?;
     let ask = Ask { raw, deadline: deadline.into_std(), watch: None };
@@ -289,11 +304,13 @@ async fn ask(
         }
         Question::Validate => {
             let envelope = admission::decode(bytes).map_err(malformed)?;
+            let _ = head.set((envelope.version, envelope.review.uid.to_string()));
             let verdict = selection.validate(ask, &envelope.review).await;
             admission::encode(envelope.version, &envelope.review, &verdict)
         }
         Question::Mutate => {
             let envelope = admission::decode(bytes).map_err(malformed)?;
+            let _ = head.set((envelope.version, envelope.review.uid.to_string()));
             let verdict = selection.mutate(ask, &envelope.review).await;
             admission::encode(envelope.version, &envelope.review, &verdict)
         }

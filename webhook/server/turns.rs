@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::Semaphore;
 
-use super::pool::{Activity, Pool};
+use super::pool::Activity;
 use std::sync::Arc;
 
 /// So many may compute at the same time.
@@ -20,7 +20,7 @@ impl Turns {
     }
 
     /// Runs `work`, of which each step that something arrived for waits for its turn. While it waits, the server owes the caller something.
-    pub(super) async fn run<F: Future>(&self, pool: &Pool, activity: &Arc<Activity>, work: F) -> F::Output {
+    pub(super) async fn run<F: Future>(&self, activity: &Arc<Activity>, work: F) -> F::Output {
         let mut work = pin!(work);
         let mut waiting = None;
         poll_fn(|context| {
@@ -29,7 +29,6 @@ impl Turns {
             let Poll::Ready(_turn) = turn.as_mut().poll(context) else { return Poll::Pending };
             let polled = work.as_mut().poll(context);
             waiting = None;
-            pool.changed();
             polled
         })
         .await

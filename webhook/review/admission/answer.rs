@@ -38,6 +38,22 @@ pub fn encode(version: Version, asked: &AdmissionRequest<'_>, verdict: &Admissio
     written(&Answer { kind: KIND, api_version: version.of(GROUP), response })
 }
 
+/// The whole answer to a review of which nothing else can be said in time: a denial with code 504.
+pub fn too_late(version: Version, uid: &str) -> Vec<u8> {
+    let status =
+        Status { status: "Failure", message: "the server took too long", reason: "Timeout", details: None, code: 504 };
+    let response = Response {
+        uid,
+        allowed: false,
+        status: Some(status),
+        patch: None,
+        patch_type: None,
+        audit_annotations: &BTreeMap::new(),
+        warnings: &[],
+    };
+    written(&Answer { kind: KIND, api_version: version.of(GROUP), response })
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer<'a> {

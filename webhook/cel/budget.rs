@@ -14,7 +14,12 @@ use std::{
     time::Instant,
 };
 
-use super::{list::List, value::Value};
+use super::{
+    Subject,
+    large::{Held, Room},
+    list::List,
+    value::Value,
+};
 
 /// Why an expression has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +49,9 @@ pub struct Budget {
     until_clock: usize,
     /// Bytes that values may still take.
     memory: usize,
+    /// For what the expression is, and whether it has room for much.
+    subject: Subject,
+    large: Option<Held>,
     /// Bytes of rows that were made of joined lists and live: they count as memory too.
     rows: Option<Arc<AtomicUsize>>,
     /// Cost of the expression that runs, and what it may come to.
@@ -57,15 +65,23 @@ impl Budget {
     /// For all conditions of a policy on one review. `deadline` is looked at about every 100 microseconds.
     pub fn new(deadline: Instant) -> Self {
         let (spent, limit) = (0, 0);
-        Self { deadline, until_clock: 0, memory: MEMORY, rows: None, spent, limit, policy: PER_POLICY }
+        let (memory, policy) = (MEMORY, PER_POLICY);
+        let (subject, large) = (Subject::Admission, None);
+        Self { deadline, until_clock: 0, memory, subject, large, rows: None, spent, limit, policy }
     }
 
     /// Before each expression. Only those on admission share the cost of a policy, as in Kubernetes.
-    pub(super) fn begin(&mut self, shared: bool) {
+    pub(super) fn begin(&mut self, subject: Subject) {
         self.memory = MEMORY;
+        self.subject = subject;
         self.policy = self.policy.saturating_sub(self.spent);
         self.spent = 0;
-        self.limit = if shared { PER_EXPRESSION.min(self.policy) } else { PER_EXPRESSION };
+        self.limit = if subject == Subject::Admission { PER_EXPRESSION.min(self.policy) } else { PER_EXPRESSION };
+    }
+
+    /// After it: nothing that it built is left.
+    pub(super) fn end(&mut self) {
+        self.large = None;
     }
 
     /// By Kubernetes' measure.
@@ -105,13 +121,14 @@ impl Budget {
     /// For a value of this many bytes that is about to be built.
     pub(super) fn memory(&mut self, bytes: usize) -> Result<(), Fault> {
         let rows = self.rows.as_ref().map_or(0, |rows| rows.load(Ordering::Relaxed));
-        match self.memory.checked_sub(bytes) {
-            Some(left) if rows <= left => {
-                self.memory = left;
-                Ok(())
-            }
-            _ => Err(Fault::Limit(OUT_OF_MEMORY)),
+        let Some(left) = self.memory.checked_sub(bytes).filter(|left| rows <= *left) else {
+            return Err(Fault::Limit(OUT_OF_MEMORY));
+        };
+        if MEMORY - left + rows > SMALL && self.large.is_none() {
+            self.large = Some(Room::of(self.subject).enter(self.deadline).ok_or(Fault::Deadline)?);
         }
+        self.memory = left;
+        Ok(())
     }
 
     /// The count of what joined lists take.
@@ -188,7 +205,9 @@ const PER_POLICY: u64 = 2_500_000;
 const OUT_OF_COST: &str = "the expression costs too much on this review";
 const OUT_OF_POLICY_COST: &str = "the policy's conditions together cost too much on this review";
 const OUT_OF_MEMORY: &str = "the expression builds values that are too large on this review";
-/// Bytes.
+/// Bytes that one expression may build.
 const MEMORY: usize = 128 * 1024 * 1024;
+/// Bytes that it may build while others build more.
+pub(super) const SMALL: usize = 1024 * 1024;
 const STEPS_PER_LOOK: usize = 2_000;
 const BYTES_PER_STEP: usize = 32;

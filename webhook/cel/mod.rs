@@ -22,6 +22,7 @@ mod document;
 mod expr;
 mod functions;
 mod interpret;
+mod large;
 mod list;
 mod lower;
 mod memory;
@@ -136,12 +137,11 @@ fn parse(
 
 /// Nearly all expressions are shallow; the others need more stack than a worker has.
 fn run(program: &Lowered, variables: &Variables, budget: &mut Budget) -> Result<Value, Unevaluated> {
-    budget.begin(program.subject == Subject::Admission);
+    budget.begin(program.subject);
     let mut work = || Run::new(variables, budget).run(&program.root);
-    if program.depth <= SHALLOW {
-        return Ok(work()?);
-    }
-    match on_deep_stack(work) {
+    let outcome = if program.depth <= SHALLOW { Some(work()) } else { on_deep_stack(work) };
+    budget.end();
+    match outcome {
         Some(outcome) => Ok(outcome?),
         None => Err(Unevaluated::Limit("there is no thread for an expression that nests so deep")),
     }

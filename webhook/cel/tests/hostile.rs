@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value as Json, json};
 
 use super::{
-    super::{Budget, Condition, Subject, Unevaluated, Variables, parser},
+    super::{Budget, Condition, Subject, Unevaluated, Variables, budget::SMALL, large::Room, parser},
     eval, refuse,
 };
 
@@ -127,6 +127,31 @@ fn loops_over_large_reviews_run_out_of_budget() {
             assert!(start.elapsed() < PATIENCE, "{expression}: {:?}", start.elapsed());
         }
     });
+}
+
+/// However many threads evaluate, one expression of a kind builds much.
+#[test]
+fn what_builds_much_runs_one_at_a_time_and_no_login_waits_for_it() {
+    let large = json!("x".repeat(SMALL));
+    let admission = Variables::new(json!({})).with_object(Some(json!({"s": large})));
+    let access = Variables::new(json!({"user": large}));
+    let soon = || Budget::new(Instant::now() + Duration::from_millis(50));
+    let runs = |expression: &str, subject: Subject, variables: &Variables| {
+        Condition::compile("large", expression, subject).unwrap().eval(variables, &mut soon())
+    };
+    let twice = "(object.s + object.s).size() > 0";
+    let other = Room::of(Subject::Admission).enter(Instant::now() + PATIENCE);
+    assert!(other.is_some());
+    assert_eq!(runs(twice, Subject::Admission, &admission), Err(Unevaluated::Deadline));
+    assert_eq!(runs("object.s.substring(10).size() > 0", Subject::Admission, &admission), Ok(true));
+    assert_eq!(runs("(request.user + request.user).size() > 0", Subject::SubjectAccessReview, &access), Ok(true));
+    drop(other);
+    // Other tests may have it now, for a moment.
+    let condition = Condition::compile("large", twice, Subject::Admission).unwrap();
+    let mut budget = Budget::new(Instant::now() + PATIENCE);
+    assert_eq!(condition.eval(&admission, &mut budget), Ok(true));
+    assert_eq!(condition.eval(&admission, &mut budget), Ok(true));
+    drop(Room::of(Subject::Admission).enter(Instant::now() + PATIENCE).unwrap());
 }
 
 /// The standard library's sort may panic without a total order.

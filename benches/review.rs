@@ -143,12 +143,12 @@ const CONFIG_MAPS: &str = include_str!("../policies/required-labels/policy.yaml"
 /// The same for what is not asked about.
 const SECRETS: &str = r#"
 apiVersion: verdict.dev/v1alpha1
-kind: Policy
+kind: Validator
 metadata: {name: required-labels}
 spec:
-  component: builtin:required-labels
+  component: {builtin: required-labels}
   settings: {labels: [team]}
-  match:
+  matchConstraints:
     resourceRules:
     - {apiGroups: [""], apiVersions: [v1], resources: [secrets], operations: [CREATE, UPDATE]}
 "#;

@@ -26,7 +26,7 @@ async fn a_route_that_no_policy_answers_is_not_found() {
     ];
     for (only, answered) in [("magic-validator", "/validate"), ("magic-authorizer", "/authorize")] {
         let yaml = format!(
-            "apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: {only}}}\nspec: {{component: builtin:{only}}}\n"
+            "apiVersion: verdict.dev/v1alpha1\nkind: Every\nmetadata: {{name: {only}}}\nspec: {{component: {{builtin: {only}}}}}\n"
         );
         let server = Server::start(&yaml, false, |_| {}).await;
         let client = server.client(false, None);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cli::verdict,
-    support::{fixtures, node},
+    support::{fixtures, kinds, node},
 };
 
 const POLICIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/policies");
@@ -21,7 +21,7 @@ impl Folder {
     fn new(cases: &str) -> Self {
         let folder = Self(tempfile::tempdir().unwrap());
         fs::create_dir(folder.path().join("tests")).unwrap();
-        folder.write("tests/a.yaml", &format!("apiVersion: verdict.dev/v1alpha1\nkind: PolicyTest\n{cases}"));
+        folder.write("tests/a.yaml", &format!("apiVersion: author.verdict.dev/v1alpha1\nkind: PolicyTest\n{cases}"));
         folder
     }
 
@@ -33,12 +33,12 @@ impl Folder {
         fs::write(self.path().join(name), text).unwrap();
     }
 
-    /// A `kind: Policy` beside the cases.
+    /// A policy beside the cases.
     fn policy(&self, name: &str, component: &str, more: &str) {
         let text = format!(
-            "apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: {name}}}\nspec: {{component: '{component}'{more}}}\n"
+            "apiVersion: verdict.dev/v1alpha1\nkind: Every\nmetadata: {{name: {name}}}\nspec: {{component: {{{component}}}{more}}}\n"
         );
-        self.write(&format!("{name}.yaml"), &text);
+        self.write(&format!("{name}.yaml"), &kinds::every(&text));
     }
 
     fn test(&self, more: &[&str]) -> (i32, String, String) {
@@ -105,13 +105,12 @@ fn policies_of_every_kind_are_asked_as_the_server_asks_them() {
         - name: an event\n  event: {{action: encrypt, message: abc}}\n  expect: {{verdict: answered, answer: {{result: bcd}}, annotations: {{action: encrypt, characters: '3'}}}}\n\
         - name: a bad event\n  event: {{action: shout, message: abc}}\n  expect: {{verdict: error, message: unknown variant}}\n"
     ));
-    let rules =
-        ", match: {resourceRules: [{apiGroups: [''], apiVersions: [v1], resources: [configmaps], operations: ['*']}]}";
-    folder.policy("mutator", "builtin:magic-mutator", rules);
-    folder.policy("validator", "builtin:magic-validator", rules);
-    folder.policy("tokens", "builtin:magic-authenticator", "");
-    folder.policy("access", "builtin:magic-authorizer", "");
-    folder.policy("caesar", "builtin:caesar-cipher", "");
+    let rules = ", matchConstraints: {resourceRules: [{apiGroups: [''], apiVersions: [v1], resources: [configmaps], operations: ['*']}]}";
+    folder.policy("mutator", "builtin: magic-mutator", rules);
+    folder.policy("validator", "builtin: magic-validator", rules);
+    folder.policy("tokens", "builtin: magic-authenticator", "");
+    folder.policy("access", "builtin: magic-authorizer", "");
+    folder.policy("caesar", "builtin: caesar-cipher", "");
     let (code, out, error) = folder.test(&[]);
     assert_eq!(code, 0, "{out}{error}");
     assert!(out.ends_with("8 passed, 0 failed\n"), "{out}");
@@ -163,8 +162,8 @@ fn a_policy_that_is_not_asked_does_not_allow() {
     let folder = Folder::new(&format!(
         "policies: [../p.yaml]\ncases:\n- {{name: a, {MAP}, expect: {{verdict: allowed}}}}\n- {{name: b, {MAP}, operation: DELETE, expect: {{verdict: not-asked}}}}\n"
     ));
-    let conditions = ", settings: {labels: [team]}, match: {matchConditions: [{name: updates, expression: 'request.operation == \"UPDATE\"'}]}";
-    folder.policy("p", "builtin:required-labels", conditions);
+    let conditions = ", settings: {labels: [team]}, matchConditions: [{name: updates, expression: 'request.operation == \"UPDATE\"'}]";
+    folder.policy("p", "builtin: required-labels", conditions);
     let (code, out, _) = folder.test(&[]);
     assert_eq!(code, 1);
     assert!(out.contains("ok      a.yaml: b ("), "{out}");
@@ -286,13 +285,14 @@ fn a_filter_picks_cases_and_bad_files_are_no_failures() {
     let (code, _, error) = folder.labels(&["--filter", "three"]);
     assert!(code == 3 && error.contains("no case has \"three\" in its name"), "{error}");
 
-    folder.write("tests/b.yaml", "apiVersion: verdict.dev/v1alpha1\nkind: PolicyTest\ncases:\n- {nam: one}\n");
+    folder.write("tests/b.yaml", "apiVersion: author.verdict.dev/v1alpha1\nkind: PolicyTest\ncases:\n- {nam: one}\n");
     let (code, out, error) = folder.labels(&[]);
     assert_eq!((code, out.as_str()), (3, ""));
     assert!(error.contains("tests/b.yaml:4: cases[0].nam: is not a field; did you mean name?"), "{error}");
 
     // A file of somebody else's does not drive the terminal.
-    folder.write("tests/b.yaml", "apiVersion: verdict.dev/v1alpha1\nkind: PolicyTest\n\"\\e[2J\": 1\ncases: []\n");
+    folder
+        .write("tests/b.yaml", "apiVersion: author.verdict.dev/v1alpha1\nkind: PolicyTest\n\"\\e[2J\": 1\ncases: []\n");
     let (code, _, error) = folder.labels(&[]);
     assert!(code == 3 && error.contains("\\u{1b}[2J: is not a field") && !error.contains('\u{1b}'), "{error}");
 
@@ -303,9 +303,9 @@ fn a_filter_picks_cases_and_bad_files_are_no_failures() {
     assert!(code == 3 && error.contains("nothing to build: ") && error.contains("or give --component FILE"), "{error}");
     let broken =
         Folder::new(&format!("policies: [../p.yaml]\ncases:\n- {{name: a, {MAP}, expect: {{verdict: allowed}}}}\n"));
-    broken.policy("p", "builtin:required-labels", ", modes: Warn");
+    broken.policy("p", "builtin: required-labels", ", messages: no");
     let (code, _, error) = broken.test(&[]);
-    assert!(code == 3 && error.contains("spec.modes: is not a field; did you mean mode?"), "{error}");
+    assert!(code == 3 && error.contains("spec.messages: is not a field; did you mean message?"), "{error}");
 }
 
 #[test]
@@ -315,7 +315,7 @@ fn examples_of_the_schema_must_be_taken_and_should_be_used() {
     ));
     folder.write(
         "verdict.yaml",
-        "apiVersion: verdict.dev/v1alpha1\nkind: PolicyManifest\nname: p\nsettings: {examples: [{labels: [team]}, {labels: [owner]}, {}]}\n",
+        "apiVersion: author.verdict.dev/v1alpha1\nkind: PolicyManifest\nname: p\nsettings: {examples: [{labels: [team]}, {labels: [owner]}, {}]}\n",
     );
     let (code, out, error) = folder.labels(&[]);
     assert_eq!(code, 1, "{out}{error}");

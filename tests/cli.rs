@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use crate::support::fixtures;
+use crate::support::{fixtures, kinds};
 
 /// Exit code, standard output, standard error.
 pub fn verdict(args: &[&str]) -> (i32, String, String) {
@@ -46,12 +46,12 @@ fn a_bare_object_is_asked_about_in_the_servers_order() {
         .unwrap();
     let policy = |name: &str| {
         format!(
-            "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: {name}}}\nspec:\n  component: builtin:{name}\n  match:\n    resourceRules: [{{apiGroups: [''], apiVersions: [v1], resources: [configmaps], operations: ['*']}}]\n"
+            "---\napiVersion: verdict.dev/v1alpha1\nkind: Every\nmetadata: {{name: {name}}}\nspec:\n  component: {{builtin: {name}}}\n  matchConstraints:\n    resourceRules: [{{apiGroups: [''], apiVersions: [v1], resources: [configmaps], operations: ['*']}}]\n"
         )
     };
     let file = folder.path().join("policies.yaml");
     let review = |policies: &str, more: &[&str]| {
-        fs::write(&file, policies).unwrap();
+        fs::write(&file, kinds::every(policies)).unwrap();
         verdict(&[&["review", file.to_str().unwrap(), object.to_str().unwrap()], more].concat())
     };
     let validator = policy("magic-validator");
@@ -66,7 +66,7 @@ fn a_bare_object_is_asked_about_in_the_servers_order() {
     assert!(error.contains("expected --old FILE"), "{error}");
 
     // Only asked about what the mutator adds.
-    let condition = "    matchConditions: [{name: mutated, expression: \"'magic-value' in object.data\"}]\n";
+    let condition = "  matchConditions: [{name: mutated, expression: \"'magic-value' in object.data\"}]\n";
     let validator = validator + condition;
     assert_eq!(review(&validator, &[]).0, 0);
     let (code, out, _) = review(&(validator + &policy("magic-mutator")), &[]);
@@ -92,10 +92,10 @@ fn no_policies_at_all_are_bad_configuration() {
     };
     refused("has no .yaml");
     let file = folder.path().join("cases.yaml");
-    fs::write(&file, "apiVersion: verdict.dev/v1alpha1\nkind: PolicyTest\nmetadata: {name: cases}\n").unwrap();
-    refused("expected at least one document of kind Policy, found none");
+    fs::write(&file, "apiVersion: author.verdict.dev/v1alpha1\nkind: PolicyTest\nmetadata: {name: cases}\n").unwrap();
+    refused("expected at least one policy, found none");
     fs::write(&file, "# nothing\n").unwrap();
-    refused("holds no document of kind Policy");
+    refused("holds no policy");
 }
 
 #[test]
@@ -104,9 +104,9 @@ fn match_conditions_decide_whether_a_policy_is_asked() {
     let file = folder.path().join("policy.yaml");
     let review = |policy: &str, sample: &str, expression: &str| {
         let spec = format!(
-            "apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec:\n  component: builtin:{policy}\n  match: {{matchConditions: [{{name: only, expression: {expression:?}}}]}}\n"
+            "apiVersion: verdict.dev/v1alpha1\nkind: Every\nmetadata: {{name: p}}\nspec:\n  component: {{builtin: {policy}}}\n  matchConditions: [{{name: only, expression: {expression:?}}}]\n"
         );
-        fs::write(&file, spec).unwrap();
+        fs::write(&file, kinds::every(&spec)).unwrap();
         let sample = format!("{}/policies/{policy}/reviews/{sample}.json", env!("CARGO_MANIFEST_DIR"));
         let (code, out, _) = verdict(&["review", file.to_str().unwrap(), &sample]);
         (code, out)
@@ -130,44 +130,47 @@ fn check_names_the_file_the_policy_and_the_field() {
     let write = |spec: &str| {
         fs::write(
             &file,
-            format!("apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: team}}\nspec: {spec}\n"),
+            format!("apiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: team}}\nspec: {spec}\n"),
         )
         .unwrap();
         verdict(&["check", file.to_str().unwrap()])
     };
-    let (code, out, error) = write("{component: 'builtin:required-labels', settings: {labels: [team]}}");
-    assert_eq!((code, out.as_str()), (0, "ok team (validating)\n"), "{error}");
+    let (code, out, error) = write("{component: {builtin: required-labels}, settings: {labels: [team]}}");
+    assert_eq!((code, out.as_str()), (0, "ok Validator team\n"), "{error}");
     let misbehaving = fixtures::misbehaving("").display().to_string();
     for (spec, words) in [
         (
-            "{component: 'builtin:nothing'}".to_owned(),
+            "{component: {builtin: nothing}}".to_owned(),
             "spec.component: builtin:nothing does not exist; there are caesar-cipher",
         ),
-        ("{component: ./missing.wasm}".to_owned(), "spec.component: "),
-        ("{component: ./team.yaml}".to_owned(), "spec.component: this is not a Wasm component"),
+        ("{component: {path: ./missing.wasm}}".to_owned(), "spec.component: "),
+        ("{component: {path: ./team.yaml}}".to_owned(), "spec.component: this is not a Wasm component"),
         (
-            "{component: 'builtin:required-labels', settings: {labels: [{key: a, pattern: '('}]}}".to_owned(),
+            "{component: {builtin: required-labels}, settings: {labels: [{key: a, pattern: '('}]}}".to_owned(),
             "spec.settings.labels[0].pattern: expected a regular expression",
         ),
-        ("{component: 'builtin:required-labels', settings: {labels: [a]}, modes: Warn}".to_owned(), "spec.modes: "),
         (
-            "{component: 'builtin:magic-authenticator', failurePolicy: Ignore}".to_owned(),
-            "spec.failurePolicy: expected Fail; got Ignore",
+            "{component: {builtin: required-labels}, settings: {labels: [a]}, messages: no}".to_owned(),
+            "spec.messages: ",
         ),
         (
-            "{component: 'builtin:magic-validator', match: {matchConditions: [{name: a, expression: 'requests.uid'}]}}"
+            "{component: {builtin: magic-authenticator}}".to_owned(),
+            "spec.component: it cannot be a Validator, only Authenticator",
+        ),
+        (
+            "{component: {builtin: magic-validator}, matchConditions: [{name: a, expression: 'requests.uid'}]}"
                 .to_owned(),
-            "spec.match.matchConditions[0].expression: match condition \"a\": ",
+            "spec.matchConditions[0].expression: match condition \"a\": ",
         ),
         (
-            format!("{{component: {misbehaving}, settings: {{do: refuse-settings}}}}"),
+            format!("{{component: {{path: {misbehaving}}}, settings: {{do: refuse-settings}}}}"),
             "spec.settings.do: expected something else",
         ),
     ] {
         let (code, _, error) = write(&spec);
         assert_eq!(code, 3, "{spec}: {error}");
         assert!(
-            error.contains("team.yaml") && error.contains("policy team: ") && error.contains(words),
+            error.contains("team.yaml") && error.contains("Validator team: ") && error.contains(words),
             "{spec}: {error}"
         );
     }
@@ -177,7 +180,7 @@ fn check_names_the_file_the_policy_and_the_field() {
 fn inspect_shows_what_a_component_is() {
     let (code, out, _) = verdict(&["inspect", "--json", "builtin:magic-mutator"]);
     let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((code, &shown["kinds"]), (0, &serde_json::json!(["mutating"])));
+    assert_eq!((code, &shown["kinds"]), (0, &serde_json::json!(["Mutator"])));
     assert!(shown["exports"].as_array().unwrap().iter().any(|it| it == "verdict:policy/mutating@0.1.0"), "{out}");
     let folder = tempfile::tempdir().unwrap();
     let module = folder.path().join("core.wasm");
@@ -249,7 +252,7 @@ fn a_token_reaches_the_log_only_where_the_operator_grants_it() {
     let ask = |grants: &str| {
         let component = fixtures::misbehaving("");
         let text = format!(
-            "apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec: {{component: {}, settings: {{do: print-token}}{grants}}}\n",
+            "apiVersion: verdict.dev/v1alpha1\nkind: Authenticator\nmetadata: {{name: p}}\nspec: {{component: {{path: {}}}, settings: {{do: print-token}}{grants}}}\n",
             component.display()
         );
         fs::write(&policy, text).unwrap();
@@ -303,22 +306,22 @@ fn manifests_refuse_what_would_register_too_much() {
     let ca = folder.path().join("ca.crt");
     fs::write(&ca, "-----BEGIN CERTIFICATE-----").unwrap();
     let manifests = |spec: &str, more: &[&str]| {
-        let text = format!("apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec: {spec}\n");
-        fs::write(&file, text).unwrap();
+        let text = format!("apiVersion: verdict.dev/v1alpha1\nkind: Every\nmetadata: {{name: p}}\nspec: {spec}\n");
+        fs::write(&file, kinds::every(&text)).unwrap();
         let args = ["manifests", "--policies", file.to_str().unwrap(), "--ca-file", ca.to_str().unwrap()];
         verdict(&[&args[..], more].concat())
     };
     let url = ["--url", "https://h:8443"];
-    let (code, _, error) = manifests("{component: 'builtin:magic-validator'}", &url);
+    let (code, _, error) = manifests("{component: {builtin: magic-validator}}", &url);
     assert_eq!(code, 3);
-    assert!(error.contains("policy p: spec.match.resourceRules: "), "{error}");
-    let (code, _, error) = manifests("{component: 'builtin:caesar-cipher'}", &url);
+    assert!(error.contains("Validator p: spec.matchConstraints.resourceRules: "), "{error}");
+    let (code, _, error) = manifests("{component: {builtin: caesar-cipher}}", &url);
     assert_eq!(code, 3);
     assert!(error.contains("nothing to register"), "{error}");
     for place in [&["--url", "http://h"][..], &["--url", "https://h/path"], &["--service", "verdict"], &[]] {
-        assert_eq!(manifests("{component: 'builtin:magic-authenticator'}", place).0, 2, "{place:?}");
+        assert_eq!(manifests("{component: {builtin: magic-authenticator}}", place).0, 2, "{place:?}");
     }
-    let (code, out, _) = manifests("{component: 'builtin:magic-authenticator'}", &url);
+    let (code, out, _) = manifests("{component: {builtin: magic-authenticator}}", &url);
     assert_eq!(code, 0);
     assert!(
         out.contains("server: https://h:8443/authenticate") || out.contains("server: \"https://h:8443/authenticate\""),
@@ -332,7 +335,7 @@ fn compile_makes_everything_that_check_would() {
     let file = folder.path().join("policies.yaml");
     let policy = |name: &str, component: &str, more: &str| {
         format!(
-            "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: {name}}}\nspec: {{component: 'builtin:{component}'{more}}}\n"
+            "---\napiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: {name}}}\nspec: {{component: {{builtin: {component}}}{more}}}\n"
         )
     };
     let labels = |labels: &str| format!(", settings: {{labels: [{labels}]}}");

@@ -28,7 +28,7 @@ use crate::support::{
 fn conditional(name: &str, more: &str, conditions: &[&str]) -> String {
     let list: Vec<String> =
         conditions.iter().enumerate().map(|(at, it)| format!("{{name: c{at}, expression: {it:?}}}")).collect();
-    let more = format!("{more}\n  match: {{matchConditions: [{}]}}", list.join(", "));
+    let more = format!("{more}\n  matchConditions: [{}]", list.join(", "));
     misbehaving(name, "nothing", &more).replace("$FIXTURE", "$ADMISSION")
 }
 
@@ -57,7 +57,7 @@ async fn nobody_gets_in_by_inflating_an_object() {
             let host = Host::yaml(&conditional("p", &format!("  failurePolicy: Ignore\n{more}"), conditions)).await;
             let answer = host.review(&format!("/{path}"), &review).await["response"].clone();
             let limits =
-                host.count("validating", "p", "condition_limit") + host.count("mutating", "p", "condition_limit");
+                host.count("Validator", "p", "condition_limit") + host.count("Mutator", "p", "condition_limit");
             (answer, limits)
         };
         let whole = "object != oldObject";
@@ -67,7 +67,7 @@ async fn nobody_gets_in_by_inflating_an_object() {
         // What else is wrong does not hide it.
         assert_eq!(answers("", &["object.nothing == 1", whole]).await.0["allowed"], false);
         // Only if it is said.
-        let (answer, _) = answers("  onLimit: Ignore", &[whole]).await;
+        let (answer, _) = answers("  limitPolicy: Ignore", &[whole]).await;
         assert_eq!(answer["allowed"], true, "{answer}");
         assert!(answer["warnings"][0].as_str().unwrap().contains("used up a limit"), "{answer}");
         // What is not read can be as large as it likes.
@@ -90,7 +90,7 @@ fn no_login_waits_for_conditions_and_everybody_is_answered_in_time() {
         "oldObject == object",
     ];
     let policies: Vec<String> = (0..30).map(|at| conditional(&format!("p{at}"), "", &conditions)).collect();
-    let logins = "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {name: login}\nspec: {component: 'builtin:magic-authenticator'}\n";
+    let logins = "---\napiVersion: verdict.dev/v1alpha1\nkind: Authenticator\nmetadata: {name: login}\nspec: {component: {builtin: magic-authenticator}}\n";
     let yaml =
         (policies.concat() + logins).replace("$ADMISSION", &fixtures::misbehaving("admission").display().to_string());
     let verdict = Verdict::serve(&pki, folder.path(), &yaml, &["--guest-memory=256", "--max-bodies=96"]);

@@ -21,8 +21,8 @@ use crate::{
 fn policies() -> String {
     let policies = [
         misbehaving("enforced", "forge", ""),
-        misbehaving("recorded", "forge", "  mode: Audit").replace("$FIXTURE", "$ADMISSION"),
-        misbehaving("warned", "forge", "  mode: Warn").replace("$FIXTURE", "$ADMISSION"),
+        misbehaving("recorded", "forge", "  validationActions: [Audit]").replace("$FIXTURE", "$ADMISSION"),
+        misbehaving("warned", "forge", "  validationActions: [Warn]").replace("$FIXTURE", "$ADMISSION"),
         misbehaving("granted", "forge", "  order: 1\n  grants: {log: true}"),
     ]
     .concat();

@@ -22,7 +22,7 @@ use crate::support::{
 fn yaml(deed: &str, more: &str) -> Option<String> {
     let component = fixtures::go("fixtures/misbehaving-go")?;
     Some(format!(
-        "apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec:\n  component: {}\n  settings: {{do: {deed}}}\n  limits: {{time: 5s, memory: 128Mi}}\n{more}\n",
+        "apiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: p}}\nspec:\n  component: {{path: {}}}\n  settings: {{do: {deed}}}\n  limits: {{timeoutMilliseconds: 5000, memory: 128Mi}}\n{more}\n",
         component.display()
     ))
 }
@@ -83,13 +83,13 @@ async fn no_state_crosses_reviews_of_a_go_policy() {
     for task in tasks {
         task.await.unwrap();
     }
-    assert_eq!(host.count("validating", "p", "denied"), 64 * 32);
+    assert_eq!(host.count("Validator", "p", "denied"), 64 * 32);
 }
 
 /// The search above would find what was left; and a reused instance stands thousands of reviews.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reused_go_instance_remembers_and_goes_on() {
-    let Some(yaml) = yaml("remember", "  instances: Reuse") else { return };
+    let Some(yaml) = yaml("remember", "  instancePolicy: Reuse") else { return };
     let host = Host::yaml(&yaml).await;
     assert_eq!(message(&host, "first").await, "clean");
     let second = message(&host, "second").await;
@@ -97,7 +97,7 @@ async fn a_reused_go_instance_remembers_and_goes_on() {
     for review in 0..2000 {
         message(&host, &format!("u{review}")).await;
     }
-    assert_eq!(host.count("validating", "p", "denied"), 2002);
+    assert_eq!(host.count("Validator", "p", "denied"), 2002);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -118,7 +118,10 @@ async fn clocks_and_random_numbers_are_live() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_go_policy_has_the_environment_that_is_granted_and_no_files() {
-    let Some(granted) = yaml("env", "  grants: {env: {A: \"1\", LONGER_NAME: a longer value, EMPTY: \"\"}}") else {
+    let Some(granted) = yaml(
+        "env",
+        "  grants: {env: [{name: A, value: \"1\"}, {name: LONGER_NAME, value: a longer value}, {name: EMPTY, value: \"\"}]}",
+    ) else {
         return;
     };
     let host = Host::yaml(&granted).await;
@@ -132,7 +135,7 @@ async fn large_objects_pass_in_both_instance_modes() {
     let object = json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "cm"},
         "data": (0..3000).map(|it| (format!("key-{it}"), Value::from("x".repeat(1000)))).collect::<serde_json::Map<_, _>>()});
     let length = object.to_string().len();
-    for more in ["", "  instances: Reuse"] {
+    for more in ["", "  instancePolicy: Reuse"] {
         for deed in ["large", "raw"] {
             let Some(yaml) = yaml(deed, more) else { return };
             let host = Host::yaml(&yaml).await;
@@ -159,12 +162,12 @@ async fn what_fails_in_go_fails_in_its_own_words() {
         ("sleep", "timeout", "the policy took too long"),
     ] {
         let Some(yaml) = yaml(deed, "") else { return };
-        let time = if label == "timeout" { "time: 300ms" } else { "time: 5s" };
-        let host = Host::yaml(&yaml.replace("time: 5s", time)).await;
+        let time = if label == "timeout" { "timeoutMilliseconds: 300" } else { "timeoutMilliseconds: 5000" };
+        let host = Host::yaml(&yaml.replace("timeoutMilliseconds: 5000", time)).await;
         for _ in 0..2 {
             assert_eq!(message(&host, "u").await, words, "{deed}");
         }
-        assert_eq!(host.count("validating", "p", label), 2, "{deed}: {}", host.metrics.text());
+        assert_eq!(host.count("Validator", "p", label), 2, "{deed}: {}", host.metrics.text());
     }
 }
 

@@ -19,7 +19,7 @@ async fn a_hundred_thousand_reviews_that_begin_with_a_snapshot() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_thousand_reviews_in_reused_instances() {
     let Some(component) = fixtures::go("fixtures/misbehaving-go") else { return };
-    endure(&component, "  instances: Reuse", "snapshot", 100_000).await;
+    endure(&component, "  instancePolicy: Reuse", "snapshot", 100_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -31,12 +31,12 @@ async fn thousands_of_reviews_that_begin_with_init() {
 #[tokio::test(flavor = "multi_thread")]
 async fn reused_instances_that_begin_with_init() {
     let Some(component) = without_snapshot() else { return };
-    endure(&component, "  instances: Reuse", "init", 5_000).await;
+    endure(&component, "  instancePolicy: Reuse", "init", 5_000).await;
 }
 
 async fn endure(component: &std::path::Path, more: &str, start: &str, reviews: usize) {
     let yaml = format!(
-        "apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec:\n  component: {}\n  settings: {{do: endure}}\n  limits: {{time: 10s, memory: 128Mi}}\n{more}\n",
+        "apiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: p}}\nspec:\n  component: {{path: {}}}\n  settings: {{do: endure}}\n  limits: {{timeoutMilliseconds: 10000, memory: 128Mi}}\n{more}\n",
         component.display()
     );
     let host = Arc::new(Host::yaml(&yaml).await);
@@ -66,8 +66,8 @@ async fn endure(component: &std::path::Path, more: &str, start: &str, reviews: u
     }
     let each = reviews / TASKS;
     let panics = (0..each).filter(|count| count % PANIC_EVERY == PANIC_EVERY - 1).count() * TASKS;
-    assert_eq!(host.count("validating", "p", "trap"), panics as u64, "{}", host.metrics.text());
-    assert_eq!(host.count("validating", "p", "denied"), (each * TASKS - panics) as u64, "{}", host.metrics.text());
+    assert_eq!(host.count("Validator", "p", "trap"), panics as u64, "{}", host.metrics.text());
+    assert_eq!(host.count("Validator", "p", "denied"), (each * TASKS - panics) as u64, "{}", host.metrics.text());
 }
 
 async fn message(host: &Host, review: &Value) -> String {

@@ -36,7 +36,7 @@ async fn token_reviews() {
     assert_ne!(ask("rejected").await["authenticated"], true);
     assert_ne!(ask("error").await["authenticated"], true);
     for (outcome, count) in [("authenticated", 1), ("unknown", 1), ("rejected", 1), ("guest_error", 1)] {
-        assert_eq!(host.count("authentication", "echo", outcome), count, "{}", host.metrics.text());
+        assert_eq!(host.count("Authenticator", "echo", outcome), count, "{}", host.metrics.text());
     }
 }
 

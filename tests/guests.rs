@@ -49,5 +49,5 @@ async fn the_first_answer_of_the_product() {
         answer["status"],
         json!({"authenticated": true, "user": {"username": "magic-user", "uid": "0", "groups": ["magic-group"]}})
     );
-    assert_eq!(host.count("authentication", "magic-authenticator", "authenticated"), 1);
+    assert_eq!(host.count("Authenticator", "magic-authenticator", "authenticated"), 1);
 }

@@ -40,7 +40,7 @@ async fn marks_of_one_review_are_never_found_by_another() {
 /// The search above would find marks if there were any.
 #[tokio::test(flavor = "multi_thread")]
 async fn marks_are_found_in_an_instance_that_is_reused() {
-    let yaml = misbehaving("p", "remember", "  instances: Reuse").replace("$FIXTURE", "$ADMISSION");
+    let yaml = misbehaving("p", "remember", "  instancePolicy: Reuse").replace("$FIXTURE", "$ADMISSION");
     let host = Host::yaml(&yaml).await;
     assert_eq!(message(&host, "1").await, "p: clean");
     let second = message(&host, "2").await;
@@ -49,13 +49,13 @@ async fn marks_are_found_in_an_instance_that_is_reused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reused_instances_are_renewed_after_a_failure() {
-    let yaml = misbehaving("p", "count", "  instances: Reuse").replace("$FIXTURE", "$ADMISSION");
+    let yaml = misbehaving("p", "count", "  instancePolicy: Reuse").replace("$FIXTURE", "$ADMISSION");
     let host = Host::yaml(&yaml).await;
     for count in 1..=3 {
         assert_eq!(message(&host, "u").await, format!("p: seen {count}"));
     }
     // Each failure takes its instance with it, or a later review would be asked of a broken one.
-    let yaml = misbehaving("p", "error", "  instances: Reuse").replace("$FIXTURE", "$ADMISSION");
+    let yaml = misbehaving("p", "error", "  instancePolicy: Reuse").replace("$FIXTURE", "$ADMISSION");
     let host = Host::yaml(&yaml).await;
     for _ in 0..3 {
         assert_eq!(message(&host, "u").await, "p: the policy could not decide");
@@ -101,20 +101,21 @@ async fn printing_works_before_and_after_a_snapshot() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn fuel_ends_a_review_as_a_limit() {
-    let limits = |fuel: u64| format!("limits: {{time: 10s, memory: 16Mi, fuel: {fuel}}}");
-    let yaml =
-        |deed: &str, fuel| misbehaving("p", deed, "").replace("limits: {time: 300ms, memory: 16Mi}", &limits(fuel));
+    let limits = |fuel: u64| format!("limits: {{timeoutMilliseconds: 10000, memory: 16Mi, fuel: {fuel}}}");
+    let yaml = |deed: &str, fuel| {
+        misbehaving("p", deed, "").replace("limits: {timeoutMilliseconds: 300, memory: 16Mi}", &limits(fuel))
+    };
     let host = Host::yaml(&yaml("loop", 1_000_000)).await;
     let answer: Value = host.review("/validate", &config_map("u")).await;
     assert_eq!(answer["response"]["status"]["message"], "p: the policy computed too much", "{answer}");
-    assert_eq!(host.count("validating", "p", "fuel"), 1);
+    assert_eq!(host.count("Validator", "p", "fuel"), 1);
     let host = Host::yaml(&yaml("count", 1_000_000)).await;
     assert_eq!(message(&host, "u").await, "p: seen 1");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_environment_is_what_is_granted_and_a_change_of_it_ends_with_the_review() {
-    let grants = "  grants: {env: {GRANTED: \"1\", LONGER_NAME: a longer value, EMPTY: \"\"}}";
+    let grants = "  grants: {env: [{name: GRANTED, value: \"1\"}, {name: LONGER_NAME, value: a longer value}, {name: EMPTY, value: \"\"}]}";
     for fixture in ["$FIXTURE", "$ADMISSION"] {
         let host = Host::yaml(&misbehaving("p", "environment", grants).replace("$FIXTURE", fixture)).await;
         for _ in 0..2 {

@@ -23,7 +23,7 @@ use crate::support::{
 fn yaml(deed: &str, more: &str) -> Option<String> {
     let component = node::component("fixtures/misbehaving-js")?;
     Some(format!(
-        "apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec:\n  component: {}\n  settings: {{do: {deed}}}\n  limits: {{time: 10s, memory: 128Mi}}\n{more}\n",
+        "apiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: p}}\nspec:\n  component: {{path: {}}}\n  settings: {{do: {deed}}}\n  limits: {{timeoutMilliseconds: 10000, memory: 128Mi}}\n{more}\n",
         component.display()
     ))
 }
@@ -75,7 +75,7 @@ async fn no_state_crosses_reviews_of_a_javascript_policy() {
     for review in 0..64 {
         assert_eq!(message(&host, &config_map(&review.to_string())).await, "clean");
     }
-    let host = Host::yaml(&yaml.replace("  limits", "  instances: Reuse\n  limits")).await;
+    let host = Host::yaml(&yaml.replace("  limits", "  instancePolicy: Reuse\n  limits")).await;
     assert_eq!(message(&host, &config_map("first")).await, "clean");
     assert_eq!(message(&host, &config_map("second")).await, "found state");
 }
@@ -115,12 +115,12 @@ async fn what_fails_in_javascript_fails_in_its_own_words() {
         ("loop", "timeout", "the policy took too long"),
     ] {
         let Some(yaml) = yaml(deed, "") else { return };
-        let time = if deed == "loop" { "time: 500ms" } else { "time: 10s" };
-        let host = Host::yaml(&yaml.replace("time: 10s", time)).await;
+        let time = if deed == "loop" { "timeoutMilliseconds: 500" } else { "timeoutMilliseconds: 10000" };
+        let host = Host::yaml(&yaml.replace("timeoutMilliseconds: 10000", time)).await;
         for _ in 0..2 {
             assert_eq!(message(&host, &config_map("u")).await, words, "{deed}");
         }
-        assert_eq!(host.count("validating", "p", label), 2, "{deed}: {}", host.metrics.text());
+        assert_eq!(host.count("Validator", "p", label), 2, "{deed}: {}", host.metrics.text());
     }
 }
 
@@ -148,7 +148,7 @@ fn what_a_javascript_policy_prints_and_throws_is_in_the_log() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn texts_raw_reviews_and_the_environment_arrive() {
-    let Some(yaml) = yaml("text", "  grants: {env: {A: \"1\"}}") else { return };
+    let Some(yaml) = yaml("text", "  grants: {env: [{name: A, value: \"1\"}]}") else { return };
     let host = Host::yaml(&yaml).await;
     let text = message(&host, &config_map("u")).await;
     assert!(text.starts_with("grüße 🎉 ") && text.contains('\u{fffd}'), "{text}");
@@ -164,7 +164,7 @@ async fn large_objects_pass() {
     let object = json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "cm"},
         "data": (0..3000).map(|it| (format!("key-{it}"), Value::from("x".repeat(1000)))).collect::<serde_json::Map<_, _>>()});
     let expected = (object.to_string().len() + 3000).to_string();
-    for more in ["", "  instances: Reuse"] {
+    for more in ["", "  instancePolicy: Reuse"] {
         let Some(yaml) = yaml("large", more) else { return };
         let host = Host::yaml(&yaml).await;
         for _ in 0..3 {

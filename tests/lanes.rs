@@ -29,7 +29,7 @@ async fn host(engine: &Engine, yaml: &str) -> Arc<Host> {
 fn policy(kind: &str, name: &str, deed: &str, more: &str) -> String {
     misbehaving(name, deed, more)
         .replace("$FIXTURE", kind)
-        .replace("time: 300ms, memory: 16Mi", "time: 20s, memory: 64Mi")
+        .replace("timeoutMilliseconds: 300, memory: 16Mi", "timeoutMilliseconds: 20000, memory: 64Mi")
 }
 
 async fn until(what: &str, mut done: impl FnMut() -> bool) {
@@ -44,10 +44,10 @@ async fn until(what: &str, mut done: impl FnMut() -> bool) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_rests_gives_way_to_whoever_needs_its_room() {
     let engine = engine(64, 128);
-    let yaml = ["one", "two"].map(|name| policy("$ADMISSION", name, "count", "  instances: Reuse")).concat()
-        + &policy("$AUTHORIZATION", "three", "nothing", "  instances: Reuse")
+    let yaml = ["one", "two"].map(|name| policy("$ADMISSION", name, "count", "  instancePolicy: Reuse")).concat()
+        + &policy("$AUTHORIZATION", "three", "nothing", "  instancePolicy: Reuse")
         + &policy("$ADMISSION", "four", "nothing", "")
-        + "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {name: five}\nspec: {component: 'builtin:magic-authenticator'}\n";
+        + "---\napiVersion: verdict.dev/v1alpha1\nkind: Authenticator\nmetadata: {name: five}\nspec: {component: {builtin: magic-authenticator}}\n";
     let host = host(&engine, &yaml).await;
     for round in 1..=3 {
         for name in ["one", "two"] {
@@ -74,7 +74,7 @@ async fn what_rests_gives_way_to_whoever_needs_its_room() {
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_end_with_their_policy() {
     let engine = engine(64, 512);
-    let host = host(&engine, &policy("$ADMISSION", "one", "count", "  instances: Reuse")).await;
+    let host = host(&engine, &policy("$ADMISSION", "one", "count", "  instancePolicy: Reuse")).await;
     host.review("/validate/one", &config_map("u")).await;
     assert_eq!(engine.in_use().resting, 1);
     drop(host);
@@ -88,7 +88,7 @@ async fn admission_that_takes_all_it_can_get_keeps_nobody_from_logging_in() {
     let names = ["a", "b", "c", "d"];
     let yaml = names.map(|name| policy("$ADMISSION", name, "sleep", "")).concat()
         + &policy("$FIXTURE", "all", "nothing", "")
-        + "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {name: z}\nspec: {component: 'builtin:magic-authenticator', order: 300}\n";
+        + "---\napiVersion: verdict.dev/v1alpha1\nkind: Authenticator\nmetadata: {name: z}\nspec: {component: {builtin: magic-authenticator}, order: 300}\n";
     let host = host(&engine, &yaml).await;
     let sleepers: Vec<_> = (0..160)
         .map(|caller: usize| {
@@ -108,7 +108,7 @@ async fn admission_that_takes_all_it_can_get_keeps_nobody_from_logging_in() {
     let asleep = sleepers.iter().filter(|it| !it.is_finished()).count();
     assert!(asleep >= 4 && begin.elapsed() < Duration::from_secs(10), "{asleep} {:?}", begin.elapsed());
     assert_eq!(
-        (host.count("authentication", "z", "authenticated"), host.count("authorization", "all", "no_opinion")),
+        (host.count("Authenticator", "z", "authenticated"), host.count("Authorizer", "all", "no_opinion")),
         (20, 20)
     );
     sleepers.iter().for_each(tokio::task::JoinHandle::abort);
@@ -121,7 +121,7 @@ async fn a_component_with_many_memories_and_tables_takes_no_more_than_its_share(
     let engine = engine(32, 4096);
     let yaml = misbehaving("large", "sleep", "").replace("$FIXTURE", &with_memories(3, 12).display().to_string())
         + &policy("$ADMISSION", "small", "nothing", "");
-    let host = host(&engine, &yaml.replace("time: 300ms", "time: 100ms")).await;
+    let host = host(&engine, &yaml.replace("timeoutMilliseconds: 300", "timeoutMilliseconds: 100")).await;
     let callers = (0..140).map(|_| {
         let host = Arc::clone(&host);
         tokio::spawn(async move { host.review("/validate/large", &config_map("u")).await })
@@ -138,7 +138,7 @@ async fn a_component_with_many_memories_and_tables_takes_no_more_than_its_share(
         let answer = caller.await.unwrap();
         assert_eq!(answer["response"]["status"]["message"], "large: the policy took too long", "{answer}");
     }
-    assert_eq!((host.count("validating", "large", "overload"), engine.in_use().pooled), (0, 0));
+    assert_eq!((host.count("Validator", "large", "overload"), engine.in_use().pooled), (0, 0));
 }
 
 /// The misbehaving component, and in it another instance with so many memories and tables.
@@ -170,19 +170,19 @@ fn with_memories(memories: usize, tables: usize) -> PathBuf {
 
 /// How a review can fail: the deed, and what the limits are for it.
 const FAILURES: [(&str, &str); 13] = [
-    ("trap", "time: 20s, memory: 16Mi"),
-    ("recurse", "time: 20s, memory: 16Mi"),
-    ("recurse-with-data", "time: 20s, memory: 16Mi"),
-    ("exit", "time: 20s, memory: 16Mi"),
-    ("loop", "time: 5ms, memory: 16Mi"),
-    ("loop", "time: 20s, memory: 16Mi, fuel: 100000"),
-    ("sleep", "time: 5ms, memory: 16Mi"),
-    ("host-calls", "time: 5ms, memory: 16Mi"),
-    ("hog-memory", "time: 20s, memory: 4Mi"),
-    ("hog-memory-and-answer", "time: 20s, memory: 4Mi"),
-    ("handles", "time: 20s, memory: 16Mi"),
-    ("invalid-utf8", "time: 20s, memory: 16Mi"),
-    ("error", "time: 20s, memory: 16Mi"),
+    ("trap", "timeoutMilliseconds: 20000, memory: 16Mi"),
+    ("recurse", "timeoutMilliseconds: 20000, memory: 16Mi"),
+    ("recurse-with-data", "timeoutMilliseconds: 20000, memory: 16Mi"),
+    ("exit", "timeoutMilliseconds: 20000, memory: 16Mi"),
+    ("loop", "timeoutMilliseconds: 5, memory: 16Mi"),
+    ("loop", "timeoutMilliseconds: 20000, memory: 16Mi, fuel: 100000"),
+    ("sleep", "timeoutMilliseconds: 5, memory: 16Mi"),
+    ("host-calls", "timeoutMilliseconds: 5, memory: 16Mi"),
+    ("hog-memory", "timeoutMilliseconds: 20000, memory: 4Mi"),
+    ("hog-memory-and-answer", "timeoutMilliseconds: 20000, memory: 4Mi"),
+    ("handles", "timeoutMilliseconds: 20000, memory: 16Mi"),
+    ("invalid-utf8", "timeoutMilliseconds: 20000, memory: 16Mi"),
+    ("error", "timeoutMilliseconds: 20000, memory: 16Mi"),
 ];
 
 /// Each failure so often, in both instance modes; `VERDICT_FAILURES=10000` for the full count.
@@ -196,9 +196,9 @@ async fn failures_give_back_all_that_they_took() {
         .flat_map(|(at, (deed, limits))| {
             ["PerReview", "Reuse"].map(|mode| {
                 let name = format!("{}-{at}", mode.to_lowercase());
-                misbehaving(&name, deed, &format!("  instances: {mode}"))
+                misbehaving(&name, deed, &format!("  instancePolicy: {mode}"))
                     .replace("$FIXTURE", "$ADMISSION")
-                    .replace("time: 300ms, memory: 16Mi", limits)
+                    .replace("timeoutMilliseconds: 300, memory: 16Mi", limits)
             })
         })
         .collect();

@@ -60,7 +60,7 @@ async fn a_failing_validator_denies_with_its_own_words() {
             assert_eq!(response["status"]["message"], format!("bad: {words}"), "{deed}");
             assert!(!answer.to_string().contains("secret-detail"));
         }
-        for kind in ["validating", "mutating"] {
+        for kind in ["Validator", "Mutator"] {
             assert_eq!(host.count(kind, "bad", label), 1, "{deed}: {}", host.metrics.text());
         }
         let next = host.review("/validate/good", &config_map("u2")).await;
@@ -74,8 +74,8 @@ async fn ignore_lets_through_what_failed_but_not_what_used_up_a_limit() {
         let limit = matches!(*label, "timeout" | "memory" | "stack" | "size");
         for (more, ignored) in [
             ("  failurePolicy: Ignore", !limit),
-            ("  onLimit: Ignore", limit),
-            ("  failurePolicy: Ignore\n  onLimit: Ignore", true),
+            ("  limitPolicy: Ignore", limit),
+            ("  failurePolicy: Ignore\n  limitPolicy: Ignore", true),
         ] {
             let host = Host::yaml(&only("$ADMISSION", "bad", deed, more)).await;
             let answer = host.review("/validate", &config_map("u")).await;
@@ -99,19 +99,19 @@ async fn a_failing_authenticator_is_an_error_that_is_not_cached() {
             json!({"authenticated": false, "audiences": ["https://kubernetes.default.svc"], "error": format!("policy bad: {words}")}),
             "{deed}"
         );
-        assert_eq!(host.count("authentication", "bad", label), 1, "{deed}");
-        assert_eq!(host.count("authentication", "good", "unknown"), 1, "{deed}");
+        assert_eq!(host.count("Authenticator", "bad", label), 1, "{deed}");
+        assert_eq!(host.count("Authenticator", "good", "unknown"), 1, "{deed}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_authorizer_lets_no_later_allow_through() {
-    let allow = "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {name: allow}\nspec: {component: 'builtin:magic-authorizer', order: 300}\n";
+    let allow = "---\napiVersion: verdict.dev/v1alpha1\nkind: Authorizer\nmetadata: {name: allow}\nspec: {component: {builtin: magic-authorizer}, order: 300}\n";
     for (deed, label, _, words) in FAILURES {
         let host = Host::yaml(&(host_yaml(deed, "") + allow)).await;
         let (status, text) = host.post("/authorize", access().to_string()).await;
         assert_eq!((status, text), (StatusCode::SERVICE_UNAVAILABLE, format!("policy bad: {words}\n")), "{deed}");
-        assert_eq!(host.count("authorization", "bad", label), 1, "{deed}");
+        assert_eq!(host.count("Authorizer", "bad", label), 1, "{deed}");
 
         let deny = misbehaving("deny", "deny", "  order: 250");
         let host = Host::yaml(&(host_yaml(deed, "") + &deny + allow)).await;
@@ -130,7 +130,7 @@ async fn a_failing_authorizer_lets_no_later_allow_through() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_opinion_on_failure_is_a_choice() {
     let more = "  failurePolicy: NoOpinion";
-    let allow = "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {name: allow}\nspec: {component: 'builtin:magic-authorizer', order: 300}\n";
+    let allow = "---\napiVersion: verdict.dev/v1alpha1\nkind: Authorizer\nmetadata: {name: allow}\nspec: {component: {builtin: magic-authorizer}, order: 300}\n";
     let yaml = |deed| only("$AUTHORIZATION", "bad", deed, more) + allow;
     let host = Host::load(specs(&yaml("trap"))).await.unwrap();
     assert_eq!(host.review("/authorize", &access()).await["status"]["allowed"], true);
@@ -165,7 +165,7 @@ async fn changes_that_cannot_be_made_are_failures() {
         assert!(begin.elapsed() < PATIENCE, "{deed} took {:?}", begin.elapsed());
         assert_eq!(answer["response"]["status"]["message"], format!("bad: {words}"), "{deed}: {answer}");
         assert!(answer["response"].get("patch").is_none());
-        assert_eq!(host.count("mutating", "bad", label), 1, "{deed}");
+        assert_eq!(host.count("Mutator", "bad", label), 1, "{deed}");
         let host = Host::yaml(&only("$ADMISSION", "bad", deed, "  failurePolicy: Ignore")).await;
         let answer = host.review("/mutate", &config_map("u")).await;
         assert_eq!(answer["response"]["allowed"], ignored, "{deed}");
@@ -176,7 +176,10 @@ async fn changes_that_cannot_be_made_are_failures() {
 /// Objects of users may be large and deep at once; a change of them takes no longer than it may.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_change_of_a_large_and_deep_object_is_made_in_time() {
-    let host = Host::yaml(&misbehaving("bad", "change-deep", "").replace("300ms", "30s")).await;
+    let host = Host::yaml(
+        &misbehaving("bad", "change-deep", "").replace("timeoutMilliseconds: 300", "timeoutMilliseconds: 30000"),
+    )
+    .await;
     let field = format!("{{\"k\":\"{}\"}}", "v".repeat(20));
     let array = format!("[{}]", vec![field; 80_000].join(","));
     let object = (0..100).fold(array, |inside, _| format!("{{\"a\":{inside}}}"));
@@ -205,7 +208,11 @@ async fn a_small_change_of_a_large_and_deep_object_is_made_in_time() {
 async fn answers_become_what_kube_apiserver_takes() {
     let response = async |deed: &str| {
         // Enough memory for a million warnings: what stops them is the limit on answers.
-        let host = Host::yaml(&misbehaving("bad", deed, "").replace("300ms, memory: 16Mi", "3s, memory: 256Mi")).await;
+        let host = Host::yaml(
+            &misbehaving("bad", deed, "")
+                .replace("timeoutMilliseconds: 300, memory: 16Mi", "timeoutMilliseconds: 3000, memory: 256Mi"),
+        )
+        .await;
         host.review("/validate", &config_map("u")).await["response"].clone()
     };
     let denied = response("code-out-of-range").await;
@@ -261,13 +268,13 @@ async fn an_authenticator_cannot_answer_what_must_not_be_said() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rejected_asks_nobody_else() {
-    let known = "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {name: known}\nspec: {component: 'builtin:magic-authenticator', order: 300}\n";
+    let known = "---\napiVersion: verdict.dev/v1alpha1\nkind: Authenticator\nmetadata: {name: known}\nspec: {component: {builtin: magic-authenticator}, order: 300}\n";
     let host = Host::yaml(&(misbehaving("bad", "reject", "") + known)).await;
     assert_eq!(host.review("/authenticate", &token("magic-token")).await["status"], json!({"authenticated": false}));
     // In shadow it is asked and counted, and decides nothing.
-    let host = Host::yaml(&(misbehaving("bad", "reject", "  mode: Audit") + known)).await;
+    let host = Host::yaml(&(misbehaving("bad", "reject", "  shadow: true") + known)).await;
     assert_eq!(host.review("/authenticate", &token("magic-token")).await["status"]["authenticated"], true);
-    assert_eq!(host.count("authentication", "bad", "rejected"), 1);
+    assert_eq!(host.count("Authenticator", "bad", "rejected"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -282,10 +289,10 @@ async fn every_denial_is_reported_and_modes_say_what_it_does() {
         json!([
         {"field": "spec.x", "reason": "FieldValueInvalid", "message": "x is wrong"}, {"message": "no"}])
     );
-    let host = Host::yaml(&only("$ADMISSION", "one", "deny", "  mode: Warn")).await;
+    let host = Host::yaml(&only("$ADMISSION", "one", "deny", "  validationActions: [Warn]")).await;
     let response = host.review("/validate", &config_map("u")).await["response"].clone();
     assert_eq!(response, json!({"uid": "u", "allowed": true, "warnings": ["one: denied on purpose"]}));
-    let host = Host::yaml(&misbehaving("one", "deny", "  mode: Audit")).await;
+    let host = Host::yaml(&misbehaving("one", "deny", "  validationActions: [Audit]")).await;
     let response = host.review("/validate", &config_map("u")).await["response"].clone();
     assert_eq!(response, json!({"uid": "u", "allowed": true, "auditAnnotations": {"one.denied": "denied on purpose"}}));
 }
@@ -294,8 +301,8 @@ async fn every_denial_is_reported_and_modes_say_what_it_does() {
 async fn no_policy_displaces_what_another_says() {
     let host = Host::yaml(
         &(misbehaving("chatty", "chatty", "  order: 1")
-            + &only("$ADMISSION", "audited", "deny", "  mode: Audit\n  order: 2")
-            + &only("$ADMISSION", "warned", "deny", "  mode: Warn\n  order: 3")),
+            + &only("$ADMISSION", "audited", "deny", "  validationActions: [Audit]\n  order: 2")
+            + &only("$ADMISSION", "warned", "deny", "  validationActions: [Warn]\n  order: 3")),
     )
     .await;
     let response = host.review("/validate", &config_map("u")).await["response"].clone();
@@ -306,9 +313,10 @@ async fn no_policy_displaces_what_another_says() {
     assert!(warnings.contains(&"warned: denied on purpose"), "{warnings:?}");
     assert!(warnings.iter().map(|it| it.chars().count()).sum::<usize>() <= 4096, "{warnings:?}");
 
-    let host = Host::yaml(&only("$ADMISSION", "warned", "grow", "  mode: Warn")).await;
+    let host = Host::yaml(&only("$ADMISSION", "shadow", "grow", "  shadow: true")).await;
     let response = host.review("/mutate", &config_map("u")).await["response"].clone();
-    assert_eq!(response, json!({"uid": "u", "allowed": true, "warnings": ["warned: would change the object"]}));
+    assert_eq!(response, json!({"uid": "u", "allowed": true}));
+    assert_eq!(host.count("Mutator", "shadow", "mutated"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

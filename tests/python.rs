@@ -106,12 +106,12 @@ async fn what_fails_in_python_fails_in_its_own_words() {
         ("memory", "memory", "the policy ran out of memory"),
         ("loop", "timeout", "the policy took too long"),
     ] {
-        let before = host.count("validating", "p", label);
+        let before = host.count("Validator", "p", label);
         let object = json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": deed}});
         let query = if deed == "loop" { "?timeout=1s" } else { "" };
         assert_eq!(message(&ask_about(host, deed, object, query).await), words, "{deed}");
         // Other tests ask the same policy meanwhile.
-        assert!(host.count("validating", "p", label) > before, "{deed}: {}", host.metrics.text());
+        assert!(host.count("Validator", "p", label) > before, "{deed}: {}", host.metrics.text());
     }
 }
 
@@ -170,7 +170,7 @@ async fn other_reviews() {
     for (bearer, label) in [("expired", "rejected"), ("other", "unknown"), ("raise", "guest_error")] {
         let answer = host.review("/authenticate", &token(bearer)).await;
         assert_ne!(answer["status"]["authenticated"], true, "{answer}");
-        assert_eq!(host.count("authentication", "p", label), 1, "{}", host.metrics.text());
+        assert_eq!(host.count("Authenticator", "p", label), 1, "{}", host.metrics.text());
     }
     let mut review = access();
     assert_ne!(host.review("/authorize", &review).await["status"]["allowed"], true);
@@ -203,7 +203,7 @@ async fn large_objects_pass() {
 fn what_a_python_policy_prints_and_raises_is_in_the_log() {
     let Some(component) = fixtures::python("fixtures/misbehaving-python") else { return };
     let yaml = format!(
-        "apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec:\n  component: {}\n  limits: {{time: 20s}}\n  grants: {{env: {{A: \"1\"}}}}\n",
+        "apiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: p}}\nspec:\n  component: {{path: {}}}\n  limits: {{timeoutMilliseconds: 20000}}\n  grants: {{env: [{{name: A, value: \"1\"}}]}}\n",
         component.display()
     );
     let folder = tempfile::tempdir().unwrap();

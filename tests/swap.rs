@@ -29,7 +29,8 @@ fn marks_that_were_swapped_out_are_never_found_by_another_review() {
         return;
     };
     let pki = Pki::new(folder.path());
-    let yaml = misbehaving("p", "remember-slowly", "").replace("time: 300ms", "time: 20s");
+    let yaml =
+        misbehaving("p", "remember-slowly", "").replace("timeoutMilliseconds: 300", "timeoutMilliseconds: 20000");
     let yaml = yaml.replace("$FIXTURE", &fixtures::misbehaving("").display().to_string());
     let verdict = Verdict::serve(&pki, folder.path(), &yaml, &["--max-instances=16"]);
     let url = format!("https://{}/validate", verdict.https);

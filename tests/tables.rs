@@ -80,7 +80,7 @@ fn component(folder: &Path) -> std::path::PathBuf {
 
 async fn host(folder: &Path, instances: Instances) -> Host {
     let mut spec = PolicySpec::file("p", &component(folder));
-    spec.instances = instances;
+    spec.instance_policy = instances;
     Host::load(vec![spec]).await.unwrap()
 }
 
@@ -106,7 +106,7 @@ async fn every_review_finds_memories_tables_and_globals_as_init_left_them() {
     for task in tasks {
         task.await.unwrap();
     }
-    assert_eq!(host.count("validating", "p", "allowed"), 64 * 16, "{}", host.metrics.text());
+    assert_eq!(host.count("Validator", "p", "allowed"), 64 * 16, "{}", host.metrics.text());
 }
 
 /// The guest would find what was left.

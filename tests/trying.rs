@@ -45,7 +45,7 @@ fn review_tells_what_was_used_and_why_a_policy_is_asked() {
     let policy = folder.path().join("p.yaml");
     let review = |matching: &str, more: &[&str]| {
         let text = format!(
-            "apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec: {{component: 'builtin:required-labels', settings: {{labels: [team]}}, match: {{{matching}}}}}\n"
+            "apiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: p}}\nspec: {{component: {{builtin: required-labels}}, settings: {{labels: [team]}}, {matching}}}\n"
         );
         fs::write(&policy, text).unwrap();
         let (policy, object) = (policy.to_str().unwrap(), object.to_str().unwrap());
@@ -110,7 +110,7 @@ fn review_tells_what_was_used_and_why_a_policy_is_asked() {
 
     fs::write(
         folder.path().join("verdict.yaml"),
-        "apiVersion: verdict.dev/v1alpha1\nkind: PolicyManifest\nname: own\n",
+        "apiVersion: author.verdict.dev/v1alpha1\nkind: PolicyManifest\nname: own\n",
     )
     .unwrap();
     fs::write(folder.path().join("go.mod"), "module example.org/own\n").unwrap();

@@ -48,10 +48,10 @@ pub(crate) const SIMPLE: [Scenario; 7] = [
     ONE,
     Scenario {
         name: "reuse",
-        what: "the same policy, instances: Reuse",
+        what: "the same policy, instancePolicy: Reuse",
         server: Which::Verdict(|| {
-            let more = "  instances: Reuse\n";
-            validator("reuse", "builtin:required-labels", &settings("^[0-9]{4}$"), "configmaps", more)
+            let more = "  instancePolicy: Reuse\n";
+            validator("reuse", "{builtin: required-labels}", &settings("^[0-9]{4}$"), "configmaps", more)
         }),
         ..FLOOR
     },
@@ -127,7 +127,7 @@ pub(crate) fn numbered(name: &str, number: usize, resource: &str) -> String {
 
 /// `required-labels` for one resource of the core group, as the reviews here satisfy it.
 pub(crate) fn required_labels(name: &str, resource: &str, pattern: &str) -> String {
-    validator(name, "builtin:required-labels", &settings(pattern), resource, "")
+    validator(name, "{builtin: required-labels}", &settings(pattern), resource, "")
 }
 
 /// What `required-labels` is given, whatever language it is written in.
@@ -138,8 +138,8 @@ pub(crate) fn settings(pattern: &str) -> String {
 /// A policy for AdmissionReviews; `more` are further lines of its spec.
 pub(crate) fn validator(name: &str, component: &str, settings: &str, resource: &str, more: &str) -> String {
     format!(
-        "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: {name}}}\nspec:\n  component: {component}\n  \
-         settings: {settings}\n  match:\n    resourceRules:\n    - {{apiGroups: [\"\"], apiVersions: [v1], \
+        "---\napiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: {name}}}\nspec:\n  component: {component}\n  \
+         settings: {settings}\n  matchConstraints:\n    resourceRules:\n    - {{apiGroups: [\"\"], apiVersions: [v1], \
          resources: [{resource}], operations: [CREATE, UPDATE]}}\n{more}"
     )
 }

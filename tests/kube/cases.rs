@@ -29,7 +29,7 @@ fn the_cases_of_required_labels_hold_in_a_cluster_in_every_language() {
     let cases = cases();
     let folder = folder("cases");
     fs::create_dir_all(&folder).expect("a writable folder");
-    let limits = json!({"limits": {"time": "5s", "memory": "256Mi"}});
+    let limits = json!({"limits": {"timeoutMilliseconds": 5000, "memory": "256Mi"}});
     let policies: String = languages
         .iter()
         .map(|(language, component)| policy(&format!("labels-{language}"), component, &cases["settings"], &limits))

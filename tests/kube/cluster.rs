@@ -76,9 +76,13 @@ impl Drop for Shared {
 
 /// A policy as a document; `spec` beside the component and its settings.
 pub fn policy(name: &str, component: &str, settings: &Value, spec: &Value) -> String {
+    let component = match component.strip_prefix("builtin:") {
+        Some(name) => json!({"builtin": name}),
+        None => json!({"path": component}),
+    };
     let mut document = json!({
         "apiVersion": "verdict.dev/v1alpha1",
-        "kind": "Policy",
+        "kind": "Every",
         "metadata": {"name": name},
         "spec": {"component": component, "settings": settings},
     });
@@ -173,7 +177,7 @@ fn register(cluster: &Cluster) {
 }
 
 fn good_policies() -> String {
-    let configmaps = json!({"match": {"resourceRules": rules("", "v1", "configmaps")}});
+    let configmaps = json!({"matchConstraints": {"resourceRules": rules("", "v1", "configmaps")}});
     let none = json!({});
     let sha256 = |token: &str| Sha256::digest(token).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     [
@@ -202,7 +206,7 @@ fn good_policies() -> String {
             "required-labels",
             "builtin:required-labels",
             &json!({"labels": ["team"]}),
-            &json!({"match": {"resourceRules": rules("autoscaling", "v1", "horizontalpodautoscalers")}}),
+            &json!({"matchConstraints": {"resourceRules": rules("autoscaling", "v1", "horizontalpodautoscalers")}}),
         ),
     ]
     .concat()
@@ -231,14 +235,18 @@ fn admission_policies() -> Vec<(&'static str, &'static str, Value)> {
     vec![
         ("trap-fail", "validate mutate", json!({"do": "trap"})),
         ("trap-ignore", "validate mutate", json!({"do": "trap", "failurePolicy": "Ignore"})),
-        ("loop-fail", "validate", json!({"do": "loop", "limits": {"time": "100ms"}})),
-        ("loop-ignore", "validate", json!({"do": "loop", "limits": {"time": "100ms"}, "onLimit": "Ignore"})),
-        ("memory-fail", "validate", json!({"do": "hog-memory", "limits": {"time": "5s"}})),
+        ("loop-fail", "validate", json!({"do": "loop", "limits": {"timeoutMilliseconds": 100}})),
+        (
+            "loop-ignore",
+            "validate",
+            json!({"do": "loop", "limits": {"timeoutMilliseconds": 100}, "limitPolicy": "Ignore"}),
+        ),
+        ("memory-fail", "validate", json!({"do": "hog-memory", "limits": {"timeoutMilliseconds": 5000}})),
         ("error-fail", "validate", json!({"do": "error"})),
         ("invalid", "validate", json!({"do": "invalid"})),
         ("deny", "validate mutate", json!({"do": "deny"})),
-        ("deny-warn", "validate", json!({"do": "deny", "mode": "Warn"})),
-        ("deny-audit", "validate", json!({"do": "deny", "mode": "Audit"})),
+        ("deny-warn", "validate", json!({"do": "deny", "validationActions": ["Warn"]})),
+        ("deny-audit", "validate", json!({"do": "deny", "validationActions": ["Audit"]})),
         ("deny-message", "validate", json!({"do": "deny", "message": "ask the platform team"})),
         ("code-out-of-range", "validate", json!({"do": "code-out-of-range"})),
         ("long-message", "validate", json!({"do": "long-message"})),
@@ -259,10 +267,14 @@ fn authorization_policies() -> Vec<(&'static str, &'static str, Value)> {
         ("denies", "Deny", json!({"do": "deny"})),
         ("no-opinion", "Deny", json!({"do": "nothing"})),
         ("traps", "Deny", json!({"do": "trap"})),
-        ("loops", "Deny", json!({"do": "loop", "limits": {"time": "100ms"}})),
+        ("loops", "Deny", json!({"do": "loop", "limits": {"timeoutMilliseconds": 100}})),
         ("traps-open", "NoOpinion", json!({"do": "trap"})),
         ("traps-no-opinion", "Deny", json!({"do": "trap", "failurePolicy": "NoOpinion"})),
-        ("loops-no-opinion", "Deny", json!({"do": "loop", "failurePolicy": "NoOpinion", "limits": {"time": "100ms"}})),
+        (
+            "loops-no-opinion",
+            "Deny",
+            json!({"do": "loop", "failurePolicy": "NoOpinion", "limits": {"timeoutMilliseconds": 100}}),
+        ),
         ("traps-deny", "Deny", json!({"do": "trap", "failurePolicy": "Deny"})),
         ("long-reason", "Deny", json!({"do": "long-message"})),
     ]

@@ -20,7 +20,7 @@ fn requests_in_flight_are_answered_when_the_server_ends() {
         "slow",
         misbehaving("admission").to_str().expect("UTF-8"),
         &json!({"do": "sleep"}),
-        &json!({"limits": {"time": "3s"}, "onLimit": "Ignore"}),
+        &json!({"limits": {"timeoutMilliseconds": 3000}, "limitPolicy": "Ignore"}),
     );
     let mut verdict = Verdict::serve(&cluster.pki, &folder, &slow, &["--drain-delay=1s"]);
     cluster.namespace("drain");
@@ -54,7 +54,7 @@ fn requests_in_flight_are_answered_when_the_server_ends() {
         for request in requests {
             let output = request.join().expect("no panic");
             assert_eq!(
-                output.stderr, "Warning: slow: the policy took too long; its verdict is not waited for\n",
+                output.stderr, "Warning: slow: the policy took too long; ignored because of limitPolicy\n",
                 "{output}"
             );
             output.ok();

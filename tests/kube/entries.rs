@@ -18,7 +18,7 @@ fn groups_that_share_storage_hide_no_policy() {
     let folder = folder("shared-storage");
     let pki = Pki::new(&folder.join("pki"));
     let labels = |name: &str, label: &str, group: &str| {
-        let more = json!({"match": {"resourceRules": rules(group, "v1", "events")}});
+        let more = json!({"matchConstraints": {"resourceRules": rules(group, "v1", "events")}});
         policy(name, "builtin:required-labels", &json!({"labels": [label]}), &more)
     };
     let policies = labels("core", "team", "") + &labels("own-group", "owner", "events.k8s.io");
@@ -74,11 +74,12 @@ fn a_dead_server_decides_nothing_for_what_cannot_decide() {
     let folder = folder("dead-server");
     let pki = Pki::new(&folder.join("pki"));
     let none = json!({});
-    let validator = |name: &str, resource: &str, mode: &str| {
-        let more = json!({"mode": mode, "match": {"resourceRules": rules("", "v1", resource)}});
+    let validator = |name: &str, resource: &str, action: &str| {
+        let more =
+            json!({"validationActions": [action], "matchConstraints": {"resourceRules": rules("", "v1", resource)}});
         policy(name, "builtin:magic-validator", &none, &more)
     };
-    let shadow = json!({"mode": "Audit"});
+    let shadow = json!({"shadow": true});
     let policies = [
         policy("magic-authenticator", "builtin:magic-authenticator", &none, &shadow),
         policy("magic-authorizer", "builtin:magic-authorizer", &none, &shadow),
@@ -88,7 +89,7 @@ fn a_dead_server_decides_nothing_for_what_cannot_decide() {
             "decides",
             "builtin:required-labels",
             &json!({"labels": ["team"]}),
-            &json!({"match": {"resourceRules": rules("", "v1", "secrets")}}),
+            &json!({"matchConstraints": {"resourceRules": rules("", "v1", "secrets")}}),
         ),
     ]
     .concat();

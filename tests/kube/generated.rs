@@ -19,7 +19,7 @@ fn generated_manifests_register_all_three_reviews() {
     let folder = folder("generated");
     let pki = Pki::new(&folder.join("pki"));
     let none = json!({});
-    let matching = |rules: serde_json::Value| json!({"match": {"resourceRules": rules}});
+    let matching = |rules: serde_json::Value| json!({"matchConstraints": {"resourceRules": rules}});
     let policies = [
         policy("magic-authenticator", "builtin:magic-authenticator", &none, &none),
         policy("magic-authorizer", "builtin:magic-authorizer", &none, &none),

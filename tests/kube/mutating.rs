@@ -79,7 +79,7 @@ fn a_change_that_cannot_be_made_is_the_policys_failure() {
     let output = cluster.create("patch-ignore", "a");
     assert_eq!(
         output.stderr,
-        "Warning: patch-ignore: the policy's answer is not valid; its verdict is not waited for\n"
+        "Warning: patch-ignore: the policy's answer is not valid; ignored because of failurePolicy\n"
     );
     output.ok();
 }

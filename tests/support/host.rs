@@ -18,7 +18,7 @@ use verdict::{
     server::routes::{self, Limits},
 };
 
-use super::fixtures;
+use super::{fixtures, kinds};
 
 /// One for all tests, since each reserves address space.
 pub fn engine() -> &'static Engine {
@@ -86,7 +86,7 @@ impl Host {
 }
 
 pub fn specs(yaml: &str) -> Vec<PolicySpec> {
-    let mut yaml = yaml.to_owned();
+    let mut yaml = kinds::every(yaml);
     for (place, kind) in [("$ADMISSION", "admission"), ("$AUTHORIZATION", "authorization"), ("$FIXTURE", "")] {
         if yaml.contains(place) {
             yaml = yaml.replace(place, &fixtures::misbehaving(kind).display().to_string());
@@ -95,10 +95,10 @@ pub fn specs(yaml: &str) -> Vec<PolicySpec> {
     config::parse(&yaml, "test.yaml", Path::new("/")).unwrap_or_else(|errors| panic!("{errors:?}"))
 }
 
-/// The misbehaving component under this name, with more lines of its spec.
+/// The misbehaving component under this name, as everything that it can be, with more lines of its spec.
 pub fn misbehaving(name: &str, deed: &str, more: &str) -> String {
     format!(
-        "---\napiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: {name}}}\nspec:\n  component: $FIXTURE\n  settings: {{do: {deed}}}\n  limits: {{time: 300ms, memory: 16Mi}}\n{more}\n"
+        "---\napiVersion: verdict.dev/v1alpha1\nkind: Every\nmetadata: {{name: {name}}}\nspec:\n  component: {{path: $FIXTURE}}\n  settings: {{do: {deed}}}\n  limits: {{timeoutMilliseconds: 300, memory: 16Mi}}\n{more}\n"
     )
 }
 

@@ -6,6 +6,7 @@ pub mod fixtures;
 pub mod go_module;
 pub mod host;
 pub mod http;
+pub mod kinds;
 pub mod node;
 pub mod pki;
 pub mod processes;

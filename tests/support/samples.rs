@@ -47,7 +47,7 @@ async fn verdict(host: &Host, policy: &str, review: &Value, version: &str) -> (&
     }
     match kind.as_str() {
         "TokenReview" => {
-            let rejected = || host.count("authentication", policy, "rejected");
+            let rejected = || host.count("Authenticator", policy, "rejected");
             let before = rejected();
             let answer = host.review("/authenticate", &review).await;
             let verdict = match (answer["status"]["authenticated"] == true, rejected() > before) {

@@ -3,7 +3,7 @@
 use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
 use super::{
-    http,
+    http, kinds,
     pki::{Identity, Pki},
     processes::Process,
     within,
@@ -24,7 +24,7 @@ impl Verdict {
     /// Starts it on free ports with these policies, files in `folder`, and waits until it serves. `flags` come on top.
     pub fn serve(pki: &Pki, folder: &Path, policies: &str, flags: &[&str]) -> Self {
         let file = folder.join("policies.yaml");
-        fs::write(&file, policies).expect("a writable folder");
+        fs::write(&file, kinds::every(policies)).expect("a writable folder");
         let server = pki.server("verdict", &["verdict.verdict.svc"]);
         let client = pki.client("kube-apiserver-webhook-client", &[]);
         let log = folder.join("verdict.log");

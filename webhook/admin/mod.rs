@@ -156,19 +156,19 @@ async fn beside(admin: &Arc<Admin>, page: impl FnOnce(&Admin) -> String + Send +
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
+    kind: &'static str,
     name: String,
-    kinds: Vec<&'static str>,
     component: String,
     digest: String,
-    mode: String,
-    failure_policy: String,
-    on_limit: String,
+    actions: Vec<&'static str>,
+    failure_policy: &'static str,
+    limit_policy: &'static str,
     order: i32,
-    time_milliseconds: u128,
+    timeout_milliseconds: u128,
     memory_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     fuel: Option<u64>,
-    instances: String,
+    instance_policy: &'static str,
     start: &'static str,
     /// Why there is no snapshot.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -179,19 +179,21 @@ struct Row {
 fn row(policy: &Policy) -> Row {
     let spec = policy.spec();
     Row {
+        kind: policy.kind().name(),
         name: spec.name.clone(),
-        kinds: policy.interfaces().iter().map(|it| it.name()).collect(),
         component: spec.component.location.to_string(),
         digest: format!("sha256:{}", loader::hex(policy.digest())),
-        // Their names in Rust are those of the schema.
-        mode: format!("{:?}", spec.mode),
-        failure_policy: format!("{:?}", spec.failure_policy),
-        on_limit: format!("{:?}", spec.on_limit),
+        actions: [("Deny", spec.actions.deny), ("Warn", spec.actions.warn), ("Audit", spec.actions.audit)]
+            .into_iter()
+            .filter_map(|(name, does)| does.then_some(name))
+            .collect(),
+        failure_policy: spec.failure_policy.name(),
+        limit_policy: spec.limit_policy.name(),
         order: spec.order,
-        time_milliseconds: spec.limits.time.as_millis(),
+        timeout_milliseconds: spec.limits.time.as_millis(),
         memory_bytes: spec.limits.memory,
         fuel: spec.limits.fuel,
-        instances: format!("{:?}", spec.instances),
+        instance_policy: spec.instance_policy.name(),
         start: policy.about().start.name(),
         no_snapshot: policy.about().start.refusal().map(str::to_owned),
         source: spec.source.clone(),

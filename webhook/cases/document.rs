@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     config::{
-        document,
+        document::{self, AUTHOR_API_VERSION},
         fields::{self, Field, Report},
         yaml::{self, Node, Value},
     },
@@ -40,7 +40,7 @@ impl Reader<'_> {
     pub(super) fn cases(&mut self, node: &Node, report: &mut Report<'_>) -> Vec<Case> {
         let known = ["apiVersion", "kind", "settings", "policies", "env", "limits", "cases"];
         let Some(document) = Field::root(node).object(&known, report) else { return Vec::new() };
-        for (name, word) in [("apiVersion", API_VERSION), ("kind", KIND)] {
+        for (name, word) in [("apiVersion", AUTHOR_API_VERSION), ("kind", KIND)] {
             if let Some(field) = document.required(name, report) {
                 field.choice(&[(word, ())], report);
             }
@@ -252,7 +252,6 @@ fn user(field: &Field<'_>, report: &mut Report<'_>) -> Option<UserInfo> {
         .ok()
 }
 
-pub(super) const API_VERSION: &str = "verdict.dev/v1alpha1";
 pub(super) const KIND: &str = "PolicyTest";
 const CASE: &[&str] = &[
     "name",

@@ -56,7 +56,7 @@ pub fn read(folder: &Path) -> Result<Suite, Vec<ConfigError>> {
             match document {
                 Ok(node) if kind(&node) == Some(KIND) => {
                     is_of_cases = true;
-                    let mut report = Report { source: &source, policy: None, errors: Vec::new() };
+                    let mut report = Report { source: &source, object: None, errors: Vec::new() };
                     let mut reader = Reader { path: &path, names: &mut names, slugs: &mut slugs, used: &mut used };
                     suite.cases.extend(reader.cases(&node, &mut report));
                     errors.append(&mut report.errors);
@@ -127,7 +127,7 @@ fn suspicious(node: &Node, source: &str) -> Option<ConfigError> {
     let cases = entries.iter().any(|(key, _)| key == "cases");
     (ours || cases).then(|| ConfigError {
         source: format!("{source}:{}", node.line),
-        policy: None,
+        object: None,
         field: Some("kind".to_owned()),
         message: match kind(node) {
             Some(kind) => format!("expected {KIND} (or a case that names this file); got {kind:?}"),
@@ -137,7 +137,7 @@ fn suspicious(node: &Node, source: &str) -> Option<ConfigError> {
 }
 
 fn about(path: &Path, message: String) -> ConfigError {
-    ConfigError { source: path.display().to_string(), policy: None, field: None, message }
+    ConfigError { source: path.display().to_string(), object: None, field: None, message }
 }
 
 /// Bytes of one file.

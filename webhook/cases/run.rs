@@ -164,7 +164,7 @@ impl Runner {
         let loaded: Vec<_> = stream::iter(loads).buffered(8).collect().await;
         let crashed = |error: tokio::task::JoinError| {
             let message = format!("loading it crashed: {error}");
-            vec![ConfigError { source: "the policy".to_owned(), policy: None, field: None, message }]
+            vec![ConfigError { source: "the policy".to_owned(), object: None, field: None, message }]
         };
         Ok(loaded.into_iter().map(|(setup, set)| (setup, set.unwrap_or_else(|error| Err(crashed(error))))).collect())
     }

@@ -2,7 +2,7 @@ use std::fs;
 
 use super::*;
 
-const HEAD: &str = "apiVersion: verdict.dev/v1alpha1\nkind: PolicyTest\n";
+const HEAD: &str = "apiVersion: author.verdict.dev/v1alpha1\nkind: PolicyTest\n";
 
 /// The suite of a folder with these files, or everything that is wrong with them.
 fn suite(files: &[(&str, &str)]) -> Result<Suite, String> {
@@ -29,7 +29,7 @@ fn one(text: &str) -> Result<Suite, String> {
 fn a_case_has_a_whole_review_or_an_object_that_becomes_one() {
     let object = "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, n: 12345678901234567890123}";
     let text = format!(
-        "settings: {{a: 1}}\nenv: {{A: one}}\nlimits: {{time: 2s}}\ncases:\n\
+        "settings: {{a: 1}}\nenv: {{A: one}}\nlimits: {{timeoutMilliseconds: 2000}}\ncases:\n\
         - {{name: first, object: {object}, user: {{username: bob, groups: [dev]}}, namespace: shop, expect: {{verdict: allowed}}}}\n\
         - {{name: second, object: {object}, operation: UPDATE, oldObject: {object}, subresource: status, settings: {{}}, env: {{A: two}}, expect: {{verdict: denied}}}}\n\
         - {{name: third, review: review.json, idempotent: false, expect: {{snapshot: true}}}}\n\

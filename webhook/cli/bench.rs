@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         let mut rows = Vec::new();
         let mut note = None;
         for (name, instances) in [("PerReview", Instances::PerReview), ("Reuse", Instances::Reuse)] {
-            let specs = specs.iter().map(|it| PolicySpec { instances, ..it.clone() }).collect();
+            let specs = specs.iter().map(|it| PolicySpec { instance_policy: instances, ..it.clone() }).collect();
             if instances == Instances::Reuse && note.is_some() {
                 break;
             }

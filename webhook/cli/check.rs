@@ -29,8 +29,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     match loaded {
         Ok(set) if wrong.is_empty() => {
             for policy in set.policies() {
-                let kinds: Vec<&str> = policy.interfaces().iter().map(|it| it.name()).collect();
-                text::print(&format!("ok {} ({})", policy.spec().name, kinds.join(", ")));
+                text::print(&format!("ok {} {}", policy.kind(), policy.spec().name));
             }
             Ok(Outcome::Done)
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Failed, Outcome, engine, specs};
 use crate::{
-    config,
+    config::{self, schema::Kind},
     engine::{Capacity, Program},
     loader,
     manifest::{self, docs},
@@ -39,7 +39,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let engine = engine(Capacity { instances: 1, ..Capacity::default() }, None)?;
     let description = Program::describe(&engine, &component.bytes)
         .map_err(|error| Failed::configuration(format!("{named}: {error}")))?;
-    let kinds: Vec<&str> = description.interfaces.iter().map(|it| it.name()).collect();
+    let kinds: Vec<&str> = description.interfaces.iter().map(|it| Kind::of(*it).name()).collect();
     text::print(docs::markdown(&manifest, &kinds).trim_end());
     Ok(Outcome::Done)
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{CacheArgs, Failed, Outcome, engine, json_argument, runtime, specs};
 use crate::{
+    config::schema::Kind,
     engine::{Capacity, PrepareError, Program, Source, Start},
     loader::{self, builtin},
     manifest::{self, Manifest},
@@ -91,7 +92,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         protocol: "verdict:policy@0.1.0",
         size: source.bytes.len(),
         digest: format!("sha256:{}", loader::hex(&source.digest)),
-        kinds: description.interfaces.iter().map(|it| it.name()).collect(),
+        kinds: description.interfaces.iter().map(|it| Kind::of(*it).name()).collect(),
         start: start.name(),
         no_snapshot: start.refusal(),
         exports: &description.exports,
@@ -122,7 +123,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
 }
 
 fn print_manifest(manifest: &Manifest) {
-    let Manifest { name, version, description: _, authors, license, source, settings, matching, grants } = manifest;
+    let Manifest {
+        name, version, authors, license, source, settings, match_constraints, match_conditions, grants, ..
+    } = manifest;
     row("name", name);
     for (field, value) in [("version", version), ("license", license), ("source", source)] {
         if let Some(value) = value {
@@ -131,7 +134,8 @@ fn print_manifest(manifest: &Manifest) {
     }
     list("authors", authors);
     // On one line each: `verdict docs` shows them to be read.
-    for (field, value) in [("settings", settings), ("match", matching)] {
+    let json = [("settings", settings), ("matchConstraints", match_constraints), ("matchConditions", match_conditions)];
+    for (field, value) in json {
         if let Some(value) = value {
             row(field, &text::json(&value.to_string()));
         }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Failed, Outcome, load, runtime, tried::Tried};
 use crate::{
+    config::schema::Kind,
     engine::Capacity,
     metrics::Metrics,
     policy::{Answered, Ask, Authorization, Seen, Watch},
@@ -43,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
 /// Where the time went, and why.
 fn tell(seen: &[Seen], explain: bool) {
     for it in seen {
-        let named = format!("verdict: {} ({})", it.policy, it.interface.name());
+        let named = format!("verdict: {} ({})", it.policy, Kind::of(it.interface).name());
         if explain {
             let word = if it.asked { "asked" } else { "not asked" };
             text::tell(&format!("{named}: {word}: {}", it.why));

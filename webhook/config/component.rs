@@ -1,23 +1,62 @@
-//! `spec.component`: from the text of a reference to a place and a digest.
+//! `spec.component`: a place and a digest.
 
 use std::{fmt, path::Path};
 
 use super::{
+    fields::{Field, Object, Report},
     names::is_dns_label,
     schema::{ComponentRef, Location},
 };
 use crate::loader::hex;
 
-impl ComponentRef {
-    /// Parses `PATH`, `file:///PATH` or `builtin:NAME`, each optionally with `@sha256:<64 hex digits>` at its end.
-    /// Relative paths are relative to `base_dir`. The error says what was expected.
-    pub fn parse(text: &str, base_dir: &Path) -> Result<Self, String> {
-        let (place, digest) = match text.rsplit_once("@sha256:") {
-            Some((place, digits)) => (place, Some(parse_digest(digits)?)),
-            None => (text, None),
-        };
-        Ok(Self { location: parse_location(place, base_dir)?, digest })
+/// Reads `component` of a spec. Relative paths are relative to `folder`. None only after an error was reported.
+pub(super) fn read(spec: &Object<'_>, folder: &Path, report: &mut Report<'_>) -> Option<ComponentRef> {
+    let field = spec.required("component", report)?;
+    let object = field.object(&["image", "url", "path", "builtin", "sha256"], report)?;
+    let digest = object.optional("sha256").map(|field| digest(field, report));
+    let places = ["image", "url", "path", "builtin"].into_iter();
+    let given: Vec<_> = places.filter_map(|name| Some((name, object.optional(name)?))).collect();
+    let [(name, place)] = given[..] else {
+        field.error(report, "expected exactly one of path and builtin");
+        return None;
+    };
+    let location = location(name, place, folder, report)?;
+    Some(ComponentRef { location, digest: digest.flatten() })
+}
+
+fn location(name: &str, field: &Field<'_>, folder: &Path, report: &mut Report<'_>) -> Option<Location> {
+    if matches!(name, "image" | "url") {
+        field.error(report, "is not supported yet: use path");
+        return None;
     }
+    let text = field.text(report)?;
+    match name {
+        "builtin" if is_dns_label(text) => Some(Location::Builtin(text.into())),
+        "builtin" => {
+            field.expected(report, "the name of a built-in component");
+            None
+        }
+        _ if text.is_empty() || text.contains('\0') => {
+            field.expected(report, "the path of a file");
+            None
+        }
+        // `components` drops each `.`, so that messages and the state show the path that people know.
+        _ => Some(Location::File(folder.join(text).components().collect())),
+    }
+}
+
+fn digest(field: &Field<'_>, report: &mut Report<'_>) -> Option<[u8; 32]> {
+    let digits = field.text(report)?;
+    let mut digest = [0; 32];
+    let whole = digits.len() == 64 && digits.bytes().all(|it| it.is_ascii_digit() || (b'a'..=b'f').contains(&it));
+    if !whole {
+        field.expected(report, "64 hex digits in lower case");
+        return None;
+    }
+    for (byte, pair) in digest.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(&String::from_utf8_lossy(pair), 16).ok()?;
+    }
+    Some(digest)
 }
 
 impl fmt::Display for ComponentRef {
@@ -39,86 +78,57 @@ impl fmt::Display for Location {
     }
 }
 
-fn parse_location(place: &str, base_dir: &Path) -> Result<Location, String> {
-    if place.is_empty() || place.contains('\0') {
-        return Err("expected a path or builtin:NAME".into());
-    }
-    if let Some(name) = place.strip_prefix("builtin:") {
-        return if is_dns_label(name) {
-            Ok(Location::Builtin(name.into()))
-        } else {
-            Err(format!("expected the name of a built-in component after builtin:; got {name:?}"))
-        };
-    }
-    if place.starts_with("file:") {
-        let path = url::Url::parse(place).ok().and_then(|url| url.to_file_path().ok());
-        return match path {
-            Some(path) if place.starts_with("file:///") => Ok(Location::File(path)),
-            _ => Err("expected an absolute path after file://".into()),
-        };
-    }
-    for scheme in ["https:", "http:", "oci:"] {
-        if place.starts_with(scheme) {
-            return Err(format!("{scheme} is not supported yet; use a file"));
-        }
-    }
-    if let Some((scheme, _)) = place.split_once("://") {
-        return Err(format!("expected a path or builtin:NAME; {scheme}:// is not known"));
-    }
-    // `components` drops each `.`, so that messages and the state show the path that people know.
-    Ok(Location::File(base_dir.join(place).components().collect()))
-}
-
-fn parse_digest(digits: &str) -> Result<[u8; 32], String> {
-    let wrong = || format!("expected 64 hex digits after @sha256:; got {digits:?}");
-    if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Err(wrong());
-    }
-    let mut digest = [0; 32];
-    for (index, byte) in digest.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).map_err(|_| wrong())?;
-    }
-    Ok(digest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
 
-    fn parse(text: &str) -> Result<ComponentRef, String> {
-        ComponentRef::parse(text, Path::new("/policies"))
+    fn parse(component: &str) -> Result<ComponentRef, String> {
+        let text = format!(
+            "{{apiVersion: verdict.dev/v1alpha1, kind: Validator, metadata: {{name: p}}, spec: {{component: {component}}}}}"
+        );
+        match config::parse(&text, "f", Path::new("/policies")) {
+            Ok(mut specs) => Ok(specs.remove(0).component),
+            Err(errors) => Err(errors.iter().map(|it| it.to_string()).collect::<Vec<_>>().join("\n")),
+        }
     }
 
     #[test]
     fn places() {
         let file = |path: &str| Location::File(path.into());
-        assert_eq!(parse("./a.wasm").unwrap().location, file("/policies/a.wasm"));
-        assert_eq!(parse("../a@b.wasm").unwrap().location, file("/policies/../a@b.wasm"));
-        assert_eq!(parse("/abs/a.wasm").unwrap().location, file("/abs/a.wasm"));
-        assert_eq!(parse("file:///abs/a%20b.wasm").unwrap().location, file("/abs/a b.wasm"));
-        assert_eq!(parse("builtin:pod-security").unwrap().location, Location::Builtin("pod-security".into()));
+        assert_eq!(parse("{path: ./a.wasm}").unwrap().location, file("/policies/a.wasm"));
+        assert_eq!(parse("{path: ../a@b.wasm}").unwrap().location, file("/policies/../a@b.wasm"));
+        assert_eq!(parse("{path: /abs/a.wasm}").unwrap().location, file("/abs/a.wasm"));
+        assert_eq!(parse("{builtin: pod-security}").unwrap().location, Location::Builtin("pod-security".into()));
     }
 
     #[test]
     fn digests() {
         let digits = "0123456789abcdef".repeat(4);
-        let reference = parse(&format!("builtin:x@sha256:{digits}")).unwrap();
+        let reference = parse(&format!("{{builtin: x, sha256: {digits}}}")).unwrap();
         assert_eq!(reference.location, Location::Builtin("x".into()));
         assert_eq!(hex(&reference.digest.unwrap()), digits);
         assert_eq!(reference.to_string(), format!("builtin:x@sha256:{digits}"));
-        for wrong in ["a.wasm@sha256:", "a.wasm@sha256:12", &format!("a.wasm@sha256:{}é", "0".repeat(62))] {
-            assert!(parse(wrong).unwrap_err().starts_with("expected 64 hex digits"), "{wrong}");
+        for wrong in ["\"\"", "\"12\"", &digits.to_uppercase(), &format!("{}é", "0".repeat(62))] {
+            let error = parse(&format!("{{path: a.wasm, sha256: {wrong}}}")).unwrap_err();
+            assert!(error.contains("spec.component.sha256: expected 64 hex digits in lower case"), "{wrong}: {error}");
         }
     }
 
     #[test]
-    fn what_is_not_there_yet_is_refused_with_a_way_out() {
-        for text in ["https://example.com/a.wasm", "oci://example.com/a:1", "oci:example.com/a"] {
-            assert!(parse(text).unwrap_err().ends_with("is not supported yet; use a file"), "{text}");
-        }
-        for text in ["", "builtin:", "builtin:Not A Name", "file://relative.wasm", "file:a.wasm", "ftp://example.com/a"]
-        {
-            assert!(parse(text).unwrap_err().starts_with("expected "), "{text}");
+    fn what_is_wrong_is_said() {
+        for (component, expected) in [
+            ("a.wasm", "spec.component: expected a mapping; got \"a.wasm\""),
+            ("{}", "spec.component: expected exactly one of path and builtin"),
+            ("{path: a, builtin: b}", "spec.component: expected exactly one of path and builtin"),
+            ("{image: example.com/a:1}", "spec.component.image: is not supported yet: use path"),
+            ("{url: 'https://example.com/a.wasm'}", "spec.component.url: is not supported yet: use path"),
+            ("{path: ''}", "spec.component.path: expected the path of a file"),
+            ("{builtin: Not A Name}", "spec.component.builtin: expected the name of a built-in component"),
+            ("{file: a.wasm}", "spec.component.file: is not a field"),
+        ] {
+            let error = parse(component).unwrap_err();
+            assert!(error.contains(expected), "{component}: {error}");
         }
     }
 }

@@ -1,13 +1,14 @@
-//! One document to one [`PolicySpec`]: every field but `spec.match`.
+//! One document to one [`PolicySpec`]: every field but what it is asked about.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use super::{
+    component,
     fields::{Field, Object, Report},
     names::is_dns_label,
     quantity,
     rules::match_spec,
-    schema::{ComponentRef, ConfigError, FailurePolicy, MAX_MEMORY, MAX_TIME, MIN_MEMORY, Mode, OnLimit, PolicySpec},
+    schema::{Actions, ConfigError, FailurePolicy, Kind, LimitPolicy, MAX_MEMORY, MAX_TIME, MIN_MEMORY, PolicySpec},
     yaml::{Node, Value},
 };
 use crate::{
@@ -27,7 +28,7 @@ pub(super) struct Place<'a> {
 
 /// Parses one document, or says everything that is wrong with it.
 pub(super) fn policy(node: &Node, place: &Place<'_>) -> Result<PolicySpec, Vec<ConfigError>> {
-    let mut report = Report { source: place.file, policy: None, errors: Vec::new() };
+    let mut report = Report { source: place.file, object: None, errors: Vec::new() };
     match read(node, place, &mut report) {
         Some(spec) if report.errors.is_empty() => Ok(spec),
         _ => Err(report.errors),
@@ -41,71 +42,85 @@ pub(super) fn is_of_author(node: &Node) -> bool {
         let mut entries = entries.iter();
         entries.any(|(key, it)| key == name && matches!(&it.value, Value::Text(text) if words.contains(&text.as_str())))
     };
-    is("kind", &OF_AUTHORS) && is("apiVersion", &[API_VERSION])
+    is("kind", &OF_AUTHORS) && is("apiVersion", &[AUTHOR_API_VERSION])
 }
 
 /// None only after an error was reported.
 fn read(node: &Node, place: &Place<'_>, report: &mut Report<'_>) -> Option<PolicySpec> {
     let root = Field::root(node);
     let Value::Map(_) = &node.value else {
-        root.expected(report, "a document of kind Policy");
+        root.expected(report, "an object");
         return None;
     };
     // Another kind would only give errors that lead astray. It is not passed over either: a policy whose kind is
     // misspelt would be missing without a word.
-    let known = ["apiVersion", "kind", "metadata", "spec"];
     let entries = root.entries(report);
-    let kind = entries.iter().find(|(key, _)| *key == "kind");
-    if let Some((_, kind)) = kind
-        && !matches!(&kind.node.value, Value::Text(text) if text == KIND)
-    {
-        kind.expected(report, &format!("{KIND}, the only kind that is read here"));
-        return None;
-    }
+    let find = |name: &str| entries.iter().find(|(key, _)| *key == name).map(|(_, field)| field);
+    let kind = match find("kind") {
+        Some(field) => Some(field.choice(&Kind::ALL.map(|kind| (kind.name(), kind)), report)?),
+        None => None,
+    };
     // The name first, since the other errors carry it.
-    let metadata = entries.iter().find(|(key, _)| *key == "metadata");
-    let name = metadata.and_then(|(_, metadata)| name(metadata, report));
-    report.policy = name.clone();
+    let name = find("metadata").and_then(|metadata| name(metadata, kind, report));
+    report.object = name.as_ref().map(|name| format!("{} {name}", kind.map_or("policy", Kind::name)));
 
-    let document = root.object(&known, report)?;
+    let document = root.object(&["apiVersion", "kind", "metadata", "spec", "status"], report)?;
     document.required("kind", report);
     if let Some(version) = document.required("apiVersion", report) {
         version.choice(&[(API_VERSION, ())], report);
     }
     document.required("metadata", report);
-    let spec = document.required("spec", report)?.object(SPEC, report)?;
-    let component = component(&spec, place, report);
+    let spec = document.required("spec", report)?;
+    let kind = kind?;
+    let elsewhere = |key: &str| {
+        let (_, kinds) = FIELDS.iter().find(|(field, _)| *field == key)?;
+        let kinds: Vec<&str> = kinds.iter().map(|it| it.name()).collect();
+        Some(format!("is not a field of {kind}, only of {}", kinds.join(", ")))
+    };
+    let spec = spec.object_with(&fields(kind), elsewhere, report)?;
+    let component = component::read(&spec, place.folder, report);
     let settings = settings(&spec, report);
-    let mode = choice(&spec, "mode", MODES, Mode::Enforce, report);
-    let failure_policy = choice(&spec, "failurePolicy", FAILURE_POLICIES, FailurePolicy::Fail, report);
-    let on_limit = choice(&spec, "onLimit", ON_LIMIT, OnLimit::Fail, report);
+    let actions = actions(&spec, report);
+    let failure_policy = choice(&spec, "failurePolicy", failure_policies(kind), FailurePolicy::Fail, report);
+    let limit_policy = choice(&spec, "limitPolicy", LIMIT_POLICIES, LimitPolicy::Fail, report);
     let order = order(&spec, report);
-    let matching = spec.optional("match").map(|field| match_spec(field, report));
-    let own_match = matching.is_some();
+    let own_constraints = spec.optional("matchConstraints").is_some();
+    let matching = match_spec(&spec, report);
     let limits = limits(&spec, report);
-    let instances = choice(&spec, "instances", INSTANCES, Instances::PerReview, report);
+    let instance_policy = choice(&spec, "instancePolicy", INSTANCES, Instances::PerReview, report);
     let grants = grants(&spec, place, report);
     let message = message(&spec, report);
     Some(PolicySpec {
+        kind: Some(kind),
         name: name?,
         source: place.document.clone(),
         component: component?,
         settings,
-        mode,
+        actions,
         failure_policy,
-        on_limit,
+        limit_policy,
         order,
-        matching: matching.unwrap_or_default(),
-        own_match,
+        matching,
+        own_constraints,
         limits,
-        instances,
+        instance_policy,
         grants,
         message,
     })
 }
 
-fn name(metadata: &Field<'_>, report: &mut Report<'_>) -> Option<String> {
-    let metadata = metadata.object(&["name", "labels", "annotations"], report)?;
+/// What the spec of a kind may have.
+fn fields(kind: Kind) -> Vec<&'static str> {
+    FIELDS.iter().filter(|(_, kinds)| kinds.contains(&kind)).map(|(field, _)| *field).collect()
+}
+
+fn name(metadata: &Field<'_>, kind: Option<Kind>, report: &mut Report<'_>) -> Option<String> {
+    let known: Vec<&'static str> = ["name", "labels", "annotations"].into_iter().chain(OF_SERVERS).collect();
+    let scope = |key: &str| {
+        let kind = kind.map_or("policy", Kind::name);
+        (key == "namespace").then(|| format!("is not a field: a {kind} belongs to no namespace"))
+    };
+    let metadata = metadata.object_with(&known, scope, report)?;
     for field in ["labels", "annotations"] {
         for (_, value) in metadata.optional(field).map(|map| map.entries(report)).unwrap_or_default() {
             value.text(report);
@@ -120,17 +135,6 @@ fn name(metadata: &Field<'_>, report: &mut Report<'_>) -> Option<String> {
     Some(name.into())
 }
 
-fn component(spec: &Object<'_>, place: &Place<'_>, report: &mut Report<'_>) -> Option<ComponentRef> {
-    let field = spec.required("component", report)?;
-    match ComponentRef::parse(field.text(report)?, place.folder) {
-        Ok(reference) => Some(reference),
-        Err(message) => {
-            field.error(report, message);
-            None
-        }
-    }
-}
-
 fn settings(spec: &Object<'_>, report: &mut Report<'_>) -> String {
     let Some(field) = spec.optional("settings") else {
         return "{}".into();
@@ -139,6 +143,36 @@ fn settings(spec: &Object<'_>, report: &mut Report<'_>) -> String {
         field.expected_secret(report, "a mapping");
     }
     field.node.json().to_string()
+}
+
+/// As ValidatingAdmissionPolicyBinding has them; for the other kinds, whether they are in shadow.
+fn actions(spec: &Object<'_>, report: &mut Report<'_>) -> Actions {
+    let Some(field) = spec.optional("validationActions") else {
+        let shadow = spec.optional("shadow").and_then(|field| field.boolean(report)).unwrap_or_default();
+        return if shadow { Actions::SHADOW } else { Actions::DECIDE };
+    };
+    let mut actions = Actions { deny: false, warn: false, audit: false };
+    let items = field.list(report);
+    if matches!(&field.node.value, Value::List(items) if items.is_empty()) {
+        field.error(report, "expected at least one item");
+    }
+    for item in items {
+        let before = actions;
+        let action = match item.choice(&[("Deny", 'D'), ("Warn", 'W'), ("Audit", 'A')], report) {
+            Some('D') => &mut actions.deny,
+            Some('W') => &mut actions.warn,
+            Some(_) => &mut actions.audit,
+            None => continue,
+        };
+        *action = true;
+        if actions == before {
+            item.error(report, "is there twice");
+        }
+    }
+    if actions.deny && actions.warn {
+        field.error(report, "Deny and Warn exclude each other: who is denied is told why in any case");
+    }
+    actions
 }
 
 fn choice<T: Copy>(spec: &Object<'_>, name: &str, choices: &[(&str, T)], default: T, report: &mut Report<'_>) -> T {
@@ -163,17 +197,17 @@ fn order(spec: &Object<'_>, report: &mut Report<'_>) -> i32 {
 pub(crate) fn limits(spec: &Object<'_>, report: &mut Report<'_>) -> Limits {
     let mut limits = Limits::default();
     let field = spec.optional("limits");
-    let Some(object) = field.and_then(|field| field.object(&["time", "memory", "fuel"], report)) else {
+    let Some(object) = field.and_then(|field| field.object(&["timeoutMilliseconds", "memory", "fuel"], report)) else {
         return limits;
     };
-    if let Some(field) = object.optional("time") {
+    if let Some(field) = object.optional("timeoutMilliseconds") {
         let time = match &field.node.value {
-            Value::Text(text) => quantity::duration(text),
+            Value::Number(number) => number.as_u64().map(Duration::from_millis),
             _ => None,
         };
         match time {
             Some(time) if !time.is_zero() && time <= MAX_TIME => limits.time = time,
-            _ => field.expected(report, "a time such as 500ms or 2s, from 1ms to 30s"),
+            _ => field.expected(report, "a number of milliseconds, from 1 to 30000"),
         }
     }
     if let Some(field) = object.optional("memory") {
@@ -213,27 +247,42 @@ fn grants(spec: &Object<'_>, place: &Place<'_>, report: &mut Report<'_>) -> Gran
 
 fn environment(field: &Field<'_>, place: &Place<'_>, report: &mut Report<'_>) -> BTreeMap<String, String> {
     let mut environment = BTreeMap::new();
-    for (name, value) in field.entries(report) {
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'=') {
-            value.error(report, "the name of an environment variable has printable ASCII characters, and no '='");
+    for item in field.list(report) {
+        // Nothing of what came is repeated: where the shape is wrong, it may be a secret.
+        let Value::Map(_) = &item.node.value else {
+            item.expected_secret(report, "a mapping with name, and value or valueFrom");
             continue;
-        }
-        if let Some(text) = variable(&value, place, report) {
-            environment.insert(name.into(), text);
+        };
+        let Some(object) = item.object(&["name", "value", "valueFrom"], report) else { continue };
+        let value = variable(&item, &object, place, report);
+        let Some(named) = object.required("name", report) else { continue };
+        let Some(name) = named.text(report) else { continue };
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'=') {
+            named.error(report, "the name of an environment variable has printable ASCII characters, and no '='");
+        } else if let Some(text) = value
+            && environment.insert(name.to_owned(), text).is_some()
+        {
+            named.error(report, "is the name of another variable");
         }
     }
     environment
 }
 
 /// What is wrong never repeats the value: it may be a secret.
-fn variable(field: &Field<'_>, place: &Place<'_>, report: &mut Report<'_>) -> Option<String> {
-    let text = match &field.node.value {
-        Value::Text(text) => text.clone(),
-        Value::Map(_) => {
-            let object = field.object(&["file"], report)?;
-            let file = object.required("file", report)?;
+fn variable(item: &Field<'_>, object: &Object<'_>, place: &Place<'_>, report: &mut Report<'_>) -> Option<String> {
+    let (field, text) = match (object.given("value"), object.optional("valueFrom")) {
+        (Some(field), None) => match &field.node.value {
+            Value::Text(text) => (field, text.clone()),
+            _ => {
+                field.expected_secret(report, "a string (in quotes)");
+                return None;
+            }
+        },
+        (None, Some(field)) => {
+            let file = field.object(&["file"], report)?;
+            let file = file.required("file", report)?;
             match from_file(&place.folder.join(file.text(report)?)) {
-                Ok(text) => text,
+                Ok(text) => (field, text),
                 Err(message) => {
                     file.error(report, message);
                     return None;
@@ -241,7 +290,7 @@ fn variable(field: &Field<'_>, place: &Place<'_>, report: &mut Report<'_>) -> Op
             }
         }
         _ => {
-            field.expected_secret(report, "a string (in quotes), or {file: PATH}");
+            item.error(report, "expected either value or valueFrom");
             return None;
         }
     };
@@ -275,33 +324,54 @@ fn message(spec: &Object<'_>, report: &mut Report<'_>) -> Option<String> {
     Some(text.trim_end().into())
 }
 
-pub(super) const API_VERSION: &str = "verdict.dev/v1alpha1";
+const API_VERSION: &str = "verdict.dev/v1alpha1";
+/// Of what only authors write.
+pub(crate) const AUTHOR_API_VERSION: &str = "author.verdict.dev/v1alpha1";
 /// What names are.
 pub(super) const NAME: &str = "at most 63 lower-case letters, digits and '-', with a letter or digit at each end";
 /// The kinds of ours that are no policies.
 const OF_AUTHORS: [&str; 2] = [super::manifest::KIND, "PolicyTest"];
-const KIND: &str = "Policy";
-const SPEC: &[&str] = &[
-    "component",
-    "settings",
-    "mode",
-    "failurePolicy",
-    "onLimit",
-    "order",
-    "match",
-    "limits",
-    "instances",
-    "grants",
-    "message",
+/// Of metadata, what a server writes: it is there when an object was copied out of a cluster, and means nothing here.
+const OF_SERVERS: [&str; 10] = [
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "managedFields",
+    "ownerReferences",
+    "finalizers",
+    "selfLink",
 ];
-const MODES: &[(&str, Mode)] = &[("Enforce", Mode::Enforce), ("Warn", Mode::Warn), ("Audit", Mode::Audit)];
-const FAILURE_POLICIES: &[(&str, FailurePolicy)] = &[
-    ("Fail", FailurePolicy::Fail),
-    ("Ignore", FailurePolicy::Ignore),
-    ("NoOpinion", FailurePolicy::NoOpinion),
-    ("Deny", FailurePolicy::Deny),
+/// The fields of `spec`, and the kinds that have them.
+const FIELDS: [(&str, &[Kind]); 13] = [
+    ("component", &Kind::ALL),
+    ("settings", &Kind::ALL),
+    ("validationActions", &[Kind::Validator]),
+    ("shadow", &[Kind::Mutator, Kind::Authorizer, Kind::Authenticator, Kind::Provider]),
+    ("failurePolicy", &[Kind::Validator, Kind::Mutator, Kind::Authorizer]),
+    ("limitPolicy", &[Kind::Validator, Kind::Mutator]),
+    ("order", &Kind::ALL),
+    ("matchConstraints", &[Kind::Validator, Kind::Mutator]),
+    ("matchConditions", &[Kind::Validator, Kind::Mutator, Kind::Authorizer, Kind::Authenticator]),
+    ("limits", &Kind::ALL),
+    // Never Reuse for authenticators, which see tokens.
+    ("instancePolicy", &[Kind::Validator, Kind::Mutator, Kind::Authorizer, Kind::Provider]),
+    ("grants", &Kind::ALL),
+    ("message", &[Kind::Validator, Kind::Mutator, Kind::Authorizer]),
 ];
-const ON_LIMIT: &[(&str, OnLimit)] = &[("Fail", OnLimit::Fail), ("Ignore", OnLimit::Ignore)];
+
+fn failure_policies(kind: Kind) -> &'static [(&'static str, FailurePolicy)] {
+    match kind {
+        Kind::Authorizer => {
+            &[("Fail", FailurePolicy::Fail), ("NoOpinion", FailurePolicy::NoOpinion), ("Deny", FailurePolicy::Deny)]
+        }
+        _ => &[("Fail", FailurePolicy::Fail), ("Ignore", FailurePolicy::Ignore)],
+    }
+}
+
+const LIMIT_POLICIES: &[(&str, LimitPolicy)] = &[("Fail", LimitPolicy::Fail), ("Ignore", LimitPolicy::Ignore)];
 const INSTANCES: &[(&str, Instances)] = &[("PerReview", Instances::PerReview), ("Reuse", Instances::Reuse)];
 pub(super) const DEFAULT_ORDER: i32 = 100;
 /// Bytes of one environment variable.

@@ -9,8 +9,8 @@ use super::{
 pub(crate) struct Report<'s> {
     /// The file.
     pub(crate) source: &'s str,
-    /// The policy's name, once known.
-    pub(crate) policy: Option<String>,
+    /// The object's kind and name, once known.
+    pub(crate) object: Option<String>,
     pub(crate) errors: Vec<ConfigError>,
 }
 
@@ -18,14 +18,14 @@ impl Report<'_> {
     pub(crate) fn error(&mut self, line: u64, path: &str, message: impl Into<String>) {
         self.errors.push(ConfigError {
             source: format!("{}:{line}", self.source),
-            policy: self.policy.clone(),
+            object: self.object.clone(),
             field: (!path.is_empty()).then(|| path.into()),
             message: message.into(),
         });
     }
 }
 
-/// A value and its path, such as `spec.match.resourceRules[0]`.
+/// A value and its path, such as `spec.matchConstraints.resourceRules[0]`.
 #[derive(Clone)]
 pub(crate) struct Field<'n> {
     pub(crate) node: &'n Node,
@@ -118,6 +118,16 @@ impl<'n> Field<'n> {
 
     /// A mapping whose keys are `known`; any other key is an error.
     pub(crate) fn object(&self, known: &[&'static str], report: &mut Report<'_>) -> Option<Object<'n>> {
+        self.object_with(known, |_| None, report)
+    }
+
+    /// The same; `why` may know more of a key that is not `known`.
+    pub(crate) fn object_with(
+        &self,
+        known: &[&'static str],
+        why: impl Fn(&str) -> Option<String>,
+        report: &mut Report<'_>,
+    ) -> Option<Object<'n>> {
         let Value::Map(_) = &self.node.value else {
             self.expected(report, "a mapping");
             return None;
@@ -125,7 +135,7 @@ impl<'n> Field<'n> {
         let fields = self.entries(report);
         for (key, field) in &fields {
             if !known.contains(key) {
-                field.error(report, unknown(key, known));
+                field.error(report, why(key).unwrap_or_else(|| unknown(key, known)));
             }
         }
         Some(Object { at: self.clone(), fields })
@@ -206,23 +216,7 @@ fn unknown(key: &str, known: &[&'static str]) -> String {
 /// Whether two words differ in case only, or in at most two letters.
 fn is_near(left: &str, right: &str) -> bool {
     let (left, right) = (left.to_lowercase(), right.to_lowercase());
-    left == right || distance(&left, &right) <= 2.min(right.len() / 3)
-}
-
-/// Levenshtein's distance.
-fn distance(left: &str, right: &str) -> usize {
-    let right: Vec<char> = right.chars().collect();
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (index, letter) in left.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = index + 1;
-        for (column, other) in right.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[right.len()]
+    left == right || strsim::levenshtein(&left, &right) <= 2.min(right.len() / 3)
 }
 
 /// Characters of a value that a message repeats.
@@ -244,12 +238,5 @@ mod tests {
             assert_eq!(unknown(key, &known), format!("is not a field; did you mean {word}?"));
         }
         assert_eq!(unknown("rules", &known), "is not a field; expected one of failurePolicy, mode, match");
-    }
-
-    #[test]
-    fn distances() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("abc", "abc"), 0);
     }
 }

@@ -2,9 +2,12 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
 };
+
+use walkdir::{DirEntry, WalkDir};
 
 use super::schema::ConfigError;
 
@@ -19,7 +22,7 @@ pub(super) fn find(paths: &[PathBuf]) -> (Vec<PathBuf>, Vec<ConfigError>) {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
                 let before = (walk.files.len(), walk.errors.len());
-                walk.folder(path, 0);
+                walk.folder(path);
                 if before == (walk.files.len(), walk.errors.len()) {
                     walk.error(path, "the folder has no .yaml, .yml or .json file, or none that is not read already");
                 }
@@ -40,28 +43,29 @@ struct Walk {
 }
 
 impl Walk {
-    fn folder(&mut self, path: &Path, depth: usize) {
-        if depth > MAX_DEPTH {
-            return self.error(path, "folders are nested too deep");
-        }
-        match self.is_new(path).and_then(|is_new| if is_new { entries(path) } else { Ok(Vec::new()) }) {
-            Ok(entries) => {
-                for entry in entries {
-                    self.entry(&entry, depth);
+    fn folder(&mut self, folder: &Path) {
+        let hidden = |name: &OsStr| name.as_encoded_bytes().starts_with(b".");
+        // The folder itself may be called anything.
+        let shown = move |entry: &DirEntry| entry.depth() == 0 || !hidden(entry.file_name());
+        let entries = WalkDir::new(folder).follow_links(true).sort_by_file_name().max_depth(MAX_DEPTH + 1);
+        for entry in entries.into_iter().filter_entry(shown) {
+            match entry {
+                Ok(entry) if entry.depth() > MAX_DEPTH && entry.file_type().is_dir() => {
+                    self.error(entry.path(), "folders are nested too deep");
+                }
+                Ok(entry) if entry.file_type().is_file() && is_document(entry.path()) => self.file(entry.path()),
+                Ok(_) => {}
+                // A symlink that leads back is read where it leads to.
+                Err(error) if error.loop_ancestor().is_some() => {}
+                Err(error) => {
+                    let path = error.path().unwrap_or(folder).to_owned();
+                    // A dangling symlink that nobody would read is nobody's concern.
+                    if is_document(&path) || !path.is_symlink() {
+                        let words = error.io_error().map_or_else(|| error.to_string(), ToString::to_string);
+                        self.error(&path, &words);
+                    }
                 }
             }
-            Err(error) => self.error(path, &error.to_string()),
-        }
-    }
-
-    fn entry(&mut self, path: &Path, depth: usize) {
-        match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => self.folder(path, depth + 1),
-            Ok(_) if is_document(path) => self.file(path),
-            Ok(_) => {}
-            // A dangling symlink that nobody would read is nobody's concern.
-            Err(error) if is_document(path) => self.error(path, &error.to_string()),
-            Err(_) => {}
         }
     }
 
@@ -81,24 +85,11 @@ impl Walk {
     fn error(&mut self, path: &Path, message: &str) {
         self.errors.push(ConfigError {
             source: path.display().to_string(),
-            policy: None,
+            object: None,
             field: None,
             message: message.into(),
         });
     }
-}
-
-/// What is in a folder, in order, without what is hidden.
-fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut entries = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if !entry.file_name().as_encoded_bytes().starts_with(b".") {
-            entries.push(entry.path());
-        }
-    }
-    entries.sort();
-    Ok(entries)
 }
 
 fn is_document(path: &Path) -> bool {

@@ -37,7 +37,7 @@ pub fn manifest(folder: &Path) -> Result<Option<Manifest>, Vec<ConfigError>> {
         return Err(vec![about(&path, format!("expected one document of kind {KIND}"))]);
     };
     let node = document.map_err(|problems| super::problems(&named, problems))?;
-    let mut report = Report { source: &named, policy: None, errors: Vec::new() };
+    let mut report = Report { source: &named, object: None, errors: Vec::new() };
     let manifest = read(&node, folder, &mut report);
     if report.errors.is_empty() { Ok(manifest) } else { Err(report.errors) }
 }
@@ -46,22 +46,25 @@ pub fn manifest(folder: &Path) -> Result<Option<Manifest>, Vec<ConfigError>> {
 ///
 /// # Errors
 /// What is wrong with them; never empty.
-pub fn default_match(rules: &Json) -> Result<MatchSpec, Vec<ConfigError>> {
+pub fn default_match(manifest: &Manifest) -> Result<MatchSpec, Vec<ConfigError>> {
+    let (constraints, conditions) = (&manifest.match_constraints, &manifest.match_conditions);
+    let given = MATCH.into_iter().zip([constraints, conditions]).filter_map(|(name, it)| Some((name, it.clone()?)));
+    let rules = Json::Object(given.map(|(name, it)| (name.to_owned(), it)).collect());
     let named = "the component's manifest";
-    let mut report = Report { source: named, policy: None, errors: Vec::new() };
+    let mut report = Report { source: named, object: None, errors: Vec::new() };
     let Some(document) = yaml::documents(&rules.to_string()).into_iter().next() else {
         return Ok(MatchSpec::default());
     };
     let node = document.map_err(|problems| super::problems(named, problems))?;
-    let field = Field { node: &node, path: "match".to_owned() };
-    let spec = match_spec(&field, &mut report);
+    let spec =
+        Field::root(&node).object(&MATCH, &mut report).map(|it| match_spec(&it, &mut report)).unwrap_or_default();
     if report.errors.is_empty() { Ok(spec) } else { Err(report.errors) }
 }
 
 /// None only after an error was reported.
 fn read(node: &Node, folder: &Path, report: &mut Report<'_>) -> Option<Manifest> {
     let document = Field::root(node).object(FIELDS, report)?;
-    for (name, word) in [("apiVersion", document::API_VERSION), ("kind", KIND)] {
+    for (name, word) in [("apiVersion", document::AUTHOR_API_VERSION), ("kind", KIND)] {
         if let Some(field) = document.required(name, report) {
             field.choice(&[(word, ())], report);
         }
@@ -82,10 +85,8 @@ fn read(node: &Node, folder: &Path, report: &mut Report<'_>) -> Option<Manifest>
     }
     let authors = document.optional("authors").map(|field| field.texts(report)).unwrap_or_default();
     let authors = authors.into_iter().filter_map(|(field, text)| line(&field, text, report)).collect();
-    let matching = document.optional("match").map(|field| {
-        match_spec(field, report);
-        field.node.json()
-    });
+    match_spec(&document, report);
+    let json = |name| document.optional(name).map(|field| field.node.json());
     Some(Manifest {
         version,
         description: text_of(&document, "description", report),
@@ -93,7 +94,8 @@ fn read(node: &Node, folder: &Path, report: &mut Report<'_>) -> Option<Manifest>
         license: text_of(&document, "license", report),
         source: text_of(&document, "source", report),
         settings: document.optional("settings").and_then(|field| settings(field, folder, report)),
-        matching,
+        match_constraints: json("matchConstraints"),
+        match_conditions: json("matchConditions"),
         grants: document.optional("grants").map(|field| grants(field, report)).unwrap_or_default(),
         name: name?,
     })
@@ -177,9 +179,11 @@ const FIELDS: &[&str] = &[
     "license",
     "source",
     "settings",
-    "match",
+    "matchConstraints",
+    "matchConditions",
     "grants",
 ];
+const MATCH: [&str; 2] = ["matchConstraints", "matchConditions"];
 
 #[cfg(test)]
 mod tests {
@@ -187,7 +191,7 @@ mod tests {
 
     use super::*;
 
-    const HEAD: &str = "apiVersion: verdict.dev/v1alpha1\nkind: PolicyManifest\n";
+    const HEAD: &str = "apiVersion: author.verdict.dev/v1alpha1\nkind: PolicyManifest\n";
 
     fn read(text: &str, schema: &str) -> Result<Manifest, String> {
         let folder = tempfile::tempdir().unwrap();
@@ -203,12 +207,12 @@ mod tests {
     #[test]
     fn a_whole_manifest() {
         let text = "name: a\nversion: 1.0.0\ndescription: It does.\nauthors: [Jane]\nlicense: MIT\n\
-            settings: schema.json\nmatch: {resourceRules: [{apiGroups: [''], apiVersions: [v1], resources: [pods], operations: [CREATE]}]}\n\
+            settings: schema.json\nmatchConstraints: {resourceRules: [{apiGroups: [''], apiVersions: [v1], resources: [pods], operations: [CREATE]}]}\n\
             grants: {env: {KEY: signs tokens}, log: true}\n";
         let found = read(text, r#"{"type": "object", "examples": [{}]}"#).unwrap();
         assert_eq!((found.name.as_str(), found.authors.len(), found.examples().len()), ("a", 1, 1));
         assert_eq!(found.grants.env["KEY"], "signs tokens");
-        let rules = default_match(&found.matching.unwrap()).unwrap();
+        let rules = default_match(&found).unwrap();
         assert_eq!(rules.resource_rules[0].resources, ["pods"]);
         assert!(manifest(tempfile::tempdir().unwrap().path()).unwrap().is_none());
     }
@@ -227,7 +231,11 @@ mod tests {
                 r#"{"properties": {"a": {"type": "string"}}, "examples": [{}, {"a": 1}]}"#,
                 "verdict.yaml:4: settings: /examples/1/a: ",
             ),
-            ("name: a\nmatch: {resources: []}\n", "{}", "verdict.yaml:4: match.resources: is not a field"),
+            (
+                "name: a\nmatchConstraints: {resources: []}\n",
+                "{}",
+                "verdict.yaml:4: matchConstraints.resources: is not a field",
+            ),
             ("name: a\ngrants: {env: [A]}\n", "{}", "verdict.yaml:4: grants.env: expected a mapping"),
         ] {
             let found = read(text, schema).unwrap_err();

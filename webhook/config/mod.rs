@@ -1,13 +1,11 @@
-//! Policies as YAML: `kind: Policy`, parsed once into values that need no further checks.
+//! Policies as YAML, one object each, parsed once into values that need no further checks.
 //!
 //! Owns which files are read and what is wrong with them: every error of every file is reported, with its place.
-//! What can only be judged with the component at hand is in [`interfaces`].
 
 mod component;
 pub(crate) mod document;
 pub(crate) mod fields;
 mod files;
-mod interfaces;
 pub mod manifest;
 pub(crate) mod names;
 mod quantity;
@@ -51,7 +49,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<PolicySpec>, Vec<ConfigError>> {
     // Whoever names files wants policies: without any, a server would be ready and refuse nothing.
     if specs.is_empty() && errors.is_empty() {
         let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        errors.push(about(Path::new(&named.join(", ")), "expected at least one document of kind Policy, found none"));
+        errors.push(about(Path::new(&named.join(", ")), "expected at least one policy, found none"));
     }
     finished(specs, errors)
 }
@@ -80,18 +78,19 @@ impl PolicySpec {
 
     fn of(name: &str, location: schema::Location, source: String) -> Self {
         Self {
+            kind: None,
             name: name.to_owned(),
             source,
             component: schema::ComponentRef { location, digest: None },
             settings: "{}".to_owned(),
-            mode: schema::Mode::Enforce,
+            actions: schema::Actions::DECIDE,
             failure_policy: schema::FailurePolicy::Fail,
-            on_limit: schema::OnLimit::Fail,
+            limit_policy: schema::LimitPolicy::Fail,
             order: document::DEFAULT_ORDER,
             matching: schema::MatchSpec::default(),
-            own_match: false,
+            own_constraints: false,
             limits: crate::engine::Limits::default(),
-            instances: crate::engine::Instances::default(),
+            instance_policy: crate::engine::Instances::default(),
             grants: crate::engine::Grants::default(),
             message: None,
         }
@@ -102,7 +101,7 @@ impl PolicySpec {
 fn documents(text: &str, source: &str, folder: &Path, specs: &mut Vec<PolicySpec>, errors: &mut Vec<ConfigError>) {
     let documents = yaml::documents(text);
     if documents.is_empty() {
-        errors.push(about(Path::new(source), "it holds no document of kind Policy"));
+        errors.push(about(Path::new(source), "it holds no policy"));
     }
     let several = documents.len() > 1;
     for (index, document) in documents.into_iter().enumerate() {
@@ -124,7 +123,7 @@ fn documents(text: &str, source: &str, folder: &Path, specs: &mut Vec<PolicySpec
 pub(crate) fn problems(source: &str, problems: Vec<yaml::Problem>) -> Vec<ConfigError> {
     let error = |problem: yaml::Problem| ConfigError {
         source: format!("{source}:{}", problem.line),
-        policy: None,
+        object: None,
         field: None,
         message: problem.message,
     };
@@ -137,13 +136,13 @@ fn finished(specs: Vec<PolicySpec>, mut errors: Vec<ConfigError>) -> Result<Vec<
 }
 
 fn duplicates(specs: &[PolicySpec]) -> Vec<ConfigError> {
-    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut seen: BTreeMap<(Option<schema::Kind>, &str), &str> = BTreeMap::new();
     let mut errors = Vec::new();
     for spec in specs {
-        if let Some(first) = seen.insert(&spec.name, &spec.source) {
+        if let Some(first) = seen.insert((spec.kind, &spec.name), &spec.source) {
             errors.push(ConfigError {
                 source: spec.source.clone(),
-                policy: Some(spec.name.clone()),
+                object: Some(spec.title()),
                 field: Some("metadata.name".to_owned()),
                 message: format!("the name is already used in {first}"),
             });
@@ -153,7 +152,7 @@ fn duplicates(specs: &[PolicySpec]) -> Vec<ConfigError> {
 }
 
 fn about(path: &Path, message: impl Into<String>) -> ConfigError {
-    ConfigError { source: path.display().to_string(), policy: None, field: None, message: message.into() }
+    ConfigError { source: path.display().to_string(), object: None, field: None, message: message.into() }
 }
 
 /// Bytes of one file of policies.

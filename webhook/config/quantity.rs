@@ -1,6 +1,4 @@
-//! Amounts as people write them: `64Mi` as Kubernetes' quantities, `500ms` as Go's durations.
-
-use std::time::Duration;
+//! Amounts as people write them: `64Mi`, as Kubernetes' quantities.
 
 /// Bytes: a whole number, optionally with one of k, M, G, Ki, Mi, Gi.
 pub(super) fn bytes(text: &str) -> Option<u64> {
@@ -9,14 +7,6 @@ pub(super) fn bytes(text: &str) -> Option<u64> {
     let (digits, unit) =
         UNITS.iter().find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, *unit))).unwrap_or((text, 1));
     whole(digits)?.checked_mul(unit)
-}
-
-/// Time: a whole number with one of ms, s, m.
-pub(super) fn duration(text: &str) -> Option<Duration> {
-    let (digits, millis) = [("ms", 1), ("s", 1_000), ("m", 60_000)]
-        .iter()
-        .find_map(|(suffix, millis)| Some((text.strip_suffix(suffix)?, *millis)))?;
-    Some(Duration::from_millis(whole(digits)?.checked_mul(millis)?))
 }
 
 /// Digits only: `parse` alone would also take a sign.
@@ -38,16 +28,6 @@ mod tests {
             ["", "Mi", "-1Mi", "+1", "1.5Gi", "64MB", "64mi", "64 Mi", "99999999999999999999", "18446744073709551615Ki"]
         {
             assert_eq!(bytes(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn time() {
-        assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(duration("2s"), Some(Duration::from_secs(2)));
-        assert_eq!(duration("1m"), Some(Duration::from_secs(60)));
-        for wrong in ["", "ms", "500", "1.5s", "-1s", "1h", "1 s", "18446744073709551615m"] {
-            assert_eq!(duration(wrong), None, "{wrong}");
         }
     }
 }

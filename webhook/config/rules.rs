@@ -1,4 +1,4 @@
-//! `spec.match`: the rules of ValidatingAdmissionPolicy's matchConstraints and matchConditions
+//! `spec.matchConstraints` and `spec.matchConditions`: the rules of ValidatingAdmissionPolicy's matchConstraints and matchConditions
 //! (kubernetes `pkg/apis/admissionregistration/validation`).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,23 +10,31 @@ use super::{
 };
 use crate::review::access::{Operator, Requirement};
 
-/// Parses `spec.match`.
-pub(super) fn match_spec(field: &Field<'_>, report: &mut Report<'_>) -> MatchSpec {
-    let known = ["resourceRules", "excludeResourceRules", "namespaceSelector", "objectSelector", "matchConditions"];
+/// Parses `matchConstraints` and `matchConditions` of `object`.
+pub(super) fn match_spec(object: &Object<'_>, report: &mut Report<'_>) -> MatchSpec {
+    let constraints = object.optional("matchConstraints").map(|field| constraints(field, report));
+    MatchSpec { match_conditions: conditions(object, report), ..constraints.unwrap_or_default() }
+}
+
+fn constraints(field: &Field<'_>, report: &mut Report<'_>) -> MatchSpec {
+    let known = ["resourceRules", "excludeResourceRules", "namespaceSelector", "objectSelector", "matchPolicy"];
     let Some(object) = field.object(&known, report) else {
         return MatchSpec::default();
     };
+    let policies = [("Equivalent", false), ("Exact", true)];
+    let exact = object.optional("matchPolicy").and_then(|field| field.choice(&policies, report));
     let namespace_selector = object.optional("namespaceSelector").map(|field| {
         let selector = selector(field, report);
         only_names(field, &selector, report);
         selector
     });
     MatchSpec {
+        exact: exact.unwrap_or_default(),
         resource_rules: rules(&object, "resourceRules", report),
         exclude_resource_rules: rules(&object, "excludeResourceRules", report),
         namespace_selector,
         object_selector: object.optional("objectSelector").map(|field| selector(field, report)),
-        match_conditions: conditions(&object, report),
+        match_conditions: Vec::new(),
     }
 }
 

@@ -1,11 +1,74 @@
-//! What an operator writes: the `kind: Policy` document, field by field. Unknown fields are errors.
+//! What an operator writes: one object of a kind, field by field. Unknown fields are errors.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
-/// One `kind: Policy` document, parsed.
+use crate::engine::Interface;
+
+/// What a policy has the power to do: the `kind` of its object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Refuses objects.
+    Validator,
+    /// Changes objects.
+    Mutator,
+    /// Says who may do what.
+    Authorizer,
+    /// Says who somebody is.
+    Authenticator,
+    /// Answers events of the operator's own programs.
+    Provider,
+}
+
+impl Kind {
+    /// As they are listed to operators.
+    pub const ALL: [Self; 5] = [Self::Validator, Self::Mutator, Self::Authorizer, Self::Authenticator, Self::Provider];
+
+    /// What a component must export to be one.
+    pub fn interface(self) -> Interface {
+        match self {
+            Self::Validator => Interface::Validating,
+            Self::Mutator => Interface::Mutating,
+            Self::Authorizer => Interface::Authorization,
+            Self::Authenticator => Interface::Authentication,
+            Self::Provider => Interface::Provider,
+        }
+    }
+
+    /// Which a component that exports `interface` can be.
+    pub fn of(interface: Interface) -> Self {
+        match interface {
+            Interface::Validating => Self::Validator,
+            Interface::Mutating => Self::Mutator,
+            Interface::Authorization => Self::Authorizer,
+            Interface::Authentication => Self::Authenticator,
+            Interface::Provider => Self::Provider,
+        }
+    }
+
+    /// As it is written in `kind`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Validator => "Validator",
+            Self::Mutator => "Mutator",
+            Self::Authorizer => "Authorizer",
+            Self::Authenticator => "Authenticator",
+            Self::Provider => "Provider",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One object, parsed.
 #[derive(Debug, Clone)]
 pub struct PolicySpec {
-    /// metadata.name: a DNS-1123 label of at most 63 characters, since it becomes a path of the server and a part of audit annotation keys.
+    /// None: a component by itself, which stands for one policy of each kind that it can be.
+    pub kind: Option<Kind>,
+    /// metadata.name, unique among the objects of its kind: a DNS-1123 label of at most 63 characters, since it becomes a path of the server and a part of audit annotation keys.
     pub name: String,
     /// Where the document stands, for messages: `team.yaml` or `team.yaml, document 2`.
     pub source: String,
@@ -13,29 +76,36 @@ pub struct PolicySpec {
     pub component: ComponentRef,
     /// A JSON object as text; `{}` when not given.
     pub settings: String,
-    /// What a verdict does.
-    pub mode: Mode,
+    /// What its verdict does.
+    pub actions: Actions,
     /// What a failure does.
     pub failure_policy: FailurePolicy,
     /// What a used-up limit does.
-    pub on_limit: OnLimit,
+    pub limit_policy: LimitPolicy,
     /// Chains run in this order, then by name.
     pub order: i32,
     /// What it is asked about.
     pub matching: MatchSpec,
-    /// Whether the document says what it is asked about. If not, the component's manifest may.
-    pub own_match: bool,
+    /// Whether it has matchConstraints of its own. If not, the component's manifest may.
+    pub own_constraints: bool,
     /// What one review may use.
     pub limits: crate::engine::Limits,
     /// Which instance answers a review.
-    pub instances: crate::engine::Instances,
+    pub instance_policy: crate::engine::Instances,
     /// What it gets beyond the contract.
     pub grants: crate::engine::Grants,
     /// The operator's own words for a denial.
     pub message: Option<String>,
 }
 
-/// `./file.wasm`, `builtin:NAME`, each optionally `@sha256:<64 hex digits>`.
+impl PolicySpec {
+    /// How messages call it: its kind and its name.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.kind.map_or("policy", Kind::name), self.name)
+    }
+}
+
+/// What to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentRef {
     /// Where the bytes are.
@@ -53,15 +123,23 @@ pub enum Location {
     Builtin(String),
 }
 
-/// What a verdict does.
+/// What a verdict, or a failure that counts, does; it is counted in any case. Of validators as their `validationActions` say; the others
+/// decide unless they are in `shadow`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
+pub struct Actions {
     /// It decides.
-    Enforce,
-    /// Admission only: a denial becomes a warning to the user.
-    Warn,
-    /// It is counted and recorded, and decides nothing.
-    Audit,
+    pub deny: bool,
+    /// A denial becomes a warning to the user.
+    pub warn: bool,
+    /// A denial is written into the audit log.
+    pub audit: bool,
+}
+
+impl Actions {
+    /// The default.
+    pub const DECIDE: Self = Self { deny: true, warn: false, audit: false };
+    /// Recorded, and nothing more.
+    pub const SHADOW: Self = Self { deny: false, warn: false, audit: true };
 }
 
 /// What happens when the policy fails for any reason but a limit.
@@ -77,18 +155,42 @@ pub enum FailurePolicy {
     Deny,
 }
 
+impl FailurePolicy {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fail => "Fail",
+            Self::Ignore => "Ignore",
+            Self::NoOpinion => "NoOpinion",
+            Self::Deny => "Deny",
+        }
+    }
+}
+
 /// What happens when time, memory or size is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnLimit {
+pub enum LimitPolicy {
     /// As a failure that is not ignored.
     Fail,
     /// Admission only: as if the policy had allowed.
     Ignore,
 }
 
-/// spec.match, as written (already checked for shape).
+impl LimitPolicy {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fail => "Fail",
+            Self::Ignore => "Ignore",
+        }
+    }
+}
+
+/// spec.matchConstraints and spec.matchConditions, as written (already checked for shape).
 #[derive(Debug, Clone, Default)]
 pub struct MatchSpec {
+    /// `matchPolicy: Exact`: rules are compared with what was asked for, not with what kube-apiserver made of it for a rule.
+    pub exact: bool,
     /// Admission only. Empty means every resource that is sent to the server.
     pub resource_rules: Vec<ResourceRule>,
     /// These win over `resource_rules`.
@@ -153,9 +255,9 @@ pub struct MatchCondition {
 pub struct ConfigError {
     /// The file, with the document's number where it has several, and the line where known.
     pub source: String,
-    /// The policy's name, where it is known.
-    pub policy: Option<String>,
-    /// For example `spec.match.resourceRules[0].operations`.
+    /// The kind and the name of the object, where they are known.
+    pub object: Option<String>,
+    /// For example `spec.matchConstraints.resourceRules[0].operations`.
     pub field: Option<String>,
     /// What was expected and what came.
     pub message: String,
@@ -166,8 +268,8 @@ impl std::error::Error for ConfigError {}
 impl std::fmt::Display for ConfigError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: ", self.source)?;
-        if let Some(policy) = &self.policy {
-            write!(f, "policy {policy}: ")?;
+        if let Some(object) = &self.object {
+            write!(f, "{object}: ")?;
         }
         if let Some(field) = &self.field {
             write!(f, "{field}: ")?;

@@ -7,7 +7,7 @@ use super::{
     schema::{MAX_MEMORY, Scope},
     *,
 };
-use crate::config::schema::{FailurePolicy, Location, Mode, OnLimit};
+use crate::config::schema::{Actions, FailurePolicy, Kind, LimitPolicy, Location};
 use crate::engine::{Instances, Limits};
 use crate::review::access::Operator;
 
@@ -27,7 +27,7 @@ fn named(policies: Vec<PolicySpec>, name: &str) -> PolicySpec {
 /// A document with `spec` given as the rest of a flow mapping.
 fn document(name: &str, rest: &str) -> String {
     format!(
-        "{{apiVersion: verdict.dev/v1alpha1, kind: Policy, metadata: {{name: {name}}}, spec: {{component: a.wasm{rest}}}}}\n"
+        "{{apiVersion: verdict.dev/v1alpha1, kind: Validator, metadata: {{name: {name}}}, spec: {{component: {{path: a.wasm}}{rest}}}}}\n"
     )
 }
 
@@ -35,13 +35,13 @@ fn document(name: &str, rest: &str) -> String {
 fn every_field_arrives() {
     let policies = read(&[examples().join("valid")]).unwrap_or_else(|errors| panic!("{}", messages(&errors)));
     let names: Vec<&str> = policies.iter().map(|policy| &*policy.name).collect();
-    assert_eq!(names, ["team-labels", "minimal", "no-opinion", "as-json"]);
+    assert_eq!(names, ["team-labels", "minimal", "no-opinion", "no-opinion", "as-json"]);
     let policy = named(policies.clone(), "team-labels");
     assert_eq!(policy.component.location, Location::File(examples().join("valid/required-labels.wasm")));
     assert_eq!(policy.settings, r#"{"big":123456789012345678901234567890,"labels":["team"],"ratio":1.10}"#);
     assert_eq!(
-        (policy.mode, policy.failure_policy, policy.on_limit),
-        (Mode::Warn, FailurePolicy::Ignore, OnLimit::Ignore)
+        (policy.actions, policy.failure_policy, policy.limit_policy),
+        (Actions { deny: false, warn: true, audit: true }, FailurePolicy::Ignore, LimitPolicy::Ignore)
     );
     assert_eq!(policy.order, -5);
     assert_eq!(policy.limits, Limits { time: Duration::from_secs(2), memory: 128 << 20, fuel: None });
@@ -58,6 +58,9 @@ fn every_field_arrives() {
     assert_eq!(namespaces.match_expressions[0].values, ["kube-system"]);
     assert_eq!(matching.object_selector.as_ref().unwrap().match_labels["app"], "web");
     assert_eq!(matching.match_conditions[0].name, "not-nodes");
+    assert!(matching.exact && policy.component.digest.is_some());
+    assert_eq!((policies[2].kind, policies[3].kind), (Some(Kind::Authorizer), Some(Kind::Mutator)));
+    assert_eq!(policies[3].actions, Actions::SHADOW);
     let json = named(policies, "as-json");
     assert_eq!(json.component.location, Location::Builtin("pod-security".into()));
 }
@@ -67,7 +70,8 @@ fn defaults_are_those_of_a_builtin() {
     let policies = read(&[examples().join("valid")]).unwrap();
     let mut minimal = named(policies, "minimal");
     assert!(minimal.source.ends_with("valid/two.yaml, document 1"), "{}", minimal.source);
-    minimal.source = "builtin:minimal".into();
+    assert_eq!(minimal.kind, Some(Kind::Authenticator));
+    (minimal.kind, minimal.source) = (None, "builtin:minimal".into());
     assert_eq!(format!("{minimal:?}"), format!("{:?}", PolicySpec::builtin("minimal")));
 }
 
@@ -92,7 +96,7 @@ fn names_are_unique_over_files() {
     let errors = read(&[folder.path().into()]).unwrap_err();
     let text = messages(&errors);
     assert_eq!(errors.len(), 1, "{text}");
-    assert!(text.contains("two.yaml: policy same: metadata.name: the name is already used in"), "{text}");
+    assert!(text.contains("two.yaml: Validator same: metadata.name: the name is already used in"), "{text}");
     assert!(text.contains("one.yaml"), "{text}");
 }
 
@@ -101,7 +105,7 @@ fn errors_of_all_files_are_reported() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.yaml"), "a: [").unwrap();
     fs::write(folder.path().join("b.yaml"), [0xff, 0xfe, 0xfd]).unwrap();
-    fs::write(folder.path().join("c.yaml"), document("c", ", order: x, mode: z")).unwrap();
+    fs::write(folder.path().join("c.yaml"), document("c", ", order: x, failurePolicy: z")).unwrap();
     let errors = read(&[folder.path().into(), "/no/such".into()]).unwrap_err();
     let sources: Vec<&str> = errors.iter().map(|error| error.source.rsplit('/').next().unwrap()).collect();
     assert_eq!(sources.len(), 5, "{}", messages(&errors));
@@ -112,17 +116,19 @@ fn errors_of_all_files_are_reported() {
 
 #[test]
 fn secrets_are_never_repeated() {
-    let text =
-        document("p", ", settings: [hunter2], grants: {env: {A: 31337, B: {file: x, hunter2: z}, C: [hunter2]}}");
+    let text = document(
+        "p",
+        ", settings: [hunter2], grants: {env: [{name: A, value: 31337}, {name: B, valueFrom: {file: x, hunter2: z}}, [hunter2]]}",
+    );
     let text = messages(&parse(&text, "f", Path::new("/nowhere")).unwrap_err());
     assert!(!text.contains("31337") && !text.contains("[hunter2"), "{text}");
-    assert!(text.contains("spec.grants.env.A: expected a string (in quotes), or {file: PATH}; got a number"), "{text}");
+    assert!(text.contains("spec.grants.env[0].value: expected a string (in quotes); got a number"), "{text}");
 }
 
 #[test]
 fn values_from_files_are_bounded() {
     let folder = tempfile::tempdir().unwrap();
-    let text = document("p", ", grants: {env: {A: {file: value}}}");
+    let text = document("p", ", grants: {env: [{name: A, valueFrom: {file: value}}]}");
     let read = |bytes: &[u8]| {
         fs::write(folder.path().join("value"), bytes).unwrap();
         let policies = parse(&text, "f", folder.path()).map_err(|errors| messages(&errors))?;
@@ -139,20 +145,20 @@ fn values_from_files_are_bounded() {
 fn limits_have_bounds() {
     let parsed = |limits: &str| parse(&document("p", &format!(", limits: {limits}")), "f", Path::new(""));
     assert_eq!(parsed("{memory: 1Gi}").unwrap()[0].limits.memory, MAX_MEMORY);
-    assert_eq!(parsed("{memory: 1048576, time: 1ms}").unwrap()[0].limits.memory, 1 << 20);
+    assert_eq!(parsed("{memory: 1048576, timeoutMilliseconds: 1}").unwrap()[0].limits.memory, 1 << 20);
     assert_eq!(parsed("{fuel: 1000000}").unwrap()[0].limits.fuel, Some(1_000_000));
-    let instances = |value: &str| parse(&document("p", &format!(", instances: {value}")), "f", Path::new(""));
-    assert_eq!(instances("Reuse").unwrap()[0].instances, Instances::Reuse);
+    let instances = |value: &str| parse(&document("p", &format!(", instancePolicy: {value}")), "f", Path::new(""));
+    assert_eq!(instances("Reuse").unwrap()[0].instance_policy, Instances::Reuse);
     assert_eq!(instances("Always").unwrap_err().len(), 1);
     for wrong in [
         "{memory: 0}",
         "{memory: 1023Ki}",
         "{memory: 1025Mi}",
         "{memory: -5}",
-        "{time: 0s}",
-        "{time: 31s}",
-        "{time: 500}",
-        "{time: 1h}",
+        "{timeoutMilliseconds: 0}",
+        "{timeoutMilliseconds: 30001}",
+        "{timeoutMilliseconds: 500ms}",
+        "{timeoutMilliseconds: 1.5}",
         "{fuel: 0}",
         "{fuel: -1}",
         "{fuel: 1.5}",

@@ -86,7 +86,7 @@ impl Failure {
         }
     }
 
-    /// Whether a limit was used up (time, memory, stack, fuel, size or cost), so that `onLimit` decides and not
+    /// Whether a limit was used up (time, memory, stack, fuel, size or cost), so that `limitPolicy` decides and not
     /// `failurePolicy`.
     pub fn is_limit(&self) -> bool {
         match self {

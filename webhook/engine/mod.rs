@@ -93,6 +93,16 @@ pub enum Instances {
     Reuse,
 }
 
+impl Instances {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::PerReview => "PerReview",
+            Self::Reuse => "Reuse",
+        }
+    }
+}
+
 /// What the operator lets a policy have beyond the contract's imports.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Grants {

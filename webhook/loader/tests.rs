@@ -1,12 +1,22 @@
 use std::{fs, path::Path};
 
 use super::*;
+use crate::config::schema::{Location, PolicySpec};
 
 /// SHA-256 of `abc`, from FIPS 180-2.
 const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-fn reference(text: &str, base: &Path) -> ComponentRef {
-    ComponentRef::parse(text, base).unwrap()
+fn reference(path: &str, base: &Path) -> ComponentRef {
+    ComponentRef { location: Location::File(base.join(path)), digest: None }
+}
+
+fn pinned(path: &str, base: &Path, first: u8) -> ComponentRef {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(
+        &(0..32).map(|at| u8::from_str_radix(&ABC[2 * at..2 * at + 2], 16).unwrap()).collect::<Vec<_>>(),
+    );
+    digest[0] = first;
+    ComponentRef { digest: Some(digest), ..reference(path, base) }
 }
 
 #[test]
@@ -16,15 +26,15 @@ fn a_file_is_read_with_its_digest() {
     let component = load(&reference("./a.wasm", folder.path())).unwrap();
     assert_eq!(&*component.bytes, b"abc");
     assert_eq!(hex(&component.digest), ABC);
-    load(&reference(&format!("a.wasm@sha256:{ABC}"), folder.path())).unwrap();
+    load(&pinned("a.wasm", folder.path(), 0xba)).unwrap();
 }
 
 #[test]
 fn a_wrong_digest_names_both() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.wasm"), "abc").unwrap();
-    let wrong = "0".repeat(64);
-    let error = load(&reference(&format!("a.wasm@sha256:{wrong}"), folder.path())).err();
+    let wrong = format!("00{}", &ABC[2..]);
+    let error = load(&pinned("a.wasm", folder.path(), 0)).err();
     let text = error.unwrap().to_string();
     assert!(text.contains(ABC) && text.contains(&wrong), "{text}");
 }
@@ -45,7 +55,7 @@ fn only_regular_files_of_a_bounded_size_are_read() {
 
 #[test]
 fn unknown_builtins_are_refused() {
-    let error = load(&reference("builtin:no-such-thing", Path::new(""))).err();
+    let error = load(&PolicySpec::builtin("no-such-thing").component).err();
     let text = error.unwrap().to_string();
     assert!(text.starts_with("builtin:no-such-thing does not exist"), "{text}");
 }

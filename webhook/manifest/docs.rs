@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::Manifest;
 use crate::text::{is_hostile, lines};
 
-/// The page. `kinds` is what the component answers, as the contract names it; empty where no component is at hand.
+/// The page. `kinds` is what the component can be; empty where no component is at hand.
 pub fn markdown(manifest: &Manifest, kinds: &[&str]) -> String {
     let mut page = format!("# {}\n\n", escaped(&manifest.name));
     if let Some(description) = &manifest.description {
@@ -154,9 +154,15 @@ fn resolved<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
 }
 
 fn rules(manifest: &Manifest, page: &mut String) {
-    let Some(rules) = &manifest.matching else { return };
-    page.push_str("\n## What it is asked about\n\nWhere a Policy has no `match` of its own:\n");
-    if let Ok(yaml) = serde_saphyr::to_string(rules) {
+    let (constraints, conditions) = (&manifest.match_constraints, &manifest.match_conditions);
+    let rules = [("matchConstraints", constraints), ("matchConditions", conditions)];
+    let rules: serde_json::Map<String, Value> =
+        rules.into_iter().filter_map(|(name, it)| Some((name.to_owned(), it.clone()?))).collect();
+    if rules.is_empty() {
+        return;
+    }
+    page.push_str("\n## What it is asked about\n\nWhere the object has no `matchConstraints` of its own:\n");
+    if let Ok(yaml) = serde_saphyr::to_string(&rules) {
         let _ = write!(page, "\n```yaml\n{}\n```\n", fenced(&yaml));
     }
 }
@@ -224,15 +230,15 @@ mod tests {
                 "$defs": {"Entry": {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"key": {"type": "string", "default": "a"}}}]}},
                 "examples": [{"labels": ["team"]}],
             },
-            "match": {"resourceRules": [{"resources": ["pods"]}]},
+            "matchConstraints": {"resourceRules": [{"resources": ["pods"]}]},
             "grants": {"env": {"KEY": "signs"}, "log": true},
         }))
         .unwrap();
-        let page = markdown(&manifest, &["validating"]);
+        let page = markdown(&manifest, &["Validator"]);
         for expected in [
             "# team-labels\n",
             "Requires a \\*team\\*.",
-            "- Kinds: validating\n",
+            "- Kinds: Validator\n",
             "| `labels` | `array of string or object` | required | Which \\| ones. |",
             "| `labels[].key` | `string` | default `\"a\"` |  |",
             "labels:\n",

@@ -41,9 +41,12 @@ pub struct Manifest {
     /// The JSON Schema of the settings; its `examples` are whole settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<Value>,
-    /// What it is asked about where a Policy has no `match`: the shape of `spec.match`.
-    #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
-    pub matching: Option<Value>,
+    /// What it is asked about where the object that names it has no matchConstraints of its own; in its shape.
+    #[serde(default, rename = "matchConstraints", skip_serializing_if = "Option::is_none")]
+    pub match_constraints: Option<Value>,
+    /// These count with them, where the object has no matchConditions of its own.
+    #[serde(default, rename = "matchConditions", skip_serializing_if = "Option::is_none")]
+    pub match_conditions: Option<Value>,
     /// What it would like to be granted. Only the operator grants.
     #[serde(default, skip_serializing_if = "Wanted::is_nothing")]
     pub grants: Wanted,

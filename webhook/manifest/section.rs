@@ -83,7 +83,7 @@ pub fn embedded(component: &[u8]) -> Result<Option<Manifest>, SectionError> {
 
 /// What is shown to people has one line each, and no characters that a terminal would obey or nobody can see.
 fn check(manifest: &Manifest) -> Result<(), SectionError> {
-    let Manifest { name, version, description, authors, license, source, settings: _, matching: _, grants } = manifest;
+    let Manifest { name, version, description, authors, license, source, grants, .. } = manifest;
     let texts = [version, description, license, source].into_iter().flatten();
     let all = std::iter::once(name).chain(texts).chain(authors).chain(grants.env.keys()).chain(grants.env.values());
     for text in all {

@@ -13,7 +13,8 @@ fn manifest() -> Manifest {
         license: Some("Apache-2.0 OR MIT".to_owned()),
         source: Some("https://example.org/team-labels".to_owned()),
         settings: Some(json!({"type": "object", "examples": [{"a": 1}]})),
-        matching: Some(json!({"resourceRules": []})),
+        match_constraints: Some(json!({"resourceRules": []})),
+        match_conditions: None,
         grants: Wanted { env: [("KEY".to_owned(), "signs".to_owned())].into(), log: true },
     }
 }

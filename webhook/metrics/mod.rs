@@ -18,7 +18,10 @@ use prometheus::{
     TextEncoder, core::Collector,
 };
 
-use crate::engine::{Interface, Timing};
+use crate::{
+    config::schema::Kind,
+    engine::{Interface, Timing},
+};
 
 pub use callers::HandshakeFailure;
 pub(crate) use callers::{BodyRefused, EndedEarly, Listener};
@@ -43,7 +46,7 @@ pub const TABLE: &[(&str, &str, &str)] = &[
         "policy, fate",
         "Bytes that guests printed or logged: kept, or dropped over the cap or for want of a grant",
     ),
-    ("verdict_policies_loaded", "kind", "Policies that are loaded, by what they export"),
+    ("verdict_policies_loaded", "kind", "Policies that are loaded, by kind"),
     (
         "verdict_policies_started",
         "from",
@@ -173,7 +176,7 @@ impl Metrics {
 
     /// How many loaded policies export `interface`.
     pub fn policies_loaded(&self, interface: Interface, count: usize) {
-        let gauge = self.policies_loaded.with_label_values(&[interface.name()]);
+        let gauge = self.policies_loaded.with_label_values(&[Kind::of(interface).name()]);
         gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 

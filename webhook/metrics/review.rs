@@ -6,6 +6,7 @@ use prometheus::{Histogram, IntCounter, IntCounterVec};
 
 use super::Metrics;
 use crate::{
+    config::schema::Kind,
     engine::{Interface, Timing},
     review::admission::same,
 };
@@ -28,7 +29,7 @@ pub struct PolicyMetrics {
 
 impl PolicyMetrics {
     pub(super) fn new(metrics: &Metrics, interface: Interface, policy: &str) -> Self {
-        let kind = interface.name();
+        let kind = Kind::of(interface).name();
         let seconds = |phase| {
             let all = &metrics.review_seconds;
             all.with_label_values(&[kind, policy, phase])
@@ -122,12 +123,12 @@ mod tests {
         let text = metrics.text();
         let series = |operation, outcome| {
             format!(
-                "verdict_reviews_total{{kind=\"mutating\",operation=\"{operation}\",outcome=\"{outcome}\",policy=\"team\"}}"
+                "verdict_reviews_total{{kind=\"Mutator\",operation=\"{operation}\",outcome=\"{outcome}\",policy=\"team\"}}"
             )
         };
         assert!(text.contains(&(series("CREATE", "mutated") + " 2")), "{text}");
         assert!(text.contains(&(series("other", "other") + " 1")), "{text}");
-        let whole = "verdict_review_seconds_bucket{kind=\"mutating\",phase=\"whole\",policy=\"team\",le=\"0.00005\"} 3";
+        let whole = "verdict_review_seconds_bucket{kind=\"Mutator\",phase=\"whole\",policy=\"team\",le=\"0.00005\"} 3";
         assert!(text.contains(whole), "{text}");
     }
 

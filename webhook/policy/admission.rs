@@ -13,7 +13,7 @@ use super::{
     unmatched,
 };
 use crate::{
-    config::schema::{FailurePolicy, OnLimit},
+    config::schema::{FailurePolicy, LimitPolicy},
     engine::{Answer, Failure, Interface},
     review::{
         admission::{AdmissionRequest, Cause, Change, Denial, Mutation},
@@ -29,7 +29,7 @@ impl Selection<'_> {
         // Most reviews match few policies: only these cost more than a look at their rules.
         let mut view = self.view(ask, request);
         let mut asked: Vec<Asked<'_>> = Vec::new();
-        for policy in self.about(ask, &request.resource.resource) {
+        for policy in self.about(ask, request) {
             asked.extend(policy.asked(ask, &mut view, object).await);
         }
         drop(view);
@@ -53,7 +53,7 @@ impl Selection<'_> {
         let mut changed: Option<String> = None;
         let mut fold = Fold::default();
         let mut view = self.view(ask, request);
-        for policy in self.about(ask, &request.resource.resource) {
+        for policy in self.about(ask, request) {
             let object = changed.as_deref().or(original);
             let Some((said, object)) = policy.mutate(ask, &mut view, object).await else { continue };
             if fold.add(policy, said)
@@ -84,7 +84,7 @@ impl<'s> Selection<'s> {
     where
         's: 'a,
     {
-        View::new(request, self.reads(ask, &request.resource.resource), self.set.memory.share(), ask.deadline)
+        View::new(request, self.reads(ask, request), self.set.memory.share(), ask.deadline)
     }
 }
 
@@ -113,7 +113,6 @@ impl Asked<'_> {
         match answer.result {
             Ok(it) => Said {
                 denial: Ok(it.denial.map(|it| policy.denied(it))),
-                changes: false,
                 warnings: it.warnings,
                 annotations: it.annotations,
                 facts,
@@ -184,7 +183,6 @@ impl Policy {
             Ok((it, object)) => {
                 let said = Said {
                     denial: Ok(it.outcome.err().map(|it| self.denied(it))),
-                    changes: object.is_some(),
                     warnings: it.warnings,
                     annotations: it.annotations,
                     facts,
@@ -208,7 +206,7 @@ impl Policy {
 
     pub(super) fn fails_on(&self, failure: &Failure) -> bool {
         if failure.is_limit() {
-            self.spec.on_limit == OnLimit::Fail
+            self.spec.limit_policy == LimitPolicy::Fail
         } else {
             self.spec.failure_policy != FailurePolicy::Ignore
         }

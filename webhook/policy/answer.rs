@@ -93,7 +93,7 @@ impl Set {
 
     /// Whether any policy is asked this.
     pub fn exports(&self, interface: Interface) -> bool {
-        self.policies.iter().any(|it| it.interfaces().contains(&interface))
+        self.policies.iter().any(|it| it.kind().interface() == interface)
     }
 
     async fn admit<'a>(&self, ask: Ask<'a>) -> Result<Admission<'a>, Unanswerable> {

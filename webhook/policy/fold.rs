@@ -4,7 +4,6 @@ use tracing::info;
 
 use super::Policy;
 use crate::{
-    config::schema::Mode,
     engine::{Fact, Failure},
     review::{
         admission::Annotation,
@@ -17,8 +16,6 @@ use crate::{
 /// What one policy said.
 pub(super) struct Said {
     pub(super) denial: Result<Option<Denied>, Failure>,
-    /// Whether it changed the object.
-    pub(super) changes: bool,
     pub(super) warnings: Vec<String>,
     pub(super) annotations: Vec<Annotation>,
     pub(super) facts: Vec<Fact>,
@@ -26,7 +23,7 @@ pub(super) struct Said {
 
 impl Said {
     pub(super) fn failed(failure: Failure, facts: Vec<Fact>) -> Self {
-        Self { denial: Err(failure), changes: false, warnings: Vec::new(), annotations: Vec::new(), facts }
+        Self { denial: Err(failure), warnings: Vec::new(), annotations: Vec::new(), facts }
     }
 }
 
@@ -41,36 +38,44 @@ pub(super) struct Fold<'a> {
 impl<'a> Fold<'a> {
     /// Whether the policy allowed.
     pub(super) fn add(&mut self, policy: &'a Policy, said: Said) -> bool {
-        let name = &policy.spec.name;
+        let (name, actions) = (&policy.spec.name, policy.spec.actions);
         // Its own verdict comes first, so that nothing else can displace it.
         let mut warnings = Vec::new();
         let mut annotations = Vec::new();
         let allowed = match said.denial {
-            Ok(None) => {
-                if policy.spec.mode == Mode::Warn && said.changes {
-                    warnings.push(format!("{name}: would change the object"));
-                }
-                true
-            }
+            Ok(None) => true,
             Ok(Some(denied)) => {
                 let words = format!("{name}: {}", denied.message);
-                match policy.spec.mode {
-                    Mode::Enforce => self.denials.push(Denied { message: words, ..denied }),
-                    Mode::Warn => warnings.push(words),
-                    Mode::Audit => {
-                        info!(policy = name, denial = text::line(&denied.message), "would be denied");
-                        annotations.push(Annotation { key: "denied".to_owned(), value: denied.message });
-                    }
+                if actions.audit {
+                    info!(policy = name, denial = text::line(&denied.message), denies = actions.deny, "denied");
+                    annotations.push(Annotation { key: "denied".to_owned(), value: denied.message.clone() });
+                }
+                if actions.warn {
+                    warnings.push(words.clone());
+                }
+                if actions.deny {
+                    self.denials.push(Denied { message: words, ..denied });
                 }
                 false
             }
+            Err(failure) if !policy.fails_on(&failure) => {
+                if actions.deny || actions.warn {
+                    let field = if failure.is_limit() { "limitPolicy" } else { "failurePolicy" };
+                    warnings.push(format!("{name}: {}; ignored because of {field}", failure.message()));
+                }
+                false
+            }
+            // A failure that counts is enforced by the same actions as a denial.
             Err(failure) => {
                 let words = format!("{name}: {}", failure.message());
-                match policy.spec.mode {
-                    Mode::Enforce if policy.fails_on(&failure) => self.denials.push(failed(words, failure.code())),
-                    Mode::Enforce => warnings.push(format!("{words}; its verdict is not waited for")),
-                    Mode::Warn => warnings.push(words),
-                    Mode::Audit => {}
+                if actions.audit {
+                    annotations.push(Annotation { key: "failed".to_owned(), value: failure.message().to_string() });
+                }
+                if actions.warn {
+                    warnings.push(words.clone());
+                }
+                if actions.deny {
+                    self.denials.push(failed(words, failure.code()));
                 }
                 false
             }

@@ -27,7 +27,7 @@ struct Group {
 /// What is known of a policy.
 #[derive(Clone, Copy)]
 struct Known<'a> {
-    interfaces: &'a [Interface],
+    interface: Interface,
     rules: &'a [ResourceRule],
     reads: &'a Reads,
 }
@@ -37,7 +37,7 @@ impl Index {
         let known: Vec<Known<'_>> = policies
             .iter()
             .map(|it| Known {
-                interfaces: it.interfaces(),
+                interface: it.kind.interface(),
                 rules: &it.spec.matching.resource_rules,
                 reads: it.matching.reads(),
             })
@@ -74,7 +74,7 @@ impl Entry {
         let asked: Vec<(usize, &Known<'_>, Option<HashSet<&str>>)> = policies
             .iter()
             .enumerate()
-            .filter(|(_, it)| it.interfaces.contains(&interface))
+            .filter(|(_, it)| it.interface == interface)
             .map(|(position, it)| (position, it, named(it.rules)))
             .collect();
         let all: HashSet<&str> = asked.iter().filter_map(|(.., named)| named.as_ref()).flatten().copied().collect();
@@ -119,15 +119,14 @@ mod tests {
             vec![rule(&["secrets"]), rule(&["*/scale"])],
             vec![rule(&["pods/*"])],
         ];
-        let admission = [Interface::Validating, Interface::Mutating];
         let reads = Reads::default();
-        let known = |rules| Known { interfaces: &admission[..], rules, reads: &reads };
+        let known = |rules| Known { interface: Interface::Validating, rules, reads: &reads };
         let mut policies: Vec<Known<'_>> = rules.iter().map(|rules| known(rules)).collect();
-        policies[4].interfaces = &admission[1..];
+        policies[4].interface = Interface::Mutating;
         let index = Index(Interface::ALL.map(|interface| Entry::new(&policies, interface)));
         assert_eq!(index.of(Interface::Validating), [0, 1, 2, 3]);
         assert_eq!(index.about(Interface::Validating, "pods"), [0, 1, 2, 3]);
-        assert_eq!(index.about(Interface::Mutating, "pods"), [0, 1, 2, 3, 4]);
+        assert_eq!(index.about(Interface::Mutating, "pods"), [4]);
         assert_eq!(index.about(Interface::Validating, "deployments"), [0, 1, 3]);
         assert_eq!(index.about(Interface::Validating, "secrets"), [0, 2, 3]);
         assert_eq!(index.about(Interface::Validating, "services"), [0, 3]);

@@ -9,13 +9,13 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::OnceCell;
 
-use super::{Policy, Set, matching::Match, metrics_of};
+use super::{Policy, Set, matching::Match};
 use crate::{
     config::{
         manifest::default_match,
-        schema::{ComponentRef, ConfigError, PolicySpec},
+        schema::{ComponentRef, ConfigError, Kind, MatchSpec, PolicySpec},
     },
-    engine::{Engine, Interface, PrepareError, Program, Source, Start, Template},
+    engine::{Engine, Instances, Interface, PrepareError, Program, Source, Start, Template},
     loader::{self, Component, LoadError},
     metrics::Metrics,
 };
@@ -35,7 +35,7 @@ impl Set {
         let mut errors = Vec::new();
         for loaded in loaded {
             match loaded {
-                Ok(loaded) => policies.push(loaded.register(metrics)),
+                Ok(loaded) => policies.extend(loaded.into_iter().map(|it| it.register(metrics))),
                 Err(wrong) => errors.extend(wrong),
             }
         }
@@ -43,7 +43,7 @@ impl Set {
             return Err(errors);
         }
         for interface in Interface::ALL {
-            let count = policies.iter().filter(|it| it.interfaces().contains(&interface)).count();
+            let count = policies.iter().filter(|it| it.kind().interface() == interface).count();
             metrics.policies_loaded(interface, count);
         }
         for snapshot in [true, false] {
@@ -98,6 +98,7 @@ impl Shelf {
 
 /// A policy that is not counted yet.
 struct Loaded {
+    kind: Kind,
     spec: PolicySpec,
     digest: [u8; 32],
     matching: Match,
@@ -106,17 +107,18 @@ struct Loaded {
 
 impl Loaded {
     fn register(self, metrics: &Metrics) -> Policy {
-        let Self { spec, digest, matching, template } = self;
-        let metrics = metrics_of(metrics, &spec.name, &template.program().description().interfaces);
-        Policy { metrics, spec, digest, matching, template, slow: AtomicBool::new(false) }
+        let Self { kind, spec, digest, matching, template } = self;
+        let metrics = metrics.for_policy(kind.interface(), &spec.name);
+        Policy { metrics, kind, spec, digest, matching, template, slow: AtomicBool::new(false) }
     }
 }
 
-async fn load(engine: &Engine, shelf: &Shelf, mut spec: PolicySpec) -> Result<Loaded, Vec<ConfigError>> {
-    let (document, name) = (spec.source.clone(), spec.name.clone());
+/// A policy; of a component by itself, one of each kind that it can be.
+async fn load(engine: &Engine, shelf: &Shelf, mut spec: PolicySpec) -> Result<Vec<Loaded>, Vec<ConfigError>> {
+    let (document, title) = (spec.source.clone(), spec.title());
     let error = |field: String, message: String| ConfigError {
         source: document.clone(),
-        policy: Some(name.clone()),
+        object: Some(title.clone()),
         field: Some(field),
         message,
     };
@@ -138,26 +140,43 @@ async fn load(engine: &Engine, shelf: &Shelf, mut spec: PolicySpec) -> Result<Lo
         }
         PrepareError::Init(failure) => of_component(format!("init failed: {failure}")),
     })?;
-    if let Some(rules) = program.about().manifest.as_ref().and_then(|it| it.matching.as_ref())
-        && !spec.own_match
-    {
-        spec.matching = default_match(rules).map_err(|wrong| {
+    let exported = &program.description().interfaces;
+    let kinds = match spec.kind {
+        Some(kind) if exported.contains(&kind.interface()) => vec![kind],
+        Some(kind) => {
+            let can: Vec<&str> = exported.iter().map(|it| Kind::of(*it).name()).collect();
+            return Err(of_component(format!("it cannot be a {kind}, only {}", can.join(", "))));
+        }
+        None => exported.iter().map(|it| Kind::of(*it)).collect(),
+    };
+    if let Some(manifest) = program.about().manifest.as_ref().filter(|_| !spec.own_constraints) {
+        let own = spec.matching.match_conditions;
+        spec.matching = default_match(manifest).map_err(|wrong| {
             wrong.into_iter().map(|it| error("spec.component".to_owned(), it.to_string())).collect::<Vec<_>>()
         })?;
-    }
-    let interfaces = program.description().interfaces.clone();
-    let mut errors = spec.check_interfaces(&interfaces);
-    let matching = match Match::compile(&spec.matching, &interfaces) {
-        Ok(matching) if errors.is_empty() => matching,
-        Ok(_) => return Err(errors),
-        Err(wrong) => {
-            errors.extend(wrong.into_iter().map(|(field, message)| error(field, message)));
-            return Err(errors);
+        if !own.is_empty() {
+            spec.matching.match_conditions = own;
         }
-    };
-    let template = Template::new(engine, program, &spec.name, &source, spec.limits, spec.instances)
-        .map_err(|wrong| vec![error("spec.limits".to_owned(), wrong.to_string())])?;
-    Ok(Loaded { digest: source.digest, spec, matching, template })
+    }
+    let loaded = kinds.into_iter().map(|kind| {
+        if kind == Kind::Authenticator && spec.instance_policy == Instances::Reuse {
+            let words = "Reuse is never for authenticators, which see tokens";
+            return Err(vec![error("spec.instancePolicy".to_owned(), words.to_owned())]);
+        }
+        // What a manifest says is for admission.
+        let matching = match kind {
+            Kind::Validator | Kind::Mutator => spec.matching.clone(),
+            _ => MatchSpec { match_conditions: spec.matching.match_conditions.clone(), ..MatchSpec::default() },
+        };
+        let spec = PolicySpec { matching, ..spec.clone() };
+        let matching = Match::compile(&spec.matching, kind)
+            .map_err(|wrong| wrong.into_iter().map(|(field, message)| error(field, message)).collect::<Vec<_>>())?;
+        let template =
+            Template::new(engine, Arc::clone(&program), &spec.name, &source, spec.limits, spec.instance_policy)
+                .map_err(|wrong| vec![error("spec.limits".to_owned(), wrong.to_string())])?;
+        Ok(Loaded { kind, digest: source.digest, spec, matching, template })
+    });
+    loaded.collect()
 }
 
 /// A JSON Pointer as the rest of a field's path: `/labels/0` is `.labels[0]`.

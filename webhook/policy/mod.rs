@@ -33,9 +33,10 @@ pub use watch::{Called, Seen, Watch};
 
 use crate::{
     cel::{Pool, Reads},
-    config::schema::{Mode, PolicySpec},
+    config::schema::{Kind, PolicySpec},
     engine::{About, Answer, Call, Failure, Interface, Template, Timing, Usage},
-    metrics::{Metrics, PolicyMetrics},
+    metrics::PolicyMetrics,
+    review::admission::AdmissionRequest,
     turn,
 };
 
@@ -50,12 +51,12 @@ pub struct Set {
 
 /// One loaded policy.
 pub struct Policy {
+    kind: Kind,
     spec: PolicySpec,
     digest: [u8; 32],
     matching: Match,
     template: Template,
-    /// One for each interface that it exports.
-    metrics: Vec<(Interface, Arc<PolicyMetrics>)>,
+    metrics: Arc<PolicyMetrics>,
     /// Whether its last review took longer than a turn: then the next does not begin on a thread that others need.
     slow: AtomicBool,
 }
@@ -91,14 +92,14 @@ impl Set {
         Self::new(Vec::new())
     }
 
-    /// All policies of `interface`, in order, or the one named, if it exports `interface`. None: there is no such policy,
+    /// All policies that are asked `interface`, in order, or the one of them of this name. None: there is no such policy,
     /// or none at all that could be asked: that nobody was asked must not look like "allowed".
     pub fn select(&self, interface: Interface, name: Option<&str>) -> Option<Selection<'_>> {
         let one = match name {
             None if self.index.of(interface).is_empty() => return None,
             None => None,
             Some(name) => {
-                Some(self.policies.iter().find(|it| it.spec.name == name && it.interfaces().contains(&interface))?)
+                Some(self.policies.iter().find(|it| it.spec.name == name && it.kind.interface() == interface)?)
             }
         };
         Some(Selection { set: self, interface, one })
@@ -125,21 +126,21 @@ impl<'a> Selection<'a> {
 
     /// Those that may be asked about objects of `resource`, in order: all whose rules do not rule it out by name. With a
     /// watch all, since it wants to see why.
-    fn about(&self, ask: Ask<'_>, resource: &str) -> impl Iterator<Item = &'a Policy> + use<'a> {
+    fn about(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> impl Iterator<Item = &'a Policy> + use<'a> {
         let index = &self.set.index;
-        self.of(match ask.watch {
-            None => index.about(self.interface, resource),
-            Some(_) => index.of(self.interface),
+        self.of(match resource(ask, request) {
+            Some(resource) => index.about(self.interface, resource),
+            None => index.of(self.interface),
         })
     }
 
     /// What those of [`Self::about`] read together.
-    fn reads(&self, ask: Ask<'_>, resource: &str) -> &'a Reads {
+    fn reads(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> &'a Reads {
         let index = &self.set.index;
-        match (self.one, ask.watch) {
+        match (self.one, resource(ask, request)) {
             (Some(policy), _) => policy.matching.reads(),
-            (None, None) => index.reads_about(self.interface, resource),
-            (None, Some(_)) => index.reads(self.interface),
+            (None, Some(resource)) => index.reads_about(self.interface, resource),
+            (None, None) => index.reads(self.interface),
         }
     }
 
@@ -150,15 +151,21 @@ impl<'a> Selection<'a> {
     }
 }
 
+/// By what name the index is asked; None: by none, since policies may be asked for two reasons.
+fn resource<'r>(ask: Ask<'_>, request: &'r AdmissionRequest<'_>) -> Option<&'r str> {
+    let (resource, requested) = (&request.resource.resource, &request.request_resource.resource);
+    (ask.watch.is_none() && resource == requested).then_some(resource)
+}
+
 impl Policy {
+    /// What it has the power to do.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// As written, with everything resolved.
     pub fn spec(&self) -> &PolicySpec {
         &self.spec
-    }
-
-    /// What it exports, so what it is asked.
-    pub fn interfaces(&self) -> &[Interface] {
-        &self.template.program().description().interfaces
     }
 
     /// What is known of its code.
@@ -172,7 +179,7 @@ impl Policy {
     }
 
     fn enforces(&self) -> bool {
-        self.spec.mode == Mode::Enforce
+        self.spec.actions.deny
     }
 
     /// Before a guest runs: what other work there is on this thread comes first, if this took long already or will.
@@ -204,18 +211,16 @@ impl Policy {
         begin: Instant,
     ) {
         if let Err(failure) = outcome {
-            warn!(policy = self.spec.name, kind = interface.name(), outcome = failure.label(), %failure, "a policy failed");
+            warn!(policy = self.spec.name, kind = self.kind.name(), outcome = failure.label(), %failure, "a policy failed");
         }
         let timing = Timing { whole: begin.elapsed(), ..usage.timing };
         self.slow.store(timing.instantiate + timing.guest > turn::LENGTH, Ordering::Relaxed);
-        if let Some((_, metrics)) = self.metrics.iter().find(|(it, _)| *it == interface) {
-            let outcome = match outcome {
-                Ok(outcome) => outcome,
-                Err(failure) => failure.label(),
-            };
-            metrics.record(operation, outcome, &timing);
-            metrics.wrote(usage.kept, usage.dropped);
-        }
+        let label = match outcome {
+            Ok(outcome) => outcome,
+            Err(failure) => failure.label(),
+        };
+        self.metrics.record(operation, label, &timing);
+        self.metrics.wrote(usage.kept, usage.dropped);
         if let Some(watch) = ask.watch {
             let called = Called { outcome: outcome.map_err(Clone::clone), usage: Usage { timing, ..usage } };
             watch.called(&self.spec.name, interface, called);
@@ -231,11 +236,6 @@ fn unmatched<T>(failure: Failure) -> Answer<T> {
 /// An answer that was checked against the contract.
 fn checked<T, U>(answer: Answer<T>, check: impl FnOnce(T) -> Result<U, Failure>) -> Answer<U> {
     Answer { result: answer.result.and_then(check), usage: answer.usage, facts: answer.facts }
-}
-
-/// The metrics of a policy that exports these interfaces.
-fn metrics_of(metrics: &Metrics, name: &str, interfaces: &[Interface]) -> Vec<(Interface, Arc<PolicyMetrics>)> {
-    interfaces.iter().map(|it| (*it, metrics.for_policy(*it, name))).collect()
 }
 
 /// Bytes of what is read of all reviews at the same time for selectors and conditions, and of one review.

@@ -20,7 +20,7 @@ use k8s_openapi::{
 use super::{ManifestsError, Options, Place, Registered};
 use crate::config::{
     names::NAMESPACE_NAME_LABEL,
-    schema::{self, FailurePolicy, OnLimit, ResourceRule, Scope},
+    schema::{self, FailurePolicy, LimitPolicy, ResourceRule, Scope},
 };
 
 pub(super) fn validating(
@@ -34,7 +34,7 @@ pub(super) fn validating(
         client_config: client_config(options, &entry.path),
         rules: Some(entry.rules()),
         failure_policy: Some(failure_policy(entry.policies[0]).to_owned()),
-        match_policy: Some("Equivalent".to_owned()),
+        match_policy: Some(entry.match_policy().to_owned()),
         namespace_selector: Some(entry.namespace_selector(options)),
         object_selector: entry.object_selector(),
         side_effects: "None".to_owned(),
@@ -55,7 +55,7 @@ pub(super) fn mutating(
         client_config: client_config(options, &entry.path),
         rules: Some(entry.rules()),
         failure_policy: Some(failure_policy(entry.policies[0]).to_owned()),
-        match_policy: Some("Equivalent".to_owned()),
+        match_policy: Some(entry.match_policy().to_owned()),
         namespace_selector: Some(entry.namespace_selector(options)),
         object_selector: entry.object_selector(),
         side_effects: "None".to_owned(),
@@ -81,7 +81,7 @@ fn entries<'a>(
     together: impl Fn(&mut dyn Iterator<Item = Duration>) -> Duration,
 ) -> Result<Vec<Entry<'a>>, ManifestsError> {
     if let Some(without) = policies.iter().find(|it| it.spec.matching.resource_rules.is_empty()) {
-        return Err(ManifestsError::NoRules { file: without.spec.source.clone(), policy: without.spec.name.clone() });
+        return Err(ManifestsError::NoRules { file: without.spec.source.clone(), policy: without.spec.title() });
     }
     // The server's order: entries of one configuration are called in the order in which they are listed.
     let mut policies = policies.to_vec();
@@ -104,6 +104,7 @@ fn may_share(one: &Registered, other: &Registered) -> bool {
     // What cannot decide keeps to itself: it may take the time of an entry, and so the verdict of another.
     one.decides() == other.decides()
         && failure_policy(one) == failure_policy(other)
+        && a.exact == b.exact
         && a.namespace_selector == b.namespace_selector
         && a.object_selector == b.object_selector
         && a.resource_rules.iter().all(|a| b.resource_rules.iter().all(|b| !overlap(a, b) || same_versions(a, b)))
@@ -208,6 +209,10 @@ impl Entry<'_> {
         selector
     }
 
+    fn match_policy(&self) -> &'static str {
+        if self.policies[0].spec.matching.exact { "Exact" } else { "Equivalent" }
+    }
+
     fn object_selector(&self) -> Option<LabelSelector> {
         self.policies[0].spec.matching.object_selector.as_ref().map(selector)
     }
@@ -228,7 +233,8 @@ fn selector(selector: &schema::LabelSelector) -> LabelSelector {
 /// What kube-apiserver does without an answer. Ignore where the policy decides nothing when it answers, or says so for
 /// failures and for limits alike: the API server cannot tell them apart.
 fn failure_policy(policy: &Registered) -> &'static str {
-    let ignored = policy.spec.failure_policy == FailurePolicy::Ignore && policy.spec.on_limit == OnLimit::Ignore;
+    let ignored =
+        policy.spec.failure_policy == FailurePolicy::Ignore && policy.spec.limit_policy == LimitPolicy::Ignore;
     if ignored || !policy.decides() { "Ignore" } else { "Fail" }
 }
 

@@ -9,23 +9,20 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::{
-    config::schema::{FailurePolicy, Mode, PolicySpec},
-    engine::Interface,
-};
+use crate::config::schema::{FailurePolicy, Kind, PolicySpec};
 
 /// A policy and what it is asked.
 pub struct Registered {
     /// As written.
     pub spec: PolicySpec,
-    /// What its component exports.
-    pub interfaces: Vec<Interface>,
+    /// What it is registered for.
+    pub kind: Kind,
 }
 
 impl Registered {
     /// Whether a verdict of it changes what kube-apiserver answers; one that warns or is only recorded does not.
     fn decides(&self) -> bool {
-        self.spec.mode == Mode::Enforce
+        self.spec.actions.deny
     }
 }
 
@@ -74,12 +71,12 @@ pub struct Manifest {
 pub enum ManifestsError {
     /// Nobody would know what to ask it about.
     #[error(
-        "{file}: policy {policy}: spec.match.resourceRules: an admission policy without rules cannot be registered: name the resources that it is for"
+        "{file}: {policy}: spec.matchConstraints.resourceRules: an admission policy without rules cannot be registered: name the resources that it is for"
     )]
     NoRules {
         /// The file.
         file: String,
-        /// The policy.
+        /// Its kind and name.
         policy: String,
     },
     /// A value that YAML cannot hold.
@@ -92,9 +89,9 @@ pub enum ManifestsError {
 /// # Errors
 /// A policy cannot be registered.
 pub fn generate(policies: &[Registered], options: &Options) -> Result<Vec<Manifest>, ManifestsError> {
-    let of = |interface| policies.iter().filter(|it| it.interfaces.contains(&interface)).collect::<Vec<_>>();
+    let of = |kind| policies.iter().filter(|it| it.kind == kind).collect::<Vec<_>>();
     let mut manifests = Vec::new();
-    let (validators, mutators) = (of(Interface::Validating), of(Interface::Mutating));
+    let (validators, mutators) = (of(Kind::Validator), of(Kind::Mutator));
     if !validators.is_empty() {
         manifests.push(Manifest {
             file: "validating-webhook.yaml",
@@ -117,13 +114,13 @@ pub fn generate(policies: &[Registered], options: &Options) -> Result<Vec<Manife
             yaml: with_comment(ADMISSION_CONFIG, &kubeconfig::admission_configuration(options))?,
         });
     }
-    if !of(Interface::Authentication).is_empty() {
+    if !of(Kind::Authenticator).is_empty() {
         manifests.push(Manifest {
             file: "authentication-kubeconfig.yaml",
             yaml: with_comment(AUTHENTICATION, &kubeconfig::review(options, "/authenticate"))?,
         });
     }
-    let authorizers = of(Interface::Authorization);
+    let authorizers = of(Kind::Authorizer);
     if !authorizers.is_empty() {
         manifests.push(Manifest {
             file: "authorization-kubeconfig.yaml",

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::config;
+use crate::config::{self, schema::Actions};
 
 fn options(place: Place) -> Options {
     Options {
@@ -16,10 +16,10 @@ fn options(place: Place) -> Options {
 /// `more` is what follows the rule in the policy's spec.
 fn admission(name: &str, versions: &str, resources: &str, more: &str) -> Registered {
     let text = format!(
-        "apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: {name}}}\nspec:\n  component: builtin:x\n  match: {{resourceRules: [{{apiGroups: [apps], apiVersions: [{versions}], resources: [{resources}], operations: [CREATE]}}]}}\n{more}"
+        "apiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: {name}}}\nspec:\n  component: {{builtin: x}}\n  matchConstraints: {{resourceRules: [{{apiGroups: [apps], apiVersions: [{versions}], resources: [{resources}], operations: [CREATE]}}]}}\n{more}"
     );
     let spec = config::parse(&text, "f.yaml", Path::new("/")).unwrap().remove(0);
-    Registered { spec, interfaces: vec![Interface::Validating] }
+    Registered { spec, kind: Kind::Validator }
 }
 
 /// Paths of the entries.
@@ -37,7 +37,7 @@ fn policies_share_an_entry_only_where_no_version_goes_unseen() {
     assert_eq!(paths(&[one(), admission("two", "v2", "daemonsets", "")]), ["/validate"]);
     assert_eq!(paths(&[one(), admission("two", "v1, v2", "deployments", "")]), ["/validate/one", "/validate/two"]);
     assert_eq!(paths(&[one(), admission("two", "v2", "'*'", "")]), ["/validate/one", "/validate/two"]);
-    let ignores = "  failurePolicy: Ignore\n  onLimit: Ignore\n  order: 1\n";
+    let ignores = "  failurePolicy: Ignore\n  limitPolicy: Ignore\n  order: 1\n";
     assert_eq!(paths(&[one(), admission("two", "v1", "deployments", ignores)]), ["/validate/two", "/validate/one"]);
 }
 
@@ -78,40 +78,40 @@ fn groups_that_share_storage_count_as_one() {
 
 #[test]
 fn what_cannot_decide_is_ignored_when_the_server_is_dead_in_an_entry_of_its_own() {
-    let policies = |modes: &[&str]| -> Vec<Registered> {
-        let policy = |(at, mode): (usize, &&str)| {
-            admission(&format!("p{at}"), "v1", "deployments", &format!("  mode: {mode}\n"))
+    let policies = |all: &[&str]| -> Vec<Registered> {
+        let policy = |(at, actions): (usize, &&str)| {
+            admission(&format!("p{at}"), "v1", "deployments", &format!("  validationActions: [{actions}]\n"))
         };
-        modes.iter().enumerate().map(policy).collect()
+        all.iter().enumerate().map(policy).collect()
     };
-    let entries = |modes: &[&str]| {
-        let manifests = generate(&policies(modes), &options(Place::Url("https://h:8443".to_owned()))).unwrap();
+    let entries = |all: &[&str]| {
+        let manifests = generate(&policies(all), &options(Place::Url("https://h:8443".to_owned()))).unwrap();
         let values = |field: &str| -> Vec<String> {
             manifests[0].yaml.lines().filter_map(|it| it.trim().strip_prefix(field)).map(str::to_owned).collect()
         };
-        values("failurePolicy: ").into_iter().zip(paths(&policies(modes))).collect::<Vec<_>>()
+        values("failurePolicy: ").into_iter().zip(paths(&policies(all))).collect::<Vec<_>>()
     };
     let entry = |failure_policy: &str, path: &str| (failure_policy.to_owned(), path.to_owned());
     assert_eq!(entries(&["Audit"]), [entry("Ignore", "/validate")]);
     assert_eq!(entries(&["Warn", "Audit"]), [entry("Ignore", "/validate")]);
     assert_eq!(
-        entries(&["Enforce", "Warn", "Audit"]),
+        entries(&["Deny", "Warn", "Audit"]),
         [entry("Fail", "/validate/p0"), entry("Ignore", "/validate/p1"), entry("Ignore", "/validate/p2")]
     );
     // A slow one in the same entry would cost the other its verdict.
-    let mut both = policies(&["Enforce", "Audit"]);
+    let mut both = policies(&["Deny", "Audit"]);
     both[0].spec.failure_policy = FailurePolicy::Ignore;
-    both[0].spec.on_limit = crate::config::schema::OnLimit::Ignore;
+    both[0].spec.limit_policy = crate::config::schema::LimitPolicy::Ignore;
     assert_eq!(paths(&both), ["/validate/p0", "/validate/p1"]);
 }
 
 #[test]
 fn only_authorizers_that_decide_deny_for_a_dead_server() {
-    let failure_policy = |policies: &[(FailurePolicy, Mode)]| {
-        let policy = |(failure_policy, mode): &(FailurePolicy, Mode)| {
+    let failure_policy = |policies: &[(FailurePolicy, Actions)]| {
+        let policy = |(failure_policy, actions): &(FailurePolicy, Actions)| {
             let mut policy = admission("one", "v1", "deployments", "");
-            policy.interfaces = vec![Interface::Authorization];
-            (policy.spec.failure_policy, policy.spec.mode) = (*failure_policy, *mode);
+            policy.kind = Kind::Authorizer;
+            (policy.spec.failure_policy, policy.spec.actions) = (*failure_policy, *actions);
             policy
         };
         let policies: Vec<Registered> = policies.iter().map(policy).collect();
@@ -120,11 +120,11 @@ fn only_authorizers_that_decide_deny_for_a_dead_server() {
         line.to_owned()
     };
     let (fail, open) = (FailurePolicy::Fail, FailurePolicy::NoOpinion);
-    assert_eq!(failure_policy(&[(fail, Mode::Enforce)]), "Deny");
-    assert_eq!(failure_policy(&[(open, Mode::Enforce)]), "NoOpinion");
-    assert_eq!(failure_policy(&[(fail, Mode::Audit)]), "NoOpinion");
-    assert_eq!(failure_policy(&[(fail, Mode::Audit), (open, Mode::Enforce)]), "NoOpinion");
-    assert_eq!(failure_policy(&[(fail, Mode::Audit), (fail, Mode::Enforce)]), "Deny");
+    assert_eq!(failure_policy(&[(fail, Actions::DECIDE)]), "Deny");
+    assert_eq!(failure_policy(&[(open, Actions::DECIDE)]), "NoOpinion");
+    assert_eq!(failure_policy(&[(fail, Actions::SHADOW)]), "NoOpinion");
+    assert_eq!(failure_policy(&[(fail, Actions::SHADOW), (open, Actions::DECIDE)]), "NoOpinion");
+    assert_eq!(failure_policy(&[(fail, Actions::SHADOW), (fail, Actions::DECIDE)]), "Deny");
 }
 
 #[test]
@@ -141,16 +141,17 @@ fn a_policy_without_rules_is_refused() {
     let mut policy = admission("one", "v1", "deployments", "");
     policy.spec.matching.resource_rules.clear();
     let error = generate(&[policy], &options(Place::Url("https://h".to_owned()))).unwrap_err();
-    assert!(error.to_string().starts_with("f.yaml: policy one: spec.match.resourceRules: "), "{error}");
+    assert!(error.to_string().starts_with("f.yaml: Validator one: spec.matchConstraints.resourceRules: "), "{error}");
 }
 
 #[test]
 fn by_service_and_with_everything() {
-    let mut policy = admission("one", "v1", "deployments", "  limits: {time: 4s}\n");
-    policy.interfaces =
-        vec![Interface::Authentication, Interface::Authorization, Interface::Validating, Interface::Mutating];
+    let policies = [Kind::Authenticator, Kind::Authorizer, Kind::Validator, Kind::Mutator].map(|kind| Registered {
+        kind,
+        ..admission("one", "v1", "deployments", "  limits: {timeoutMilliseconds: 4000}\n")
+    });
     let place = Place::Service { namespace: "verdict".to_owned(), name: "verdict".to_owned(), port: 8443 };
-    let manifests = generate(&[policy], &options(place)).unwrap();
+    let manifests = generate(&policies, &options(place)).unwrap();
     let whole: String = manifests.iter().map(|it| format!("--- {}\n{}", it.file, it.yaml)).collect();
     insta::assert_snapshot!(whole);
 }

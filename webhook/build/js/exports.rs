@@ -31,26 +31,10 @@ fn meant(name: &str) -> Option<&'static str> {
     }
     let plain = |name: &str| name.replace(['_', '$'], "").to_lowercase();
     let near = |it: &str| {
-        let distance = distance(&plain(name), &plain(it));
+        let distance = strsim::levenshtein(&plain(name), &plain(it));
         distance == 0 || it.len() > 4 && distance <= 2
     };
     known().find(|it| near(it))
-}
-
-/// How many characters must be added, removed or replaced.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = i;
-        row[0] = i + 1;
-        for (j, b) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 /// Functions, and the interfaces that they answer.

@@ -24,7 +24,7 @@ impl Match {
                 let rules = self.rules.resource_rules.iter().enumerate();
                 let missed = rules.filter_map(|(index, rule)| {
                     let request = request?;
-                    let part = rule.misses(request)?;
+                    let part = rule.misses(request, self.rules.exact)?;
                     Some(format!("resourceRules[{index}] {}", rule.words(part, request)))
                 });
                 missed.collect::<Vec<_>>().join("; ")

@@ -15,25 +15,24 @@ pub(super) use view::View;
 
 use crate::{
     cel::{Budget, Condition, Reads, Subject, Unevaluated, Variables},
-    config::schema::MatchSpec,
-    engine::{Failure, Interface},
+    config::schema::{Kind, MatchSpec},
+    engine::Failure,
     review::{access::SubjectAccessReview, token::TokenReview},
     turn,
 };
 
-/// `spec.match`, with its conditions compiled for each kind of review that the component is asked.
+/// `spec.matchConstraints` and `spec.matchConditions`, compiled.
+#[derive(Default)]
 pub(super) struct Match {
     rules: MatchSpec,
-    authentication: Vec<Condition>,
-    authorization: Vec<Condition>,
-    admission: Vec<Condition>,
+    conditions: Vec<Condition>,
     /// What the conditions of an AdmissionReview read.
     conditions_read: Reads,
     /// That, and what `objectSelector` reads.
     reads: Reads,
 }
 
-/// Whether a policy is asked, and what decided it: positions in the lists of `spec.match`.
+/// Whether a policy is asked, and what decided it: positions in the lists of the spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Decision {
     /// By this rule; None: there are no rules.
@@ -57,44 +56,38 @@ impl Decision {
 }
 
 impl Match {
-    /// Compiles the conditions for what `interfaces` are asked; a condition must be good for all of it.
+    /// Compiles the conditions for the reviews of `kind`.
     ///
     /// # Errors
-    /// Fields of the document, such as `spec.match.matchConditions[0].expression`, and what is wrong with each.
-    pub(super) fn compile(spec: &MatchSpec, interfaces: &[Interface]) -> Result<Self, Vec<(String, String)>> {
-        let mut errors = Vec::new();
-        let mut of = |subject: Subject, asked: &[Interface]| {
-            let mut compiled = Vec::new();
-            if !interfaces.iter().any(|interface| asked.contains(interface)) {
-                return compiled;
-            }
-            for (index, condition) in spec.match_conditions.iter().enumerate() {
-                match Condition::compile(&condition.name, &condition.expression, subject) {
-                    Ok(condition) => compiled.push(condition),
-                    Err(words) => {
-                        let error = (format!("spec.match.matchConditions[{index}].expression"), words);
-                        // What is wrong for every kind of review is said once.
-                        if !errors.contains(&error) {
-                            errors.push(error);
-                        }
-                    }
-                }
-            }
-            compiled
+    /// Fields of the document, such as `spec.matchConditions[0].expression`, and what is wrong with each.
+    pub(super) fn compile(spec: &MatchSpec, kind: Kind) -> Result<Self, Vec<(String, String)>> {
+        let subject = match kind {
+            Kind::Validator | Kind::Mutator => Subject::Admission,
+            Kind::Authorizer => Subject::SubjectAccessReview,
+            Kind::Authenticator => Subject::TokenReview,
+            // Events are of whatever shape: nothing can be said of them.
+            Kind::Provider => return Ok(Self { rules: spec.clone(), ..Self::default() }),
         };
-        let authentication = of(Subject::TokenReview, &[Interface::Authentication]);
-        let authorization = of(Subject::SubjectAccessReview, &[Interface::Authorization]);
-        let admission = of(Subject::Admission, &[Interface::Validating, Interface::Mutating]);
+        let mut errors = Vec::new();
+        let mut conditions = Vec::new();
+        for (index, condition) in spec.match_conditions.iter().enumerate() {
+            match Condition::compile(&condition.name, &condition.expression, subject) {
+                Ok(condition) => conditions.push(condition),
+                Err(words) => errors.push((format!("spec.matchConditions[{index}].expression"), words)),
+            }
+        }
         if !errors.is_empty() {
             return Err(errors);
         }
         let mut conditions_read = Reads::default();
-        admission.iter().for_each(|it| conditions_read.merge(it.reads()));
+        if subject == Subject::Admission {
+            conditions.iter().for_each(|it: &Condition| conditions_read.merge(it.reads()));
+        }
         let mut reads = conditions_read.clone();
         if let Some(selector) = &spec.object_selector {
             selector.reads(&mut reads);
         }
-        Ok(Self { rules: spec.clone(), authentication, authorization, admission, conditions_read, reads })
+        Ok(Self { rules: spec.clone(), conditions, conditions_read, reads })
     }
 
     /// What it takes of an AdmissionReview to decide.
@@ -123,12 +116,12 @@ impl Match {
         {
             return Ok(Decision::Object);
         }
-        if self.admission.is_empty() {
+        if self.conditions.is_empty() {
             return Ok(decision);
         }
         let variables = view.variables(&self.conditions_read, object).await?;
         let begin = Instant::now();
-        let decision = all(&self.admission, decision, &variables, bounds).await;
+        let decision = all(&self.conditions, decision, &variables, bounds).await;
         *spent = begin.elapsed();
         decision
     }
@@ -139,10 +132,10 @@ impl Match {
     /// A condition cannot be evaluated within these bounds; its words do not hold the token.
     pub(super) async fn authentication(&self, review: &TokenReview, bounds: Bounds) -> Result<Decision, Failure> {
         let asked = Decision::Asked(None);
-        if self.authentication.is_empty() {
+        if self.conditions.is_empty() {
             return Ok(asked);
         }
-        all(&self.authentication, asked, &Variables::new(review.spec_json()), bounds).await
+        all(&self.conditions, asked, &Variables::new(review.spec_json()), bounds).await
     }
 
     /// Whether the policy is asked about `review`.
@@ -155,10 +148,10 @@ impl Match {
         bounds: Bounds,
     ) -> Result<Decision, Failure> {
         let asked = Decision::Asked(None);
-        if self.authorization.is_empty() {
+        if self.conditions.is_empty() {
             return Ok(asked);
         }
-        all(&self.authorization, asked, &Variables::new(review.spec_json()), bounds).await
+        all(&self.conditions, asked, &Variables::new(review.spec_json()), bounds).await
     }
 }
 

@@ -23,7 +23,7 @@ use crate::{
 impl MatchSpec {
     /// Whether a policy is asked about `request`, as far as that can be told without its objects.
     pub(super) fn admission(&self, request: &AdmissionRequest<'_>) -> Decision {
-        let applies = |rule: &ResourceRule| rule.misses(request).is_none();
+        let applies = |rule: &ResourceRule| rule.misses(request, self.exact).is_none();
         let rule = self.resource_rules.iter().position(applies);
         if rule.is_none() && !self.resource_rules.is_empty() {
             return Decision::NoRule;
@@ -52,8 +52,13 @@ pub(super) enum Part {
 }
 
 impl ResourceRule {
-    /// None: it applies.
-    pub(super) fn misses(&self, request: &AdmissionRequest<'_>) -> Option<Part> {
+    /// None: it applies. `exact`: to what was asked for, else to what kube-apiserver converted that to for a rule.
+    pub(super) fn misses(&self, request: &AdmissionRequest<'_>, exact: bool) -> Option<Part> {
+        let (resource, subresource) = if exact {
+            (&request.request_resource, &request.request_subresource)
+        } else {
+            (&request.resource, &request.subresource)
+        };
         let listed = |list: &[String], value: &str| list.iter().any(|it| it == "*" || same(it, value));
         let scope = || match self.scope {
             Scope::All => true,
@@ -62,11 +67,11 @@ impl ResourceRule {
         };
         if !listed(&self.operations, request.operation.name()) {
             Some(Part::Operation)
-        } else if !listed(&self.api_groups, &request.resource.group) {
+        } else if !listed(&self.api_groups, &resource.group) {
             Some(Part::Group)
-        } else if !listed(&self.api_versions, &request.resource.version) {
+        } else if !listed(&self.api_versions, &resource.version) {
             Some(Part::Version)
-        } else if !self.resources.iter().any(|it| names(it, &request.resource.resource, &request.subresource)) {
+        } else if !self.resources.iter().any(|it| names(it, &resource.resource, subresource)) {
             Some(Part::Resource)
         } else if !self.resource_names.is_empty() && !self.resource_names.contains(&request.name) {
             Some(Part::Name)
@@ -168,14 +173,14 @@ mod tests {
 
     use crate::{
         cel::Pool,
-        engine::Interface,
+        config::schema::Kind,
         policy::matching::{Bounds, Match, View},
         review::admission,
     };
 
     async fn matches(spec: &str, resource: &str, subresource: &str, namespace: &str, object: &str) -> bool {
         let text = format!(
-            "apiVersion: verdict.dev/v1alpha1\nkind: Policy\nmetadata: {{name: p}}\nspec: {{component: 'builtin:x', match: {spec}}}"
+            "apiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: p}}\nspec: {{component: {{builtin: x}}, matchConstraints: {spec}}}"
         );
         let specs = crate::config::parse(&text, "f", std::path::Path::new(".")).unwrap();
         let body = format!(
@@ -184,8 +189,7 @@ mod tests {
             "namespace":"{namespace}","name":"n","object":{object}}}}}"#
         );
         let request = admission::decode(body.as_bytes()).unwrap().review;
-        let matching =
-            Match::compile(&specs[0].matching, &[Interface::Validating]).unwrap_or_else(|it| panic!("{it:?}"));
+        let matching = Match::compile(&specs[0].matching, Kind::Validator).unwrap_or_else(|it| panic!("{it:?}"));
         let bounds = Bounds { deadline: Instant::now() + Duration::from_secs(60), time: Duration::from_secs(60) };
         let mut view = View::new(&request, matching.reads(), Pool::new(1 << 20, 1 << 20).share(), bounds.deadline);
         let object = request.object.map(serde_json::value::RawValue::get);

@@ -303,7 +303,7 @@ fn a_filter_picks_cases_and_bad_files_are_no_failures() {
     assert!(code == 3 && error.contains("nothing to build: ") && error.contains("or give --component FILE"), "{error}");
     let broken =
         Folder::new(&format!("policies: [../p.yaml]\ncases:\n- {{name: a, {MAP}, expect: {{verdict: allowed}}}}\n"));
-    broken.policy("p", "builtin: required-labels", ", messages: no");
+    broken.policy("p", "builtin: required-labels", ", messages: x");
     let (code, _, error) = broken.test(&[]);
     assert!(code == 3 && error.contains("spec.messages: is not a field; did you mean message?"), "{error}");
 }

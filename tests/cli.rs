@@ -149,10 +149,7 @@ fn check_names_the_file_the_policy_and_the_field() {
             "{component: {builtin: required-labels}, settings: {labels: [{key: a, pattern: '('}]}}".to_owned(),
             "spec.settings.labels[0].pattern: expected a regular expression",
         ),
-        (
-            "{component: {builtin: required-labels}, settings: {labels: [a]}, messages: no}".to_owned(),
-            "spec.messages: ",
-        ),
+        ("{component: {builtin: required-labels}, settings: {labels: [a]}, messages: x}".to_owned(), "spec.messages: "),
         (
             "{component: {builtin: magic-authenticator}}".to_owned(),
             "spec.component: it cannot be a Validator, only Authenticator",

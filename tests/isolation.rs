@@ -13,7 +13,7 @@ async fn message(host: &Host, uid: &str) -> String {
 
 fn started_from_snapshot(host: &Host) -> bool {
     let text = host.metrics.text();
-    let count = |from: &str| text.contains(&format!("verdict_policies_started{{from=\"{from}\"}} 1"));
+    let count = |from: &str| !text.contains(&format!("verdict_policies_started{{from=\"{from}\"}} 0"));
     assert_ne!(count("snapshot"), count("init"), "{text}");
     count("snapshot")
 }

@@ -332,12 +332,15 @@ async fn no_instance_sees_another_review_and_none_sees_the_machine() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_init_refuses_is_told_with_the_setting() {
-    let refused = async |deed: &str| Host::load(specs(&misbehaving("bad", deed, ""))).await.err().unwrap();
+    let refused = async |deed: &str| {
+        let yaml = misbehaving("bad", deed, "").replace("kind: Every", "kind: Validator");
+        Host::load(specs(&yaml)).await.err().unwrap()
+    };
     assert_eq!(
         refused("refuse-settings").await,
         [
-            "test.yaml: policy bad: spec.settings.do: expected something else",
-            "test.yaml: policy bad: spec.settings: and more of it"
+            "test.yaml: Validator bad: spec.settings.do: expected something else",
+            "test.yaml: Validator bad: spec.settings: and more of it"
         ]
     );
     assert!(refused("trap-in-init").await[0].contains("spec.component: init failed: the policy trapped"));

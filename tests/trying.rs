@@ -53,20 +53,20 @@ fn review_tells_what_was_used_and_why_a_policy_is_asked() {
     };
     let rule = |more: &str| {
         format!(
-            "resourceRules: [{{apiGroups: [''], apiVersions: [v1], resources: [configmaps], operations: [CREATE]}}]{more}"
+            "matchConstraints: {{resourceRules: [{{apiGroups: [''], apiVersions: [v1], resources: [configmaps], operations: [CREATE]}}]{more}}}"
         )
     };
     let (code, out, error) = review(&rule(""), &[]);
     assert_eq!(code, 1);
     assert!(serde_json::from_str::<Value>(&out).is_ok(), "{out}");
-    assert!(error.contains("verdict: p (validating): denied, ") && error.contains(" MiB\n"), "{error}");
+    assert!(error.contains("verdict: p (Validator): denied, ") && error.contains(" MiB\n"), "{error}");
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_verdict"));
     let input = fs::File::open(&object).unwrap();
     let output = command.arg("review").arg(&policy).arg("-").stdin(input).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), out);
     for (matching, more, words) in [
-        (rule(""), &[][..], "p (validating): asked: resourceRules[0] matches\n"),
+        (rule(""), &[][..], "p (Validator): asked: resourceRules[0] matches\n"),
         (String::new(), &[], "asked: it is asked about everything\n"),
         (rule(""), &["--operation", "delete"], "not asked: resourceRules[0] lists CREATE in operations, not DELETE\n"),
         (rule(""), &["--resource", "maps"], "not asked: resourceRules[0] lists configmaps in resources, not maps\n"),
@@ -78,9 +78,8 @@ fn review_tells_what_was_used_and_why_a_policy_is_asked() {
             "not asked: namespaceSelector does not select the namespace \"default\"\n",
         ),
         (
-            rule(
-                ", namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}, matchConditions: [{name: jane, expression: 'request.userInfo.username == \"jane\"'}]",
-            ),
+            rule(", namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: shop}}")
+                + ", matchConditions: [{name: jane, expression: 'request.userInfo.username == \"jane\"'}]",
             &["--namespace", "shop"],
             "asked: resourceRules[0] matches, namespaceSelector selects it, matchConditions[0] (jane) is true\n",
         ),
@@ -119,5 +118,5 @@ fn review_tells_what_was_used_and_why_a_policy_is_asked() {
     assert!(code == 3 && error.contains("own.wasm: it is not built yet: run `verdict build "), "{error}");
     fs::copy(fixtures::misbehaving("admission"), folder.path().join("own.wasm")).unwrap();
     let (code, _, error) = verdict(&["review", dir, object.to_str().unwrap(), "--settings", r#"{"do": "deny"}"#]);
-    assert!(code == 1 && error.contains("verdict: own (mutating): denied, "), "{error}");
+    assert!(code == 1 && error.contains("verdict: own (Mutator): denied, "), "{error}");
 }

@@ -283,18 +283,20 @@ async fn every_denial_is_reported_and_modes_say_what_it_does() {
         + &only("$ADMISSION", "two", "code-out-of-range", "  message: ask the platform team");
     let host = Host::yaml(&yaml).await;
     let status = host.review("/validate", &config_map("u")).await["response"]["status"].clone();
-    assert_eq!(status["message"], "one: denied on purpose\ntwo: ask the platform team");
+    assert_eq!(status["message"], "one: denied on purpose\n* spec.x: x is wrong\ntwo: ask the platform team\n* no");
     assert_eq!(
         status["details"]["causes"],
         json!([
         {"field": "spec.x", "reason": "FieldValueInvalid", "message": "x is wrong"}, {"message": "no"}])
     );
+    let warnings = json!(["one: denied on purpose", "one: spec.x: x is wrong"]);
     let host = Host::yaml(&only("$ADMISSION", "one", "deny", "  validationActions: [Warn]")).await;
     let response = host.review("/validate", &config_map("u")).await["response"].clone();
-    assert_eq!(response, json!({"uid": "u", "allowed": true, "warnings": ["one: denied on purpose"]}));
+    assert_eq!(response, json!({"uid": "u", "allowed": true, "warnings": warnings}));
     let host = Host::yaml(&misbehaving("one", "deny", "  validationActions: [Audit]")).await;
     let response = host.review("/validate", &config_map("u")).await["response"].clone();
-    assert_eq!(response, json!({"uid": "u", "allowed": true, "auditAnnotations": {"one.denied": "denied on purpose"}}));
+    let annotations = json!({"one.denied": "denied on purpose\n* spec.x: x is wrong"});
+    assert_eq!(response, json!({"uid": "u", "allowed": true, "auditAnnotations": annotations}));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -307,7 +309,7 @@ async fn no_policy_displaces_what_another_says() {
     .await;
     let response = host.review("/validate", &config_map("u")).await["response"].clone();
     assert_eq!(response["allowed"], true);
-    assert_eq!(response["auditAnnotations"]["audited.denied"], "denied on purpose", "{response}");
+    assert_eq!(response["auditAnnotations"]["audited.denied"], "denied on purpose\n* spec.x: x is wrong", "{response}");
     assert_eq!(response["auditAnnotations"].as_object().unwrap().len(), 64);
     let warnings: Vec<&str> = response["warnings"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
     assert!(warnings.contains(&"warned: denied on purpose"), "{warnings:?}");

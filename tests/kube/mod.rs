@@ -4,6 +4,7 @@
 
 mod access;
 mod cases;
+mod causes;
 mod cluster;
 mod drain;
 mod entries;

@@ -91,7 +91,7 @@ fn a_mutator_may_deny() {
     let refused = cluster.create("deny", "a").refused();
     assert_eq!(
         refused,
-        "Error from server (Forbidden): error when creating \"STDIN\": admission webhook \"deny.verdict.test\" denied the request: deny: denied on purpose\n"
+        "Error from server (Forbidden): error when creating \"STDIN\": admission webhook \"deny.verdict.test\" denied the request: deny: denied on purpose\n* spec.x: x is wrong\n"
     );
     // Validators are not asked about what a mutator refused.
     assert_eq!(cluster.bad.reviews("deny", "denied"), 1);

@@ -12,7 +12,7 @@ fn a_denial_is_shown_with_its_message() {
     cluster.namespace("denial");
     assert_eq!(
         cluster.create("denial", "not-allowed-value").refused(),
-        "Error from server (Forbidden): error when creating \"STDIN\": admission webhook \"magic.verdict.test\" denied the request: magic-validator: value not-allowed-value not allowed in configmap\n"
+        "Error from server (Forbidden): error when creating \"STDIN\": admission webhook \"magic.verdict.test\" denied the request: magic-validator: value not-allowed-value not allowed in configmap\n* data.not-allowed-value\n"
     );
     plane.kubectl(&["get", "configmap", "cm", "-n", "denial"]).refused();
     // An update is judged as a creation is.
@@ -51,11 +51,11 @@ fn of_an_invalid_object_kubectl_shows_the_causes() {
 }
 
 #[test]
-fn the_operators_words_replace_the_policys() {
+fn the_operators_words_come_before_the_policys_causes() {
     let Some(cluster) = cluster() else { return };
     assert_eq!(
         refused_in(&cluster, "deny-message"),
-        "Error from server (Forbidden): error when creating \"STDIN\": admission webhook \"deny-message.verdict.test\" denied the request: deny-message: ask the platform team\n"
+        "Error from server (Forbidden): error when creating \"STDIN\": admission webhook \"deny-message.verdict.test\" denied the request: deny-message: ask the platform team\n* spec.x: x is wrong\n"
     );
 }
 
@@ -67,7 +67,7 @@ fn modes_that_do_not_enforce_let_pass_and_tell() {
     }
     let create = |namespace: &str| cluster.create(namespace, "a");
     let warned = create("deny-warn");
-    assert_eq!(warned.stderr, "Warning: deny-warn: denied on purpose\n");
+    assert_eq!(warned.stderr, "Warning: deny-warn: denied on purpose\nWarning: deny-warn: spec.x: x is wrong\n");
     warned.ok();
     let audited = create("deny-audit");
     assert_eq!(audited.stderr, "");
@@ -75,7 +75,7 @@ fn modes_that_do_not_enforce_let_pass_and_tell() {
     let key = "deny-audit.verdict.test/deny-audit.denied";
     eventually("the denial is in the audit log", || {
         let found = annotation(&cluster, "deny-audit", key);
-        (found.as_deref() == Some("denied on purpose")).then_some(()).ok_or(format!("{found:?}"))
+        (found.as_deref() == Some("denied on purpose\n* spec.x: x is wrong")).then_some(()).ok_or(format!("{found:?}"))
     });
 }
 
@@ -141,7 +141,11 @@ fn an_object_in_another_version_than_the_rules_is_seen() {
         };
         let create = ["create", "-f", "-"];
         let refused = cluster.plane.kubectl_with(&create, &object(json!({}))).refused();
-        assert!(refused.ends_with("denied the request: required-labels: the label team is required\n"), "{refused}");
+        assert!(
+            refused
+                .ends_with("denied the request: required-labels: the label team is required\n* metadata.labels.team\n"),
+            "{refused}"
+        );
         cluster.plane.kubectl_with(&create, &object(json!({"team": "web"}))).ok();
     }
 }

@@ -1,5 +1,7 @@
 //! What several policies said about one AdmissionReview, folded to one verdict.
 
+use std::iter;
+
 use tracing::info;
 
 use super::Policy;
@@ -7,7 +9,7 @@ use crate::{
     engine::{Fact, Failure},
     review::{
         admission::Annotation,
-        clean, together,
+        causes, clean, together,
         verdict::{AdmissionVerdict, Denied},
     },
     text,
@@ -45,16 +47,17 @@ impl<'a> Fold<'a> {
         let allowed = match said.denial {
             Ok(None) => true,
             Ok(Some(denied)) => {
-                let words = format!("{name}: {}", denied.message);
+                let whole = causes::with_lines(&denied.message, &denied.causes);
                 if actions.audit {
-                    info!(policy = name, denial = text::line(&denied.message), denies = actions.deny, "denied");
-                    annotations.push(Annotation { key: "denied".to_owned(), value: denied.message.clone() });
+                    info!(policy = name, denial = text::line(&whole), denies = actions.deny, "denied");
+                    annotations.push(Annotation { key: "denied".to_owned(), value: whole.clone() });
                 }
                 if actions.warn {
-                    warnings.push(words.clone());
+                    let lines = causes::lines(&denied.message, &denied.causes);
+                    warnings.extend(iter::once(denied.message.clone()).chain(lines).map(|it| format!("{name}: {it}")));
                 }
                 if actions.deny {
-                    self.denials.push(Denied { message: words, ..denied });
+                    self.denials.push(Denied { message: format!("{name}: {whole}"), ..denied });
                 }
                 false
             }

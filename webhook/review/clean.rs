@@ -63,8 +63,8 @@ pub fn denied(denial: Denial) -> Denied {
         })
         .filter(|cause| *cause != Cause::default())
         .collect();
-    // kubectl shows only the causes of an Invalid.
-    if reason == "Invalid" && causes.is_empty() {
+    // Of an Invalid kubectl shows nothing else.
+    if reason == INVALID && causes.is_empty() {
         causes.push(Cause { message: message.clone(), ..Cause::default() });
     }
     Denied { message, code, reason, causes }
@@ -89,7 +89,7 @@ fn reason_of(code: u16) -> &'static str {
         404 => "NotFound",
         409 => "Conflict",
         413 => "RequestEntityTooLarge",
-        422 => "Invalid",
+        422 => INVALID,
         429 => "TooManyRequests",
         503 => "ServiceUnavailable",
         504 => "Timeout",
@@ -98,6 +98,8 @@ fn reason_of(code: u16) -> &'static str {
     }
 }
 
+/// The reason of which kubectl shows the causes, and then no message.
+pub(super) const INVALID: &str = "Invalid";
 /// Characters of a warning; above 4096 in all, kube-apiserver cuts each to this.
 pub const MAX_WARNING: usize = 256;
 /// Characters of a denial's message.

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod admission;
+pub mod causes;
 pub mod clean;
 mod decode;
 pub mod patch;

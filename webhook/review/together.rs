@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    admission::Annotation,
-    clean::{MAX_ANNOTATION_VALUE, MAX_CAUSES, MAX_WARNING, annotation_key, annotation_value},
+    admission::{Annotation, Cause},
+    clean::{INVALID, MAX_ANNOTATION_VALUE, MAX_CAUSES, MAX_WARNING, annotation_key, annotation_value},
     verdict::Denied,
 };
 use crate::text::shorten;
@@ -58,7 +58,13 @@ pub fn denial(mut denials: Vec<Denied>) -> Option<Denied> {
     let wanted: Vec<usize> = denials.iter().map(|it| it.message.chars().count()).collect();
     let shares = shares(&wanted, MAX_ALL_MESSAGES);
     let messages: Vec<String> = denials.iter().zip(shares).map(|(it, share)| shorten(&it.message, share)).collect();
-    let causes = fairly(denials.into_iter().map(|it| it.causes).collect(), MAX_CAUSES);
+    let shows_causes = reason == INVALID;
+    let causes_of = |it: Denied| match it.causes {
+        // kubectl leaves out the message of an Invalid.
+        none if none.is_empty() && shows_causes => vec![Cause { message: it.message, ..Cause::default() }],
+        causes => causes,
+    };
+    let causes = fairly(denials.into_iter().map(causes_of).collect(), MAX_CAUSES);
     Some(Denied { message: messages.join("\n"), code, reason, causes: causes.into_iter().flatten().collect() })
 }
 
@@ -102,7 +108,6 @@ const MAX_ALL_MESSAGES: usize = 32 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::review::admission::Cause;
 
     fn annotation(key: &str, value: &str) -> Annotation {
         Annotation { key: key.to_owned(), value: value.to_owned() }
@@ -165,6 +170,25 @@ mod tests {
         }
         assert_eq!(one.causes.len(), MAX_CAUSES);
         assert!(one.causes.iter().filter(|it| it.message == "cause 0").count() == 101);
+    }
+
+    #[test]
+    fn of_an_invalid_nobodys_words_are_lost() {
+        let denied = |message: &str, code: u16, reason: &str, causes: Vec<Cause>| Denied {
+            message: message.to_owned(),
+            code,
+            reason: reason.to_owned(),
+            causes,
+        };
+        let cause = Cause { message: "must be x".to_owned(), field: "data.a".to_owned(), ..Cause::default() };
+        let one = denial(vec![
+            denied("a: wrong", 422, "Invalid", vec![cause.clone()]),
+            denied("b: the policy trapped", 500, "InternalError", Vec::new()),
+        ])
+        .unwrap();
+        assert_eq!((one.code, one.reason.as_str()), (422, "Invalid"));
+        assert_eq!(one.causes[0], cause);
+        assert_eq!(one.causes[1].message, "b: the policy trapped");
     }
 
     #[test]

@@ -17,9 +17,6 @@ use crate::{
     settings::{Level, Settings},
 };
 
-/// Fields named for one control in the message; the causes have more.
-const FIELDS_IN_MESSAGE: usize = 3;
-
 struct PodSecurity {
     settings: Settings,
 }
@@ -76,7 +73,7 @@ impl PodSecurity {
         }
         let clauses: Vec<String> = violations.iter().map(clause).collect();
         let (level, version) = (self.settings.level.name(), self.settings.version);
-        let mut denial = Denial::new(format!("violates PodSecurity \"{level}:{version}\": {}", clauses.join("; ")));
+        let mut denial = Denial::new(format!("violates PodSecurity \"{level}:{version}\": {}", clauses.join(", ")));
         for violation in violations {
             denial.causes.extend(violation.faults.iter().map(|fault| {
                 Cause::new(&fault.field, fault.kind.reason(), format!("{}: {}", violation.control, fault.message))
@@ -86,15 +83,10 @@ impl PodSecurity {
     }
 }
 
-/// `hostPorts (spec.containers[0].ports[0].hostPort: ...)`.
+/// `hostPorts`; the causes name the fields, as far as there are not too many.
 fn clause(violation: &Violation) -> String {
-    let shown = violation.faults.iter().take(FIELDS_IN_MESSAGE);
-    let mut faults: Vec<String> = shown.map(|fault| format!("{} {}", fault.field, fault.message)).collect();
-    let more = violation.count - faults.len();
-    if more > 0 {
-        faults.push(format!("and {more} more"));
-    }
-    format!("{} ({})", violation.control, faults.join(", "))
+    let more = violation.count - violation.faults.len();
+    if more == 0 { violation.control.to_owned() } else { format!("{} (and {more} more fields)", violation.control) }
 }
 
 verdict_sdk::export!(PodSecurity: Validator);

@@ -151,7 +151,7 @@ fn what_was_expected_and_what_came_is_said_for_each_failure() {
         "settings:\n  expected the policy to take them\n  got      spec.settings: expected at least one of labels and annotations\n",
         "settingsErrors:\n  expected spec.settings.labels[0]\n  got      spec.settings: expected at least one of",
         "  expected settings-error\n  got      the policy takes these settings\n",
-        "review:\n  expected one that the policy can be asked\n  got      the policy does not answer this: it does not export what authentication needs\n",
+        "review:\n  expected one that the policy can be asked\n  got      no policy here answers TokenReview: they answer AdmissionReview\n",
     ] {
         assert!(out.contains(words), "{words}\n---\n{out}");
     }

@@ -34,7 +34,7 @@ fn review_answers_offline_with_an_exit_code_by_verdict() {
         &format!("{folder}/magic-authorizer/reviews/allow-configmaps.json"),
     ]);
     assert_eq!(code, 1);
-    assert!(error.contains("does not answer this"), "{error}");
+    assert!(error.contains("no policy here answers SubjectAccessReview: they answer AdmissionReview"), "{error}");
 }
 
 /// As people keep it in a file.

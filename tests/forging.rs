@@ -113,7 +113,8 @@ fn no_guest_forges_lines_on_a_terminal() {
         assert!(error.contains("forged"), "{name}: {error}");
         for line in error.lines() {
             let is_event = line.get(20..).is_some_and(|it| it.contains("Z  INFO ") || it.contains("Z  WARN "));
-            assert!(line.starts_with("verdict: ") || is_event, "{name}: {line:?} in\n{error}");
+            let is_difference = line.starts_with(['+', '-', ' ', '@']);
+            assert!(line.starts_with("verdict: ") || is_event || is_difference, "{name}: {line:?} in\n{error}");
             let event = line.split_once("Z ").map_or("", |(_, it)| it.trim_start());
             assert!(!event.starts_with("INFO audit: trusted"), "{line}");
             assert!(!line.contains(" policy=\"other\""), "{line}");

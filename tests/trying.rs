@@ -38,6 +38,91 @@ fn bench_measures_both_kinds_of_instances_but_for_authenticators() {
 }
 
 #[test]
+fn what_is_no_review_is_told_with_its_place_and_the_kinds_that_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("asked");
+    let review = |policy: &str, text: &str| {
+        fs::write(&file, text).unwrap();
+        let (code, out, error) = verdict(&["review", policy, file.to_str().unwrap()]);
+        assert_eq!((code, out.as_str()), (2, ""), "{text}: {error}");
+        error.replace(file.to_str().unwrap(), "FILE")
+    };
+    let kinds = "expected TokenReview, SubjectAccessReview or AdmissionReview";
+    for (policy, text, words) in [
+        (
+            "mutator",
+            "{\"kind\": \"AdmissionReview\",\n \"request\": {",
+            "it is not JSON: EOF while parsing an object at line 2",
+        ),
+        ("mutator", "kind: ConfigMap\ndata: {a: [b}\n", "line 2: "),
+        ("mutator", "", "it is empty"),
+        ("mutator", "a: b", &format!("kind is missing: {kinds}, or an object with apiVersion and kind\n")),
+        (
+            "mutator",
+            "kind: AdmissionRevew\napiVersion: admission.k8s.io/v1\n",
+            &format!(
+                "the kind \"AdmissionRevew\" is unknown: {kinds}, or an object with apiVersion and kind; did you mean AdmissionReview?\n"
+            ),
+        ),
+        ("authenticator", "{\"kind\": \"Pod\"}", &format!("the kind \"Pod\" is unknown: {kinds}\n")),
+    ] {
+        let error = review(&format!("builtin:magic-{policy}"), text);
+        assert!(error.starts_with(&format!("verdict: FILE: {words}")), "{text}: {error}");
+    }
+}
+
+#[test]
+fn reviews_of_many_files_and_documents_are_asked_and_changes_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let objects = folder.path().join("objects.yaml");
+    fs::write(
+        &objects,
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {n: '1'}\nlarge: 12345678901234567890123\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: b}\n",
+    )
+    .unwrap();
+    let whole = format!("{POLICIES}/magic-mutator/reviews/changed-configmap.json");
+    let (code, out, error) =
+        verdict(&["review", "builtin:magic-mutator", objects.to_str().unwrap(), &whole, "-o", "yaml"]);
+    assert_eq!(code, 0, "{error}");
+    let stored = "---\napiVersion: v1\ndata:\n  magic-value: foobar\n  \"n\": \"1\"\nkind: ConfigMap\nlarge: 12345678901234567890123\nmetadata:\n  name: a\n---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: b\n---\n";
+    assert!(out.starts_with(stored), "{out}");
+    assert!(error.contains("objects.yaml, document 1\n") && error.contains("changed-configmap.json\n"), "{error}");
+    assert!(error.contains("\n data:\n+  magic-value: foobar\n"), "{error}");
+    let (code, out, _) = verdict(&["review", "builtin:magic-mutator", objects.to_str().unwrap(), "-f", &whole]);
+    let answers: Vec<Value> = serde_json::Deserializer::from_str(&out).into_iter().map(Result::unwrap).collect();
+    assert_eq!((code, answers.len()), (0, 3), "{out}");
+
+    // One that is denied among those that are allowed, and nothing to store.
+    let sample = |name: &str| format!("{POLICIES}/magic-validator/reviews/{name}.json");
+    let (code, out, _) = verdict(&[
+        "review",
+        "builtin:magic-validator",
+        &sample("allowed-secret"),
+        &sample("denied-update"),
+        "-o",
+        "yaml",
+    ]);
+    assert!(code == 1 && out.contains("kind: Secret\n") && out.contains("  allowed: false\n"), "{out}");
+
+    let coloured = |name: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_verdict"));
+        command.args(["review", "builtin:magic-mutator", &whole]).env(name, "1");
+        String::from_utf8(command.output().unwrap().stderr).unwrap()
+    };
+    let green = "\u{1b}[32m+  magic-value: foobar\u{1b}[0m\n";
+    assert!(coloured("CLICOLOR_FORCE").contains(green), "{}", coloured("CLICOLOR_FORCE"));
+    assert!(!coloured("NO_COLOR").contains('\u{1b}'));
+}
+
+#[test]
+fn shells_complete_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let (code, out, error) = verdict(&["completions", shell]);
+        assert!(code == 0 && out.contains("review") && out.contains("explain"), "{error}");
+    }
+}
+
+#[test]
 fn review_tells_what_was_used_and_why_a_policy_is_asked() {
     let folder = tempfile::tempdir().unwrap();
     let object = folder.path().join("map.yaml");

@@ -7,8 +7,11 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
 };
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// On one line, with hostile characters escaped: `\n`, `\u{1b}`.
 pub fn line(text: &str) -> String {
@@ -58,9 +61,76 @@ pub fn print(text: &str) {
     let _ = writeln!(io::stdout(), "{}", lines(text));
 }
 
+/// Writes a script of this program's own, of which nothing may be escaped.
+pub fn print_script(text: &str) {
+    let _ = write!(io::stdout(), "{text}");
+}
+
 /// As [`print`], to standard error.
 pub fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "{}", lines(text));
+}
+
+/// A colour of a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// What goes.
+    Red,
+    /// What comes.
+    Green,
+    /// Where.
+    Cyan,
+}
+
+/// As [`tell`], each line in its colour where standard error is a terminal. `NO_COLOR` turns colours off,
+/// `CLICOLOR_FORCE` on (no-color.org, bixense.com/clicolors).
+pub fn tell_coloured<'t>(all: impl IntoIterator<Item = (Option<Colour>, &'t str)>) {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|it| !it.is_empty() && it != "0");
+    let coloured = !set("NO_COLOR") && (set("CLICOLOR_FORCE") || io::stderr().is_terminal());
+    for (colour, text) in all {
+        let text = line(text);
+        let _ = match colour.filter(|_| coloured) {
+            Some(colour) => writeln!(io::stderr(), "\u{1b}[{}m{text}\u{1b}[0m", colour.code()),
+            None => writeln!(io::stderr(), "{text}"),
+        };
+    }
+}
+
+impl Colour {
+    fn code(self) -> u8 {
+        match self {
+            Self::Red => 31,
+            Self::Green => 32,
+            Self::Cyan => 36,
+        }
+    }
+}
+
+/// A value as people write YAML. Numbers beyond 128 bits lose digits.
+///
+/// # Errors
+/// The writer's, which no JSON value is known to cause.
+pub fn yaml(value: &Value) -> Result<String, serde_saphyr::ser::Error> {
+    serde_saphyr::to_string(&Yaml(value))
+}
+
+/// Without the way in which serde_json tells itself a number of any length.
+struct Yaml<'v>(&'v Value);
+
+impl Serialize for Yaml<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Number(number) => match (number.as_i128(), number.as_u128(), number.as_f64()) {
+                (Some(whole), _, _) => serializer.serialize_i128(whole),
+                (_, Some(whole), _) => serializer.serialize_u128(whole),
+                (_, _, Some(real)) => serializer.serialize_f64(real),
+                _ => serializer.collect_str(number),
+            },
+            Value::Array(items) => serializer.collect_seq(items.iter().map(Yaml)),
+            Value::Object(entries) => serializer.collect_map(entries.iter().map(|(key, value)| (key, Yaml(value)))),
+            other => other.serialize(serializer),
+        }
+    }
 }
 
 /// At most `max` characters, the last one an ellipsis where something is cut.
@@ -191,6 +261,13 @@ mod tests {
         assert_eq!(line("a\nb"), "a\\nb");
         assert_eq!(plain_line("a\nb\u{2028}c\u{202e}d\u{1b}[31m\t"), "a b cd [31m");
         assert_eq!(plain_lines(" a\r\nb\u{2028}c\u{202e}d"), "a\nb\ncd");
+    }
+
+    #[test]
+    fn json_as_yaml_keeps_its_numbers() {
+        let value: Value =
+            serde_json::from_str(r#"{"a": 1, "b": [12345678901234567890123, -1.50], "c": "yes", "d": null}"#).unwrap();
+        assert_eq!(yaml(&value).unwrap(), "a: 1\nb:\n- 12345678901234567890123\n- -1.5\nc: \"yes\"\nd: null\n");
     }
 
     #[test]

@@ -159,7 +159,7 @@ impl Reader<'_> {
 
     fn object(&mut self, field: &Field<'_>, report: &mut Report<'_>) -> Option<Object> {
         let (_, text) = self.value(field, report)?;
-        let object = Object::parse(&text)?;
+        let object = Object::parse(&text).map_err(|error| field.error(report, error.to_string())).ok()?;
         if object.kind().is_none() {
             field.error(report, "expected an object with apiVersion and kind");
             return None;

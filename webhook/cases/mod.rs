@@ -14,7 +14,7 @@ mod run;
 mod snapshot;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(crate) mod text;
 
 use std::{collections::BTreeMap, path::PathBuf};
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
-use crate::review::{admission::Operation, user::UserInfo};
+use crate::review::{KINDS, admission::Operation, user::UserInfo};
 
 /// One object, as people keep it in a file.
 #[derive(Debug, Clone)]
@@ -124,12 +124,12 @@ impl Circumstances {
 }
 
 impl Object {
-    /// Of one document of JSON or YAML. None: it is neither.
-    pub fn parse(text: &str) -> Option<Self> {
-        if let Ok(tree) = serde_json::from_str(text) {
-            return Some(Self { tree, text: RawValue::from_string(text.trim().to_owned()).ok()? });
-        }
-        Self::new(serde_saphyr::from_str(text).ok()?)
+    /// Of JSON.
+    ///
+    /// # Errors
+    /// It is none, or nests too deep to be looked at.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        Ok(Self { tree: serde_json::from_str(text)?, text: RawValue::from_string(text.trim().to_owned())? })
     }
 
     /// Of a value that was read already.
@@ -145,7 +145,7 @@ impl Object {
 
     /// Whether it is a review, and not an object that a review is about.
     pub fn is_review(&self) -> bool {
-        self.kind().is_some_and(|(_, kind)| REVIEWS.contains(&kind))
+        self.kind().is_some_and(|(_, kind)| KINDS.contains(&kind))
     }
 }
 
@@ -161,8 +161,6 @@ fn plural(kind: &str) -> String {
         _ => format!("{singular}s"),
     }
 }
-
-const REVIEWS: &[&str] = &["AdmissionReview", "TokenReview", "SubjectAccessReview"];
 
 /// Groups and kinds of Kubernetes' own that people keep in files.
 const CLUSTER_SCOPED: &[(&str, &str)] = &[

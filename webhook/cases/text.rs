@@ -12,7 +12,7 @@ pub(super) fn pretty(value: &Value) -> String {
 }
 
 /// What has to change in `expected` to get `came`, with the lines around it.
-pub(super) fn difference(expected: &str, came: &str) -> String {
+pub(crate) fn difference(expected: &str, came: &str) -> String {
     // The best difference of two long texts may take minutes to find.
     let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(expected, came);
     let mut unified = diff.unified_diff().context_radius(3).missing_newline_hint(false).to_string();

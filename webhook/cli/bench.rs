@@ -71,7 +71,10 @@ struct Sample {
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let specs = args.tried.specs()?;
-    let text = args.tried.read()?;
+    let documents = args.tried.documents()?;
+    let [document] = &documents[..] else {
+        return Err(Failed::Usage(format!("expected one review to measure, got {}", documents.len())));
+    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let (rows, note) = runtime()?.block_on(async {
         let mut rows = Vec::new();
@@ -82,7 +85,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
                 break;
             }
             let set = load(specs, Capacity::default(), &args.tried.cache, &Metrics::new()).await?;
-            let review: Arc<str> = args.tried.review(&set, text.clone())?.into();
+            let review: Arc<str> = args.tried.review(&set, &document.json).map_err(Failed::Usage)?.into();
             if set.exports(Interface::Authentication) {
                 note = Some("instances of authenticators are never used again: they see tokens");
             }

@@ -5,7 +5,9 @@ mod build;
 mod certs;
 mod check;
 mod compile;
+mod completions;
 mod docs;
+mod documents;
 mod inspect;
 mod log;
 mod manifests;
@@ -90,6 +92,8 @@ enum Command {
     Test(test::Args),
     /// Make a development CA, a server certificate and a client certificate.
     Certs(certs::Args),
+    /// Print what a shell needs to complete commands and flags.
+    Completions(completions::Args),
 }
 
 /// How a command ended.
@@ -148,6 +152,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Certs(args) => certs::run(&args),
+        Command::Completions(args) => completions::run(&args),
     };
     match ended {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
@@ -268,16 +273,14 @@ fn specs(path: &Path) -> Result<Vec<PolicySpec>, Failed> {
 }
 
 /// A file's content; `-` is standard input.
-fn read(path: &Path) -> Result<String, Failed> {
-    let text =
-        if path == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { fs::read_to_string(path) };
-    text.map_err(|error| Failed::Error(anyhow::anyhow!("{}: {error}", path.display())))
+fn read(path: &Path) -> std::io::Result<String> {
+    if path == Path::new("-") { std::io::read_to_string(std::io::stdin()) } else { fs::read_to_string(path) }
 }
 
 /// Settings as given on the command line: JSON, or `@` and a file of it.
 fn json_argument(text: &str) -> Result<String, Failed> {
     let json = match text.strip_prefix('@') {
-        Some(path) => read(&PathBuf::from(path))?,
+        Some(path) => read(Path::new(path)).with_context(|| path.to_owned())?,
         None => text.to_owned(),
     };
     match serde_json::from_str::<serde_json::Value>(&json) {

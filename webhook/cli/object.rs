@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::{Failed, read};
+use super::documents::documents;
 use crate::{
     cases::object::{Circumstances, Object},
-    review::{admission, user::UserInfo},
+    config::fields::is_near,
+    policy::UnknownKind,
+    review::{self, KINDS, admission, user::UserInfo},
 };
 
 /// The circumstances of a bare object; a whole review has its own.
@@ -43,13 +45,22 @@ enum Operation {
 }
 
 impl Asked {
-    /// The review of the object in `text`, or None if that is none: neither YAML nor JSON, a review already, an event.
+    /// The review of the object in `json`, or None if that is none: a review already, an event.
     ///
     /// # Errors
-    /// The object lacks something, or does not fit the operation; words for whoever typed the command.
-    pub(super) fn review(&self, text: &str) -> Result<Option<String>, Failed> {
-        let Some(object) = Object::parse(text) else { return Ok(None) };
-        if object.kind().is_none() || object.is_review() {
+    /// The object lacks something, does not fit the operation, or is a misspelt review; words for whoever typed the command.
+    pub(super) fn review(&self, json: &str) -> Result<Option<String>, String> {
+        match review::kind(json) {
+            Ok(Some(kind)) if KINDS.contains(&kind.as_str()) => return Ok(None),
+            Ok(Some(kind)) if KINDS.iter().any(|it| is_near(&kind, it)) => {
+                return Err(UnknownKind { found: Some(kind), objects: true }.to_string());
+            }
+            Ok(Some(_)) => {}
+            // Whoever is asked says what is wrong.
+            Ok(None) | Err(_) => return Ok(None),
+        }
+        let object = Object::parse(json).map_err(|error| error.to_string())?;
+        if object.kind().is_none() {
             return Ok(None);
         }
         let circumstances = Circumstances {
@@ -64,24 +75,28 @@ impl Asked {
             subresource: self.subresource.clone(),
         };
         let old = self.old(&object)?;
-        circumstances.review(&object, old.as_ref()).map(Some).map_err(Failed::Usage)
+        circumstances.review(&object, old.as_ref()).map(Some)
     }
 
     /// The stored object of an update.
-    fn old(&self, object: &Object) -> Result<Option<Object>, Failed> {
+    fn old(&self, object: &Object) -> Result<Option<Object>, String> {
         let path = match (&self.old, self.operation) {
             (None, Operation::Update) => {
-                return Err(Failed::Usage("--operation update: expected --old FILE, the object as stored".to_owned()));
+                return Err("--operation update: expected --old FILE, the object as stored".to_owned());
             }
             (None, _) => return Ok(None),
             (Some(path), Operation::Update) => path,
-            (Some(_), _) => return Err(Failed::Usage("--old: expected --operation update with it".to_owned())),
+            (Some(_), _) => return Err("--old: expected --operation update with it".to_owned()),
         };
-        let old = Object::parse(&read(path)?);
-        let same = |old: &Object| old.kind().is_some() && old.kind() == object.kind();
-        old.filter(same).map(Some).ok_or_else(|| {
-            Failed::Usage(format!("--old: {}: expected an object of the same apiVersion and kind", path.display()))
-        })
+        let found = documents(std::slice::from_ref(path)).map_err(|words| format!("--old: {words}"))?;
+        let [old] = &found[..] else {
+            return Err(format!("--old: {}: expected one object, got {}", path.display(), found.len()));
+        };
+        let old = Object::parse(&old.json).map_err(|error| format!("--old: {}: {error}", path.display()))?;
+        if old.kind().is_none() || old.kind() != object.kind() {
+            return Err(format!("--old: {}: expected an object of the same apiVersion and kind", path.display()));
+        }
+        Ok(Some(old))
     }
 }
 
@@ -110,7 +125,8 @@ mod tests {
 
     #[test]
     fn a_manifest_becomes_what_the_api_server_would_send() {
-        let deployment = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec: {replicas: 2}\n";
+        let deployment =
+            r#"{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {"replicas": 2}}"#;
         let request = request(&asked(), deployment);
         assert_eq!(
             request["resource"],
@@ -133,7 +149,7 @@ mod tests {
 
     #[test]
     fn cluster_scoped_objects_have_no_namespace_and_deleted_ones_only_an_old_object() {
-        let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n";
+        let namespace = r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}"#;
         let asked = Asked { operation: Operation::Delete, ..asked() };
         let request = request(&asked, namespace);
         assert_eq!(request["namespace"], "");
@@ -147,25 +163,37 @@ mod tests {
             r#"{"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1"}"#,
             r#"{"any": "event"}"#,
             "[1]",
-            "not: [yaml",
+            r#"{"kind": "#,
         ] {
             assert!(asked().review(text).unwrap().is_none(), "{text}");
         }
     }
 
     #[test]
+    fn a_misspelt_review_is_no_object() {
+        for kind in ["AdmissionRevew", "admissionreview", "TokenReviews"] {
+            let words = asked().review(&format!(r#"{{"kind": "{kind}", "apiVersion": "x/v1"}}"#)).unwrap_err();
+            assert!(words.starts_with(&format!("the kind {kind:?} is unknown: expected TokenReview, ")), "{words}");
+            assert!(words.contains("did you mean "), "{words}");
+        }
+        let other = r#"{"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1"}"#;
+        assert!(asked().review(other).unwrap().is_some());
+    }
+
+    #[test]
     fn an_update_needs_both_objects() {
         let folder = tempfile::tempdir().unwrap();
         let old = folder.path().join("old.yaml");
-        let object = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: shop}\n";
-        std::fs::write(&old, object.replace("name: a", "name: a, uid: u")).unwrap();
+        let object = r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop"}}"#;
+        std::fs::write(&old, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: shop, uid: u}\n")
+            .unwrap();
         let update = |old| Asked { operation: Operation::Update, old, ..asked() };
-        assert!(matches!(update(None).review(object), Err(Failed::Usage(_))));
+        assert!(update(None).review(object).is_err());
         let found = request(&update(Some(old.clone())), object);
         assert_eq!((&found["oldObject"]["metadata"]["uid"], &found["namespace"]), (&"u".into(), &"shop".into()));
         std::fs::write(&old, object.replace("ConfigMap", "Secret")).unwrap();
-        assert!(matches!(update(Some(old.clone())).review(object), Err(Failed::Usage(_))));
+        assert!(update(Some(old.clone())).review(object).is_err());
         let create = Asked { old: Some(old), ..asked() };
-        assert!(matches!(create.review(object), Err(Failed::Usage(_))));
+        assert!(create.review(object).is_err());
     }
 }

@@ -1,26 +1,32 @@
-//! The flags of commands that ask policies one review, offline.
+//! The flags of commands that ask policies reviews, offline.
 
 use std::path::PathBuf;
 
-use super::{CacheArgs, Failed, json_argument, object::Asked, read, specs};
+use super::{
+    CacheArgs, Failed,
+    documents::{Document, documents},
+    json_argument,
+    object::Asked,
+    specs,
+};
 use crate::{
     build,
     config::{manifest, schema::PolicySpec},
-    engine::Interface,
     policy::Set,
 };
 
-/// A policy and a review.
+/// A policy and reviews.
 #[derive(clap::Args)]
 pub(super) struct Tried {
     /// A policy's YAML, a component's file (.wasm), builtin:NAME, or the folder of a policy that is built.
     policy: PathBuf,
-    /// The review, an object, or an event for a provider; - is standard input.
-    #[arg(required_unless_present = "file")]
-    review: Option<PathBuf>,
-    /// The same as REVIEW.
-    #[arg(short, long = "filename", value_name = "FILE", conflicts_with = "review")]
-    file: Option<PathBuf>,
+    /// Files of reviews, objects, or events for a provider, YAML or JSON, each with one document or several; - is standard
+    /// input.
+    #[arg(required_unless_present = "files", value_name = "REVIEW")]
+    texts: Vec<PathBuf>,
+    /// The same as REVIEW. Repeatable.
+    #[arg(short, long = "filename", value_name = "FILE")]
+    files: Vec<PathBuf>,
     /// Settings for a bare component: JSON, or @FILE.
     #[arg(long)]
     settings: Option<String>,
@@ -51,18 +57,17 @@ impl Tried {
         Ok(all)
     }
 
-    /// What is written where the review should be.
-    pub(super) fn read(&self) -> Result<String, Failed> {
-        match self.review.as_ref().or(self.file.as_ref()) {
-            Some(path) => read(path),
-            None => Err(Failed::Usage("expected a REVIEW".to_owned())),
-        }
+    /// What is written where reviews should be.
+    pub(super) fn documents(&self) -> Result<Vec<Document>, Failed> {
+        documents(&[self.texts.as_slice(), self.files.as_slice()].concat()).map_err(Failed::Usage)
     }
 
-    /// The review that `text` stands for.
-    pub(super) fn review(&self, set: &Set, text: String) -> Result<String, Failed> {
-        let admits = set.exports(Interface::Mutating) || set.exports(Interface::Validating);
-        Ok(if admits { self.asked.review(&text)?.unwrap_or(text) } else { text })
+    /// The review that `json` stands for; words for whoever wrote it.
+    pub(super) fn review(&self, set: &Set, json: &str) -> Result<String, String> {
+        let of_object = if set.admits() { self.asked.review(json)? } else { None };
+        let review = of_object.unwrap_or_else(|| json.to_owned());
+        set.recognise(&review).map_err(|error| error.to_string())?;
+        Ok(review)
     }
 
     /// The component of an author's folder.

@@ -214,7 +214,7 @@ fn unknown(key: &str, known: &[&'static str]) -> String {
 }
 
 /// Whether two words differ in case only, or in at most two letters.
-fn is_near(left: &str, right: &str) -> bool {
+pub(crate) fn is_near(left: &str, right: &str) -> bool {
     let (left, right) = (left.to_lowercase(), right.to_lowercase());
     left == right || strsim::levenshtein(&left, &right) <= 2.min(right.len() / 3)
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::Manifest;
-use crate::text::{is_hostile, lines};
+use crate::text::{is_hostile, lines, yaml};
 
 /// The page. `kinds` is what the component can be; empty where no component is at hand.
 pub fn markdown(manifest: &Manifest, kinds: &[&str]) -> String {
@@ -52,7 +52,7 @@ fn settings(manifest: &Manifest, page: &mut String) {
         }
     }
     for example in manifest.examples().iter().take(MAX_EXAMPLES) {
-        if let Ok(yaml) = serde_saphyr::to_string(example) {
+        if let Ok(yaml) = yaml(example) {
             let _ = write!(page, "\n```yaml\n{}\n```\n", fenced(&yaml));
         }
     }

@@ -1,19 +1,22 @@
 //! One review asked of all policies that it concerns, offline, as the server and kube-apiserver together would:
 //! mutators, then validators with the object as the mutators left it.
 
-use serde::Deserialize;
+use std::{collections::BTreeSet, fmt};
+
 use serde_json::value::RawValue;
 
 use super::{Ask, Authorization, Selection, Set};
 use crate::{
+    config::fields::is_near,
     engine::Interface,
     review::{
-        Malformed, Version, access,
+        self, KINDS, Malformed, Version, access,
         admission::{self, AdmissionRequest, Change},
         patch::{self, PatchError, Work},
         token::{self, TokenReview},
         verdict::{AdmissionVerdict, TokenVerdict},
     },
+    text,
 };
 
 /// What came of a review.
@@ -60,12 +63,43 @@ pub enum Unanswerable {
     /// It is no review.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// No policy exports the interface.
-    #[error("the policy does not answer this: it does not export what {0} needs")]
-    NotExported(&'static str),
+    /// It is neither a review nor, with a provider at hand, an event.
+    #[error(transparent)]
+    Kind(#[from] UnknownKind),
+    /// No policy exports the interface that this needs.
+    #[error("no policy here answers {asked}: they answer {exported}")]
+    NotExported {
+        /// What was asked.
+        asked: &'static str,
+        /// What could be asked.
+        exported: String,
+    },
     /// The object as changed cannot be read.
     #[error(transparent)]
     Patch(#[from] PatchError),
+}
+
+/// A text that claims to be something else than a review.
+#[derive(Debug, thiserror::Error)]
+pub struct UnknownKind {
+    /// None: it has no kind.
+    pub found: Option<String>,
+    /// Whether an object would do as well.
+    pub objects: bool,
+}
+
+impl fmt::Display for UnknownKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, second, third] = KINDS;
+        let object = if self.objects { ", or an object with apiVersion and kind" } else { "" };
+        match &self.found {
+            None => write!(formatter, "kind is missing: ")?,
+            Some(found) => write!(formatter, "the kind {:?} is unknown: ", text::shorten(found, 64))?,
+        }
+        write!(formatter, "expected {first}, {second} or {third}{object}")?;
+        let near = self.found.as_ref().and_then(|found| KINDS.iter().find(|kind| is_near(found, kind)));
+        near.map_or(Ok(()), |kind| write!(formatter, "; did you mean {kind}?"))
+    }
 }
 
 impl Set {
@@ -75,7 +109,7 @@ impl Set {
     /// It cannot be asked of these policies.
     pub async fn answer<'a>(&self, ask: Ask<'a>) -> Result<Answered<'a>, Unanswerable> {
         let bytes = ask.raw.as_bytes();
-        Ok(match kind(ask.raw).as_deref() {
+        Ok(match self.recognise(ask.raw)? {
             Some("TokenReview") => {
                 let envelope = token::decode(bytes)?;
                 let verdict = self.asked(Interface::Authentication)?.authenticate(ask, &envelope.review).await;
@@ -96,11 +130,29 @@ impl Set {
         self.policies.iter().any(|it| it.kind().interface() == interface)
     }
 
+    /// The kind of review that `raw` claims to be. None: an event.
+    ///
+    /// # Errors
+    /// It is not JSON, or no event either, since there is no provider.
+    pub fn recognise(&self, raw: &str) -> Result<Option<&'static str>, Unanswerable> {
+        let found = review::kind(raw)?;
+        let kind = found.as_deref().and_then(|found| KINDS.into_iter().find(|kind| *kind == found));
+        if kind.is_none() && !self.exports(Interface::Provider) {
+            return Err(UnknownKind { found, objects: self.admits() }.into());
+        }
+        Ok(kind)
+    }
+
+    /// Whether any policy is asked an AdmissionReview.
+    pub fn admits(&self) -> bool {
+        self.exports(Interface::Mutating) || self.exports(Interface::Validating)
+    }
+
     async fn admit<'a>(&self, ask: Ask<'a>) -> Result<Admission<'a>, Unanswerable> {
         let envelope = admission::decode(ask.raw.as_bytes())?;
         let (mutators, validators) = (self.asked(Interface::Mutating).ok(), self.asked(Interface::Validating).ok());
         if mutators.is_none() && validators.is_none() {
-            return Err(Unanswerable::NotExported("AdmissionReview"));
+            return Err(self.not_exported(Interface::Validating));
         }
         let request = envelope.review;
         let mut done = Admission { version: envelope.version, request, mutated: None, object: None, validated: None };
@@ -127,16 +179,23 @@ impl Set {
     }
 
     fn asked(&self, interface: Interface) -> Result<Selection<'_>, Unanswerable> {
-        self.select(interface, None).ok_or(Unanswerable::NotExported(interface.name()))
+        self.select(interface, None).ok_or_else(|| self.not_exported(interface))
+    }
+
+    fn not_exported(&self, interface: Interface) -> Unanswerable {
+        let exported: BTreeSet<&str> =
+            Interface::ALL.into_iter().filter(|it| self.exports(*it)).map(question).collect();
+        let exported = exported.into_iter().collect::<Vec<_>>().join(", ");
+        Unanswerable::NotExported { asked: question(interface), exported }
     }
 }
 
-fn kind(text: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Header {
-        #[serde(default)]
-        kind: Option<serde_json::Value>,
+/// What an interface is asked.
+fn question(interface: Interface) -> &'static str {
+    match interface {
+        Interface::Authentication => token::KIND,
+        Interface::Authorization => access::KIND,
+        Interface::Validating | Interface::Mutating => admission::KIND,
+        Interface::Provider => "events",
     }
-    let header: Header = serde_json::from_str(text).ok()?;
-    header.kind?.as_str().map(str::to_owned)
 }

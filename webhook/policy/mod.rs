@@ -24,7 +24,7 @@ use std::{
 
 use tracing::warn;
 
-pub use answer::{Admission, Answered, Unanswerable};
+pub use answer::{Admission, Answered, Unanswerable, UnknownKind};
 pub use authorization::Authorization;
 use index::Index;
 pub(crate) use load::dotted;

@@ -314,7 +314,8 @@ struct Status<'a> {
     reason: &'a str,
 }
 
-const KIND: &str = "SubjectAccessReview";
+/// Its kind.
+pub const KIND: &str = "SubjectAccessReview";
 const GROUP: &str = "authorization.k8s.io";
 
 #[cfg(test)]

@@ -314,5 +314,6 @@ struct WireRequest<'a> {
     dry_run: bool,
 }
 
-const KIND: &str = "AdmissionReview";
+/// Its kind.
+pub const KIND: &str = "AdmissionReview";
 const GROUP: &str = "admission.k8s.io";

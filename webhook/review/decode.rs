@@ -3,8 +3,8 @@
 //! Owns the words of every refusal. They never quote the body, except its kind and apiVersion, because a body can hold
 //! a token. Values that nobody asks for are skipped without recursion, however deeply they nest.
 
-use serde::{Deserialize, Deserializer};
-use serde_json::error::Category;
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
+use serde_json::{error::Category, value::RawValue};
 
 use super::Version;
 
@@ -19,6 +19,24 @@ pub struct Malformed(pub String);
 pub(super) struct Header {
     pub(super) kind: Option<String>,
     pub(super) api_version: Option<String>,
+}
+
+/// The kind that `text` claims to be. None: it has none, as an event may.
+///
+/// # Errors
+/// It is not JSON.
+pub fn kind(text: &str) -> Result<Option<String>, Malformed> {
+    #[derive(Deserialize)]
+    struct Kind<'a> {
+        #[serde(borrow)]
+        kind: Option<&'a RawValue>,
+    }
+    // Lists, numbers and text are events too, and a list would be read as the fields in their order.
+    if !text.trim_ascii_start().starts_with('{') {
+        return parse::<IgnoredAny>(text).map(|_| None);
+    }
+    let kind = parse::<Kind<'_>>(text)?.kind;
+    Ok(kind.and_then(|kind| serde_json::from_str(kind.get()).ok()))
 }
 
 /// A review as it is on the wire.
@@ -155,6 +173,19 @@ mod tests {
 
     fn refused(body: impl AsRef<[u8]>) -> String {
         read::<Header>(body.as_ref(), "TokenReview", GROUP).map(|_| ()).unwrap_err().0
+    }
+
+    #[test]
+    fn a_kind_is_read_off_whatever_is_json() {
+        let is = |text: &str| kind(text).unwrap();
+        assert_eq!(is(r#"{"a": [{"kind": "B"}], "kind": "A"}"#), Some("A".to_owned()));
+        for none in
+            ["{}", "[1]", "1", "null", "\"kind\"", "[\"TokenReview\"]", r#"{"kind": null}"#, r#"{"kind": {"a": 1}}"#]
+        {
+            assert_eq!(is(none), None, "{none}");
+        }
+        assert_eq!(kind("{\"kind\": \"A\",\n").unwrap_err().0, "not JSON: cut off at line 2 column 0");
+        assert_eq!(kind("[1, x]").unwrap_err().0, "not JSON: expected value at line 1 column 5");
     }
 
     #[test]

@@ -15,7 +15,10 @@ pub mod token;
 pub mod user;
 pub mod verdict;
 
-pub use decode::Malformed;
+pub use decode::{Malformed, kind};
+
+/// The kinds of reviews.
+pub const KINDS: [&str; 3] = [token::KIND, access::KIND, admission::KIND];
 
 /// The version of a review's API group that came in, and in which it is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -130,7 +130,8 @@ struct Status<'a> {
     error: Option<&'a str>,
 }
 
-const KIND: &str = "TokenReview";
+/// Its kind.
+pub const KIND: &str = "TokenReview";
 const GROUP: &str = "authentication.k8s.io";
 
 #[cfg(test)]

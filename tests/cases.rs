@@ -185,7 +185,8 @@ fn failures_of_a_policy_are_told_apart_from_denials_with_its_log() {
     assert_eq!(code, 1, "{out}{error}");
     assert!(out.contains("3 passed, 3 failed"), "{out}");
     assert!(
-        out.contains("expected denied\n  got      error: ") && out.contains("the policy crashed (the policy trapped: "),
+        out.contains("expected denied\n  got      error: ")
+            && out.contains("the policy crashed (the policy trapped: thread "),
         "{out}"
     );
     // Nothing of it reaches the terminal as it was.

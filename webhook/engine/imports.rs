@@ -47,9 +47,12 @@ impl policy::review::Host for State {
 
 impl policy::guest_runtime::Host for State {
     fn output(&mut self, fd: u32, word: u64, length: u32) {
-        if matches!(fd, 1 | 2) {
-            let word = word.to_le_bytes();
-            self.output.print(word.get(..length as usize).unwrap_or(&word));
+        let word = word.to_le_bytes();
+        let bytes = word.get(..length as usize).unwrap_or(&word);
+        match fd {
+            1 => self.output.print(bytes),
+            2 => self.output.print_error(bytes),
+            _ => {}
         }
     }
 
@@ -96,7 +99,7 @@ impl policy::guest_runtime::Host for State {
     }
 
     fn exit(&mut self, status: u32) {
-        self.output.print(format!("the policy ended itself with status {status}\n").as_bytes());
+        self.output.print_error(format!("the policy ended itself with status {status}\n").as_bytes());
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{future::poll_fn, pin::pin, task::Poll, time::Instant};
 
 use tokio::time::timeout_at;
-use wasmtime::{PoolConcurrencyLimitError, Trap, component::ResourceTableError};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace, component::ResourceTableError};
 use wasmtime_wasi::I32Exit;
 
 use super::{
@@ -46,7 +46,7 @@ pub(super) fn classify<T>(ended: wasmtime::Result<T>, state: &State) -> Result<T
     } else if state.out_of_stack {
         Failure::Stack
     } else if let Some(I32Exit(code)) = error.downcast_ref() {
-        Failure::Trap(format!("it ended itself with exit code {code}"))
+        Failure::Trap(trapped(&format!("it ended itself with exit code {code}"), &error, state))
     } else if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
         Failure::Size(format!("it holds more than {MAX_RESOURCES} handles"))
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
@@ -55,13 +55,32 @@ pub(super) fn classify<T>(ended: wasmtime::Result<T>, state: &State) -> Result<T
             // In Rust and C a guest's own stack ends where its memory begins.
             Trap::StackOverflow | Trap::MemoryOutOfBounds => Failure::Stack,
             Trap::OutOfFuel => Failure::Fuel,
-            _ => Failure::Trap(text()),
+            _ => Failure::Trap(trapped(&trap.to_string(), &error, state)),
         }
     } else if text().contains(FUEL_EXHAUSTED) {
         Failure::Size("more data than an answer may hold".to_owned())
     } else {
         Failure::Answer(shown(&text(), true))
     })
+}
+
+/// What the guest said last, what ended it, and in which functions, as far as they have names.
+fn trapped(why: &str, error: &wasmtime::Error, state: &State) -> String {
+    let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
+    let names: Vec<&str> = frames.iter().filter_map(|it| it.func_name()).map(short).take(MAX_FRAMES).collect();
+    let place = if names.is_empty() { String::new() } else { format!(" in {}", names.join(", called by ")) };
+    match state.output.last_words() {
+        words if words.is_empty() => format!("{why}{place}"),
+        words => format!("{words} ({why}{place})"),
+    }
+}
+
+/// Without the hash that Rust puts behind the name of a function.
+fn short(name: &str) -> &str {
+    match name.rsplit_once("::h") {
+        Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|it| it.is_ascii_hexdigit()) => path,
+        _ => name,
+    }
 }
 
 /// The answer, if the guest had all that it asked for. What it says after a limit was used up, in its own error handling for
@@ -98,3 +117,5 @@ pub(super) struct RefusedLater;
 /// The only words of wasmtime's private error for this; a test holds them.
 const FUEL_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
 const MAX_SHOWN: usize = 2 << 10;
+/// Functions that are named of a trap.
+const MAX_FRAMES: usize = 16;

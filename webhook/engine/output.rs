@@ -67,8 +67,11 @@ struct Inner {
     kept: u64,
     /// Bytes that came after that, or that are not kept.
     dropped: u64,
-    /// A printed line that has not ended yet.
+    /// A line of standard output that has not ended yet.
     line: Vec<u8>,
+    /// What went to standard error after everything else. It goes to the log with whatever comes next, or, if the guest
+    /// traps right after, into the words of the failure.
+    last: Vec<u8>,
     facts: Vec<Fact>,
     /// Where lines go if somebody listens, instead of the log.
     heard: Option<Vec<Line>>,
@@ -83,6 +86,7 @@ impl Output {
             kept: 0,
             dropped: 0,
             line: Vec::new(),
+            last: Vec::new(),
             facts: Vec::new(),
             heard: None,
         })))
@@ -101,22 +105,42 @@ impl Output {
     pub(super) fn log(&self, level: Level, message: &str) {
         let mut inner = self.lock();
         if let Some(taken) = inner.take(message.len()) {
+            inner.release();
             let end = message.floor_char_boundary(taken);
             inner.emit(level, line(&message[..end]));
         }
     }
 
+    /// To standard output.
     pub(super) fn print(&self, bytes: &[u8]) {
         let mut inner = self.lock();
         let Some(taken) = inner.take(bytes.len()) else {
             return;
         };
+        inner.release();
         for part in bytes[..taken].split_inclusive(|byte| *byte == b'\n') {
             inner.line.extend_from_slice(part);
             if part.ends_with(b"\n") {
                 inner.end_line();
             }
         }
+    }
+
+    /// To standard error.
+    pub(super) fn print_error(&self, bytes: &[u8]) {
+        let mut inner = self.lock();
+        if let Some(taken) = inner.take(bytes.len()) {
+            inner.last.extend_from_slice(&bytes[..taken]);
+        }
+    }
+
+    /// What went to standard error last, on one line: why the guest trapped, if it did. Empty if there is nothing, and for
+    /// authenticators without the grant.
+    pub(super) fn last_words(&self) -> String {
+        let last = std::mem::take(&mut self.lock().last);
+        let last = String::from_utf8_lossy(&last);
+        let told = last.lines().map(str::trim).filter(|it| !it.is_empty() && !it.starts_with(ADVICE));
+        told.collect::<Vec<_>>().join(" ")
     }
 
     pub(super) fn audit(&self, key: &str, value: &str) {
@@ -137,6 +161,7 @@ impl Output {
     /// Ends the last line, and gives what there was of all. Nothing of it stays here.
     pub(super) fn finish(&self) -> Said {
         let mut inner = self.lock();
+        inner.release();
         inner.end_line();
         if inner.dropped > 0 {
             debug!(target: "guest", policy = &*inner.policy, bytes = inner.dropped, "output of the policy was dropped");
@@ -180,7 +205,19 @@ impl Inner {
 
     fn end_line(&mut self) {
         let printed = std::mem::take(&mut self.line);
-        let printed = String::from_utf8_lossy(&printed);
+        self.emit_printed(&printed);
+    }
+
+    /// What went to standard error becomes lines like those of standard output.
+    fn release(&mut self) {
+        let last = std::mem::take(&mut self.last);
+        for printed in last.split(|byte| *byte == b'\n') {
+            self.emit_printed(printed);
+        }
+    }
+
+    fn emit_printed(&mut self, printed: &[u8]) {
+        let printed = String::from_utf8_lossy(printed);
         let printed = printed.trim_end_matches(['\n', '\r']);
         if !printed.is_empty() {
             self.emit(Level::Info, line(printed));
@@ -211,7 +248,16 @@ fn emit(policy: &str, level: Level, message: &str) {
 }
 
 /// Standard output or standard error of a guest.
-pub(super) struct Stream(pub(super) Output);
+pub(super) struct Stream {
+    pub(super) output: Output,
+    pub(super) is_error: bool,
+}
+
+impl Stream {
+    fn print(&self, bytes: &[u8]) {
+        if self.is_error { self.output.print_error(bytes) } else { self.output.print(bytes) }
+    }
+}
 
 impl IsTerminal for Stream {
     fn is_terminal(&self) -> bool {
@@ -221,17 +267,17 @@ impl IsTerminal for Stream {
 
 impl StdoutStream for Stream {
     fn async_stream(&self) -> Box<dyn AsyncWrite + Send + Sync> {
-        Box::new(Self(self.0.clone()))
+        Box::new(Self { output: self.output.clone(), is_error: self.is_error })
     }
 
     fn p2_stream(&self) -> Box<dyn OutputStream> {
-        Box::new(Self(self.0.clone()))
+        Box::new(Self { output: self.output.clone(), is_error: self.is_error })
     }
 }
 
 impl OutputStream for Stream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.0.print(&bytes);
+        self.print(&bytes);
         Ok(())
     }
 
@@ -251,7 +297,7 @@ impl Pollable for Stream {
 
 impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
-        self.0.print(bytes);
+        self.print(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
@@ -264,6 +310,8 @@ impl AsyncWrite for Stream {
     }
 }
 
+/// How Rust's standard library ends a panic: whoever reads the log of a server cannot follow it.
+const ADVICE: &str = "note: run with `RUST_BACKTRACE=";
 /// Bytes of log and print that are kept of one review.
 const MAX_OUTPUT: usize = 16 << 10;
 /// Records of the audit log that are kept of one review.

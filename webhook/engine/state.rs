@@ -107,8 +107,8 @@ impl WasiView for State {
         let ctx = self.wasi.get_or_insert_with(|| {
             let mut builder = WasiCtx::builder();
             builder
-                .stdout(Stream(self.output.clone()))
-                .stderr(Stream(self.output.clone()))
+                .stdout(Stream { output: self.output.clone(), is_error: false })
+                .stderr(Stream { output: self.output.clone(), is_error: true })
                 .monotonic_clock(Monotonic)
                 .allow_tcp(false)
                 .allow_udp(false)

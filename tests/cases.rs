@@ -248,7 +248,7 @@ fn snapshots_are_blessed_and_then_compared() {
 #[test]
 fn reports_for_programs_hold_whatever_cases_and_guests_say() {
     let folder = Folder::new(&format!(
-        "cases:\n- {{name: \"<&\\\"'>]]> \\e[2J\\u202e\\uFFFE\\n\", settings: {{do: chatter}}, {MAP}, expect: {{verdict: denied}}}}\n\
+        "limits: {{timeoutMilliseconds: 30000}}\ncases:\n- {{name: \"<&\\\"'>]]> \\e[2J\\u202e\\uFFFE\\n\", settings: {{do: chatter}}, {MAP}, expect: {{verdict: denied}}}}\n\
         - {{name: fine, settings: {{do: nothing}}, {MAP}, expect: {{verdict: allowed}}}}\n"
     ));
     let file = folder.path().join("out.xml");

@@ -85,7 +85,7 @@ fn read(node: &Node, place: &Place<'_>, report: &mut Report<'_>) -> Option<Polic
     let limit_policy = choice(&spec, "limitPolicy", LIMIT_POLICIES, LimitPolicy::Fail, report);
     let order = order(&spec, report);
     let own_constraints = spec.optional("matchConstraints").is_some();
-    let matching = match_spec(&spec, report);
+    let matching = match_spec(&spec, kind, report);
     let limits = limits(&spec, report);
     let instance_policy = choice(&spec, "instancePolicy", INSTANCES, Instances::PerReview, report);
     let grants = grants(&spec, place, report);

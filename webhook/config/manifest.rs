@@ -9,7 +9,7 @@ use super::{
     fields::{Field, Object, Report},
     names::is_dns_label,
     rules::match_spec,
-    schema::{ConfigError, MatchSpec},
+    schema::{ConfigError, Kind, MatchSpec},
     yaml::{self, Node, Value},
 };
 use crate::{
@@ -56,8 +56,10 @@ pub fn default_match(manifest: &Manifest) -> Result<MatchSpec, Vec<ConfigError>>
         return Ok(MatchSpec::default());
     };
     let node = document.map_err(|problems| super::problems(named, problems))?;
-    let spec =
-        Field::root(&node).object(&MATCH, &mut report).map(|it| match_spec(&it, &mut report)).unwrap_or_default();
+    let spec = Field::root(&node)
+        .object(&MATCH, &mut report)
+        .map(|it| match_spec(&it, Kind::Validator, &mut report))
+        .unwrap_or_default();
     if report.errors.is_empty() { Ok(spec) } else { Err(report.errors) }
 }
 
@@ -85,7 +87,8 @@ fn read(node: &Node, folder: &Path, report: &mut Report<'_>) -> Option<Manifest>
     }
     let authors = document.optional("authors").map(|field| field.texts(report)).unwrap_or_default();
     let authors = authors.into_iter().filter_map(|(field, text)| line(&field, text, report)).collect();
-    match_spec(&document, report);
+    // What a manifest says of it is for admission.
+    match_spec(&document, Kind::Validator, report);
     let json = |name| document.optional(name).map(|field| field.node.json());
     Some(Manifest {
         version,

@@ -9,7 +9,7 @@ mod files;
 pub mod manifest;
 pub(crate) mod names;
 mod quantity;
-mod rules;
+pub(crate) mod rules;
 pub mod schema;
 pub(crate) mod yaml;
 

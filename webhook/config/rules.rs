@@ -6,14 +6,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     fields::{Field, Object, Report},
     names::{NAMESPACE_NAME_LABEL, is_label_value, is_path_segment, is_qualified_name},
-    schema::{LabelSelector, MAX_CONDITIONS, MatchCondition, MatchSpec, ResourceRule, Scope},
+    schema::{Kind, LabelSelector, MAX_CONDITIONS, MatchCondition, MatchSpec, ResourceRule, Scope},
 };
-use crate::review::access::{Operator, Requirement};
+use crate::{
+    cel::{Condition, Subject},
+    review::access::{Operator, Requirement},
+};
 
-/// Parses `matchConstraints` and `matchConditions` of `object`.
-pub(super) fn match_spec(object: &Object<'_>, report: &mut Report<'_>) -> MatchSpec {
+/// Parses `matchConstraints` and `matchConditions` of `object`, which is one of `kind` or stands for one.
+pub(super) fn match_spec(object: &Object<'_>, kind: Kind, report: &mut Report<'_>) -> MatchSpec {
     let constraints = object.optional("matchConstraints").map(|field| constraints(field, report));
-    MatchSpec { match_conditions: conditions(object, report), ..constraints.unwrap_or_default() }
+    MatchSpec { match_conditions: conditions(object, kind, report), ..constraints.unwrap_or_default() }
+}
+
+/// What the conditions of a kind are about. None: events are of whatever shape, and nothing can be said of them.
+pub(crate) fn subject(kind: Kind) -> Option<Subject> {
+    match kind {
+        Kind::Validator | Kind::Mutator => Some(Subject::Admission),
+        Kind::Authorizer => Some(Subject::SubjectAccessReview),
+        Kind::Authenticator => Some(Subject::TokenReview),
+        Kind::Provider => None,
+    }
 }
 
 fn constraints(field: &Field<'_>, report: &mut Report<'_>) -> MatchSpec {
@@ -235,7 +248,7 @@ fn only_names(field: &Field<'_>, selector: &LabelSelector, report: &mut Report<'
     }
 }
 
-fn conditions(object: &Object<'_>, report: &mut Report<'_>) -> Vec<MatchCondition> {
+fn conditions(object: &Object<'_>, kind: Kind, report: &mut Report<'_>) -> Vec<MatchCondition> {
     let Some(field) = object.optional("matchConditions") else {
         return Vec::new();
     };
@@ -261,6 +274,11 @@ fn conditions(object: &Object<'_>, report: &mut Report<'_>) -> Vec<MatchConditio
             let text = field.text(report)?;
             if text.trim().is_empty() {
                 field.expected(report, "a CEL expression");
+            } else if let Some(subject) = subject(kind)
+                && let Err(words) = Condition::compile(name.map_or("", |(_, name)| name), text, subject)
+            {
+                // Now, so that it is told with everything else that is wrong, and with its line.
+                field.error(report, words);
             }
             Some(text)
         });

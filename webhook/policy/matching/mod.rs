@@ -15,7 +15,10 @@ pub(super) use view::View;
 
 use crate::{
     cel::{Budget, Condition, Reads, Subject, Unevaluated, Variables},
-    config::schema::{Kind, MatchSpec},
+    config::{
+        rules::subject,
+        schema::{Kind, MatchSpec},
+    },
     engine::Failure,
     review::{access::SubjectAccessReview, token::TokenReview},
     turn,
@@ -61,12 +64,8 @@ impl Match {
     /// # Errors
     /// Fields of the document, such as `spec.matchConditions[0].expression`, and what is wrong with each.
     pub(super) fn compile(spec: &MatchSpec, kind: Kind) -> Result<Self, Vec<(String, String)>> {
-        let subject = match kind {
-            Kind::Validator | Kind::Mutator => Subject::Admission,
-            Kind::Authorizer => Subject::SubjectAccessReview,
-            Kind::Authenticator => Subject::TokenReview,
-            // Events are of whatever shape: nothing can be said of them.
-            Kind::Provider => return Ok(Self { rules: spec.clone(), ..Self::default() }),
+        let Some(subject) = subject(kind) else {
+            return Ok(Self { rules: spec.clone(), ..Self::default() });
         };
         let mut errors = Vec::new();
         let mut conditions = Vec::new();

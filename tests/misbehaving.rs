@@ -341,8 +341,8 @@ async fn what_init_refuses_is_told_with_the_setting() {
     assert_eq!(
         refused("refuse-settings").await,
         [
-            "test.yaml: Validator bad: spec.settings.do: expected something else",
-            "test.yaml: Validator bad: spec.settings: and more of it"
+            "test.yaml:7: Validator bad: spec.settings.do: expected something else",
+            "test.yaml:7: Validator bad: spec.settings: and more of it"
         ]
     );
     assert!(refused("trap-in-init").await[0].contains("spec.component: init failed: the policy trapped"));

@@ -46,6 +46,7 @@ impl Tried {
         for spec in &mut all {
             if let Some(settings) = &self.settings {
                 spec.settings = json_argument(settings)?;
+                spec.settings_lines.clear();
             }
             for variable in &self.env {
                 let (name, value) = variable

@@ -79,7 +79,7 @@ fn read(node: &Node, place: &Place<'_>, report: &mut Report<'_>) -> Option<Polic
     };
     let spec = spec.object_with(&fields(kind), elsewhere, report)?;
     let component = component::read(&spec, place.folder, report);
-    let settings = settings(&spec, report);
+    let (settings, settings_lines) = settings(&spec, place, report);
     let actions = actions(&spec, report);
     let failure_policy = choice(&spec, "failurePolicy", failure_policies(kind), FailurePolicy::Fail, report);
     let limit_policy = choice(&spec, "limitPolicy", LIMIT_POLICIES, LimitPolicy::Fail, report);
@@ -96,6 +96,7 @@ fn read(node: &Node, place: &Place<'_>, report: &mut Report<'_>) -> Option<Polic
         source: place.document.clone(),
         component: component?,
         settings,
+        settings_lines,
         actions,
         failure_policy,
         limit_policy,
@@ -135,14 +136,36 @@ fn name(metadata: &Field<'_>, kind: Option<Kind>, report: &mut Report<'_>) -> Op
     Some(name.into())
 }
 
-fn settings(spec: &Object<'_>, report: &mut Report<'_>) -> String {
+/// As JSON, and the place of each value.
+fn settings(spec: &Object<'_>, place: &Place<'_>, report: &mut Report<'_>) -> (String, BTreeMap<String, String>) {
+    let mut lines = BTreeMap::new();
     let Some(field) = spec.optional("settings") else {
-        return "{}".into();
+        return ("{}".into(), lines);
     };
+    settings_lines(field.node, String::new(), place.file, &mut lines);
     if !matches!(field.node.value, Value::Map(_)) {
         field.expected_secret(report, "a mapping");
     }
-    field.node.json().to_string()
+    (field.node.json().to_string(), lines)
+}
+
+/// Depth is bounded since the tree's is.
+fn settings_lines(node: &Node, pointer: String, file: &str, lines: &mut BTreeMap<String, String>) {
+    match &node.value {
+        Value::List(items) => {
+            for (at, item) in items.iter().enumerate() {
+                settings_lines(item, format!("{pointer}/{at}"), file, lines);
+            }
+        }
+        Value::Map(entries) => {
+            for (key, value) in entries {
+                let key = key.replace('~', "~0").replace('/', "~1");
+                settings_lines(value, format!("{pointer}/{key}"), file, lines);
+            }
+        }
+        _ => {}
+    }
+    lines.insert(pointer, format!("{file}:{}", node.line));
 }
 
 /// As ValidatingAdmissionPolicyBinding has them; for the other kinds, whether they are in shadow.

@@ -83,6 +83,7 @@ impl PolicySpec {
             source,
             component: schema::ComponentRef { location, digest: None },
             settings: "{}".to_owned(),
+            settings_lines: BTreeMap::new(),
             actions: schema::Actions::DECIDE,
             failure_policy: schema::FailurePolicy::Fail,
             limit_policy: schema::LimitPolicy::Fail,

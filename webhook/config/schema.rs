@@ -63,6 +63,15 @@ impl fmt::Display for Kind {
     }
 }
 
+impl PolicySpec {
+    /// Where the setting at this JSON Pointer stands, or what is nearest around it.
+    pub(crate) fn place_of_setting(&self, pointer: &str) -> &str {
+        let ends = pointer.rmatch_indices('/').map(|(end, _)| &pointer[..end]);
+        let mut around = std::iter::once(pointer).chain(ends);
+        around.find_map(|it| self.settings_lines.get(it)).unwrap_or(&self.source)
+    }
+}
+
 /// One object, parsed.
 #[derive(Debug, Clone)]
 pub struct PolicySpec {
@@ -76,6 +85,9 @@ pub struct PolicySpec {
     pub component: ComponentRef,
     /// A JSON object as text; `{}` when not given.
     pub settings: String,
+    /// Where they are written: the file with the line of each value, by its JSON Pointer. Empty for those that come from
+    /// elsewhere.
+    pub settings_lines: BTreeMap<String, String>,
     /// What its verdict does.
     pub actions: Actions,
     /// What a failure does.

@@ -174,3 +174,21 @@ fn nothing_to_read_is_an_error() {
     assert_eq!(read(&[folder.path().into()]).unwrap_err().len(), 1);
     assert!(parse("# nothing\n", "f", Path::new("")).is_err());
 }
+
+#[test]
+fn each_setting_has_its_line_and_what_is_missing_that_of_what_is_around_it() {
+    let text = "apiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {name: a}\nspec:\n  component: {builtin: a}\n  settings:\n    labels:\n    - team\n    - key: a/b\n      pattern: x\n    a/b: 1\n";
+    let spec = parse(text, "a.yaml", Path::new(".")).unwrap().remove(0);
+    for (pointer, place) in [
+        ("/labels/0", "a.yaml:8"),
+        ("/labels/1/pattern", "a.yaml:10"),
+        ("/labels/1/missing/deeper", "a.yaml:9"),
+        ("/a~1b", "a.yaml:11"),
+        ("/missing", "a.yaml:7"),
+        ("", "a.yaml:7"),
+    ] {
+        assert_eq!(spec.place_of_setting(pointer), place, "{pointer}");
+    }
+    let bare = PolicySpec::builtin("a");
+    assert_eq!(bare.place_of_setting("/labels"), "builtin:a");
+}

@@ -15,7 +15,7 @@ use crate::{
         manifest::default_match,
         schema::{ComponentRef, ConfigError, Kind, MatchSpec, PolicySpec},
     },
-    engine::{Engine, Instances, Interface, PrepareError, Program, Source, Start, Template},
+    engine::{Engine, Instances, Interface, PrepareError, Program, SettingsError, Source, Start, Template},
     loader::{self, Component, LoadError},
     metrics::Metrics,
 };
@@ -136,7 +136,11 @@ async fn load(engine: &Engine, shelf: &Shelf, mut spec: PolicySpec) -> Result<Ve
     let program = shelf.program(engine, &source).await.map_err(|wrong| match wrong {
         PrepareError::Program(wrong) => of_component(wrong.to_string()),
         PrepareError::Settings(wrong) => {
-            wrong.into_iter().map(|it| error(format!("spec.settings{}", dotted(&it.path)), it.message)).collect()
+            let of_setting = |it: SettingsError| ConfigError {
+                source: spec.place_of_setting(&it.path).to_owned(),
+                ..error(format!("spec.settings{}", dotted(&it.path)), it.message)
+            };
+            wrong.into_iter().map(of_setting).collect()
         }
         PrepareError::Init(failure) => of_component(format!("init failed: {failure}")),
     })?;

@@ -178,7 +178,7 @@ fn inspect_shows_what_a_component_is() {
     let (code, out, _) = verdict(&["inspect", "--json", "builtin:magic-mutator"]);
     let shown: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &shown["kinds"]), (0, &serde_json::json!(["Mutator"])));
-    assert!(shown["exports"].as_array().unwrap().iter().any(|it| it == "verdict:policy/mutating@0.1.0"), "{out}");
+    assert!(shown["exports"].as_array().unwrap().iter().any(|it| it == "verdict:admission/mutating@1.0.0"), "{out}");
     let folder = tempfile::tempdir().unwrap();
     let module = folder.path().join("core.wasm");
     fs::write(&module, b"\0asm\x01\0\0\0").unwrap();
@@ -199,7 +199,7 @@ fn components_that_are_no_policies_are_told_why() {
     };
     let error = inspect("(component)");
     assert!(
-        error.contains("does not export verdict:policy/lifecycle@0.1.0, which every policy must; it exports nothing"),
+        error.contains("does not export verdict:policy/lifecycle@1.0.0, which every policy must; it exports nothing"),
         "{error}"
     );
     let error = inspect(
@@ -207,8 +207,8 @@ fn components_that_are_no_policies_are_told_why() {
             (core module $m (func (export "run")))
             (core instance $i (instantiate $m))
             (func $run (canon lift (core func $i "run")))
-            (instance $l (export "init" (func $run)) (export "cleanup" (func $run)))
-            (export "verdict:policy/lifecycle@0.1.0" (instance $l)))"#,
+            (instance $l (export "init" (func $run)))
+            (export "verdict:policy/lifecycle@1.0.0" (instance $l)))"#,
     );
     assert!(error.contains("exports none of the review interfaces"), "{error}");
     let error = inspect(r#"(component (import "acme:secrets/vault@1.0.0" (instance (export "read" (func)))))"#);
@@ -222,10 +222,10 @@ fn components_that_are_no_policies_are_told_why() {
                 (core module $m (func (export "run")))
                 (core instance $i (instantiate $m))
                 (func $run (canon lift (core func $i "run")))
-                (instance $l (export "init" (func $run)) (export "cleanup" (func $run)))
+                (instance $l (export "init" (func $run)))
                 (instance $v (export "validate" (func $run)))
-                (export "verdict:policy/lifecycle@0.1.0" (instance $l))
-                (export "verdict:policy/validating@0.1.0" (instance $v)))"#,
+                (export "verdict:policy/lifecycle@1.0.0" (instance $l))
+                (export "verdict:admission/validating@1.0.0" (instance $v)))"#,
         )
         .unwrap(),
     )

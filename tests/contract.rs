@@ -24,35 +24,30 @@ fn exporting(instances: &[(&str, &[&str])]) -> String {
     )
 }
 
-const LIFECYCLE: (&str, &[&str]) = ("verdict:policy/lifecycle@0.1.0", &["init", "cleanup"]);
-const VALIDATING: (&str, &[&str]) = ("verdict:policy/validating@0.1.0", &["validate"]);
+const LIFECYCLE: (&str, &[&str]) = ("verdict:policy/lifecycle@1.0.0", &["init"]);
+const VALIDATING: (&str, &[&str]) = ("verdict:admission/validating@1.0.0", &["validate"]);
 
 #[test]
 fn an_export_that_nobody_asks_needs_a_newer_server() {
     for (instances, told) in [
         // Another interface, and one with another version, which wasmtime would take for ours.
         (
-            &[LIFECYCLE, VALIDATING, ("verdict:policy/quotas@0.1.0", &["count"])][..],
-            "it exports verdict:policy/quotas@0.1.0,",
+            &[LIFECYCLE, VALIDATING, ("verdict:changes/changes@1.0.0", &["handle"])][..],
+            "it exports verdict:changes/changes@1.0.0,",
         ),
         (
-            &[LIFECYCLE, ("verdict:policy/validating@0.1.1", &["validate"])],
-            "it exports verdict:policy/validating@0.1.1,",
+            &[LIFECYCLE, ("verdict:admission/validating@1.0.1", &["validate"])],
+            "it exports verdict:admission/validating@1.0.1,",
         ),
         (
-            &[LIFECYCLE, VALIDATING, ("verdict:policy/mutating@0.2.0", &["mutate"])],
-            "it exports verdict:policy/mutating@0.2.0,",
+            &[LIFECYCLE, VALIDATING, ("verdict:admission/mutating@2.0.0", &["mutate"])],
+            "it exports verdict:admission/mutating@2.0.0,",
         ),
+        (&[("verdict:policy/lifecycle@2.0.0", &["init"]), VALIDATING], "it exports verdict:policy/lifecycle@2.0.0,"),
+        // A function too many.
         (
-            &[LIFECYCLE, VALIDATING, ("verdict:admission/validating@1.0.0", &["validate"])],
-            "verdict:admission/validating@1.0.0",
-        ),
-        (&[("verdict:policy/lifecycle@0.2.0", &["init"]), VALIDATING], "it exports verdict:policy/lifecycle@0.2.0,"),
-        // A function too few, and one too many.
-        (&[("verdict:policy/lifecycle@0.1.0", &["init"]), VALIDATING], "lifecycle@0.1.0 without the function cleanup"),
-        (
-            &[LIFECYCLE, ("verdict:policy/validating@0.1.0", &["validate", "validate-all"])],
-            "validating@0.1.0 with the function validate-all,",
+            &[LIFECYCLE, ("verdict:admission/validating@1.0.0", &["validate", "validate-all"])],
+            "validating@1.0.0 with the function validate-all,",
         ),
     ] {
         let error = refused(&exporting(instances));
@@ -61,9 +56,23 @@ fn an_export_that_nobody_asks_needs_a_newer_server() {
 }
 
 #[test]
+fn an_export_that_lacks_a_function_is_not_complete() {
+    for lacking in [
+        &[("verdict:policy/lifecycle@1.0.0", &[][..]), VALIDATING][..],
+        &[LIFECYCLE, VALIDATING, ("verdict:policy/cleanup@1.0.0", &[])],
+    ] {
+        let error = refused(&exporting(lacking));
+        assert!(
+            error.contains("is not complete: it exports verdict:policy/") && error.contains("without the"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn imports_that_are_not_there_are_three_different_errors() {
     let import = |name: &str| refused(&format!(r#"(component (import "{name}" (instance (export "read" (func)))))"#));
-    for newer in ["verdict:host/context@1.0.0", "verdict:policy/log@0.1.1", "verdict:policy/context@0.1.0"] {
+    for newer in ["verdict:host/context@1.0.0", "verdict:host/log@1.1.0", "verdict:kubernetes/lookup@1.0.0"] {
         let error = import(newer);
         assert!(error.contains("needs a newer Verdict") && error.contains(newer), "{error}");
     }
@@ -73,6 +82,6 @@ fn imports_that_are_not_there_are_three_different_errors() {
     }
     let error = import("acme:secrets/vault@1.0.0");
     assert!(error.contains("imports acme:secrets/vault@1.0.0, which belongs to another host"), "{error}");
-    let error = import("verdict:policy/log@0.1.0");
+    let error = import("verdict:host/log@1.0.0");
     assert!(error.contains("is not what policies are given"), "{error}");
 }

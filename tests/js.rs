@@ -205,8 +205,16 @@ fn the_same_sources_give_the_same_bytes() {
     assert!(fs::read(&component).unwrap() == fs::read(&again).unwrap());
     let description = Program::describe(engine(), &fs::read(&again).unwrap()).unwrap();
     assert_eq!(description.interfaces, [Interface::Validating]);
-    let wasi: Vec<&String> = description.imports.iter().filter(|it| !it.starts_with("verdict:policy/")).collect();
-    assert_eq!(wasi, ["wasi:cli/environment@0.2.0"]);
+    // What its manifest wants, types, and what its runtime needs.
+    let imports: BTreeSet<&str> = description.imports.iter().map(String::as_str).collect();
+    let expected = [
+        "verdict:admission/admission@1.0.0",
+        "verdict:guest-runtime/guest-runtime@1.0.0",
+        "verdict:host/audit-log@1.0.0",
+        "verdict:host/log@1.0.0",
+        "verdict:policy/types@1.0.0",
+    ];
+    assert_eq!(imports, BTreeSet::from(expected));
 }
 
 #[test]

@@ -25,6 +25,8 @@ mod cli;
 mod conditions;
 /// What a component says of itself and this server does not know.
 mod contract;
+/// Policies that forget to answer, and those that say when to come again.
+mod forgetful;
 /// Text of guests that would be more than text in a log, on a terminal or in an answer.
 mod forging;
 /// Policies in Go, built by `verdict build`.

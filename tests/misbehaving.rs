@@ -247,7 +247,7 @@ async fn answers_become_what_kube_apiserver_takes() {
     assert_eq!(response("invalid-utf8").await["status"]["message"], "bad: the policy's answer is not valid");
     let chatter = response("chatter").await;
     assert_eq!(chatter["allowed"], true);
-    assert_eq!(chatter["auditAnnotations"]["bad.fact"], "two\\nlines");
+    assert_eq!(chatter.get("auditAnnotations"), None, "{chatter}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

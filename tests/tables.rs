@@ -28,17 +28,16 @@ const GUEST: &str = r#"(module
     (global.set $next (i32.add (local.get $at) (local.get $size)))
     (local.get $at))
   ;; What init leaves: byte 7 at 1000, and a function in the table. Its answer, at 64, is all zeros: ok.
-  (func (export "verdict:policy/lifecycle@0.1.0#init") (param i32 i32) (result i32)
+  (func (export "verdict:policy/lifecycle@1.0.0#init") (param i32 i32) (result i32)
     (i32.store8 (i32.const 1000) (i32.const 7))
     (table.set $table (i32.const 0) (ref.func $mark))
     (i32.const 64))
-  (func (export "verdict:policy/lifecycle@0.1.0#cleanup") (result i32) (i32.const 64))
 
   (func $found (param $letter i32) (local $count i32)
     (local.set $count (i32.load (i32.const 140)))
     (i32.store8 (i32.add (i32.const 256) (local.get $count)) (local.get $letter))
     (i32.store (i32.const 140) (i32.add (local.get $count) (i32.const 1))))
-  (func (export "verdict:policy/validating@0.1.0#validate") (param i32) (result i32)
+  (func (export "verdict:admission/validating@1.0.0#validate") (param i32) (result i32)
     (if (i32.ne (i32.load8_u (i32.const 1000)) (i32.const 7)) (then (call $found (i32.const 0x69)))) ;; i
     (if (i32.ne (i32.load8_u (i32.const 100000)) (i32.const 0)) (then (call $found (i32.const 0x6d)))) ;; m
     (if (i32.ne (memory.size) (i32.const 2)) (then (call $found (i32.const 0x4d)))) ;; M
@@ -60,9 +59,9 @@ const GUEST: &str = r#"(module
     (drop (table.grow $table (ref.func $mark) (i32.const 5)))
     (drop (table.grow $second (ref.null func) (i32.const 2)))
 
-    (if (i32.eqz (i32.load (i32.const 140))) (then (return (i32.const 64))))
-    ;; A denial: from 132 on an option that is there, where its message is, and at 140 its length.
-    (i32.store8 (i32.const 132) (i32.const 1))
+    ;; Ok, and at 68 that it is allowed.
+    (if (i32.eqz (i32.load (i32.const 140))) (then (i32.store8 (i32.const 68) (i32.const 1)) (return (i32.const 64))))
+    ;; Denied, which is zero: at 136 where its message is, and at 140 its length.
     (i32.store (i32.const 136) (i32.const 256))
     (i32.const 128)))"#;
 

@@ -30,11 +30,13 @@ func init() {
 
 func main() {}
 
-func mutate(request *policy.AdmissionRequest) (answer mutating.Mutation, err error) {
+func mutate(request *policy.AdmissionRequest) (mutating.Mutation, error) {
 	// These fields of a pod never change again.
 	if request.Operation != policy.Create || request.SubResource != "" || slices.Contains(exempt, request.Namespace) {
-		return answer, nil
+		return mutating.Unchanged(), nil
 	}
+	answer := mutating.Unchanged()
+	var err error
 	answer.Change, err = mutating.Edit(request, func(pod *corev1.Pod) error {
 		// It runs already: the kubelet only shows it.
 		if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; mirror {

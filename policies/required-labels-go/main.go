@@ -89,7 +89,7 @@ type object struct {
 func validate(request *policy.AdmissionRequest) (validating.Validation, error) {
 	// A delete has no object, and what a subresource is sent with (a Scale, a Binding) has labels of its own.
 	if request.Object == nil || request.SubResource != "" {
-		return validating.Validation{}, nil
+		return validating.Allow(), nil
 	}
 	var object object
 	if err := request.DecodeObject(&object); err != nil {
@@ -97,18 +97,15 @@ func validate(request *policy.AdmissionRequest) (validating.Validation, error) {
 	}
 	// What is going away only loses its finalizers, and must be able to.
 	if request.Operation == policy.Update && object.Metadata.DeletionTimestamp != nil {
-		return validating.Validation{}, nil
+		return validating.Allow(), nil
 	}
 	causes := missing("label", active.Labels, object.Metadata.Labels)
 	causes = append(causes, missing("annotation", active.Annotations, object.Metadata.Annotations)...)
-	if len(causes) == 0 {
-		return validating.Validation{}, nil
-	}
 	messages := make([]string, len(causes))
 	for i, cause := range causes {
 		messages[i] = cause.Message
 	}
-	return validating.Validation{Denial: &policy.Denial{Message: strings.Join(messages, "; "), Causes: causes}}, nil
+	return validating.FromCauses(strings.Join(messages, "; "), causes...), nil
 }
 
 func missing(name string, all []required, found map[string]string) []policy.Cause {

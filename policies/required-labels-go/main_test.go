@@ -23,8 +23,8 @@ func TestTheSampleReviewsGiveTheVerdictThatTheyAreNamedAfter(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if denied := strings.HasPrefix(filepath.Base(file), "denied-"); denied != (answer.Denial != nil) {
-			t.Errorf("%s: %+v", file, answer.Denial)
+		if denied := strings.HasPrefix(filepath.Base(file), "denied-"); denied != (answer.Denial() != nil) {
+			t.Errorf("%s: %+v", file, answer.Denial())
 		}
 	}
 }
@@ -36,7 +36,7 @@ func TestEachViolationNamesItsField(t *testing.T) {
 		t.Fatal(err)
 	}
 	var fields []string
-	for _, cause := range answer.Denial.Causes {
+	for _, cause := range answer.Denial().Causes {
 		fields = append(fields, cause.Field)
 	}
 	if !slices.Equal(fields, []string{"metadata.labels.team", "metadata.labels[example.org/cost-center]"}) {

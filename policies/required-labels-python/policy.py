@@ -89,9 +89,9 @@ def missing(name: str, found: dict[str, str]) -> list[Cause]:
     for key, pattern in required[name].items():
         path = field_path("metadata", f"{name}s", key)
         if key not in found:
-            causes.append(Cause(path, f"the {name} {key} is required", "FieldValueRequired"))
+            causes.append(Cause(path, "FieldValueRequired", f"the {name} {key} is required"))
         elif pattern is not None and not pattern.search(found[key]):
             got = json.dumps(found[key], ensure_ascii=False)
             message = f"the {name} {key} must match {pattern.pattern}, got {got}"
-            causes.append(Cause(path, message, "FieldValueInvalid"))
+            causes.append(Cause(path, "FieldValueInvalid", message))
     return causes

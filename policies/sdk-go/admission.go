@@ -58,15 +58,31 @@ type AdmissionRequest struct {
 	DryRun bool
 }
 
-// DecodeObject decodes Object into a type with the fields that matter, or one of k8s.io/api.
-func (r *AdmissionRequest) DecodeObject(into any) error {
-	if r.Object == nil {
-		return fmt.Errorf("a %s has no object", r.Operation)
+// DecodeObject decodes Object into a type with the fields that matter, or one of k8s.io/api. Without an object, as for a delete,
+// it is an error.
+func (r *AdmissionRequest) DecodeObject(into any) error { return r.decode("object", r.Object, into) }
+
+// DecodeOldObject decodes OldObject; an error unless for update and delete.
+func (r *AdmissionRequest) DecodeOldObject(into any) error {
+	return r.decode("old object", r.OldObject, into)
+}
+
+// DecodeOptions decodes Options; an error where there are none.
+func (r *AdmissionRequest) DecodeOptions(into any) error { return r.decode("options", r.Options, into) }
+
+func (r *AdmissionRequest) decode(what string, text JSON, into any) error {
+	if text == nil {
+		return fmt.Errorf("a %s has no %s", r.Operation, what)
 	}
-	if err := json.Unmarshal(r.Object, into); err != nil {
-		return fmt.Errorf("the object does not decode: %w", err)
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("%s: does not decode: %w", what, err)
 	}
 	return nil
+}
+
+// IsKind tells whether the object is of this group and kind, in any version. The core group is empty.
+func (r *AdmissionRequest) IsKind(group, kind string) bool {
+	return r.Kind.Group == group && r.Kind.Kind == kind
 }
 
 // Cause is one thing that is wrong with the object (meta.k8s.io/v1 StatusCause).
@@ -83,12 +99,15 @@ type Cause struct {
 type Denial struct {
 	// Message says what is wrong and how to mend it.
 	Message string
-	// Code is an HTTP status code, 400 to 599; zero for 403.
+	// Code is an HTTP status code, 400 to 599; zero for 403, or for 429 with RetryAfter.
 	Code uint16
 	// Reason is a meta.k8s.io/v1 StatusReason; empty for Forbidden.
 	Reason string
 	// Causes are the violations, each on its own.
 	Causes []Cause
+	// RetryAfter says that the request may succeed after this many seconds, 1 to 60: clients such as kubectl then try again by
+	// themselves. Zero says nothing.
+	RetryAfter uint32
 }
 
 // Deny is a denial with these words.

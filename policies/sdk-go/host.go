@@ -25,10 +25,11 @@ func Log(level Level, format string, args ...any) {
 	writeLog(level, fmt.Sprintf(format, args...))
 }
 
-// Audit keeps a fact about this review: a structured line of the log and, for admission, an audit annotation.
+// Audit keeps a fact about this review: a structured line of the server's log. For the audit log of the API server, annotate
+// the answer.
 func Audit(key, value string) { writeAudit(key, value) }
 
-// RawReview is the whole review as it came, for what the typed requests lack; for a provider the event. Empty in init.
+// RawReview needs review among the imports of verdict.yaml. It is the whole review as it came, for what the typed requests lack; for a provider the event. Empty in init.
 // In a chain of mutators the object as changed so far is in the request, not here.
 func RawReview() JSON { return rawReview() }
 

@@ -7,13 +7,13 @@ import (
 	"verdict.dev/policy/internal/exports"
 )
 
-//go:wasmimport verdict:policy/log@0.1.0 write
+//go:wasmimport verdict:host/log@1.0.0 write
 func importLog(level uint32, message unsafe.Pointer, length uint32)
 
-//go:wasmimport verdict:policy/audit-log@0.1.0 write
+//go:wasmimport verdict:host/audit-log@1.0.0 write
 func importAudit(key unsafe.Pointer, keyLength uint32, value unsafe.Pointer, valueLength uint32)
 
-//go:wasmimport verdict:policy/review@0.1.0 raw
+//go:wasmimport verdict:host/review@1.0.0 raw
 func importRaw(result unsafe.Pointer)
 
 func writeLog(level Level, message string) {
@@ -33,7 +33,7 @@ func rawReview() JSON {
 	return result.Bytes()
 }
 
-//go:wasmexport verdict:policy/lifecycle@0.1.0#init
+//go:wasmexport verdict:policy/lifecycle@1.0.0#init
 func exportInit(settings, length uint32) unsafe.Pointer {
 	defer abi.Enter()()
 	text := abi.Text{Data: settings, Length: length}.Bytes()
@@ -55,13 +55,4 @@ func exportInit(settings, length uint32) unsafe.Pointer {
 		errors[i] = settingError{abi.Pass(one.Path), abi.Pass(one.Message)}
 	}
 	return abi.Fail(abi.PassList(errors))
-}
-
-//go:wasmexport verdict:policy/lifecycle@0.1.0#cleanup
-func exportCleanup() unsafe.Pointer {
-	defer abi.Enter()()
-	if err := cleanup(); err != nil {
-		return abi.Fail(abi.Pass(err.Error()))
-	}
-	return abi.Ok[abi.Text]()
 }

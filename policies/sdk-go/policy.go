@@ -1,7 +1,8 @@
 // Package policy writes Verdict policies in Go.
 //
 // A policy registers what it does in func init of its package main: [Init] takes its settings, and the packages
-// validating, mutating, authentication, authorization and provider take the function that answers each kind of review.
+// validating, mutating, authentication, authorization and provider take the function that answers each kind of review; package
+// cleanup takes what is to be done in the end.
 // What is imported of them is what the component exports. `verdict build` makes the component.
 //
 // The same code runs natively in unit tests; package policytest calls it there.
@@ -33,16 +34,12 @@ func Init[S any](take func(settings S) error) {
 // every review begins with. Its panics stop the policy from loading.
 func WarmUp(run func()) { warmUp = run }
 
-// Cleanup registers what runs once when the policy is unloaded. It sees no state of any review.
-func Cleanup(run func() error) { cleanup = run }
-
 var (
 	// A policy without settings takes none.
 	initialise = func(text []byte) []SettingError {
 		return settingErrors(DecodeSettings(text, &struct{}{}))
 	}
-	warmUp  = func() {}
-	cleanup = func() error { return nil }
+	warmUp = func() {}
 )
 
 // Start does what the server does before the first review. For package policytest.

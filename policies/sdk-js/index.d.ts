@@ -151,6 +151,7 @@ export interface Denial {
   readonly code: number | null;
   readonly reason: string;
   readonly causes: Cause[];
+  readonly retryAfter: number | null;
 }
 
 /** One thing that is wrong with the object (meta.k8s.io/v1 StatusCause). */
@@ -183,12 +184,14 @@ export interface AnswerOptions {
 }
 
 export interface DenyOptions extends AnswerOptions {
-  /** HTTP status code, 400 to 599. Default 403. */
+  /** HTTP status code, 400 to 599. Default 403, with `retryAfter` 429. */
   code?: number;
   /** meta.k8s.io/v1 StatusReason, for example `Invalid`. Default `Forbidden`. With `Invalid`, kubectl shows the causes only. */
   reason?: string;
   /** Each violation on its own. */
   causes?: Cause[];
+  /** The request may succeed after this many seconds, 1 to 60: clients such as kubectl then try again by themselves. */
+  retryAfter?: number;
 }
 
 /** The object may enter. */
@@ -348,16 +351,16 @@ export class SettingsError extends Error {
 /** Writes to the server's log, under the policy's name. Capped per review. `console.log` and its like do the same. */
 export const log: Record<"trace" | "debug" | "info" | "warn" | "error", (message: string) => void>;
 
-/** A fact about this review worth keeping: in the server's log and, for admission, an audit annotation `<policy>.<key>`. */
+/** A fact about this review worth keeping: a structured line in the server's log. For the audit log of the API server, annotate the answer. */
 export function audit(key: string, value: string): void;
 
-/** The review as it came, parsed, in the version the caller sent; for a provider the event. `undefined` in `init` and `cleanup`. */
+/** The review as it came (needs `review` among the imports of verdict.yaml), parsed, in the version the caller sent; for a provider the event. `undefined` in `init` and `cleanup`. */
 export function rawReview(): any;
 
 /** As {@link rawReview}, as text. Empty in `init` and `cleanup`. */
 export function rawReviewText(): string;
 
-/** An environment variable that the operator granted. */
+/** An environment variable that the operator granted; verdict.yaml names it among its grants. */
 export function env(name: string): string | undefined;
 
 /** The SHA-256 of a text (as UTF-8) or of bytes, in lower-case hexadecimal. */

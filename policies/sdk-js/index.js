@@ -2,7 +2,10 @@
 
 export { allow, authenticated, cause, deny, fromCauses, rejected, ruling, unchanged, unknown } from "./src/answers.js";
 export { change, jsonPatch, mergePatch } from "./src/change.js";
-export { audit, env, log, rawReview, rawReviewText } from "./src/host.js";
+export { audit } from "./src/imports/audit-log.js";
+export { env } from "./src/imports/environment.js";
+export { log } from "./src/imports/log.js";
+export { rawReview, rawReviewText } from "./src/imports/review.js";
 export { FieldPath, fieldPath, pointer } from "./src/path.js";
 export { podSpec } from "./src/request.js";
 export { SettingsError } from "./src/settings.js";

@@ -33,7 +33,7 @@ export function admissionReview(
 export class PolicyError extends Error {}
 
 export interface AdmissionAnswer {
-  denial?: { message: string; code?: number; reason: string; causes: Cause[] };
+  denial?: { message: string; code?: number; reason: string; causes: Cause[]; retryAfter?: number };
   warnings: string[];
   annotations: Record<string, string>;
 }

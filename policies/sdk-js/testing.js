@@ -61,7 +61,8 @@ class Subject {
 
   validate(review) {
     const answer = this.#ask("validate", guest.validating, review, admission);
-    return { verdict: answer.denial === null ? "allowed" : "denied", ...admissionAnswer(answer, answer.denial) };
+    const { tag, val } = answer.outcome;
+    return { verdict: tag, ...admissionAnswer(answer, tag === "denied" ? val : null) };
   }
 
   mutate(review) {
@@ -92,7 +93,7 @@ class Subject {
   }
 
   cleanup() {
-    guest.lifecycle(this.#policy).cleanup();
+    if (this.#policy.cleanup !== undefined) guest.cleanup(this.#policy).cleanup();
   }
 
   verdict(review) {
@@ -136,10 +137,13 @@ export class PolicyError extends Error {
 }
 
 const admissionAnswer = ({ warnings, auditAnnotations }, denial) => ({
-  ...(denial === null ? {} : { denial: { ...denial, code: denial.code ?? undefined } }),
+  ...(denial === null ? {} : { denial: given(denial) }),
   warnings,
   annotations: Object.fromEntries(auditAnnotations.map(({ key, value }) => [key, value])),
 });
+
+/** Without what was not given. */
+const given = (denial) => Object.fromEntries(Object.entries(denial).filter(([, value]) => value !== null));
 
 function toText(review) {
   if (review instanceof URL) return readFileSync(review, "utf8");

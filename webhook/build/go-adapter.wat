@@ -1,18 +1,18 @@
-;; wasi_snapshot_preview1 for Go guests, in terms of verdict:policy/guest-runtime. No stack, no memory of its own and no
+;; wasi_snapshot_preview1 for Go guests, in terms of verdict:guest-runtime. No stack, no memory of its own and no
 ;; handles, so that a snapshot after init carries all of it. There are no files: what asks for one gets an error.
 ;;
 ;; The Go runtime reads clocks wherever it collects garbage, also inside cabi_realloc, where a component must not call its
 ;; imports. So clocks stand still, at their last value, except while the SDK lets them run (`verdict_run_clocks`).
 (module
-  (import "verdict:policy/guest-runtime@0.1.0" "output" (func $output (param i32 i64 i32)))
-  (import "verdict:policy/guest-runtime@0.1.0" "wall-clock" (func $wall (result i64)))
-  (import "verdict:policy/guest-runtime@0.1.0" "monotonic-clock" (func $monotonic (result i64)))
-  (import "verdict:policy/guest-runtime@0.1.0" "random" (func $random (result i64)))
-  (import "verdict:policy/guest-runtime@0.1.0" "environment-count" (func $environment_count (result i32)))
-  (import "verdict:policy/guest-runtime@0.1.0" "environment-bytes" (func $environment_bytes (result i32)))
-  (import "verdict:policy/guest-runtime@0.1.0" "environment-word" (func $environment_word (param i32) (result i64)))
-  (import "verdict:policy/guest-runtime@0.1.0" "sleep" (func $sleep (param i64)))
-  (import "verdict:policy/guest-runtime@0.1.0" "exit" (func $exit (param i32)))
+  (import "guest-runtime" "output" (func $output (param i32 i64 i32)))
+  (import "guest-runtime" "wall-clock" (func $wall (result i64)))
+  (import "guest-runtime" "monotonic-clock" (func $monotonic (result i64)))
+  (import "guest-runtime" "random" (func $random (result i64)))
+  (import "guest-runtime" "environment-count" (func $environment_count (result i32)))
+  (import "guest-runtime" "environment-bytes" (func $environment_bytes (result i32)))
+  (import "guest-runtime" "environment-word" (func $environment_word (param i32) (result i64)))
+  (import "guest-runtime" "sleep" (func $sleep (param i64)))
+  (import "guest-runtime" "exit" (func $exit (param i32)))
   (import "env" "memory" (memory 0))
 
   (global $running (mut i32) (i32.const 0))

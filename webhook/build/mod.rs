@@ -24,7 +24,7 @@ use crate::{
     config,
     config::schema::ConfigError,
     engine::{Engine, Program},
-    manifest::{self, Manifest},
+    manifest::{self, Import, Manifest},
 };
 
 /// Why there is no component, and what to do about it.
@@ -139,12 +139,12 @@ impl Language {
         }
     }
 
-    fn build(self, folder: &Path) -> Result<Vec<u8>, BuildError> {
+    fn build(self, folder: &Path, manifest: &Manifest) -> Result<Vec<u8>, BuildError> {
         match self {
             Self::Rust => rust::build(folder),
             Self::Go => go::build(folder),
-            Self::JavaScript => js::build(folder),
-            Self::Python => python::build(folder),
+            Self::JavaScript => js::build(folder, manifest),
+            Self::Python => python::build(folder, manifest),
         }
     }
 
@@ -190,11 +190,15 @@ pub fn build(engine: &Engine, folder: &Path, out: Option<&Path>) -> Result<Built
         }
     }
     let path = out.map_or_else(|| place(language, folder, manifest.as_ref()), |out| Ok(out.to_owned()))?;
-    let mut bytes = language.build(folder)?;
+    // Without a file it is as with one that says nothing.
+    let mut bytes = language.build(folder, manifest.as_ref().unwrap_or(&Manifest::default()))?;
     if let Some(manifest) = &manifest {
         bytes = manifest::embed(&bytes, manifest).map_err(|error| BuildError::NotAPolicy(error.to_string()))?;
     }
-    Program::describe(engine, &bytes).map_err(|error| BuildError::NotAPolicy(error.to_string()))?;
+    let description = Program::describe(engine, &bytes).map_err(|error| BuildError::NotAPolicy(error.to_string()))?;
+    let wanted = manifest.as_ref().map_or(&Import::DEFAULT[..], Manifest::imports);
+    let called = Import::ALL.into_iter().filter(|it| description.imports.iter().any(|name| name == it.interface()));
+    imported(called, wanted)?;
     write(&path, &bytes)?;
     Ok(Built { path, manifest })
 }
@@ -207,6 +211,21 @@ pub fn output(folder: &Path) -> Result<PathBuf, BuildError> {
     let language = Language::of(folder).ok_or_else(|| BuildError::NothingToBuild(folder.to_owned()))?;
     let manifest = config::manifest::manifest(folder).map_err(BuildError::Manifest)?;
     place(language, folder, manifest.as_ref())
+}
+
+/// What it calls of the server must be what its manifest says, so that operators can rely on that.
+fn imported(called: impl Iterator<Item = Import>, wanted: &[Import]) -> Result<(), BuildError> {
+    let beyond: Vec<&str> = called.filter(|it| !wanted.contains(it)).map(Import::name).collect();
+    if beyond.is_empty() {
+        return Ok(());
+    }
+    let all: Vec<&str> = wanted.iter().map(|it| it.name()).chain(beyond.iter().copied()).collect();
+    Err(BuildError::NotAPolicy(format!(
+        "it calls {}, which {} does not import: add `imports: [{}]` to it, or do not call it",
+        beyond.join(" and "),
+        config::manifest::FILE,
+        all.join(", ")
+    )))
 }
 
 fn place(language: Language, folder: &Path, manifest: Option<&Manifest>) -> Result<PathBuf, BuildError> {

@@ -27,7 +27,7 @@ fn a_missing_tool_is_named_with_where_it_comes_from() {
 
 #[test]
 fn a_module_without_a_review_interface_says_what_to_do() {
-    let module = wat::parse_str(r#"(module (func (export "verdict:policy/lifecycle@0.1.0#init")))"#).unwrap();
+    let module = wat::parse_str(r#"(module (func (export "verdict:policy/lifecycle@1.0.0#init")))"#).unwrap();
     let error = world::component(&module).unwrap_err().to_string();
     assert!(error.contains("call its Export in func init"), "{error}");
     let error = world::component(b"no wasm").unwrap_err().to_string();
@@ -37,7 +37,7 @@ fn a_module_without_a_review_interface_says_what_to_do() {
 #[test]
 fn a_module_that_breaks_the_contract_is_no_component() {
     let module = wat::parse_str(
-        r#"(module (func (export "verdict:policy/lifecycle@0.1.0#init")) (func (export "verdict:policy/validating@0.1.0#validate")))"#,
+        r#"(module (func (export "verdict:policy/lifecycle@1.0.0#init")) (func (export "verdict:admission/validating@1.0.0#validate")))"#,
     );
     let error = world::component(&module.unwrap()).unwrap_err().to_string();
     assert!(error.starts_with("no component can be made: "), "{error}");

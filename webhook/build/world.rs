@@ -1,76 +1,107 @@
-//! A component of a core module of Go: its world is what it exports, its WASI is the adapter.
+//! Worlds: what a component imports and exports, and a component of a core module of Go, whose WASI is an adapter.
 
 use std::path::Path;
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::{Resolve, SourceMap, WorldId};
+use wit_parser::{Resolve, UnresolvedPackageGroup, WorldId};
 
-use super::{BuildError, segments};
-use crate::engine::Interface;
+use super::{BuildError, embedded, segments};
+use crate::{
+    engine::{Interface, contract},
+    manifest::Import,
+};
 
-/// The contract, as a component's author would have it in a folder.
-const CONTRACT: [(&str, &str); 7] = [
-    ("types.wit", include_str!("../../wit/types.wit")),
-    ("admission.wit", include_str!("../../wit/admission.wit")),
-    ("authentication.wit", include_str!("../../wit/authentication.wit")),
-    ("authorization.wit", include_str!("../../wit/authorization.wit")),
-    ("provider.wit", include_str!("../../wit/provider.wit")),
-    ("imports.wit", include_str!("../../wit/imports.wit")),
-    ("worlds.wit", include_str!("../../wit/worlds.wit")),
-];
+/// Everything that a component imports and exports of the contract, by whole names.
+pub(super) struct World {
+    imports: Vec<&'static str>,
+    exports: Vec<&'static str>,
+    /// WIT of its own for more imports.
+    more: &'static str,
+}
 
-const ADAPTER: &str = include_str!("go-adapter.wat");
+impl World {
+    /// The lifecycle is always exported.
+    pub(super) fn new(imports: &[Import], interfaces: &[Interface], cleanup: bool) -> Self {
+        let exports = [contract::LIFECYCLE].into_iter().chain(cleanup.then_some(contract::CLEANUP));
+        let exports = exports.chain(interfaces.iter().map(|it| it.exported())).map(|it| it.name).collect();
+        Self { imports: imports.iter().map(|it| it.interface()).collect(), exports, more: "" }
+    }
 
-/// The component of `module`, with exactly the interfaces that it exports.
+    /// With what adapters of runtimes need.
+    pub(super) fn with_runtime(mut self) -> Self {
+        self.imports.push(contract::GUEST_RUNTIME);
+        self
+    }
+
+    /// With granted environment variables, as WASI has them.
+    pub(super) fn with_environment(mut self) -> Self {
+        self.imports.push(ENVIRONMENT);
+        self.more = " package wasi:cli@0.2.0 { interface environment { get-environment: func() -> list<tuple<string, string>>; } }";
+        self
+    }
+
+    /// As WIT: the world `guest`.
+    pub(super) fn text(&self) -> String {
+        let imports: String = self.imports.iter().map(|it| format!("  import {it};\n")).collect();
+        let exports: String = self.exports.iter().map(|it| format!("  export {it};\n")).collect();
+        format!("package verdict:build;\n\nworld guest {{\n{imports}{exports}}}\n{}", self.more)
+    }
+}
+
+/// The interface of granted environment variables.
+pub(super) const ENVIRONMENT: &str = "wasi:cli/environment@0.2.0";
+
+/// The component of `module`, with exactly the interfaces that it exports and those that it calls.
 pub(super) fn component(module: &[u8]) -> Result<Vec<u8>, BuildError> {
     let exported = exports(module)?;
-    let lifecycle = exported.iter().any(|name| name.starts_with("verdict:policy/lifecycle@0.1.0#"));
-    let interfaces: Vec<&str> = Interface::ALL
-        .iter()
-        .map(|it| it.name())
-        .filter(|name| exported.iter().any(|it| it.starts_with(&format!("verdict:policy/{name}@0.1.0#"))))
-        .collect();
-    if !lifecycle || interfaces.is_empty() {
+    let has = |interface: contract::Exported| exported.iter().any(|it| it.split('#').next() == Some(interface.name));
+    let interfaces: Vec<Interface> = Interface::ALL.into_iter().filter(|it| has(it.exported())).collect();
+    if !has(contract::LIFECYCLE) || interfaces.is_empty() {
         return Err(BuildError::NotAPolicy(
             "it exports no review interface: import at least one of verdict.dev/policy/authentication, authorization, \
              validating, mutating and provider in package main, and call its Export in func init"
                 .to_owned(),
         ));
     }
-    let exports: String = interfaces.iter().map(|name| format!("export verdict:policy/{name}@0.1.0; ")).collect();
-    let guest = format!(
-        "package verdict:build; world guest {{ import verdict:policy/log@0.1.0; import verdict:policy/audit-log@0.1.0; \
-         import verdict:policy/review@0.1.0; export verdict:policy/lifecycle@0.1.0; {exports}}}"
-    );
-    let adapter = "package verdict:adapter; world guest { import verdict:policy/guest-runtime@0.1.0; }";
-    encode(module, &guest, adapter)
-        .map_err(|error| BuildError::NotAPolicy(format!("no component can be made: {error:#}")))
+    let guest = World::new(&Import::ALL, &interfaces, has(contract::CLEANUP));
+    encode(module, &guest).map_err(|error| BuildError::NotAPolicy(format!("no component can be made: {error:#}")))
 }
 
-fn encode(module: &[u8], guest: &str, adapter: &str) -> anyhow::Result<Vec<u8>> {
-    let module = with_world(&segments::merge(module)?, guest)?;
-    let adapter = with_world(&wat::parse_str(ADAPTER)?, adapter)?;
+fn encode(module: &[u8], guest: &World) -> anyhow::Result<Vec<u8>> {
+    let module = with_world(&segments::merge(module)?, &guest.text())?;
+    let adapter = adapter(include_str!("go-adapter.wat"))?;
     ComponentEncoder::default().validate(true).module(&module)?.adapter("wasi_snapshot_preview1", &adapter)?.encode()
 }
 
-pub(super) fn with_world(module: &[u8], world: &str) -> anyhow::Result<Vec<u8>> {
+/// An adapter from its text, which says `guest-runtime` for the interface that it is made of.
+pub(super) fn adapter(text: &str) -> anyhow::Result<Vec<u8>> {
+    let text = text.replace("(import \"guest-runtime\"", &format!("(import \"{}\"", contract::GUEST_RUNTIME));
+    let world = format!("package verdict:adapter; world guest {{ import {}; }}", contract::GUEST_RUNTIME);
+    with_world(&wat::parse_str(text)?, &world)
+}
+
+fn with_world(module: &[u8], world: &str) -> anyhow::Result<Vec<u8>> {
     let (resolve, world) = resolve(world)?;
     let mut module = module.to_vec();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
     Ok(module)
 }
 
+/// The world `guest` of `world`, with the contract that it names.
 pub(super) fn resolve(world: &str) -> anyhow::Result<(Resolve, WorldId)> {
-    let mut sources = SourceMap::new();
-    for (name, text) in CONTRACT {
-        sources.push(Path::new(name), text);
+    let mut contract = Vec::new();
+    for file in embedded::WIT.iter().filter(|it| it.path.starts_with("deps/") && it.path.ends_with(".wit")) {
+        contract.push(parse(file.path, str::from_utf8(file.bytes)?)?);
     }
-    let contract = sources.parse().map_err(|(_, error)| anyhow::anyhow!("{error:?}"))?;
     let mut resolve = Resolve::default();
-    resolve.push_group(contract)?;
-    let package = resolve.push_str("guest.wit", world)?;
+    let guest = parse("guest.wit", world)?;
+    let package = resolve.push_groups(guest, contract)?;
     let world = resolve.select_world(&[package], Some("guest"))?;
     Ok((resolve, world))
+}
+
+fn parse(path: &str, text: &str) -> anyhow::Result<UnresolvedPackageGroup> {
+    UnresolvedPackageGroup::parse(Path::new(path), text).map_err(|(_, error)| anyhow::anyhow!("{error:?}"))
 }
 
 /// The names of a core module's exports.

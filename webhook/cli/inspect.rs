@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{CacheArgs, Failed, Outcome, engine, json_argument, runtime, specs};
 use crate::{
     config::schema::Kind,
-    engine::{Capacity, PrepareError, Program, Source, Start},
+    engine::{Capacity, PrepareError, Program, Source, Start, contract},
     loader::{self, builtin},
     manifest::{self, Manifest},
     text,
@@ -89,7 +89,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
             .map(|it| it.description)
             .or_else(|| manifest.as_ref()?.description.as_deref()),
         manifest: manifest.as_ref(),
-        protocol: "verdict:policy@0.1.0",
+        protocol: contract::CONTRACT,
         size: source.bytes.len(),
         digest: format!("sha256:{}", loader::hex(&source.digest)),
         kinds: description.interfaces.iter().map(|it| Kind::of(*it).name()).collect(),
@@ -124,7 +124,17 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
 
 fn print_manifest(manifest: &Manifest) {
     let Manifest {
-        name, version, authors, license, source, settings, match_constraints, match_conditions, grants, ..
+        name,
+        version,
+        authors,
+        license,
+        source,
+        settings,
+        match_constraints,
+        match_conditions,
+        imports,
+        grants,
+        ..
     } = manifest;
     row("name", name);
     for (field, value) in [("version", version), ("license", license), ("source", source)] {
@@ -140,6 +150,7 @@ fn print_manifest(manifest: &Manifest) {
             row(field, &text::json(&value.to_string()));
         }
     }
+    list("calls", &imports.iter().flatten().map(|it| it.name().to_owned()).collect::<Vec<_>>());
     let env = grants.env.iter().map(|(name, what)| format!("env {name}: {what}"));
     let wanted: Vec<String> = env.chain(grants.log.then(|| "log".to_owned())).collect();
     list("wants", &wanted);

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     loader::file,
-    manifest::{MAX_TEXT, Manifest, Wanted, schema::Schema},
+    manifest::{Import, MAX_TEXT, Manifest, Wanted, schema::Schema},
     text::is_hostile,
 };
 
@@ -99,6 +99,7 @@ fn read(node: &Node, folder: &Path, report: &mut Report<'_>) -> Option<Manifest>
         settings: document.optional("settings").and_then(|field| settings(field, folder, report)),
         match_constraints: json("matchConstraints"),
         match_conditions: json("matchConditions"),
+        imports: document.optional("imports").map(|field| imports(field, report)),
         grants: document.optional("grants").map(|field| grants(field, report)).unwrap_or_default(),
         name: name?,
     })
@@ -153,6 +154,19 @@ fn settings(field: &Field<'_>, folder: &Path, report: &mut Report<'_>) -> Option
     Some(schema)
 }
 
+/// Each of them once.
+fn imports(field: &Field<'_>, report: &mut Report<'_>) -> Vec<Import> {
+    let mut imports = Vec::new();
+    for item in field.list(report) {
+        let Some(import) = item.choice(&Import::ALL.map(|it| (it.name(), it)), report) else { continue };
+        if imports.contains(&import) {
+            item.error(report, "is listed twice");
+        }
+        imports.push(import);
+    }
+    imports
+}
+
 fn grants(field: &Field<'_>, report: &mut Report<'_>) -> Wanted {
     let Some(object) = field.object(&["env", "log"], report) else {
         return Wanted::default();
@@ -184,6 +198,7 @@ const FIELDS: &[&str] = &[
     "settings",
     "matchConstraints",
     "matchConditions",
+    "imports",
     "grants",
 ];
 const MATCH: [&str; 2] = ["matchConstraints", "matchConditions"];
@@ -211,9 +226,11 @@ mod tests {
     fn a_whole_manifest() {
         let text = "name: a\nversion: 1.0.0\ndescription: It does.\nauthors: [Jane]\nlicense: MIT\n\
             settings: schema.json\nmatchConstraints: {resourceRules: [{apiGroups: [''], apiVersions: [v1], resources: [pods], operations: [CREATE]}]}\n\
-            grants: {env: {KEY: signs tokens}, log: true}\n";
+            imports: [review]\ngrants: {env: {KEY: signs tokens}, log: true}\n";
         let found = read(text, r#"{"type": "object", "examples": [{}]}"#).unwrap();
         assert_eq!((found.name.as_str(), found.authors.len(), found.examples().len()), ("a", 1, 1));
+        assert_eq!(found.imports(), [Import::Review]);
+        assert_eq!(read("name: a\n", "{}").unwrap().imports(), Import::DEFAULT);
         assert_eq!(found.grants.env["KEY"], "signs tokens");
         let rules = default_match(&found).unwrap();
         assert_eq!(rules.resource_rules[0].resources, ["pods"]);
@@ -239,6 +256,8 @@ mod tests {
                 "{}",
                 "verdict.yaml:4: matchConstraints.resources: is not a field",
             ),
+            ("name: a\nimports: [log, audit]\n", "{}", "verdict.yaml:4: imports[1]: "),
+            ("name: a\nimports: [log, log]\n", "{}", "verdict.yaml:4: imports[1]: is listed twice"),
             ("name: a\ngrants: {env: [A]}\n", "{}", "verdict.yaml:4: grants.env: expected a mapping"),
         ] {
             let found = read(text, schema).unwrap_err();

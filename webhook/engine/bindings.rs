@@ -6,7 +6,7 @@
 wasmtime::component::bindgen!({
     path: "wit",
     world: "everything",
-    imports: { "verdict:policy/guest-runtime.sleep": async },
+    imports: { "verdict:guest-runtime/guest-runtime.sleep": async },
     exports: { default: async },
     ownership: Borrowing { duplicate_if_necessary: true },
 });

@@ -17,7 +17,7 @@ use tracing::{debug, warn};
 use wasmtime::{Engine, component::Component};
 
 use super::{
-    code,
+    code, contract,
     prepare::{About, Prepared, Source},
     runtime::Wasm,
 };
@@ -185,7 +185,7 @@ pub(super) struct Key([u8; 32]);
 impl Key {
     pub(super) fn new(wasm: &Wasm, source: &Source) -> Self {
         let mut sink = Sink(Sha256::new());
-        (env!("CARGO_PKG_VERSION"), CONTRACT, source.fuelled).hash(&mut sink);
+        (env!("CARGO_PKG_VERSION"), contract::CONTRACT, source.fuelled).hash(&mut sink);
         wasm.engine.precompile_compatibility_hash().hash(&mut sink);
         (&source.digest, &source.settings, &source.grants.env, source.grants.log).hash(&mut sink);
         Self(sink.0.finalize().into())
@@ -236,7 +236,6 @@ impl Trailer {
     }
 }
 
-const CONTRACT: &str = "verdict:policy@0.1.0";
 const SUFFIX: &str = ".code";
 const TEMPORARY: &str = ".part";
 const ABANDONED: Duration = Duration::from_secs(3600);

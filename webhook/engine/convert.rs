@@ -1,8 +1,12 @@
 //! Between the reviews' types and the contract's: borrowed on the way in, owned on the way out.
 
 use super::bindings::{
-    exports::verdict::policy::{authentication, authorization, mutating, validating},
-    verdict::policy::{admission as contract, types},
+    exports::verdict::{
+        admission::{mutating, validating},
+        authentication::authentication,
+        authorization::authorization,
+    },
+    verdict::{admission::admission as contract, policy::types},
 };
 use crate::review::{
     access::{self, Decision, Requirement, Ruling},
@@ -28,14 +32,14 @@ impl<'a> UserLists<'a> {
         }
     }
 
-    pub(super) fn extra(&self) -> Vec<types::ExtraValueParam<'_>> {
-        self.extra.iter().map(|(key, values)| types::ExtraValueParam { key, values }).collect()
+    pub(super) fn extra(&self) -> Vec<types::ExtraEntryParam<'_>> {
+        self.extra.iter().map(|(key, values)| types::ExtraEntryParam { key, values }).collect()
     }
 
     pub(super) fn user<'b>(
         &'b self,
         user: &'b UserInfo,
-        extra: &'b [types::ExtraValueParam<'b>],
+        extra: &'b [types::ExtraEntryParam<'b>],
     ) -> types::UserInfoParam<'b> {
         types::UserInfoParam { username: &user.username, uid: &user.uid, groups: &self.groups, extra }
     }
@@ -51,7 +55,7 @@ pub(super) fn selector<'a>(
     values: &'a [Vec<&'a str>],
 ) -> Vec<authorization::SelectorRequirement<'a>> {
     let operator = |operator| match operator {
-        access::Operator::In => authorization::SelectorOperator::IsIn,
+        access::Operator::In => authorization::SelectorOperator::In,
         access::Operator::NotIn => authorization::SelectorOperator::NotIn,
         access::Operator::Exists => authorization::SelectorOperator::Exists,
         access::Operator::DoesNotExist => authorization::SelectorOperator::DoesNotExist,
@@ -125,7 +129,10 @@ pub(super) fn ruling(ruling: authorization::Ruling) -> Ruling {
 
 pub(super) fn validation(validation: validating::Validation) -> Validation {
     Validation {
-        denial: validation.denial.map(denial),
+        denial: match validation.outcome {
+            validating::Outcome::Denied(denied) => Some(denial(denied)),
+            validating::Outcome::Allowed => None,
+        },
         warnings: validation.warnings,
         annotations: annotations(validation.audit_annotations),
     }
@@ -157,6 +164,7 @@ fn denial(denial: contract::Denial) -> Denial {
             .into_iter()
             .map(|cause| Cause { field: cause.field, reason: cause.reason, message: cause.message })
             .collect(),
+        retry_after: denial.retry_after,
     }
 }
 

@@ -9,7 +9,10 @@ use wasmtime::component::{HasSelf, Linker};
 use wasmtime_wasi::HostMonotonicClock;
 
 use super::{
-    bindings::{self, verdict::policy},
+    bindings::{
+        self,
+        verdict::{admission::admission, guest_runtime::guest_runtime, host, policy::types},
+    },
     output::Level,
     state::State,
 };
@@ -20,32 +23,32 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     bindings::Everything::add_to_linker::<State, HasSelf<State>>(linker, |state| state)
 }
 
-impl policy::log::Host for State {
-    fn write(&mut self, level: policy::log::Level, message: String) {
+impl host::log::Host for State {
+    fn write(&mut self, level: host::log::Level, message: String) {
         let level = match level {
-            policy::log::Level::Trace => Level::Trace,
-            policy::log::Level::Debug => Level::Debug,
-            policy::log::Level::Info => Level::Info,
-            policy::log::Level::Warn => Level::Warn,
-            policy::log::Level::Error => Level::Error,
+            host::log::Level::Trace => Level::Trace,
+            host::log::Level::Debug => Level::Debug,
+            host::log::Level::Info => Level::Info,
+            host::log::Level::Warn => Level::Warn,
+            host::log::Level::Error => Level::Error,
         };
         self.output.log(level, &message);
     }
 }
 
-impl policy::audit_log::Host for State {
+impl host::audit_log::Host for State {
     fn write(&mut self, key: String, value: String) {
         self.output.audit(&key, &value);
     }
 }
 
-impl policy::review::Host for State {
+impl host::review::Host for State {
     fn raw(&mut self) -> String {
         self.raw.to_string()
     }
 }
 
-impl policy::guest_runtime::Host for State {
+impl guest_runtime::Host for State {
     fn output(&mut self, fd: u32, word: u64, length: u32) {
         let word = word.to_le_bytes();
         let bytes = word.get(..length as usize).unwrap_or(&word);
@@ -103,8 +106,8 @@ impl policy::guest_runtime::Host for State {
     }
 }
 
-impl policy::types::Host for State {}
-impl policy::admission::Host for State {}
+impl types::Host for State {}
+impl admission::Host for State {}
 
 /// The monotonic clock of guests. It begins at 1970, so that an instant which a snapshot holds lies in the past of
 /// every later process too, unless the machine's clock is set back meanwhile.

@@ -6,7 +6,7 @@ mod bindings;
 mod cache;
 mod code;
 mod compiler;
-mod contract;
+pub(crate) mod contract;
 mod convert;
 mod failure;
 mod imports;
@@ -61,6 +61,16 @@ impl Interface {
             Self::Validating => "validating",
             Self::Mutating => "mutating",
             Self::Provider => "provider",
+        }
+    }
+
+    pub(crate) fn exported(self) -> contract::Exported {
+        match self {
+            Self::Authentication => contract::AUTHENTICATION,
+            Self::Authorization => contract::AUTHORIZATION,
+            Self::Validating => contract::VALIDATING,
+            Self::Mutating => contract::MUTATING,
+            Self::Provider => contract::PROVIDER,
         }
     }
 }

@@ -8,7 +8,13 @@ use wasmtime::{
 
 use super::{
     Engine, Failure, Interface,
-    bindings::exports::verdict::policy::{authentication, authorization, lifecycle, mutating, provider, validating},
+    bindings::exports::verdict::{
+        admission::{mutating, validating},
+        authentication::authentication,
+        authorization::authorization,
+        events::provider,
+        policy::{cleanup, lifecycle},
+    },
     cache::Key,
     code, contract, lanes,
     prepare::{About, PrepareError, Source},
@@ -29,6 +35,7 @@ pub struct Program {
 /// The functions of each interface of the contract that the component exports.
 pub(super) struct Exports {
     pub(super) lifecycle: lifecycle::GuestIndices,
+    pub(super) cleanup: Option<cleanup::GuestIndices>,
     pub(super) authentication: Option<authentication::GuestIndices>,
     pub(super) authorization: Option<authorization::GuestIndices>,
     pub(super) validating: Option<validating::GuestIndices>,
@@ -59,6 +66,11 @@ pub enum ProgramError {
     /// It is made for a contract that this server does not know, or knows in another way.
     #[error("the component needs a newer Verdict, or must be built against the WIT of this one: {0}")]
     Newer(String),
+    /// An interface that it exports is not whole.
+    #[error(
+        "the component is not complete: it exports {0}, which its interface has: build it against the WIT of this Verdict"
+    )]
+    Lacking(String),
     /// It wants a part of WASI that no policy is granted.
     #[error(
         "the component imports {0}, which no policy is granted: policies have WASI 0.2 without files and network, and \
@@ -67,7 +79,7 @@ pub enum ProgramError {
     NotGranted(String),
     /// It is made for another host.
     #[error(
-        "the component imports {0}, which belongs to another host: policies import verdict:policy and WASI 0.2 only"
+        "the component imports {0}, which belongs to another host: policies import the interfaces of Verdict's WIT and WASI 0.2 only"
     )]
     Foreign(String),
     /// What it imports has another type than what it is given.
@@ -104,7 +116,7 @@ impl Program {
 
     fn new(wasm: &Wasm, component: &Component, about: About) -> Result<Self, PrepareError> {
         let (pre, exports) = link(wasm, component)?;
-        let imports_review = about.description.imports.iter().any(|name| name.starts_with("verdict:policy/review@"));
+        let imports_review = about.description.imports.iter().any(|name| name == contract::REVIEW);
         let most = (MAX_MEMORIES as u32, MAX_TABLES as u32);
         let (memories, tables) = component.resources_required().map_or(most, |it| (it.num_memories, it.num_tables));
         Ok(Self { pre, exports, about, imports_review, slots: lanes::slots_of(memories, tables) })
@@ -178,7 +190,7 @@ impl Exports {
                 })*
             };
         }
-        check!(authentication, authorization, validating, mutating, provider);
+        check!(cleanup, authentication, authorization, validating, mutating, provider);
         Ok(())
     }
 
@@ -186,11 +198,11 @@ impl Exports {
         let listed = || {
             if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
         };
-        // By the whole name: wasmtime would take 0.1.1 for 0.1.0.
+        // By the whole name: wasmtime would take 1.0.1 for 1.0.0.
         macro_rules! probe {
-            ($interface:ident) => {{
-                let name = contract::name(stringify!($interface));
-                if names.contains(&name) {
+            ($interface:ident, $exported:expr) => {{
+                let name = $exported.name;
+                if names.iter().any(|it| it == name) {
                     let indices = $interface::GuestIndices::new(pre);
                     Some(indices.map_err(|error| ProgramError::Newer(format!("{name}: {error:#}")))?)
                 } else {
@@ -198,26 +210,26 @@ impl Exports {
                 }
             }};
         }
-        let lifecycle = probe!(lifecycle).ok_or_else(|| {
+        let lifecycle = probe!(lifecycle, contract::LIFECYCLE).ok_or_else(|| {
             ProgramError::Export(format!(
                 "the component does not export {}, which every policy must; it exports {}",
-                contract::name("lifecycle"),
+                contract::LIFECYCLE.name,
                 listed()
             ))
         })?;
         let exports = Self {
             lifecycle,
-            authentication: probe!(authentication),
-            authorization: probe!(authorization),
-            validating: probe!(validating),
-            mutating: probe!(mutating),
-            provider: probe!(provider),
+            cleanup: probe!(cleanup, contract::CLEANUP),
+            authentication: probe!(authentication, contract::AUTHENTICATION),
+            authorization: probe!(authorization, contract::AUTHORIZATION),
+            validating: probe!(validating, contract::VALIDATING),
+            mutating: probe!(mutating, contract::MUTATING),
+            provider: probe!(provider, contract::PROVIDER),
         };
         if exports.interfaces().is_empty() {
             return Err(ProgramError::Export(format!(
-                "the component exports none of the review interfaces authentication, authorization, validating, \
-                 mutating and provider of verdict:policy@{}; it exports {}",
-                contract::VERSION,
+                "the component exports none of the review interfaces {}; it exports {}",
+                Interface::ALL.map(|it| it.exported().name).join(", "),
                 listed()
             )));
         }

@@ -4,7 +4,7 @@ use wasmtime::{Store, component::Instance};
 
 use super::{
     Interface,
-    bindings::exports::verdict::policy::{authentication as authn, authorization as authz},
+    bindings::exports::verdict::{authentication::authentication as authn, authorization::authorization as authz},
     convert,
     program::Program,
     state::State,

@@ -190,6 +190,9 @@ impl Template {
     /// Tells the policy that it is unloaded. What goes wrong is logged and changes nothing.
     pub async fn cleanup(&self) {
         self.forget();
+        let Some(cleanup) = &self.program.exports.cleanup else {
+            return;
+        };
         let deadline = Instant::now() + self.limits.time;
         let Some(interface) = self.program.description().interfaces.first() else {
             return;
@@ -202,8 +205,7 @@ impl Template {
         };
         let ended = within(deadline, async {
             let instance = self.start(&mut store).await?;
-            let lifecycle = self.program.exports.lifecycle.load(&mut store, &instance)?;
-            lifecycle.call_cleanup(&mut store).await
+            cleanup.load(&mut store, &instance)?.call_cleanup(&mut store).await
         })
         .await;
         match classify(ended, store.data()) {

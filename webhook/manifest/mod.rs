@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::engine::contract;
+
 pub(crate) use section::MAX_TEXT;
 pub use section::{SectionError, embed, embedded};
 
@@ -47,9 +49,49 @@ pub struct Manifest {
     /// These count with them, where the object has no matchConditions of its own.
     #[serde(default, rename = "matchConditions", skip_serializing_if = "Option::is_none")]
     pub match_conditions: Option<Value>,
+    /// What of the server it calls; None: [`Import::DEFAULT`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imports: Option<Vec<Import>>,
     /// What it would like to be granted. Only the operator grants.
     #[serde(default, skip_serializing_if = "Wanted::is_nothing")]
     pub grants: Wanted,
+}
+
+/// An interface of the server that every policy may import, and does only where its manifest says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Import {
+    /// Lines of the server's log.
+    Log,
+    /// Facts about a review, as structured lines of the log.
+    AuditLog,
+    /// The raw review, which is copied for every call of a policy that imports it.
+    Review,
+}
+
+impl Import {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Log, Self::AuditLog, Self::Review];
+    /// Those of a policy that does not say.
+    pub const DEFAULT: [Self; 2] = [Self::Log, Self::AuditLog];
+
+    /// As manifests spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::AuditLog => "audit-log",
+            Self::Review => "review",
+        }
+    }
+
+    /// The whole name of the interface.
+    pub(crate) fn interface(self) -> &'static str {
+        match self {
+            Self::Log => contract::LOG,
+            Self::AuditLog => contract::AUDIT_LOG,
+            Self::Review => contract::REVIEW,
+        }
+    }
 }
 
 /// The grants that a policy is written for.
@@ -71,6 +113,11 @@ impl Wanted {
 }
 
 impl Manifest {
+    /// What of the server it calls.
+    pub fn imports(&self) -> &[Import] {
+        self.imports.as_deref().unwrap_or(&Import::DEFAULT)
+    }
+
     /// The example settings of the schema, whole each.
     pub fn examples(&self) -> &[Value] {
         let examples = self.settings.as_ref().and_then(|schema| schema.get("examples"));

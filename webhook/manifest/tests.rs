@@ -15,6 +15,7 @@ fn manifest() -> Manifest {
         settings: Some(json!({"type": "object", "examples": [{"a": 1}]})),
         match_constraints: Some(json!({"resourceRules": []})),
         match_conditions: None,
+        imports: Some(vec![Import::Review]),
         grants: Wanted { env: [("KEY".to_owned(), "signs".to_owned())].into(), log: true },
     }
 }

@@ -109,15 +109,16 @@ impl Asked<'_> {
         };
         let outcome = answer.result.as_ref().map(|it| if it.denial.is_some() { "denied" } else { "allowed" });
         policy.record(ask, Interface::Validating, request.operation.name(), outcome, answer.usage, *begin);
-        let facts = answer.facts;
+        if let Some(watch) = ask.watch {
+            watch.wrote(&policy.spec.name, Interface::Validating, answer.facts);
+        }
         match answer.result {
             Ok(it) => Said {
                 denial: Ok(it.denial.map(|it| policy.denied(it))),
                 warnings: it.warnings,
                 annotations: it.annotations,
-                facts,
             },
-            Err(failure) => Said::failed(failure, facts),
+            Err(failure) => Said::failed(failure),
         }
     }
 }
@@ -178,18 +179,19 @@ impl Policy {
             (Ok(_), None) => "allowed",
         });
         self.record(ask, Interface::Mutating, request.operation.name(), outcome, answer.usage, begin);
-        let facts = answer.facts;
+        if let Some(watch) = ask.watch {
+            watch.wrote(&self.spec.name, Interface::Mutating, answer.facts);
+        }
         Some(match answer.result {
             Ok((it, object)) => {
                 let said = Said {
                     denial: Ok(it.outcome.err().map(|it| self.denied(it))),
                     warnings: it.warnings,
                     annotations: it.annotations,
-                    facts,
                 };
                 (said, object)
             }
-            Err(failure) => (Said::failed(failure, facts), None),
+            Err(failure) => (Said::failed(failure), None),
         })
     }
 

@@ -6,7 +6,7 @@ use tracing::info;
 
 use super::Policy;
 use crate::{
-    engine::{Fact, Failure},
+    engine::Failure,
     review::{
         admission::Annotation,
         causes, clean, together,
@@ -20,12 +20,11 @@ pub(super) struct Said {
     pub(super) denial: Result<Option<Denied>, Failure>,
     pub(super) warnings: Vec<String>,
     pub(super) annotations: Vec<Annotation>,
-    pub(super) facts: Vec<Fact>,
 }
 
 impl Said {
-    pub(super) fn failed(failure: Failure, facts: Vec<Fact>) -> Self {
-        Self { denial: Err(failure), warnings: Vec::new(), annotations: Vec::new(), facts }
+    pub(super) fn failed(failure: Failure) -> Self {
+        Self { denial: Err(failure), warnings: Vec::new(), annotations: Vec::new() }
     }
 }
 
@@ -83,8 +82,7 @@ impl<'a> Fold<'a> {
                 false
             }
         };
-        let facts = said.facts.into_iter().map(|it| Annotation { key: it.key, value: it.value });
-        annotations.extend(said.annotations.into_iter().chain(facts));
+        annotations.extend(said.annotations);
         warnings.extend(said.warnings);
         self.warnings.push(warnings.iter().filter_map(|it| clean::warning(it)).collect());
         self.annotations.push((name, annotations));
@@ -113,5 +111,5 @@ impl<'a> Fold<'a> {
 
 fn failed(message: String, code: u16) -> Denied {
     let reason = if code == 504 { "Timeout" } else { "InternalError" };
-    Denied { message, code, reason: reason.to_owned(), causes: Vec::new() }
+    Denied { message, code, reason: reason.to_owned(), causes: Vec::new(), retry_after: None }
 }

@@ -117,6 +117,8 @@ pub struct Denial {
     pub reason: String,
     /// Each violation on its own.
     pub causes: Vec<Cause>,
+    /// Seconds after which the request may succeed.
+    pub retry_after: Option<u32>,
 }
 
 /// One audit annotation, as a policy said it.

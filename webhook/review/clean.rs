@@ -48,7 +48,9 @@ pub fn annotation_key(policy: &str, key: &str) -> String {
 
 /// A denial that kube-apiserver passes on as it was meant.
 pub fn denied(denial: Denial) -> Denied {
-    let code = denial.code.filter(|it| (400..=599).contains(it)).unwrap_or(403);
+    let retry_after = denial.retry_after.map(|it| it.clamp(1, MAX_RETRY_AFTER));
+    let default = if retry_after.is_some() { 429 } else { 403 };
+    let code = denial.code.filter(|it| (400..=599).contains(it)).unwrap_or(default);
     let reason = if is_reason(&denial.reason) { denial.reason } else { reason_of(code).to_owned() };
     let message = text(&denial.message, MAX_MESSAGE);
     let message = if message.is_empty() { "denied without a message".to_owned() } else { message };
@@ -67,7 +69,7 @@ pub fn denied(denial: Denial) -> Denied {
     if reason == INVALID && causes.is_empty() {
         causes.push(Cause { message: message.clone(), ..Cause::default() });
     }
-    Denied { message, code, reason, causes }
+    Denied { message, code, reason, causes, retry_after }
 }
 
 /// Several lines of at most `max` characters together.
@@ -109,6 +111,8 @@ pub const MAX_REASON: usize = 1024;
 /// Causes of one denial, and of several together.
 pub(super) const MAX_CAUSES: usize = 256;
 const MAX_CAUSE: usize = 1024;
+/// Seconds: clients wait as long as they are told, with their connection open.
+const MAX_RETRY_AFTER: u32 = 60;
 const MAX_FIELD: usize = 512;
 /// Bytes of a qualified name's part.
 const MAX_KEY: usize = 63;
@@ -175,6 +179,20 @@ mod tests {
             let denied = denied(denial);
             assert_eq!((denied.code, denied.reason.as_str()), expected);
             assert_eq!(denied.message, "denied without a message");
+            assert_eq!(denied.retry_after, None);
+        }
+    }
+
+    #[test]
+    fn who_may_come_again_is_told_when_within_a_minute() {
+        for (retry_after, code, expected) in [
+            (0, None, (429, "TooManyRequests", 1)),
+            (30, None, (429, "TooManyRequests", 30)),
+            (u32::MAX, Some(503), (503, "ServiceUnavailable", 60)),
+            (7, Some(200), (429, "TooManyRequests", 7)),
+        ] {
+            let denied = denied(Denial { retry_after: Some(retry_after), code, ..Denial::default() });
+            assert_eq!((denied.code, denied.reason.as_str(), denied.retry_after.unwrap()), expected);
         }
     }
 

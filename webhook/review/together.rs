@@ -45,7 +45,8 @@ pub fn annotations(said: Vec<(&str, Vec<Annotation>)>) -> BTreeMap<String, Strin
     annotations
 }
 
-/// One denial of several: the messages and causes of all, and the code and reason that they share.
+/// One denial of several: the messages and causes of all, the code and reason that they share, and when to try again if
+/// all of them may end.
 pub fn denial(mut denials: Vec<Denied>) -> Option<Denied> {
     if denials.len() <= 1 {
         return denials.pop();
@@ -58,6 +59,9 @@ pub fn denial(mut denials: Vec<Denied>) -> Option<Denied> {
     let wanted: Vec<usize> = denials.iter().map(|it| it.message.chars().count()).collect();
     let shares = shares(&wanted, MAX_ALL_MESSAGES);
     let messages: Vec<String> = denials.iter().zip(shares).map(|(it, share)| shorten(&it.message, share)).collect();
+    // It helps nobody to come again before the last of them ends, or if one of them never does.
+    let retry_after = denials.iter().map(|it| it.retry_after).collect::<Option<Vec<u32>>>();
+    let retry_after = retry_after.and_then(|all| all.into_iter().max());
     let shows_causes = reason == INVALID;
     let causes_of = |it: Denied| match it.causes {
         // kubectl leaves out the message of an Invalid.
@@ -65,7 +69,8 @@ pub fn denial(mut denials: Vec<Denied>) -> Option<Denied> {
         causes => causes,
     };
     let causes = fairly(denials.into_iter().map(causes_of).collect(), MAX_CAUSES);
-    Some(Denied { message: messages.join("\n"), code, reason, causes: causes.into_iter().flatten().collect() })
+    let causes = causes.into_iter().flatten().collect();
+    Some(Denied { message: messages.join("\n"), code, reason, causes, retry_after })
 }
 
 /// How much each gets of `total`: what it wants, or as much as everybody else who wants more. What cannot be divided goes
@@ -159,6 +164,7 @@ mod tests {
             code: 403,
             reason: "Forbidden".to_owned(),
             causes: (0..causes).map(cause).collect(),
+            retry_after: None,
         };
         let mut all: Vec<Denied> = (0..100).map(|it| denied(&format!("long-{it}"), 8000, 256)).collect();
         all.push(denied("short", 3, 1));
@@ -179,6 +185,7 @@ mod tests {
             code,
             reason: reason.to_owned(),
             causes,
+            retry_after: None,
         };
         let cause = Cause { message: "must be x".to_owned(), field: "data.a".to_owned(), ..Cause::default() };
         let one = denial(vec![
@@ -189,6 +196,22 @@ mod tests {
         assert_eq!((one.code, one.reason.as_str()), (422, "Invalid"));
         assert_eq!(one.causes[0], cause);
         assert_eq!(one.causes[1].message, "b: the policy trapped");
+    }
+
+    #[test]
+    fn several_may_come_again_when_the_last_of_them_ends_if_each_does() {
+        let denied = |code: u16, retry_after: Option<u32>| Denied {
+            message: "no".to_owned(),
+            code,
+            reason: "TooManyRequests".to_owned(),
+            causes: Vec::new(),
+            retry_after,
+        };
+        let one = |all: Vec<Denied>| denial(all).map(|it| (it.code, it.retry_after)).unwrap();
+        assert_eq!(one(vec![denied(429, Some(5))]), (429, Some(5)));
+        assert_eq!(one(vec![denied(429, Some(5)), denied(429, Some(40)), denied(429, Some(7))]), (429, Some(40)));
+        assert_eq!(one(vec![denied(429, Some(5)), denied(403, None)]), (403, None));
+        assert_eq!(one(vec![denied(429, Some(5)), denied(500, None)]), (429, None));
     }
 
     #[test]

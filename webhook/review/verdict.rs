@@ -45,4 +45,6 @@ pub struct Denied {
     pub reason: String,
     /// Never empty with the reason `Invalid`, since kubectl then shows nothing else.
     pub causes: Vec<Cause>,
+    /// Seconds after which the request may succeed, 1 to 60.
+    pub retry_after: Option<u32>,
 }

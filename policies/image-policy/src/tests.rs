@@ -5,7 +5,7 @@ use super::*;
 const SETTINGS: &str = r#"{"allowedRegistries": ["registry.example.org", "docker.io/library"], "forbidLatest": true}"#;
 
 fn fields(answer: Validation) -> Vec<String> {
-    answer.denial.map(|it| it.causes.into_iter().map(|cause| cause.field).collect()).unwrap_or_default()
+    answer.outcome.err().map(|it| it.causes.into_iter().map(|cause| cause.field).collect()).unwrap_or_default()
 }
 
 fn pod(spec: &str) -> String {
@@ -47,9 +47,9 @@ fn every_place_that_names_an_image_is_checked() {
 #[test]
 fn nulls_and_absent_lists_are_nothing() {
     let subject = testing::validator::<ImagePolicy>(SETTINGS);
-    assert_eq!(subject.ask(&pod(r#"{"containers": null, "volumes": [{"name": "v", "image": null}]}"#)).denial, None);
+    assert_eq!(subject.ask(&pod(r#"{"containers": null, "volumes": [{"name": "v", "image": null}]}"#)).outcome, Ok(()));
     let without_template = review("", "ReplicationController", "CREATE", r#"{"spec": {"template": null}}"#, "null");
-    assert_eq!(subject.ask(&without_template).denial, None);
+    assert_eq!(subject.ask(&without_template).outcome, Ok(()));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn a_denial_has_an_end() {
     let containers = vec![r#"{"image": "a"}"#; 5000].join(",");
     let answer = testing::validator::<ImagePolicy>(r#"{"requireDigest": true}"#)
         .ask(&pod(&format!(r#"{{"containers": [{containers}]}}"#)));
-    let denial = answer.denial.unwrap();
+    let denial = answer.outcome.unwrap_err();
     assert_eq!(denial.causes.len(), MAX_CAUSES);
     assert!(denial.message.ends_with("(and 4999 more)"), "{}", denial.message);
 }

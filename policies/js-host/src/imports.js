@@ -8,13 +8,13 @@ export const seen = { review: "" };
 const streams = { 1: process.stdout, 2: process.stderr };
 
 export const imports = {
-  "verdict:policy/log": { write: (level, message) => console.error(`${level}: ${message}`) },
-  "verdict:policy/audit-log": { write: (key, value) => console.error(`audit: ${key}=${value}`) },
-  "verdict:policy/review": { raw: () => seen.review },
+  "verdict:host/log": { write: (level, message) => console.error(`${level}: ${message}`) },
+  "verdict:host/audit-log": { write: (key, value) => console.error(`audit: ${key}=${value}`) },
+  "verdict:host/review": { raw: () => seen.review },
   // Types only.
   "verdict:policy/types": {},
-  "verdict:policy/admission": {},
-  "verdict:policy/guest-runtime": {
+  "verdict:admission/admission": {},
+  "verdict:guest-runtime/guest-runtime": {
     output(fd, word, length) {
       const bytes = Buffer.alloc(8);
       bytes.writeBigUInt64LE(word);

@@ -15,7 +15,7 @@ export function ask(policy, text) {
   }
 }
 
-const validation = ({ denial }) => (denial ? { verdict: "denied", message: denial.message } : { verdict: "allowed" });
+const validation = ({ outcome: { tag, val } }) => ({ verdict: tag, message: val?.message });
 
 function mutation({ outcome: { tag, val } }) {
   if (tag === "denied") return { verdict: "denied", message: val.message };

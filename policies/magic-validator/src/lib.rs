@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn the_denial_names_the_field() {
         let denied = testing::validator::<MagicValidator>("{}").ask_file("denied-not-allowed-value.json");
-        let denial = denied.denial.unwrap();
+        let denial = denied.outcome.unwrap_err();
         assert_eq!(denial.message, "value not-allowed-value not allowed in configmap");
         let cause = Cause::new("data.not-allowed-value", "FieldValueForbidden", &denial.message);
         assert_eq!(denial.causes, [cause]);

@@ -15,7 +15,7 @@ fn review(group: &str, kind: &str, operation: &str, object: &str, old: &str) -> 
 }
 
 fn pod(settings: &str, pod: &str) -> Option<Denial> {
-    testing::validator::<PodSecurity>(settings).ask(&review("", "Pod", "CREATE", pod, "null")).denial
+    testing::validator::<PodSecurity>(settings).ask(&review("", "Pod", "CREATE", pod, "null")).outcome.err()
 }
 
 fn fields(denial: Option<Denial>) -> Vec<String> {
@@ -77,7 +77,7 @@ fn templates_are_checked_where_they_are() {
         ("", "PodTemplate", &alone, "template"),
     ] {
         let answer = testing::validator::<PodSecurity>(BASELINE).ask(&review(group, kind, "CREATE", object, "null"));
-        assert_eq!(fields(answer.denial), [format!("{path}.{annotation}"), format!("{path}.spec.hostIPC")], "{kind}");
+        assert_eq!(fields(answer.outcome.err()), [format!("{path}.{annotation}"), format!("{path}.spec.hostIPC")], "{kind}");
     }
 }
 
@@ -131,7 +131,7 @@ fn only_updates_that_run_something_else_are_checked() {
     let subject = testing::validator::<PodSecurity>(BASELINE);
     let one = r#"{"spec": {"hostPID": true, "containers": [{"name": "a", "image": "x:1"}]}}"#;
     let is_denied = |kind: (&str, &str), new: &str, old: &str| {
-        subject.ask(&review(kind.0, kind.1, "UPDATE", new, old)).denial.is_some()
+        subject.ask(&review(kind.0, kind.1, "UPDATE", new, old)).outcome.is_err()
     };
     let labelled = one.replacen('{', r#"{"metadata": {"labels": {"a": "b"}}, "#, 1);
     assert!(!is_denied(("", "Pod"), &labelled, one));

@@ -1,7 +1,11 @@
 // Package authentication answers TokenReview: who is the bearer of this token?
 package authentication
 
-import "verdict.dev/policy"
+import (
+	"errors"
+
+	"verdict.dev/policy"
+)
 
 // Review is what is asked. The token is a secret: never print it.
 type Review struct {
@@ -10,7 +14,8 @@ type Review struct {
 	Audiences []string
 }
 
-// Outcome is the answer. The zero value is [Unknown].
+// Outcome is the answer: made by [Authenticated], [Unknown] or [Rejected]. The zero value is none, which is an error of the
+// policy's.
 type Outcome struct {
 	form      outcome
 	user      policy.UserInfo
@@ -21,9 +26,10 @@ type Outcome struct {
 type outcome uint8
 
 const (
-	unknown outcome = iota
-	authenticated
+	none outcome = iota
+	unknown
 	rejected
+	authenticated
 )
 
 // Authenticated tells who the bearer is. The username must not be empty. The audiences are those asked for that the token is
@@ -33,7 +39,7 @@ func Authenticated(user policy.UserInfo, audiences ...string) Outcome {
 }
 
 // Unknown is not a token that this policy knows: the next authenticator is asked.
-func Unknown() Outcome { return Outcome{} }
+func Unknown() Outcome { return Outcome{form: unknown} }
 
 // Rejected is a token of this policy's that is no good: nobody else is asked. The reason goes to the log.
 func Rejected(reason string) Outcome { return Outcome{form: rejected, reason: reason} }
@@ -56,4 +62,10 @@ var authenticate Func
 func Export(f Func) { authenticate = f }
 
 // Ask calls what was exported, as the server does. For unit tests.
-func Ask(review *Review) (Outcome, error) { return authenticate(review) }
+func Ask(review *Review) (Outcome, error) {
+	answer, err := authenticate(review)
+	if err == nil && answer.form == none {
+		err = errors.New("the policy gave no answer: return authentication.Authenticated(user), Unknown() or Rejected(reason)")
+	}
+	return answer, err
+}

@@ -10,7 +10,7 @@ import (
 
 func init() { exports.Expect("authentication", func() bool { return authenticate != nil }) }
 
-//go:wasmexport verdict:policy/authentication@0.1.0#authenticate
+//go:wasmexport verdict:authentication/authentication@1.0.0#authenticate
 func export(token, tokenLength, audiences, audiencesLength uint32) unsafe.Pointer {
 	defer abi.Enter()()
 	review := &Review{
@@ -18,7 +18,7 @@ func export(token, tokenLength, audiences, audiencesLength uint32) unsafe.Pointe
 		Audiences: abi.Strings(abi.List{Data: audiences, Length: audiencesLength}),
 	}
 	abi.Taken()
-	answer, err := authenticate(review)
+	answer, err := Ask(review)
 	if err != nil {
 		return abi.Fail(abi.Pass(err.Error()))
 	}
@@ -33,13 +33,12 @@ func export(token, tokenLength, audiences, audiencesLength uint32) unsafe.Pointe
 	var passed outcome
 	switch answer.form {
 	case authenticated:
+		passed.form = 2
 		passed.identity = identity{wire.PassUser(answer.user), abi.PassStrings(answer.audiences)}
 	case rejected:
-		passed.form = 2
+		passed.form = 1
 		// The reason lies where an identity begins.
 		passed.identity.user.Username = abi.Pass(answer.reason)
-	default:
-		passed.form = 1
 	}
 	return abi.Answer(passed)
 }

@@ -1,7 +1,11 @@
 // Package authorization answers SubjectAccessReview: may this user do this?
 package authorization
 
-import "verdict.dev/policy"
+import (
+	"errors"
+
+	"verdict.dev/policy"
+)
 
 // Operator is how a requirement compares.
 type Operator uint8
@@ -43,7 +47,7 @@ type Review struct {
 	NonResource *NonResourceAttributes
 }
 
-// Ruling is the answer. The zero value has no opinion.
+// Ruling is the answer: made by [Allow], [Deny] or [NoOpinion]. The zero value is none, which is an error of the policy's.
 type Ruling struct {
 	decision decision
 	reason   string
@@ -52,9 +56,10 @@ type Ruling struct {
 type decision uint8
 
 const (
-	noOpinion decision = iota
-	allow
+	none decision = iota
+	noOpinion
 	deny
+	allow
 )
 
 // Allow ends the question.
@@ -64,7 +69,7 @@ func Allow(reason string) Ruling { return Ruling{allow, reason} }
 func Deny(reason string) Ruling { return Ruling{deny, reason} }
 
 // NoOpinion lets the next authorizer decide.
-func NoOpinion() Ruling { return Ruling{} }
+func NoOpinion() Ruling { return Ruling{decision: noOpinion} }
 
 // Allowed and Denied are both false without an opinion.
 func (r Ruling) Allowed() bool { return r.decision == allow }
@@ -84,4 +89,10 @@ var authorize Func
 func Export(f Func) { authorize = f }
 
 // Ask calls what was exported, as the server does. For unit tests.
-func Ask(review *Review) (Ruling, error) { return authorize(review) }
+func Ask(review *Review) (Ruling, error) {
+	answer, err := authorize(review)
+	if err == nil && answer.decision == none {
+		err = errors.New("the policy gave no answer: return authorization.Allow(reason), Deny(reason) or NoOpinion()")
+	}
+	return answer, err
+}

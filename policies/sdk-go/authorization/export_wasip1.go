@@ -22,10 +22,10 @@ type review struct {
 
 func init() { exports.Expect("authorization", func() bool { return authorize != nil }) }
 
-//go:wasmexport verdict:policy/authorization@0.1.0#authorize
+//go:wasmexport verdict:authorization/authorization@1.0.0#authorize
 func export(asked unsafe.Pointer) unsafe.Pointer {
 	defer abi.Enter()()
-	answer, err := authorize((*review)(asked).take())
+	answer, err := Ask((*review)(asked).take())
 	if err != nil {
 		return abi.Fail(abi.Pass(err.Error()))
 	}
@@ -33,7 +33,7 @@ func export(asked unsafe.Pointer) unsafe.Pointer {
 		decision uint8
 		reason   abi.Text
 	}
-	decisions := map[decision]uint8{allow: 0, deny: 1, noOpinion: 2}
+	decisions := map[decision]uint8{noOpinion: 0, deny: 1, allow: 2}
 	return abi.Answer(ruling{decisions[answer.decision], abi.Pass(answer.reason)})
 }
 

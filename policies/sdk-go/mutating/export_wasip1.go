@@ -10,10 +10,10 @@ import (
 
 func init() { exports.Expect("mutating", func() bool { return mutate != nil }) }
 
-//go:wasmexport verdict:policy/mutating@0.1.0#mutate
+//go:wasmexport verdict:admission/mutating@1.0.0#mutate
 func export(request unsafe.Pointer) unsafe.Pointer {
 	defer abi.Enter()()
-	answer, err := mutate((*wire.Request)(request).Take())
+	answer, err := Ask((*wire.Request)(request).Take())
 	if err != nil {
 		return abi.Fail(abi.Pass(err.Error()))
 	}
@@ -30,8 +30,8 @@ func export(request unsafe.Pointer) unsafe.Pointer {
 	passed := mutation{
 		warnings: abi.PassStrings(answer.Warnings), annotations: wire.PassAnnotations(answer.AuditAnnotations),
 	}
-	if answer.Denial != nil {
-		passed.denial = wire.PassDenial(answer.Denial)
+	if !answer.allowed {
+		passed.denial = wire.PassDenial(answer.denial)
 	} else {
 		passed.outcome = 1
 		text := abi.Pass(string(answer.Change.text))

@@ -3,6 +3,7 @@ package mutating
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"verdict.dev/policy"
@@ -93,16 +94,28 @@ func (c Change) Apply(object policy.JSON) (policy.JSON, error) {
 	}
 }
 
-// Mutation is the answer. The zero value allows the object as it is.
+// Mutation is the answer: made by [Allow], [Unchanged] or [Deny]. The zero value is none, which is an error of the policy's.
 type Mutation struct {
-	// Denial is nil to allow.
-	Denial *policy.Denial
-	// Change counts when Denial is nil.
+	allowed bool
+	denial  *policy.Denial
+	// Change counts where the object may enter.
 	Change Change
 	// Warnings are shown to the user, whether allowed or denied. One line each, at most 256 characters.
 	Warnings         []string
 	AuditAnnotations []policy.Annotation
 }
+
+// Allow lets the object enter with this change.
+func Allow(change Change) Mutation { return Mutation{allowed: true, Change: change} }
+
+// Unchanged lets the object enter as it is.
+func Unchanged() Mutation { return Allow(Change{}) }
+
+// Deny does not let it enter: Deny(policy.Deny("…")).
+func Deny(denial *policy.Denial) Mutation { return Mutation{denial: denial} }
+
+// Denial is why the object may not enter, if it may not.
+func (m Mutation) Denial() *policy.Denial { return m.denial }
 
 // Warn adds a warning.
 func (m *Mutation) Warn(format string, args ...any) {
@@ -124,4 +137,10 @@ var mutate Func
 func Export(f Func) { mutate = f }
 
 // Ask calls what was exported, as the server does. For unit tests.
-func Ask(request *policy.AdmissionRequest) (Mutation, error) { return mutate(request) }
+func Ask(request *policy.AdmissionRequest) (Mutation, error) {
+	answer, err := mutate(request)
+	if err == nil && !answer.allowed && answer.denial == nil {
+		err = errors.New("the policy gave no answer: return mutating.Allow(change), mutating.Unchanged() or mutating.Deny(policy.Deny(…))")
+	}
+	return answer, err
+}

@@ -9,7 +9,7 @@ import (
 
 func init() { exports.Expect("provider", func() bool { return handle != nil }) }
 
-//go:wasmexport verdict:policy/provider@0.1.0#handle-event
+//go:wasmexport verdict:events/provider@1.0.0#handle-event
 func export(event, length uint32) unsafe.Pointer {
 	defer abi.Enter()()
 	text := abi.Text{Data: event, Length: length}.Bytes()

@@ -3,6 +3,7 @@ package provider
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"verdict.dev/policy"
@@ -21,7 +22,11 @@ func Export[Event, Answer any](f func(event Event) (Answer, error)) {
 		if err != nil {
 			return nil, err
 		}
-		return json.Marshal(answer)
+		reply, err := json.Marshal(answer)
+		if err == nil && string(reply) == "null" {
+			err = errors.New("the policy gave no answer: the function returned nil, expected any other JSON")
+		}
+		return reply, err
 	}
 }
 

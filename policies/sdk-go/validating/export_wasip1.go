@@ -10,22 +10,25 @@ import (
 
 func init() { exports.Expect("validating", func() bool { return validate != nil }) }
 
-//go:wasmexport verdict:policy/validating@0.1.0#validate
+//go:wasmexport verdict:admission/validating@1.0.0#validate
 func export(request unsafe.Pointer) unsafe.Pointer {
 	defer abi.Enter()()
-	answer, err := validate((*wire.Request)(request).Take())
+	answer, err := Ask((*wire.Request)(request).Take())
 	if err != nil {
 		return abi.Fail(abi.Pass(err.Error()))
 	}
 	type validation struct {
-		denial                abi.Option[wire.Denial]
+		allowed               uint8
+		denial                wire.Denial
 		warnings, annotations abi.List
 	}
 	passed := validation{
 		warnings: abi.PassStrings(answer.Warnings), annotations: wire.PassAnnotations(answer.AuditAnnotations),
 	}
-	if answer.Denial != nil {
-		passed.denial.Some, passed.denial.Value = 1, wire.PassDenial(answer.Denial)
+	if answer.allowed {
+		passed.allowed = 1
+	} else {
+		passed.denial = wire.PassDenial(answer.denial)
 	}
 	return abi.Answer(passed)
 }

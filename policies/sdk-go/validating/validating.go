@@ -2,19 +2,40 @@
 package validating
 
 import (
+	"errors"
 	"fmt"
 
 	"verdict.dev/policy"
 )
 
-// Validation is the answer. The zero value allows.
+// Validation is the answer: made by [Allow], [Deny] or [FromCauses]. The zero value is none, which is an error of the policy's.
 type Validation struct {
-	// Denial is nil to allow.
-	Denial *policy.Denial
+	allowed bool
+	denial  *policy.Denial
 	// Warnings are shown to the user, whether allowed or denied. One line each, at most 256 characters.
 	Warnings         []string
 	AuditAnnotations []policy.Annotation
 }
+
+// Allow lets the object enter.
+func Allow() Validation { return Validation{allowed: true} }
+
+// Deny does not: Deny(policy.Deny("…")).
+func Deny(denial *policy.Denial) Validation { return Validation{denial: denial} }
+
+// FromCauses allows if there is no cause, else denies with the message and all of them.
+func FromCauses(message string, causes ...policy.Cause) Validation {
+	if len(causes) == 0 {
+		return Allow()
+	}
+	return Deny(policy.Deny("%s", message).Because(causes...))
+}
+
+// Allowed tells whether the object may enter.
+func (v Validation) Allowed() bool { return v.allowed }
+
+// Denial is why the object may not enter, if it may not.
+func (v Validation) Denial() *policy.Denial { return v.denial }
 
 // Warn adds a warning.
 func (v *Validation) Warn(format string, args ...any) {
@@ -35,4 +56,10 @@ var validate Func
 func Export(f Func) { validate = f }
 
 // Ask calls what was exported, as the server does. For unit tests.
-func Ask(request *policy.AdmissionRequest) (Validation, error) { return validate(request) }
+func Ask(request *policy.AdmissionRequest) (Validation, error) {
+	answer, err := validate(request)
+	if err == nil && !answer.allowed && answer.denial == nil {
+		err = errors.New("the policy gave no answer: return validating.Allow() or validating.Deny(policy.Deny(…))")
+	}
+	return answer, err
+}

@@ -26,12 +26,16 @@ export class Ruling {
 export const allow = (options) => new Admission(undefined, undefined, options);
 export const unchanged = allow;
 
-export function deny(message, { code, reason = "", causes = [], ...options } = {}) {
+export function deny(message, { code, reason = "", causes = [], retryAfter, ...options } = {}) {
   if (typeof message !== "string") throw new TypeError(`deny: expected a message, got ${typeof message}`);
   if (code !== undefined && !(Number.isInteger(code) && code >= 400 && code <= 599)) {
     throw new RangeError(`deny: expected a code from 400 to 599, got ${code}`);
   }
-  return new Admission({ message, code: code ?? null, reason, causes: list(causes, "causes").map(toCause) }, undefined, options);
+  if (retryAfter !== undefined && !(Number.isInteger(retryAfter) && retryAfter >= 1 && retryAfter <= 60)) {
+    throw new RangeError(`deny: expected a retryAfter from 1 to 60 seconds, got ${retryAfter}`);
+  }
+  const denial = { message, code: code ?? null, reason, causes: list(causes, "causes").map(toCause), retryAfter: retryAfter ?? null };
+  return new Admission(denial, undefined, options);
 }
 
 export const cause = (field, reason, message) => ({ field: String(field), reason, message });

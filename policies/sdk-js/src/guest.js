@@ -18,14 +18,16 @@ export const lifecycle = (policy, ready = () => {}) => ({
       throw settingsErrors(error);
     }
   },
-  cleanup: guarded("cleanup", () => finished("cleanup", policy.cleanup?.())),
 });
+
+export const cleanup = (policy) => ({ cleanup: guarded("cleanup", () => finished("cleanup", policy.cleanup())) });
 
 export const validating = (policy) => ({
   validate: guarded("validate", (record) => {
     const { denial, change, warnings, annotations } = admission("validate", policy.validate(toAdmissionRequest(record)));
     if (change !== undefined) throw new TypeError("validate cannot change the object: export mutate instead");
-    return { denial: denial ?? null, warnings, auditAnnotations: annotations };
+    const outcome = denial === undefined ? { tag: "allowed" } : { tag: "denied", val: denial };
+    return { outcome, warnings, auditAnnotations: annotations };
   }),
 });
 

@@ -99,6 +99,6 @@ const toUser = ({ username, uid, groups, extra }) => ({
   extra: Object.fromEntries(extra.map(({ key, values }) => [key, values])),
 });
 
-const OPERATORS = { "is-in": "In", "not-in": "NotIn", exists: "Exists", "does-not-exist": "DoesNotExist" };
+const OPERATORS = { in: "In", "not-in": "NotIn", exists: "Exists", "does-not-exist": "DoesNotExist" };
 
 const toSelector = (requirements) => requirements.map((it) => ({ ...it, operator: OPERATORS[it.operator] }));

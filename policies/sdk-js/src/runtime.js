@@ -1,9 +1,10 @@
 // What policies expect of a JavaScript runtime and QuickJS leaves out, or would answer from the moment of the build.
 // Imported first, before any code of the policy runs. Never used in Node.
 
-import { log, random } from "./host.js";
+import { called, host } from "./host.js";
 
 // QuickJS seeds its own once, and a component starts from the memory of its build.
+const random = () => called("random", "guest-runtime")();
 Math.random = () => Math.floor(random() / 2 ** 11) / 2 ** 53;
 
 const format = (values) =>
@@ -17,13 +18,18 @@ function json(value) {
   }
 }
 
+// At the build nobody listens, and that is said; later only where the log is imported.
+const printing = (level) => (...values) => {
+  if (host.log !== undefined || host.random === undefined) called("log", "log")(level, format(values));
+};
+
 globalThis.console ??= {
-  trace: (...values) => log.trace(format(values)),
-  debug: (...values) => log.debug(format(values)),
-  log: (...values) => log.info(format(values)),
-  info: (...values) => log.info(format(values)),
-  warn: (...values) => log.warn(format(values)),
-  error: (...values) => log.error(format(values)),
+  trace: printing("trace"),
+  debug: printing("debug"),
+  log: printing("info"),
+  info: printing("info"),
+  warn: printing("warn"),
+  error: printing("error"),
 };
 
 globalThis.TextEncoder ??= class TextEncoder {

@@ -52,7 +52,7 @@ def handle_event(event):
 
 def deny(request):
     field = field_path("metadata", "labels", "example.org/team")
-    return Deny("no", code=422, causes=[Cause(field, "is required", "FieldValueRequired")])
+    return Deny("no", code=422, causes=[Cause(field, "FieldValueRequired", "is required")])
 
 
 ANSWERS = {

@@ -96,10 +96,10 @@ class Cause:
 
     #: For example ``spec.containers[0].image``; see :func:`field_path`.
     field: str
+    #: For machines, for example ``FieldValueInvalid``.
+    reason: str
     #: For the user.
     message: str
-    #: For machines.
-    reason: str = "FieldValueInvalid"
 
 
 @dataclass(frozen=True)
@@ -108,12 +108,14 @@ class Deny:
 
     #: What is wrong and how to mend it. The user sees it.
     message: str
-    #: HTTP status code, 400 to 599; 403 when not given.
+    #: HTTP status code, 400 to 599. When not given: 429 with ``retry_after``, else 403.
     code: int | None = field(default=None, kw_only=True)
     #: meta.k8s.io/v1 StatusReason; ``Forbidden`` when empty. With ``Invalid``, kubectl shows the causes only.
     reason: str = field(default="", kw_only=True)
     #: Each violation on its own.
     causes: Sequence[Cause] = field(default=(), kw_only=True)
+    #: The request may succeed after this many seconds, 1 to 60: clients such as kubectl then try again by themselves.
+    retry_after: int | None = field(default=None, kw_only=True)
     #: Shown to the user, one line each, at most 256 characters.
     warnings: Sequence[str] = field(default=(), kw_only=True)
     #: Entries of the audit log for this request.

@@ -46,6 +46,10 @@ def _admission(answer: Any) -> None:
         _a(int, "code", answer.code)
         if not 400 <= answer.code <= 599:
             raise TypeError(f"code {answer.code}: expected 400 to 599")
+    if answer.retry_after is not None:
+        _a(int, "retry_after", answer.retry_after)
+        if not 1 <= answer.retry_after <= 60:
+            raise TypeError(f"retry_after {answer.retry_after}: expected 1 to 60 seconds")
     _sequence("causes", answer.causes)
     for index, cause in enumerate(answer.causes):
         _a(Cause, f"causes[{index}]", cause)

@@ -69,6 +69,8 @@ def authorize(policy: ModuleType, review: SubjectAccessReview) -> Ruling:
 
 def handle_event(policy: ModuleType, event: str) -> str:
     answer = _call(policy, lambda: policy.handle_event(loads(event)))
+    if answer is None:
+        raise PolicyError("handle_event returned None: expected any other JSON")
     return json_of("what handle_event returned", answer)
 
 

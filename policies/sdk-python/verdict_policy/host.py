@@ -47,12 +47,17 @@ def current() -> Host:
 
 
 def audit(key: str, value: str) -> None:
-    """Keeps a fact about this review: a structured line of the log and, for admission, an audit annotation."""
+    """Keeps a fact about this review: a structured line in the server's log.
+
+    For the audit log of the API server, annotate the answer.
+    """
     _host.audit(key, value)
 
 
 def raw_review() -> str:
     """The whole review as it came, as JSON text; for a provider the event. Empty in ``init`` and ``cleanup``.
+
+    Needs ``review`` among the imports of ``verdict.yaml``.
 
     In a chain of mutators the object as changed so far is ``request.object``, not here.
     """

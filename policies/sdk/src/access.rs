@@ -52,7 +52,8 @@ pub struct NonResourceAttributes {
     pub path: String,
 }
 
-/// One requirement of a selector. All requirements of a selector must hold.
+/// One requirement of a selector. All requirements of a selector must hold. One whose operator the server does not know is
+/// left out, which widens what is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SelectorRequirement {
     /// A label, or a field such as `spec.nodeName`.

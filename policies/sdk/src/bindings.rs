@@ -8,68 +8,81 @@ pub mod base {
         pub_export_macro: true,
         default_bindings_module: "verdict_sdk::bindings::base",
         generate_unused_types: true,
+        generate_all,
+    });
+}
+
+pub mod cleanup {
+    wit_bindgen::generate!({
+        inline: "package verdict:sdk; world cleanup-only { export verdict:policy/cleanup@1.0.0; }",
+        path: "../../wit",
+        pub_export_macro: true,
+        default_bindings_module: "verdict_sdk::bindings::cleanup",
+        generate_all,
     });
 }
 
 pub mod authentication {
     wit_bindgen::generate!({
-        inline: "package verdict:sdk; world authentication-only { export verdict:policy/authentication@0.1.0; }",
+        inline: "package verdict:sdk; world authentication-only { export verdict:authentication/authentication@1.0.0; }",
         path: "../../wit",
         pub_export_macro: true,
         default_bindings_module: "verdict_sdk::bindings::authentication",
-        with: { "verdict:policy/types@0.1.0": crate::bindings::base::verdict::policy::types },
+        generate_all,
+        with: { "verdict:policy/types@1.0.0": crate::bindings::base::verdict::policy::types },
     });
 }
 
 pub mod authorization {
     wit_bindgen::generate!({
-        inline: "package verdict:sdk; world authorization-only { export verdict:policy/authorization@0.1.0; }",
+        inline: "package verdict:sdk; world authorization-only { export verdict:authorization/authorization@1.0.0; }",
         path: "../../wit",
         pub_export_macro: true,
         default_bindings_module: "verdict_sdk::bindings::authorization",
-        with: { "verdict:policy/types@0.1.0": crate::bindings::base::verdict::policy::types },
+        generate_all,
+        with: { "verdict:policy/types@1.0.0": crate::bindings::base::verdict::policy::types },
     });
 }
 
 pub mod validating {
     wit_bindgen::generate!({
-        inline: "package verdict:sdk; world validating-only { export verdict:policy/validating@0.1.0; }",
+        inline: "package verdict:sdk; world validating-only { export verdict:admission/validating@1.0.0; }",
         path: "../../wit",
         pub_export_macro: true,
         default_bindings_module: "verdict_sdk::bindings::validating",
-        with: {
-            "verdict:policy/types@0.1.0": crate::bindings::base::verdict::policy::types,
-            "verdict:policy/admission@0.1.0": generate,
-        },
+        generate_all,
+        with: { "verdict:policy/types@1.0.0": crate::bindings::base::verdict::policy::types },
     });
 }
 
 pub mod mutating {
     wit_bindgen::generate!({
-        inline: "package verdict:sdk; world mutating-only { export verdict:policy/mutating@0.1.0; }",
+        inline: "package verdict:sdk; world mutating-only { export verdict:admission/mutating@1.0.0; }",
         path: "../../wit",
         pub_export_macro: true,
         default_bindings_module: "verdict_sdk::bindings::mutating",
+        generate_all,
         with: {
-            "verdict:policy/types@0.1.0": crate::bindings::base::verdict::policy::types,
-            "verdict:policy/admission@0.1.0": crate::bindings::validating::verdict::policy::admission,
+            "verdict:policy/types@1.0.0": crate::bindings::base::verdict::policy::types,
+            "verdict:admission/admission@1.0.0": crate::bindings::validating::verdict::admission::admission,
         },
     });
 }
 
 pub mod provider {
     wit_bindgen::generate!({
-        inline: "package verdict:sdk; world provider-only { export verdict:policy/provider@0.1.0; }",
+        inline: "package verdict:sdk; world provider-only { export verdict:events/provider@1.0.0; }",
         path: "../../wit",
         pub_export_macro: true,
         default_bindings_module: "verdict_sdk::bindings::provider",
-        with: { "verdict:policy/types@0.1.0": crate::bindings::base::verdict::policy::types },
+        generate_all,
+        with: { "verdict:policy/types@1.0.0": crate::bindings::base::verdict::policy::types },
     });
 }
 
 pub mod runtime {
     wit_bindgen::generate!({
-        inline: "package verdict:sdk; world runtime-only { import verdict:policy/guest-runtime@0.1.0; }",
+        inline: "package verdict:sdk; world runtime-only { import verdict:guest-runtime/guest-runtime@1.0.0; }",
         path: "../../wit",
         generate_all,
     });

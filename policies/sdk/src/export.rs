@@ -38,9 +38,6 @@ macro_rules! export {
                 fn init(settings: ::std::string::String) -> $crate::rt::InitResult {
                     $crate::rt::init::<Self>(&settings)
                 }
-                fn cleanup() -> ::std::result::Result<(), ::std::string::String> {
-                    $crate::rt::cleanup::<Self>()
-                }
             }
             $crate::bindings::base::export!(Exported with_types_in $crate::bindings::base);
             $($crate::__export_kind!($kind);)+
@@ -51,8 +48,16 @@ macro_rules! export {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __export_kind {
+    (Cleanup) => {
+        impl $crate::bindings::cleanup::exports::verdict::policy::cleanup::Guest for Exported {
+            fn cleanup() -> ::std::result::Result<(), ::std::string::String> {
+                $crate::rt::cleanup::<Self>()
+            }
+        }
+        $crate::bindings::cleanup::export!(Exported with_types_in $crate::bindings::cleanup);
+    };
     (Authenticator) => {
-        impl $crate::bindings::authentication::exports::verdict::policy::authentication::Guest for Exported {
+        impl $crate::bindings::authentication::exports::verdict::authentication::authentication::Guest for Exported {
             fn authenticate(
                 review: $crate::rt::wit::authentication::TokenReview,
             ) -> ::std::result::Result<$crate::rt::wit::authentication::Outcome, ::std::string::String> {
@@ -62,7 +67,7 @@ macro_rules! __export_kind {
         $crate::bindings::authentication::export!(Exported with_types_in $crate::bindings::authentication);
     };
     (Authorizer) => {
-        impl $crate::bindings::authorization::exports::verdict::policy::authorization::Guest for Exported {
+        impl $crate::bindings::authorization::exports::verdict::authorization::authorization::Guest for Exported {
             fn authorize(
                 review: $crate::rt::wit::authorization::SubjectAccessReview,
             ) -> ::std::result::Result<$crate::rt::wit::authorization::Ruling, ::std::string::String> {
@@ -72,7 +77,7 @@ macro_rules! __export_kind {
         $crate::bindings::authorization::export!(Exported with_types_in $crate::bindings::authorization);
     };
     (Validator) => {
-        impl $crate::bindings::validating::exports::verdict::policy::validating::Guest for Exported {
+        impl $crate::bindings::validating::exports::verdict::admission::validating::Guest for Exported {
             fn validate(
                 request: $crate::rt::wit::admission::Request,
             ) -> ::std::result::Result<$crate::rt::wit::validating::Validation, ::std::string::String> {
@@ -82,7 +87,7 @@ macro_rules! __export_kind {
         $crate::bindings::validating::export!(Exported with_types_in $crate::bindings::validating);
     };
     (Mutator) => {
-        impl $crate::bindings::mutating::exports::verdict::policy::mutating::Guest for Exported {
+        impl $crate::bindings::mutating::exports::verdict::admission::mutating::Guest for Exported {
             fn mutate(
                 request: $crate::rt::wit::admission::Request,
             ) -> ::std::result::Result<$crate::rt::wit::mutating::Mutation, ::std::string::String> {
@@ -92,7 +97,7 @@ macro_rules! __export_kind {
         $crate::bindings::mutating::export!(Exported with_types_in $crate::bindings::mutating);
     };
     (Provider) => {
-        impl $crate::bindings::provider::exports::verdict::policy::provider::Guest for Exported {
+        impl $crate::bindings::provider::exports::verdict::events::provider::Guest for Exported {
             fn handle_event(event: ::std::string::String) -> ::std::result::Result<::std::string::String, ::std::string::String> {
                 $crate::rt::handle_event::<Self>(&event)
             }

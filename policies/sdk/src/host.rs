@@ -38,8 +38,8 @@ pub mod log {
     }
 }
 
-/// One fact about this review worth keeping: a structured line in the server's log and, for admission, an audit
-/// annotation `<policy>.<key>` of the request. Keys are letters, digits, `-`, `_` and `.`. Capped per review.
+/// One fact about this review worth keeping: a structured line in the server's log. Capped per review. For the audit log of
+/// the API server, annotate the answer.
 pub fn audit(key: impl AsRef<str>, value: impl AsRef<str>) {
     imports::audit(key.as_ref(), value.as_ref());
 }
@@ -56,25 +56,25 @@ pub mod review {
 #[cfg(target_family = "wasm")]
 mod imports {
     use super::log::Level;
-    use crate::bindings::base::verdict::policy;
+    use crate::bindings::base::verdict::host;
 
     pub(super) fn log(level: Level, message: &str) {
         let level = match level {
-            Level::Trace => policy::log::Level::Trace,
-            Level::Debug => policy::log::Level::Debug,
-            Level::Info => policy::log::Level::Info,
-            Level::Warn => policy::log::Level::Warn,
-            Level::Error => policy::log::Level::Error,
+            Level::Trace => host::log::Level::Trace,
+            Level::Debug => host::log::Level::Debug,
+            Level::Info => host::log::Level::Info,
+            Level::Warn => host::log::Level::Warn,
+            Level::Error => host::log::Level::Error,
         };
-        policy::log::write(level, message);
+        host::log::write(level, message);
     }
 
     pub(super) fn audit(key: &str, value: &str) {
-        policy::audit_log::write(key, value);
+        host::audit_log::write(key, value);
     }
 
     pub(super) fn raw() -> String {
-        policy::review::raw()
+        host::review::raw()
     }
 }
 

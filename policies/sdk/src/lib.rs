@@ -35,7 +35,7 @@ pub use host::{audit, log, review};
 #[cfg(feature = "k8s-openapi")]
 pub use k8s_openapi;
 pub use path::FieldPath;
-pub use policy::{Authenticator, Authorizer, Mutator, Policy, Provider, Validator};
+pub use policy::{Authenticator, Authorizer, Cleanup, Mutator, Policy, Provider, Validator};
 pub use serde;
 pub use serde_json;
 pub use settings::{NoSettings, SettingsError};

@@ -19,11 +19,12 @@ pub trait Policy: Sized + 'static {
 
     /// Checks the settings and builds the policy. Errors are shown to the operator, and the policy does not load.
     fn new(settings: Self::Settings) -> Result<Self, Vec<SettingsError>>;
+}
 
-    /// Called once when the policy is unloaded.
-    fn cleanup(&self) -> Result<(), Error> {
-        Ok(())
-    }
+/// Has something to do when it is unloaded: `export!(MyPolicy: Validator, Cleanup);`.
+pub trait Cleanup: Policy {
+    /// Called once, in an instance that has seen no review. An error is logged and changes nothing.
+    fn cleanup(&self) -> Result<(), Error>;
 }
 
 /// Answers TokenReview: who is the bearer of this token?

@@ -1,12 +1,12 @@
-;; What QuickJS's runtime asks of WASI and of the tool that it was made for, in terms of verdict:policy/guest-runtime. No
+;; What QuickJS's runtime asks of WASI and of the tool that it was made for, in terms of verdict:guest-runtime. No
 ;; memory of its own and no handles, so that a snapshot carries all of it. There are no files: what asks for one traps.
 ;; Names are `interface#function`. A result is its tag, 0 for ok, and what it carries; output streams are 1 and 2.
 (module
-  (import "verdict:policy/guest-runtime@0.1.0" "output" (func $output (param i32 i64 i32)))
-  (import "verdict:policy/guest-runtime@0.1.0" "wall-clock" (func $wall (result i64)))
-  (import "verdict:policy/guest-runtime@0.1.0" "monotonic-clock" (func $monotonic (result i64)))
-  (import "verdict:policy/guest-runtime@0.1.0" "random" (func $random (result i64)))
-  (import "verdict:policy/guest-runtime@0.1.0" "exit" (func $exit (param i32)))
+  (import "guest-runtime" "output" (func $output (param i32 i64 i32)))
+  (import "guest-runtime" "wall-clock" (func $wall (result i64)))
+  (import "guest-runtime" "monotonic-clock" (func $monotonic (result i64)))
+  (import "guest-runtime" "random" (func $random (result i64)))
+  (import "guest-runtime" "exit" (func $exit (param i32)))
   (import "env" "memory" (memory 0))
 
   (func (export "wasi:random/insecure-seed#insecure-seed") (param $out i32)

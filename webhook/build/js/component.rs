@@ -13,14 +13,17 @@ use wit_component::{StringEncoding, embed_component_metadata};
 
 use super::engine;
 use crate::{
-    build::{BuildError, world},
-    engine::Instrumented,
+    build::{
+        BuildError,
+        world::{self, World},
+    },
+    engine::{Instrumented, contract},
 };
 
-/// The component of `script` with these interfaces besides `lifecycle`; `engine` is as `engine::adapted` gives it.
-pub(super) fn component(engine: &[u8], script: &str, interfaces: &[&str]) -> Result<Vec<u8>, BuildError> {
+/// The component of `script`; `engine` is as `engine::adapted` gives it.
+pub(super) fn component(engine: &[u8], script: &str, world: &World) -> Result<Vec<u8>, BuildError> {
     let bad = |error: anyhow::Error| BuildError::NotAPolicy(format!("no component can be made: {error:#}"));
-    let linked = link(engine, interfaces).map_err(bad)?;
+    let linked = link(engine, world).map_err(bad)?;
     // A thread of its own: it may be called from one that drives others.
     let started = thread::scope(|scope| scope.spawn(|| start(&linked, script)).join());
     started.unwrap_or_else(|_| Err(Stopped::Tool(anyhow::anyhow!("the tool crashed")))).map_err(|stopped| match stopped
@@ -30,29 +33,15 @@ pub(super) fn component(engine: &[u8], script: &str, interfaces: &[&str]) -> Res
     })
 }
 
-fn link(engine: &[u8], interfaces: &[&str]) -> anyhow::Result<Vec<u8>> {
-    let guest = guest_world(interfaces);
-    let bindings = bindings(&guest)?;
-    let adapter = world::with_world(
-        &wat::parse_str(include_str!("adapter.wat"))?,
-        "package verdict:adapter; world guest { import verdict:policy/guest-runtime@0.1.0; }",
-    )?;
+fn link(engine: &[u8], world: &World) -> anyhow::Result<Vec<u8>> {
+    let bindings = bindings(&world.text())?;
+    let adapter = world::adapter(include_str!("adapter.wat"))?;
     wit_component::Linker::default()
         .validate(true)
         .library("engine.wasm", engine, false)?
         .library("bindings.wasm", &bindings, false)?
         .adapter(engine::ADAPTER, &adapter)?
         .encode()
-}
-
-fn guest_world(interfaces: &[&str]) -> String {
-    let exports: String = interfaces.iter().map(|name| format!("export verdict:policy/{name}@0.1.0; ")).collect();
-    format!(
-        "package verdict:build; world guest {{ import verdict:policy/log@0.1.0; import verdict:policy/audit-log@0.1.0; \
-         import verdict:policy/review@0.1.0; import verdict:policy/guest-runtime@0.1.0; import wasi:cli/environment@0.2.0; \
-         export verdict:policy/lifecycle@0.1.0; {exports}}} \
-         package wasi:cli@0.2.0 {{ interface environment {{ get-environment: func() -> list<tuple<string, string>>; }} }}"
-    )
 }
 
 /// The library that translates between the contract and the engine.
@@ -105,7 +94,7 @@ fn imports(engine: &Engine, component: &Component) -> wasmtime::Result<Linker<Pr
     let mut linker = Linker::<Printed>::new(engine);
     linker.allow_shadowing(true);
     linker.define_unknown_imports_as_traps(component)?;
-    let mut runtime = linker.instance("verdict:policy/guest-runtime@0.1.0")?;
+    let mut runtime = linker.instance(contract::GUEST_RUNTIME)?;
     runtime.func_wrap("output", |mut store, (_fd, word, length): (u32, u64, u32)| {
         let bytes = word.to_le_bytes();
         store.data_mut().0.extend_from_slice(bytes.get(..length as usize).unwrap_or(&bytes));

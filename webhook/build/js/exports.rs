@@ -1,9 +1,9 @@
 //! What a policy's module exports, and which interfaces that makes.
 
-use crate::build::BuildError;
+use crate::{build::BuildError, engine::Interface};
 
 /// The interfaces that `exported` answers.
-pub(super) fn interfaces(entry: &str, exported: &[String]) -> Result<Vec<&'static str>, BuildError> {
+pub(super) fn interfaces(entry: &str, exported: &[String]) -> Result<Vec<Interface>, BuildError> {
     let found: Vec<_> =
         REVIEWS.iter().filter(|(function, _)| exported.iter().any(|it| it == function)).map(|(_, it)| *it).collect();
     // A misspelt name would be a policy that answers less than its author thinks.
@@ -38,31 +38,34 @@ fn meant(name: &str) -> Option<&'static str> {
 }
 
 /// Functions, and the interfaces that they answer.
-const REVIEWS: [(&str, &str); 5] = [
-    ("validate", "validating"),
-    ("mutate", "mutating"),
-    ("authenticate", "authentication"),
-    ("authorize", "authorization"),
-    ("handleEvent", "provider"),
+const REVIEWS: [(&str, Interface); 5] = [
+    ("validate", Interface::Validating),
+    ("mutate", Interface::Mutating),
+    ("authenticate", Interface::Authentication),
+    ("authorize", Interface::Authorization),
+    ("handleEvent", Interface::Provider),
 ];
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(exported: &[&str]) -> Result<Vec<&'static str>, String> {
+    fn of(exported: &[&str]) -> Result<Vec<Interface>, String> {
         let exported: Vec<String> = exported.iter().map(|it| (*it).to_owned()).collect();
         interfaces("policy.js", &exported).map_err(|error| error.to_string())
     }
 
     #[test]
     fn exported_functions_make_interfaces() {
-        assert_eq!(of(&["mutate", "init", "validate", "cleanup"]).unwrap(), ["validating", "mutating"]);
+        assert_eq!(
+            of(&["mutate", "init", "validate", "cleanup"]).unwrap(),
+            [Interface::Validating, Interface::Mutating]
+        );
         assert_eq!(
             of(&["handleEvent", "validator", "default", "initial"]).unwrap_err(),
             "policy.js: validator is exported, did you mean validate?"
         );
-        assert_eq!(of(&["handleEvent", "schema", "initial"]).unwrap(), ["provider"]);
+        assert_eq!(of(&["handleEvent", "schema", "initial"]).unwrap(), [Interface::Provider]);
     }
 
     #[test]

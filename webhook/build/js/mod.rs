@@ -9,6 +9,7 @@ mod exports;
 mod positions;
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -16,17 +17,35 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{BuildError, read, started};
+use super::{
+    BuildError, imported, read, started,
+    world::{self, World},
+};
+use crate::{
+    config::manifest::FILE,
+    engine::{Interface, contract},
+    manifest::{Import, Manifest},
+};
 
-pub(super) fn build(folder: &Path) -> Result<Vec<u8>, BuildError> {
+pub(super) fn build(folder: &Path, manifest: &Manifest) -> Result<Vec<u8>, BuildError> {
     let folder = std::path::absolute(folder).map_err(|error| BuildError::File { path: folder.to_owned(), error })?;
     let entry = entry(&folder)?;
     let modules = install(&folder)?;
     let engine = engine::adapted(&modules)?;
     let work = modules.join(".cache/verdict");
     fs::create_dir_all(&work).map_err(|error| BuildError::File { path: work.clone(), error })?;
-    let interfaces = exports::interfaces(entry, &exported(&folder, &work, entry)?)?;
-    write(&work.join("entry.js"), &glue(entry, &interfaces))?;
+    let policy = policy(&folder, &work, entry)?;
+    let interfaces = exports::interfaces(entry, &policy.exports)?;
+    imported(Import::ALL.into_iter().filter(|it| policy.calls(it.name())), manifest.imports())?;
+    let environment = !manifest.grants.env.is_empty();
+    if policy.calls("environment") && !environment {
+        return Err(BuildError::NotAPolicy(format!(
+            "{entry}: it reads environment variables with env(), and {FILE} wants none: add `grants: {{env: {{NAME: what it is \
+             for}}}}` to it"
+        )));
+    }
+    let cleanup = policy.exports.iter().any(|it| it == "cleanup");
+    write(&work.join("entry.js"), &glue(entry, &interfaces, cleanup, manifest.imports(), environment))?;
     let script = work.join("policy.js");
     let options = ["--external:verdict:*", "--external:wasi:*", "--sourcemap=external", "--sources-content=false"];
     let outfile = format!("--outfile={}", script.display());
@@ -34,7 +53,11 @@ pub(super) fn build(folder: &Path) -> Result<Vec<u8>, BuildError> {
     let (text, map) = (read(&script)?, read(&work.join("policy.js.map"))?);
     // At the end, so that it moves no line: the SDK reads it to say where an error was thrown.
     let script = format!("{}\n{}", String::from_utf8_lossy(&text), positions::statement(&map)?);
-    component::component(&engine, &script, &interfaces)
+    let mut world = World::new(manifest.imports(), &interfaces, cleanup).with_runtime();
+    if environment {
+        world = world.with_environment();
+    }
+    component::component(&engine, &script, &world)
 }
 
 /// The name in package.json.
@@ -85,15 +108,21 @@ fn install(folder: &Path) -> Result<PathBuf, BuildError> {
     Ok(modules)
 }
 
-/// What the policy's own module exports.
-fn exported(folder: &Path, work: &Path, entry: &str) -> Result<Vec<String>, BuildError> {
+/// A look at the policy's own module.
+fn policy(folder: &Path, work: &Path, entry: &str) -> Result<Entry, BuildError> {
     #[derive(Deserialize)]
     struct Meta {
-        outputs: std::collections::BTreeMap<String, Output>,
+        outputs: BTreeMap<String, Output>,
     }
     #[derive(Deserialize)]
     struct Output {
         exports: Vec<String>,
+        inputs: BTreeMap<String, Input>,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Input {
+        bytes_in_output: u64,
     }
     let meta = work.join("meta.json");
     let (metafile, outfile) =
@@ -101,7 +130,12 @@ fn exported(folder: &Path, work: &Path, entry: &str) -> Result<Vec<String>, Buil
     esbuild(folder, &folder.join(entry), &[&metafile, &outfile])?;
     let meta: Meta = serde_json::from_slice(&read(&meta)?)
         .map_err(|error| BuildError::NotAPolicy(format!("{}: {error}", meta.display())))?;
-    Ok(meta.outputs.into_values().flat_map(|it| it.exports).collect())
+    let mut policy = Entry { exports: Vec::new(), files: Vec::new() };
+    for output in meta.outputs.into_values() {
+        policy.exports.extend(output.exports);
+        policy.files.extend(output.inputs.into_iter().filter(|(_, it)| it.bytes_in_output > 0).map(|(file, _)| file));
+    }
+    Ok(policy)
 }
 
 /// What it finds wrong it says itself, with file and line.
@@ -137,29 +171,51 @@ fn run(tool: &'static str, command: &mut Command) -> Result<(), BuildError> {
     if output.status.success() { Ok(()) } else { Err(BuildError::ToolFailed { tool, status: output.status }) }
 }
 
+/// What the policy's module is, as esbuild tells.
+struct Entry {
+    exports: Vec<String>,
+    /// Files of it and of what it imports, as far as they are used.
+    files: Vec<String>,
+}
+
+impl Entry {
+    /// What of the server it calls: each import is a file of the SDK, which esbuild leaves out where nobody uses it.
+    fn calls(&self, name: &str) -> bool {
+        let ends = [format!("sdk-js/src/imports/{name}.js"), format!("sdk/js/src/imports/{name}.js")];
+        let installed = format!("verdict-policy-sdk/src/imports/{name}.js");
+        self.files.iter().any(|it| it.ends_with(&installed) || ends.iter().any(|end| it.ends_with(end)))
+    }
+}
+
 /// The module that is built: what the contract asks for, in terms of what the policy exports.
-fn glue(entry: &str, interfaces: &[&str]) -> String {
-    let exports: String =
-        interfaces.iter().map(|name| format!("export const {name} = guest.{name}(policy);\n")).collect();
+fn glue(entry: &str, interfaces: &[Interface], cleanup: bool, imports: &[Import], environment: bool) -> String {
+    let mut exports: String =
+        interfaces.iter().map(|it| format!("export const {0} = guest.{0}(policy);\n", it.name())).collect();
+    if cleanup {
+        exports.push_str("export const cleanup = guest.cleanup(policy);\n");
+    }
+    let mut modules = format!("import * as runtime from \"{}\";\n", contract::GUEST_RUNTIME);
+    let mut functions = "random: runtime.random".to_owned();
+    for import in imports {
+        let (name, function) = match import {
+            Import::Log => ("log", "write"),
+            Import::AuditLog => ("audit", "write"),
+            Import::Review => ("review", "raw"),
+        };
+        modules += &format!("import * as {name} from \"{}\";\n", import.interface());
+        functions += &format!(", {name}: {name}.{function}");
+    }
+    if environment {
+        modules += &format!("import * as environment from \"{}\";\n", world::ENVIRONMENT);
+        functions += ", environment: environment.getEnvironment";
+    }
     format!(
         r#"// Written by verdict build.
 import "verdict-policy-sdk/runtime";
 import * as guest from "verdict-policy-sdk/guest";
 import * as policy from "../../../{entry}";
-import * as log from "verdict:policy/log@0.1.0";
-import * as auditLog from "verdict:policy/audit-log@0.1.0";
-import * as review from "verdict:policy/review@0.1.0";
-import * as runtime from "verdict:policy/guest-runtime@0.1.0";
-import * as environment from "wasi:cli/environment@0.2.0";
-
-const connect = () =>
-  guest.connect({{
-    log: log.write,
-    audit: auditLog.write,
-    review: review.raw,
-    random: runtime.random,
-    environment: environment.getEnvironment,
-  }});
+{modules}
+const connect = () => guest.connect({{ {functions} }});
 
 export const lifecycle = guest.lifecycle(policy, connect);
 {exports}"#

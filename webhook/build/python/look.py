@@ -1,6 +1,6 @@
 """What an author's modules define of the contract: FOLDER and the .py files in it, policy.py first.
 
-Prints the names, one a line. Errors and advice go to standard error, for people; then it fails.
+Prints `defines NAME` for each, and `calls NAME` for each import of the server that they call. Errors and advice go to standard error, for people; then it fails.
 """
 
 import ast
@@ -17,6 +17,9 @@ ASKED = {
     "handle_event": ["event"],
 }
 ALL = {**ASKED, "init": ["settings"], "cleanup": []}
+
+# What the SDK has for each import of the server.
+IMPORTS = {"log": "log", "audit": "audit-log", "raw_review": "review"}
 
 
 def main(folder, files):
@@ -50,7 +53,11 @@ def main(folder, files):
         sys.exit("\n".join([expected, *meant]))
     for line in meant:
         say(line)
-    print("\n".join(name for name in ALL if name in names))
+    for name in ALL:
+        if name in names:
+            print("defines", name)
+    for name in sorted({name for tree in trees.values() for name in calls(tree)}):
+        print("calls", name)
 
 
 def definitions(body, names):
@@ -99,6 +106,20 @@ def misspelt(names):
         if close and close[0] not in names:
             lines.append(f"policy.py:{node.lineno}: {name} is called by nobody: is {close[0]} meant?")
     return lines
+
+
+def calls(tree):
+    """What modules take of the SDK that stands for an import of the server."""
+    modules = {"verdict_policy"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {it.asname for it in node.names if it.name == "verdict_policy" and it.asname}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "verdict_policy":
+            yield from (IMPORTS[it.name] for it in node.names if it.name in IMPORTS)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            if node.attr in IMPORTS:
+                yield IMPORTS[node.attr]
 
 
 def late_imports(tree):

@@ -13,18 +13,22 @@ use std::{
 };
 
 use self::sources::Sources;
-use super::{BuildError, beside, embedded, read, started};
-use crate::engine::Interface;
+use super::{BuildError, beside, embedded, imported, read, started, world::World};
+use crate::{
+    engine::Interface,
+    manifest::{Import, Manifest},
+};
 
-pub(super) fn build(folder: &Path) -> Result<Vec<u8>, BuildError> {
+pub(super) fn build(folder: &Path, manifest: &Manifest) -> Result<Vec<u8>, BuildError> {
     let python = tool::python()?;
     let sources = Sources::find(folder)?;
-    let defined = look(&python, folder, &sources)?;
+    let seen = look(&python, folder, &sources)?;
+    imported(Import::ALL.into_iter().filter(|it| seen.calls.iter().any(|name| name == it.name())), manifest.imports())?;
     let cache = tool::cache(folder);
     let tool = tool::componentize(&python, folder, &cache)?;
     let packages = tool.packages(folder)?;
     let stage = Stage(beside(&cache.join("python-build"), "unfinished"));
-    stage.fill(&sources, &defined)?;
+    stage.fill(&sources, &seen.defined, manifest.imports())?;
     let kept = cache.join("python-built").join(format!("{}.wasm", stage.digest(&tool.name, packages.as_deref())?));
     // CPython draws the seed of its hashes while it is started, which here is at build time, and nothing can set it: the
     // tool makes other bytes of the same sources each time. So what was made once is kept.
@@ -36,27 +40,37 @@ pub(super) fn build(folder: &Path) -> Result<Vec<u8>, BuildError> {
     Ok(bytes)
 }
 
-/// The functions of the contract that the author's modules define.
-fn look(python: &Path, folder: &Path, sources: &Sources) -> Result<Vec<String>, BuildError> {
+/// What is seen of the author's modules without running them.
+struct Seen {
+    /// Functions of the contract that they define.
+    defined: Vec<String>,
+    /// Imports of the contract that they call.
+    calls: Vec<String>,
+}
+
+fn look(python: &Path, folder: &Path, sources: &Sources) -> Result<Seen, BuildError> {
     let mut look = Command::new(python);
     // Isolated from the author's own Python: a module that is called `ast` must not be taken for the real one.
     look.args(["-I", "-c", include_str!("look.py")]).arg(folder).args(sources.modules());
     let printed = said("python3", &mut look)?;
-    Ok(printed.lines().map(str::to_owned).collect())
+    let lines = |kind: &str| printed.lines().filter_map(|it| it.strip_prefix(kind)).map(str::to_owned).collect();
+    Ok(Seen { defined: lines("defines "), calls: lines("calls ") })
 }
 
 /// Everything that the tool is given, in a folder of its own that ends with it: Python writes beside what it imports.
 struct Stage(PathBuf);
 
 impl Stage {
-    fn fill(&self, sources: &Sources, defined: &[String]) -> Result<(), BuildError> {
+    fn fill(&self, sources: &Sources, defined: &[String], imports: &[Import]) -> Result<(), BuildError> {
         let interfaces: Vec<Interface> =
             Interface::ALL.into_iter().filter(|it| defined.iter().any(|name| name == function(*it))).collect();
-        self.write("wit/guest.wit", world(&interfaces).as_bytes())?;
-        for file in embedded::WIT {
-            self.write(&format!("wit/deps/verdict/{}", file.path), file.bytes)?;
+        let cleanup = defined.iter().any(|name| name == "cleanup");
+        let world = World::new(imports, &interfaces, cleanup).with_runtime();
+        self.write("wit/guest.wit", world.text().as_bytes())?;
+        for file in embedded::WIT.iter().filter(|it| it.path.starts_with("deps/")) {
+            self.write(&format!("wit/{}", file.path), file.bytes)?;
         }
-        self.write("glue/verdict_guest.py", glue(&interfaces).as_bytes())?;
+        self.write("glue/verdict_guest.py", glue(&interfaces, imports).as_bytes())?;
         for file in embedded::SDK_PYTHON.iter().filter(|it| it.path.starts_with("verdict_policy/")) {
             self.write(&format!("sdk/{}", file.path), file.bytes)?;
         }
@@ -128,18 +142,11 @@ fn function(interface: Interface) -> &'static str {
     }
 }
 
-fn world(interfaces: &[Interface]) -> String {
-    let imports =
-        ["log", "audit-log", "review", "guest-runtime"].map(|it| format!("import verdict:policy/{it}@0.1.0;\n"));
-    let exports = ["lifecycle"].into_iter().chain(interfaces.iter().map(|it| it.name()));
-    let exports: Vec<String> = exports.map(|it| format!("export verdict:policy/{it}@0.1.0;\n")).collect();
-    format!("package verdict:build;\n\nworld guest {{\n{}{}}}\n", imports.concat(), exports.concat())
-}
-
 /// The module that componentize-py starts with. It imports the bindings, which are there only for what the world has.
-fn glue(interfaces: &[Interface]) -> String {
+fn glue(interfaces: &[Interface], imports: &[Import]) -> String {
     let has = |some: &[Interface]| interfaces.iter().any(|it| some.contains(it));
-    let mut imports = "audit_log, guest_runtime, log, review".to_owned();
+    let mut imports: String = imports.iter().map(|it| format!("{}, ", it.name().replace('-', "_"))).collect();
+    imports += "guest_runtime";
     if has(&[Interface::Validating, Interface::Mutating]) {
         imports += ", admission";
     }

@@ -18,7 +18,7 @@ pub fn encode(version: Version, asked: &AdmissionRequest<'_>, verdict: &Admissio
             status: "Failure",
             message: &denied.message,
             reason: &denied.reason,
-            details: (!denied.causes.is_empty()).then(|| Details {
+            details: (!denied.causes.is_empty() || denied.retry_after.is_some()).then(|| Details {
                 name: &asked.name,
                 group: &asked.request_kind.group,
                 kind: &asked.request_kind.kind,
@@ -27,6 +27,7 @@ pub fn encode(version: Version, asked: &AdmissionRequest<'_>, verdict: &Admissio
                     .iter()
                     .map(|it| WireCause { reason: &it.reason, message: &it.message, field: &it.field })
                     .collect(),
+                retry_after_seconds: denied.retry_after,
             }),
             code: denied.code,
         }),
@@ -90,6 +91,7 @@ struct Status<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Details<'a> {
     // Of the object: kubectl begins with them where it shows causes.
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -98,7 +100,10 @@ struct Details<'a> {
     group: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     kind: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     causes: Vec<WireCause<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_seconds: Option<u32>,
 }
 
 #[derive(Serialize)]

@@ -46,7 +46,8 @@ fn deep_objects_are_passed_on_unread() {
 fn a_denial_has_no_patch_and_an_allow_no_status() {
     let body = body(REQUEST);
     let asked = decode(body.as_bytes()).unwrap().review;
-    let denied = Denied { message: "no".into(), code: 403, reason: "Forbidden".into(), causes: Vec::new() };
+    let denied =
+        Denied { message: "no".into(), code: 403, reason: "Forbidden".into(), causes: Vec::new(), retry_after: None };
     let verdict = AdmissionVerdict { denial: Some(denied), patch: Some("[{}]".into()), ..AdmissionVerdict::default() };
     assert_eq!(
         String::from_utf8(encode(Version::V1, &asked, &verdict)).unwrap(),
@@ -176,6 +177,7 @@ fn everything_that_a_denial_may_carry_is_written() {
         code: 422,
         reason: "Invalid".into(),
         causes: vec![cause("data.a"), cause("")],
+        retry_after: Some(30),
     };
     let verdict = AdmissionVerdict {
         denial: Some(denied),
@@ -194,7 +196,7 @@ fn everything_that_a_denial_may_carry_is_written() {
                 "details": {"name": "web", "group": "autoscaling", "kind": "Scale", "causes": [
                     {"field": "data.a", "reason": "FieldValueInvalid", "message": "x"},
                     {"reason": "FieldValueInvalid", "message": "x"},
-                ]},
+                ], "retryAfterSeconds": 30},
             },
             "warnings": ["careful"],
             "auditAnnotations": {"p.k": "v"},

@@ -13,7 +13,7 @@ type UserInfo struct {
 	Groups, Extra abi.List
 }
 
-type extraValue struct {
+type extraEntry struct {
 	key    abi.Text
 	values abi.List
 }
@@ -21,7 +21,7 @@ type extraValue struct {
 // Take makes it Go's.
 func (u *UserInfo) Take() policy.UserInfo {
 	user := policy.UserInfo{Username: u.Username.String(), UID: u.UID.String(), Groups: abi.Strings(u.Groups)}
-	for _, one := range abi.Take[extraValue](u.Extra) {
+	for _, one := range abi.Take[extraEntry](u.Extra) {
 		if user.Extra == nil {
 			user.Extra = map[string][]string{}
 		}
@@ -32,9 +32,9 @@ func (u *UserInfo) Take() policy.UserInfo {
 
 // PassUser makes it the host's.
 func PassUser(user policy.UserInfo) UserInfo {
-	extra := make([]extraValue, 0, len(user.Extra))
+	extra := make([]extraEntry, 0, len(user.Extra))
 	for key, values := range user.Extra {
-		extra = append(extra, extraValue{abi.Pass(key), abi.PassStrings(values)})
+		extra = append(extra, extraEntry{abi.Pass(key), abi.PassStrings(values)})
 	}
 	return UserInfo{
 		abi.Pass(user.Username), abi.Pass(user.UID), abi.PassStrings(user.Groups), abi.PassList(extra),
@@ -105,8 +105,9 @@ type Denial struct {
 		some  uint8
 		value uint16
 	}
-	reason abi.Text
-	causes abi.List
+	reason     abi.Text
+	causes     abi.List
+	retryAfter abi.Option[uint32]
 }
 
 // PassDenial makes it the host's.
@@ -119,6 +120,9 @@ func PassDenial(denial *policy.Denial) Denial {
 	passed := Denial{message: abi.Pass(denial.Message), reason: abi.Pass(denial.Reason), causes: abi.PassList(causes)}
 	if denial.Code != 0 {
 		passed.code.some, passed.code.value = 1, denial.Code
+	}
+	if denial.RetryAfter != 0 {
+		passed.retryAfter = abi.Option[uint32]{Some: 1, Value: denial.RetryAfter}
 	}
 	return passed
 }

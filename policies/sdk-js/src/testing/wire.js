@@ -48,7 +48,7 @@ export function access(text) {
   return { user: who, attributes: { tag: "resource", val } };
 }
 
-const OPERATORS = { In: "is-in", NotIn: "not-in", Exists: "exists", DoesNotExist: "does-not-exist" };
+const OPERATORS = { In: "in", NotIn: "not-in", Exists: "exists", DoesNotExist: "does-not-exist" };
 
 const selector = (it) =>
   (it?.requirements ?? []).map(({ key, operator, values = [] }) => ({ key, operator: OPERATORS[operator], values }));

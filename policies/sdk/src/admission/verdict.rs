@@ -1,10 +1,14 @@
 //! What a validator answers.
 
-/// The answer of a validator.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// The answer of a validator. There is none by default: a policy says what it allows.
+///
+/// ```compile_fail
+/// let forgotten = verdict_sdk::Validation::default();
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validation {
-    /// None allows.
-    pub denial: Option<Denial>,
+    /// Allowed, or denied.
+    pub outcome: Result<(), Denial>,
     /// Shown to the user, whether allowed or denied. One line each, at most 256 characters.
     pub warnings: Vec<String>,
     /// For the audit log of the API server.
@@ -16,12 +20,14 @@ pub struct Validation {
 pub struct Denial {
     /// What is wrong and how to mend it.
     pub message: String,
-    /// HTTP status code, 400 to 599; 403 when not given.
+    /// HTTP status code, 400 to 599. When not given: 429 with `retry_after`, else 403.
     pub code: Option<u16>,
     /// meta.k8s.io/v1 StatusReason, for example `Invalid`; `Forbidden` when empty. With `Invalid`, kubectl shows the causes only.
     pub reason: String,
     /// Each violation on its own.
     pub causes: Vec<Cause>,
+    /// The request may succeed after this many seconds, 1 to 60: clients such as kubectl then try again by themselves.
+    pub retry_after: Option<u32>,
 }
 
 /// One thing that is wrong with the object (meta.k8s.io/v1 StatusCause).
@@ -46,12 +52,12 @@ pub struct Annotation {
 impl Validation {
     /// The object may enter.
     pub fn allow() -> Self {
-        Self::default()
+        Self::new(Ok(()))
     }
 
     /// It may not: a text, or a whole [`Denial`].
     pub fn deny(denial: impl Into<Denial>) -> Self {
-        Self { denial: Some(denial.into()), ..Self::default() }
+        Self::new(Err(denial.into()))
     }
 
     /// Allows if there is no cause, else denies with `message` and all of them.
@@ -73,6 +79,10 @@ impl Validation {
         self.audit_annotations.push(Annotation { key: key.into(), value: value.into() });
         self
     }
+
+    fn new(outcome: Result<(), Denial>) -> Self {
+        Self { outcome, warnings: Vec::new(), audit_annotations: Vec::new() }
+    }
 }
 
 impl Denial {
@@ -90,6 +100,12 @@ impl Denial {
     /// Sets the StatusReason.
     pub fn reason(mut self, reason: impl Into<String>) -> Self {
         self.reason = reason.into();
+        self
+    }
+
+    /// The request may succeed after this many seconds, 1 to 60.
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 

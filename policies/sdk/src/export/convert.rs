@@ -21,7 +21,7 @@ impl From<types::UserInfo> for User {
 
 impl From<User> for types::UserInfo {
     fn from(user: User) -> Self {
-        let extra = user.extra.into_iter().map(|(key, values)| types::ExtraValue { key, values });
+        let extra = user.extra.into_iter().map(|(key, values)| types::ExtraEntry { key, values });
         Self { username: user.username, uid: user.uid, groups: user.groups, extra: extra.collect() }
     }
 }
@@ -71,7 +71,7 @@ impl From<wz::SelectorRequirement> for SelectorRequirement {
         Self {
             key: requirement.key,
             operator: match requirement.operator {
-                wz::SelectorOperator::IsIn => SelectorOperator::In,
+                wz::SelectorOperator::In => SelectorOperator::In,
                 wz::SelectorOperator::NotIn => SelectorOperator::NotIn,
                 wz::SelectorOperator::Exists => SelectorOperator::Exists,
                 wz::SelectorOperator::DoesNotExist => SelectorOperator::DoesNotExist,
@@ -138,7 +138,10 @@ impl From<wa::GroupVersionResource> for GroupVersionResource {
 impl From<Validation> for wv::Validation {
     fn from(answer: Validation) -> Self {
         Self {
-            denial: answer.denial.map(Into::into),
+            outcome: match answer.outcome {
+                Ok(()) => wv::Outcome::Allowed,
+                Err(denial) => wv::Outcome::Denied(denial.into()),
+            },
             warnings: answer.warnings,
             audit_annotations: answer.audit_annotations.into_iter().map(Into::into).collect(),
         }
@@ -177,6 +180,7 @@ impl From<Denial> for wa::Denial {
             code: denial.code,
             reason: denial.reason,
             causes: denial.causes.into_iter().map(Into::into).collect(),
+            retry_after: denial.retry_after,
         }
     }
 }

@@ -3,16 +3,17 @@
 use std::{cell::OnceCell, thread::LocalKey};
 
 use crate::{
-    Authenticator, Authorizer, Error, Mutator, Policy, Provider, Validator,
+    Authenticator, Authorizer, Cleanup, Error, Mutator, Policy, Provider, Validator,
     bindings::base::exports::verdict::policy::lifecycle::SettingsError, settings,
 };
 
 /// wit-bindgen's types, by interface.
 pub mod wit {
     pub use crate::bindings::{
-        authentication::exports::verdict::policy::authentication,
-        authorization::exports::verdict::policy::authorization, mutating::exports::verdict::policy::mutating,
-        validating::exports::verdict::policy::validating, validating::verdict::policy::admission,
+        authentication::exports::verdict::authentication::authentication,
+        authorization::exports::verdict::authorization::authorization,
+        mutating::exports::verdict::admission::mutating, validating::exports::verdict::admission::validating,
+        validating::verdict::admission::admission,
     };
 }
 
@@ -35,7 +36,7 @@ pub fn init<E: Exported>(settings: &str) -> InitResult {
     })
 }
 
-pub fn cleanup<E: Exported>() -> Result<(), String> {
+pub fn cleanup<E: Exported<Policy: Cleanup>>() -> Result<(), String> {
     ask::<E, _>(|policy| policy.cleanup())
 }
 

@@ -39,9 +39,9 @@ impl<P: Validator> Kind<P> for Validating {
     }
 
     fn verdict(answer: &Validation) -> &'static str {
-        match answer.denial {
-            None => "allowed",
-            Some(_) => "denied",
+        match answer.outcome {
+            Ok(()) => "allowed",
+            Err(_) => "denied",
         }
     }
 }

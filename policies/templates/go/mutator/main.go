@@ -35,9 +35,9 @@ func take(s settings) error {
 	return nil
 }
 
-func mutate(request *policy.AdmissionRequest) (answer mutating.Mutation, err error) {
+func mutate(request *policy.AdmissionRequest) (mutating.Mutation, error) {
 	// A delete has no object: then nothing is edited.
-	answer.Change, err = mutating.Edit(request, func(object *object) error {
+	change, err := mutating.Edit(request, func(object *object) error {
 		if object.Metadata.Labels == nil {
 			object.Metadata.Labels = map[string]string{}
 		}
@@ -48,5 +48,5 @@ func mutate(request *policy.AdmissionRequest) (answer mutating.Mutation, err err
 		}
 		return nil
 	})
-	return answer, err
+	return mutating.Allow(change), err
 }

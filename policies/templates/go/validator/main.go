@@ -48,14 +48,14 @@ func take(s settings) error {
 	return nil
 }
 
-func validate(request *policy.AdmissionRequest) (answer validating.Validation, err error) {
+func validate(request *policy.AdmissionRequest) (validating.Validation, error) {
 	// A delete has no object, and most subresources come with one of another kind.
 	if request.Object == nil || request.SubResource != "" && request.SubResource != "ephemeralcontainers" {
-		return answer, nil
+		return validating.Allow(), nil
 	}
 	var pod pod
 	if err := request.DecodeObject(&pod); err != nil {
-		return answer, err
+		return validating.Validation{}, err
 	}
 	var causes []policy.Cause
 	check := func(field string, containers []container) {
@@ -69,10 +69,7 @@ func validate(request *policy.AdmissionRequest) (answer validating.Validation, e
 	check("containers", pod.Spec.Containers)
 	check("initContainers", pod.Spec.InitContainers)
 	check("ephemeralContainers", pod.Spec.EphemeralContainers)
-	if len(causes) > 0 {
-		answer.Denial = policy.Deny("images must come from %s", strings.Join(registries, ", ")).Because(causes...)
-	}
-	return answer, nil
+	return validating.FromCauses("images must come from "+strings.Join(registries, ", "), causes...), nil
 }
 
 func allowed(image string) bool {

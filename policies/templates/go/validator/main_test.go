@@ -22,8 +22,8 @@ func TestTheSampleReviewsGiveTheVerdictThatTheyAreNamedAfter(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
-		if denied := strings.HasPrefix(filepath.Base(file), "denied-"); denied != (answer.Denial != nil) {
-			t.Errorf("%s: %+v", file, answer.Denial)
+		if denied := strings.HasPrefix(filepath.Base(file), "denied-"); denied != (answer.Denial() != nil) {
+			t.Errorf("%s: %+v", file, answer.Denial())
 		}
 	}
 }
@@ -34,7 +34,7 @@ func TestEachViolationNamesItsField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if field := answer.Denial.Causes[0].Field; field != "spec.initContainers[0].image" {
+	if field := answer.Denial().Causes[0].Field; field != "spec.initContainers[0].image" {
 		t.Error(field)
 	}
 }

@@ -36,7 +36,7 @@ def validate(request: AdmissionRequest) -> Allow | Deny:
             image = container.get("image", "")
             if not image.startswith(tuple(config.registries)):
                 path = field_path("spec", field, index, "image")
-                causes.append(Cause(path, f"{image} is not from an allowed registry", "FieldValueForbidden"))
+                causes.append(Cause(path, "FieldValueForbidden", f"{image} is not from an allowed registry"))
     if causes:
         return Deny(f"images must come from {', '.join(config.registries)}", causes=causes)
     return Allow()

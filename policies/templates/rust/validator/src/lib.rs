@@ -129,8 +129,8 @@ mod tests {
     fn each_violation_names_its_field() {
         let denial = testing::validator::<MyPolicy>(SETTINGS)
             .ask_file("denied-init-container.json")
-            .denial
-            .unwrap();
+            .outcome
+            .unwrap_err();
         assert_eq!(denial.causes[0].field, "spec.initContainers[0].image");
     }
 

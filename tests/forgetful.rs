@@ -1,4 +1,4 @@
-//! A policy that forgets to answer never allows, in no language and no kind of review. In Rust it does not compile, which the
+//! What SDKs make of answers. A policy that forgets to answer never allows, in no language and no kind of review. In Rust it does not compile, which the
 //! SDK's own documentation tests.
 
 use std::path::Path;
@@ -69,4 +69,16 @@ async fn who_denies_may_say_when_to_come_again() {
     let host = Host::yaml(&(policies + &crate::support::host::misbehaving("three", "deny", ""))).await;
     let status: Value = host.review("/validate", &config_map("u")).await["response"]["status"].clone();
     assert_eq!((&status["code"], &status["details"]["retryAfterSeconds"]), (&403.into(), &Value::Null), "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plain_functions_are_a_policy() {
+    let host = Host::load(vec![PolicySpec::file("plain", &fixtures::plain_function())]).await.unwrap();
+    assert_eq!(host.review("/validate", &config_map("u")).await["response"]["allowed"], true);
+    assert_eq!(host.review("/validate", &config_map("denied")).await["response"]["status"]["message"], "plain: no");
+    assert!(host.review("/mutate", &config_map("u")).await["response"]["patch"].is_string());
+    assert_eq!(host.review("/authenticate", &token("jane")).await["status"]["user"]["username"], "jane");
+    assert_eq!(host.review("/authorize", &access()).await["status"]["allowed"], true);
+    let (status, answer) = host.post("/events/plain", "1").await;
+    assert_eq!((status, answer.as_str()), (StatusCode::OK, r#"{"event":1}"#));
 }

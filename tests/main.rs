@@ -41,6 +41,8 @@ mod go_examples;
 mod go_kinds;
 /// Guests' own unit tests, and every sample review through the router.
 mod guests;
+/// Components import what their manifests want.
+mod imports;
 /// No state crosses reviews, and what operators can choose about that.
 mod isolation;
 /// Policies in JavaScript and TypeScript, built by `verdict build`; and a host in JavaScript.

@@ -80,11 +80,11 @@ func parseKeys(text string) (map[string][]byte, error) {
 }
 
 func authenticate(review *authentication.Review) (authentication.Outcome, error) {
-	token, key, ours := parse(review.Token)
+	token, key, ours := parse(review.Token.Expose())
 	if !ours {
 		return authentication.Unknown(), nil
 	}
-	if err := verify(review.Token, key); err != nil {
+	if err := verify(review.Token.Expose(), key); err != nil {
 		return authentication.Rejected(err.Error()), nil
 	}
 	// From here on the words are those of somebody who has the key.
@@ -157,7 +157,7 @@ func warmUp() {
 		if err != nil {
 			return
 		}
-		_, _ = authenticate(&authentication.Review{Token: sign(text, key), Audiences: []string{"c"}})
+		_, _ = authenticate(&authentication.Review{Token: authentication.NewToken(sign(text, key)), Audiences: []string{"c"}})
 	}
 }
 

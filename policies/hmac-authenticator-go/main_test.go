@@ -26,7 +26,7 @@ func start(t *testing.T, settings string) {
 
 func ask(t *testing.T, token string, audiences ...string) authentication.Outcome {
 	t.Helper()
-	outcome, err := authentication.Ask(&authentication.Review{Token: token, Audiences: audiences})
+	outcome, err := authentication.Ask(&authentication.Review{Token: authentication.NewToken(token), Audiences: audiences})
 	if err != nil {
 		t.Fatal(err)
 	}

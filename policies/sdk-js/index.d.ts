@@ -138,7 +138,7 @@ export interface Validation {
   readonly change?: undefined;
 }
 
-/** The answer of `mutate`: made by {@link change}, {@link unchanged}, {@link jsonPatch}, {@link mergePatch} or {@link deny}. */
+/** The answer of `mutate`: made by {@link change}, {@link changePodSpec}, {@link unchanged}, {@link jsonPatch}, {@link mergePatch}, {@link full} or {@link deny}. */
 export interface Mutation {
   readonly denial: Denial | undefined;
   readonly warnings: string[];
@@ -218,6 +218,14 @@ export function change<T>(request: AdmissionRequest<T>, edit: (object: T) => voi
 
 /** The object enters changed by a JSON Patch (RFC 6902); an empty one changes nothing. See {@link pointer}. */
 export function jsonPatch(operations: JsonPatchOperation[], options?: AnswerOptions): Mutation;
+
+/** As {@link change}, of the PodSpec of whatever workload it is; unchanged where {@link podSpec} finds none. */
+export function changePodSpec(request: AdmissionRequest<any>, edit: (spec: PodSpecAt["spec"]) => void, options?: AnswerOptions): Mutation;
+
+/**
+ * This object enters instead. Numbers that JavaScript cannot hold are not what they were, where {@link change} leaves them alone.
+ */
+export function full(object: object, options?: AnswerOptions): Mutation;
 
 /** The object enters changed by a JSON Merge Patch (RFC 7386): what is named is set, `null` removes. */
 export function mergePatch(patch: object, options?: AnswerOptions): Mutation;

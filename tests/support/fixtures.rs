@@ -17,12 +17,18 @@ pub fn misbehaving(kind: &str) -> PathBuf {
     folder().join(name).with_extension("wasm")
 }
 
+/// The component that is made of plain functions.
+pub fn plain_function() -> PathBuf {
+    folder().join("plain_function.wasm")
+}
+
 fn folder() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let target = target();
         let output =
             cargo(&["build", "--release", "--locked", "--target", "wasm32-wasip2", "--package", "misbehaving*"])
+                .args(["--package", "plain-function"])
                 .arg("--target-dir")
                 .arg(&target)
                 .output()

@@ -7,9 +7,9 @@ import (
 	"verdict.dev/policy"
 )
 
-// Review is what is asked. The token is a secret: never print it.
+// Review is what is asked.
 type Review struct {
-	Token string
+	Token Token
 	// Audiences are those for which the token must be good; empty for those of the API server.
 	Audiences []string
 }

@@ -14,7 +14,7 @@ func init() { exports.Expect("authentication", func() bool { return authenticate
 func export(token, tokenLength, audiences, audiencesLength uint32) unsafe.Pointer {
 	defer abi.Enter()()
 	review := &Review{
-		Token:     abi.Text{Data: token, Length: tokenLength}.String(),
+		Token:     NewToken(abi.Text{Data: token, Length: tokenLength}.String()),
 		Audiences: abi.Strings(abi.List{Data: audiences, Length: audiencesLength}),
 	}
 	abi.Taken()

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"verdict.dev/policy"
 	"verdict.dev/policy/internal/patch"
@@ -51,12 +52,28 @@ func MarshalMergePatch(value any) (Change, error) {
 //
 // Without an object (a delete) edit is not called, and nothing changes.
 func Edit[T any](request *policy.AdmissionRequest, edit func(object *T) error) (Change, error) {
-	if request.Object == nil {
+	return editAt(request.Object, nil, edit)
+}
+
+// EditPodSpec is [Edit] of the PodSpec of the request's object, whatever workload that is; see [policy.PodSpec]. Where there is none,
+// edit is not called, and nothing changes.
+func EditPodSpec[T any](request *policy.AdmissionRequest, edit func(spec *T) error) (Change, error) {
+	fields := request.PodSpecFields()
+	text, err := policy.At(request.Object, fields)
+	if err != nil {
+		return Change{}, err
+	}
+	return editAt(text, fields, edit)
+}
+
+// editAt edits what lies at these fields of an object, in the text of it.
+func editAt[T any](text policy.JSON, fields []string, edit func(object *T) error) (Change, error) {
+	if text == nil {
 		return Change{}, nil
 	}
 	var object T
-	if err := request.DecodeObject(&object); err != nil {
-		return Change{}, err
+	if err := json.Unmarshal(text, &object); err != nil {
+		return Change{}, fmt.Errorf("%s: does not decode: %w", strings.Join(append([]string{"object"}, fields...), "."), err)
 	}
 	before, err := json.Marshal(&object)
 	if err != nil {
@@ -69,12 +86,16 @@ func Edit[T any](request *policy.AdmissionRequest, edit func(object *T) error) (
 	if err != nil {
 		return Change{}, err
 	}
-	operations, err := patch.Diff(request.Object, before, after)
+	operations, err := patch.Diff(text, before, after)
 	if err != nil || len(operations) == 0 {
 		return Change{}, err
 	}
-	text, err := json.Marshal(operations)
-	return JSONPatch(text), err
+	for i := range operations {
+		// Names of Kubernetes' own fields need no escapes.
+		operations[i].Path = strings.Join(append([]string{""}, fields...), "/") + operations[i].Path
+	}
+	written, err := json.Marshal(operations)
+	return JSONPatch(written), err
 }
 
 // IsNone tells whether nothing changes.

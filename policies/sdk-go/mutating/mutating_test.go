@@ -2,6 +2,7 @@ package mutating
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"verdict.dev/policy"
@@ -79,5 +80,40 @@ func TestWordsAreCollected(t *testing.T) {
 	mutation.Annotate("key", "value")
 	if mutation.Warnings[0] != "2 lines" || mutation.AuditAnnotations[0] != (policy.Annotation{Key: "key", Value: "value"}) {
 		t.Errorf("%+v", mutation)
+	}
+}
+
+func TestThePodSpecOfAnyWorkloadIsEdited(t *testing.T) {
+	request := &policy.AdmissionRequest{
+		Kind:   policy.GroupVersionKind{Group: "apps", Version: "v1", Kind: "Deployment"},
+		Object: policy.JSON(`{"spec": {"replicas": 1.0, "template": {"spec": {"containers": [{"name": "a", "n": 1e400}]}}}}`),
+	}
+	type spec struct {
+		HostNetwork bool `json:"hostNetwork,omitempty"`
+		Containers  []struct {
+			Name string `json:"name"`
+			Tty  bool   `json:"tty,omitempty"`
+		} `json:"containers"`
+	}
+	change, err := EditPodSpec(request, func(spec *spec) error {
+		spec.HostNetwork = true
+		spec.Containers[0].Tty = true
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed, err := change.Apply(request.Object)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{`"hostNetwork":true`, `"tty":true`, `1e400`, `1.0`} {
+		if !strings.Contains(string(changed), part) {
+			t.Errorf("no %s in %s", part, changed)
+		}
+	}
+	request.SubResource = "scale"
+	if change, err := EditPodSpec(request, func(*spec) error { t.Error("edited"); return nil }); err != nil || !change.IsNone() {
+		t.Error(change, err)
 	}
 }

@@ -35,7 +35,7 @@ func TestReviewsAreReadAsTheServerPassesThem(t *testing.T) {
 		t.Error(raw)
 	}
 	token := TokenReview(t, file(t, `{"kind": "TokenReview", "spec": {"token": "t", "audiences": ["a"]}}`))
-	if token.Token != "t" || !slices.Equal(token.Audiences, []string{"a"}) {
+	if token.Token.Expose() != "t" || !slices.Equal(token.Audiences, []string{"a"}) {
 		t.Errorf("%+v", token)
 	}
 	if event := Event(t, file(t, `{"any": 1.0}`)); string(event) != `{"any": 1.0}` || string(policy.RawReview()) != string(event) {

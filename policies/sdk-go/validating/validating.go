@@ -50,6 +50,40 @@ func (v *Validation) Annotate(key, value string) {
 // Func decides. An error means that it could not: the operator's failurePolicy decides, and the text goes to the log.
 type Func func(request *policy.AdmissionRequest) (Validation, error)
 
+// For is a validator of objects that are a T, one function for each operation: T is one of k8s.io/api, or a type of your own
+// with the fields that matter. An operation without a function is an error, never an allow: match only what you answer, and only
+// resources whose objects are a T. What is deleted was a T, too.
+//
+//	validating.Export(validating.For[corev1.Pod]{Create: create, Update: update}.Validate)
+type For[T any] struct {
+	Create func(request *policy.AdmissionRequest, object *T) (Validation, error)
+	Update func(request *policy.AdmissionRequest, old, object *T) (Validation, error)
+	Delete func(request *policy.AdmissionRequest, old *T) (Validation, error)
+}
+
+// Validate asks the function of the request's operation.
+func (f For[T]) Validate(request *policy.AdmissionRequest) (Validation, error) {
+	var old, object T
+	switch {
+	case request.Operation == policy.Create && f.Create != nil:
+		if err := request.DecodeObject(&object); err != nil {
+			return Validation{}, err
+		}
+		return f.Create(request, &object)
+	case request.Operation == policy.Update && f.Update != nil:
+		if err := errors.Join(request.DecodeOldObject(&old), request.DecodeObject(&object)); err != nil {
+			return Validation{}, err
+		}
+		return f.Update(request, &old, &object)
+	case request.Operation == policy.Delete && f.Delete != nil:
+		if err := request.DecodeOldObject(&old); err != nil {
+			return Validation{}, err
+		}
+		return f.Delete(request, &old)
+	}
+	return Validation{}, fmt.Errorf("the policy has no function for %s: give it one, or match other operations only", request.Operation)
+}
+
 var validate Func
 
 // Export makes f what the component exports. Call it once, from func init of package main.

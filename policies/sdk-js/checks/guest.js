@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { inspect } from "node:util";
 
 import * as sdk from "../index.js";
 import { PolicyError, admissionReview, load, settingsErrors, takeAudited, takeLogged } from "../testing.js";
@@ -70,6 +71,29 @@ test("a mutator changes the object", () => {
   assert.equal("spec" in merged.object, false);
 });
 
+test("the pod spec of any workload is read and changed", () => {
+  const template = { template: { spec: { containers: [{ name: "a" }] } } };
+  const review = (apiVersion, kind, spec, more) => admissionReview({ apiVersion, kind, metadata: {}, spec }, more);
+  const policy = { mutate: (request) => sdk.changePodSpec(request, (spec) => (spec.hostNetwork = false)) };
+  for (const [apiVersion, kind, spec] of [
+    ["v1", "Pod", template.template.spec],
+    ["apps/v1", "Deployment", template],
+    ["batch/v1", "CronJob", { jobTemplate: { spec: template } }],
+  ]) {
+    const answer = load(policy).mutate(review(apiVersion, kind, spec));
+    assert.equal(answer.verdict, "changed", kind);
+    assert.ok(JSON.stringify(answer.object).includes('"hostNetwork":false'), kind);
+  }
+  assert.equal(load(policy).mutate(review("v1", "ConfigMap", {})).verdict, "unchanged");
+  assert.equal(load(policy).mutate(review("apps/v1", "Deployment", template, { subResource: "scale" })).verdict, "unchanged");
+});
+
+test("a mutator may give the whole object", () => {
+  const answer = load({ mutate: (request) => sdk.full({ ...request.object, whole: true }) }).mutate(review);
+  assert.equal(answer.verdict, "changed");
+  assert.deepEqual(answer.object, { ...pod, whole: true });
+});
+
 test("settings errors have their paths, all at once", () => {
   const init = (settings) => {
     const errors = Object.keys(settings).map((it) => new sdk.SettingsError(sdk.pointer(it), `no ${it}`));
@@ -97,6 +121,13 @@ test("a token is not shown by printing the review", () => {
   assert.deepEqual(answer.user, { username: "jane", uid: "", groups: [], extra: { a: ["b"] } });
   assert.equal(subject.verdict({ kind: "TokenReview", spec: { token: "other" } }), "unknown");
   assert.deepEqual(takeLogged()[0], { level: "info", message: '{"audiences":[]}' });
+  const shown = [];
+  load({ authenticate: (review) => (shown.push(inspect(review), inspect({ review }, { depth: 9 }), `${review}`), sdk.unknown()) }).authenticate({
+    kind: "TokenReview",
+    spec: { token: "s3cret", audiences: ["api"] },
+  });
+  assert.ok(!shown.join().includes("s3cret"), shown.join());
+  assert.ok(shown[0].includes("api"), shown[0]);
 });
 
 test("an authorizer is asked about a resource or a path", () => {

@@ -4,6 +4,7 @@
 import { Admission, unchanged } from "./answers.js";
 import { members, parse, plain, toJson, writer } from "./json.js";
 import { token } from "./path.js";
+import { podSpec } from "./request.js";
 
 export function change(request, edit, options) {
   if (request.objectJson === undefined) {
@@ -24,6 +25,13 @@ export function jsonPatch(operations, options) {
 
 export const mergePatch = (patch, options) =>
   new Admission(undefined, { tag: "merge-patch", val: toJson(patch, "mergePatch") }, options);
+
+export const full = (object, options) => new Admission(undefined, { tag: "full", val: toJson(object, "full") }, options);
+
+export function changePodSpec(request, edit, options) {
+  if (podSpec(request) === undefined) return unchanged(options);
+  return change(request, (object) => edit(podSpec(request, object).spec), options);
+}
 
 /** The JSON Patch that makes one parsed text of another; undefined when they are equal. */
 export function between(before, after) {

@@ -3,8 +3,8 @@
 import unittest
 
 from verdict_policy import (
-    Allow, Authenticated, Change, Decision, Deny, Rejected, Ruling, SelectorOperator, SettingsErrors, Unchanged, Unknown,
-    field_path, loads, testing,
+    Allow, Authenticated, Cause, Change, Decision, Deny, Rejected, Ruling, SelectorOperator, SettingsErrors, Unchanged, Unknown,
+    field_path, from_causes, loads, pod_spec, testing,
 )
 from verdict_policy import admission, authorization, calls, dumps
 
@@ -97,6 +97,32 @@ class TestCalls(unittest.TestCase):
         review["request"]["requestResource"] = {"group": "old", "version": "v1", "resource": "pods"}
         requested = testing._request(review).requested
         self.assertEqual((requested.resource.group, requested.kind), ("old", admission.GroupVersionKind("", "v1", "Pod")))
+
+    def test_the_pod_spec_of_any_workload_is_found_and_changed(self):
+        template = {"template": {"spec": {"containers": []}}}
+        for group, kind, spec, path in [
+            ("v1", "Pod", template["template"]["spec"], "spec"),
+            ("apps/v1", "Deployment", template, "spec.template.spec"),
+            ("batch/v1", "CronJob", {"jobTemplate": {"spec": template}}, "spec.jobTemplate.spec.template.spec"),
+        ]:
+            review = testing.admission_review({"apiVersion": group, "kind": kind, "spec": spec})
+            request = testing._request(review)
+            at = pod_spec(request)
+            self.assertEqual(at.path, path)
+            at.spec["hostNetwork"] = False
+            self.assertIn('"hostNetwork":false', dumps(request.object))
+            self.assertEqual(pod_spec(request, request.old_object or {}), None)
+        self.assertIsNone(pod_spec(testing._request(testing.admission_review({**POD, "kind": "ConfigMap"}))))
+        scale = testing.admission_review({"apiVersion": "apps/v1", "kind": "Deployment", "spec": template}, subresource="scale")
+        self.assertIsNone(pod_spec(testing._request(scale)))
+
+    def test_causes_make_a_denial(self):
+        self.assertEqual(from_causes("no", [], warnings=["w"]), Allow(warnings=["w"]))
+        cause = Cause("a", "FieldValueRequired", "is missing")
+        self.assertEqual(from_causes("no", [cause], code=422), Deny("no", causes=[cause], code=422))
+        request = testing._request(testing.admission_review(POD))
+        self.assertTrue(request.is_kind("", "Pod"))
+        self.assertFalse(request.is_kind("apps", "Pod"))
 
     def test_paths(self):
         self.assertEqual(field_path("spec", "containers", 0, "image"), "spec.containers[0].image")

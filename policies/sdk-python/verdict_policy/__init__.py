@@ -21,6 +21,7 @@ from .admission import (
     Operation,
     Requested,
     Unchanged,
+    from_causes,
 )
 from .authentication import Authenticated, Rejected, TokenReview, Unknown
 from .authorization import (
@@ -35,6 +36,7 @@ from .authorization import (
 from .host import audit, raw_review
 from .json import dumps, loads
 from .path import field_path
+from .podspec import PodSpecAt, pod_spec
 from .settings import SettingsError, SettingsErrors, decode_settings
 from .user import UserInfo
 
@@ -52,6 +54,7 @@ __all__ = [
     "MergePatch",
     "NonResourceAttributes",
     "Operation",
+    "PodSpecAt",
     "Rejected",
     "Requested",
     "ResourceAttributes",
@@ -69,7 +72,9 @@ __all__ = [
     "decode_settings",
     "dumps",
     "field_path",
+    "from_causes",
     "loads",
     "log",
+    "pod_spec",
     "raw_review",
 ]

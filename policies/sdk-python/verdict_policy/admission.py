@@ -74,6 +74,10 @@ class AdmissionRequest:
     #: Nothing will be stored. A policy decides all the same.
     dry_run: bool = False
 
+    def is_kind(self, group: str, kind: str) -> bool:
+        """Whether the object is of this group and kind, in any version. The core group is empty."""
+        return (self.kind.group, self.kind.kind) == (group, kind)
+
     @cached_property
     def object(self) -> Any:
         """The new object, a dict of your own. None for a delete. For connect the options, for example PodExecOptions."""
@@ -128,6 +132,13 @@ class Allow:
 
     warnings: Sequence[str] = ()
     annotations: Mapping[str, str] = field(default_factory=dict)
+
+
+def from_causes(message: str, causes: Sequence[Cause], **more: Any) -> Allow | Deny:
+    """Allows if there is no cause, else denies with the message and all of them. ``more`` is as for :class:`Deny`."""
+    if causes:
+        return Deny(message, causes=causes, **more)
+    return Allow(warnings=more.get("warnings", ()), annotations=more.get("annotations", {}))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,36 @@ pub mod rt;
 
 /// Exports a policy: `export!(MyPolicy: Validator);`, or several kinds in one component: `export!(MyPolicy: Validator, Mutator);`.
 ///
+/// A policy without settings is a plain function, or one for each kind; a provider's takes and gives a [`serde_json::Value`]:
+///
+/// ```
+/// use verdict_sdk::{AdmissionRequest, Error, Validation};
+///
+/// fn validate(request: &AdmissionRequest) -> Result<Validation, Error> {
+///     Ok(if request.namespace == "default" { Validation::deny("use a namespace of your own") } else { Validation::allow() })
+/// }
+///
+/// verdict_sdk::export!(fn validate: Validator);
+/// # fn main() {}
+/// ```
+///
+/// That makes a policy called `Functions`, for its tests: `testing::validator::<Functions>("{}")`.
+///
 /// Once per crate, and the crate's type is `cdylib`. On other targets than Wasm it only checks that the traits are implemented.
 #[macro_export]
 macro_rules! export {
+    ($(fn $function:ident: $kind:ident),+ $(,)?) => {
+        /// The functions that this crate exports, as a policy.
+        struct Functions;
+        impl $crate::Policy for Functions {
+            type Settings = $crate::NoSettings;
+            fn new(_: $crate::NoSettings) -> ::std::result::Result<Self, ::std::vec::Vec<$crate::SettingsError>> {
+                ::std::result::Result::Ok(Self)
+            }
+        }
+        $($crate::__implement!($kind, $function);)+
+        $crate::export!(Functions: $($kind),+);
+    };
     ($policy:ty: $($kind:ident),+ $(,)?) => {
         const _: () = {
             $({
@@ -42,6 +69,64 @@ macro_rules! export {
             $crate::bindings::base::export!(Exported with_types_in $crate::bindings::base);
             $($crate::__export_kind!($kind);)+
         };
+    };
+}
+
+/// A kind's trait of a function.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __implement {
+    (Authenticator, $function:ident) => {
+        impl $crate::Authenticator for Functions {
+            fn authenticate(
+                &self,
+                review: &$crate::TokenReview,
+            ) -> ::std::result::Result<$crate::Authentication, $crate::Error> {
+                $function(review)
+            }
+        }
+    };
+    (Authorizer, $function:ident) => {
+        impl $crate::Authorizer for Functions {
+            fn authorize(
+                &self,
+                review: &$crate::SubjectAccessReview,
+            ) -> ::std::result::Result<$crate::Ruling, $crate::Error> {
+                $function(review)
+            }
+        }
+    };
+    (Validator, $function:ident) => {
+        impl $crate::Validator for Functions {
+            fn validate(
+                &self,
+                request: &$crate::AdmissionRequest,
+            ) -> ::std::result::Result<$crate::Validation, $crate::Error> {
+                $function(request)
+            }
+        }
+    };
+    (Mutator, $function:ident) => {
+        impl $crate::Mutator for Functions {
+            fn mutate(
+                &self,
+                request: &$crate::AdmissionRequest,
+            ) -> ::std::result::Result<$crate::Mutation, $crate::Error> {
+                $function(request)
+            }
+        }
+    };
+    (Provider, $function:ident) => {
+        impl $crate::Provider for Functions {
+            type Event = $crate::serde_json::Value;
+            type Answer = $crate::serde_json::Value;
+            fn handle_event(
+                &self,
+                event: $crate::serde_json::Value,
+            ) -> ::std::result::Result<$crate::serde_json::Value, $crate::Error> {
+                $function(event)
+            }
+        }
     };
 }
 

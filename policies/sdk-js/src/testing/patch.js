@@ -2,6 +2,7 @@
 // as they are written.
 
 export function apply(object, kind, change) {
+  if (kind === "full") return change;
   if (kind === "merge-patch") return merge(object, change);
   return change.reduce(applyOne, { root: structuredClone(object) }).root;
 }

@@ -66,12 +66,33 @@ impl Mutation {
         request: &AdmissionRequest,
         edit: impl FnOnce(&mut T),
     ) -> Result<Self, Error> {
-        let mut object: T = request.object()?;
-        let before = serde_json::to_value(&object)?;
-        edit(&mut object);
-        let after = serde_json::to_value(&object)?;
-        let original = request.object.as_deref().unwrap_or_default();
-        Ok(Self::json_patch(difference(original, &before, &after)))
+        Self::change_at(request.object.as_deref().unwrap_or_default(), "", request.object()?, edit)
+    }
+
+    /// As [`Self::change`], of the PodSpec of whatever workload it is; unchanged where there is none, as for a delete, other kinds and
+    /// subresources.
+    pub fn change_pod_spec<T: DeserializeOwned + Serialize>(
+        request: &AdmissionRequest,
+        edit: impl FnOnce(&mut T),
+    ) -> Result<Self, Error> {
+        let object = request.object.as_deref();
+        let (Some((text, fields)), Some((spec, _))) = (request.pod_spec_text(object)?, request.pod_spec()?) else {
+            return Ok(Self::unchanged());
+        };
+        Self::change_at(text, &pointer(fields), spec, edit)
+    }
+
+    /// `original` is the text of `value`, which lies at `path`, a JSON Pointer.
+    fn change_at<T: Serialize>(
+        original: &str,
+        path: &str,
+        mut value: T,
+        edit: impl FnOnce(&mut T),
+    ) -> Result<Self, Error> {
+        let before = serde_json::to_value(&value)?;
+        edit(&mut value);
+        let after = serde_json::to_value(&value)?;
+        Ok(Self::json_patch(difference(original, path, &before, &after)))
     }
 
     /// The object may not enter: a text, or a whole [`Denial`].
@@ -190,5 +211,34 @@ mod tests {
                 {"op": "replace", "path": "/c", "value": {}},
             ])
         );
+    }
+
+    #[test]
+    fn the_pod_spec_of_any_workload_is_read_and_changed() {
+        let template = json!({"template": {"spec": {"nodeName": "n"}}});
+        for (group, kind, spec, path) in [
+            ("", "Pod", json!({"nodeName": "n"}), "spec"),
+            ("apps", "Deployment", template.clone(), "spec.template.spec"),
+            ("batch", "CronJob", json!({"jobTemplate": {"spec": template}}), "spec.jobTemplate.spec.template.spec"),
+        ] {
+            let review = json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": {
+                "uid": "u", "operation": "CREATE", "kind": {"group": group, "version": "v1", "kind": kind},
+                "resource": {"group": group, "version": "v1", "resource": "x"}, "object": {"spec": spec}}});
+            let mut request = crate::testing::admission(&review.to_string());
+            let (found, at) = request.pod_spec::<Value>().unwrap().unwrap();
+            assert_eq!((found["nodeName"].as_str(), at.to_string().as_str()), (Some("n"), path));
+            let mutation =
+                Mutation::change_pod_spec(&request, |spec: &mut Value| spec["nodeName"] = "m".into()).unwrap();
+            let at = format!("/{}/nodeName", path.replace('.', "/"));
+            let mut expected = Patch::new();
+            expected.replace(at, "m");
+            assert_eq!(mutation, Mutation::json_patch(expected));
+            request.subresource = "scale".to_owned();
+            assert_eq!(request.pod_spec::<Value>().unwrap(), None);
+            assert_eq!(
+                Mutation::change_pod_spec(&request, |_: &mut Value| panic!("edited")).unwrap(),
+                Mutation::unchanged()
+            );
+        }
     }
 }

@@ -8,11 +8,12 @@ use serde_json::{Value, value::RawValue};
 
 use super::change::{Patch, push_segment};
 
-/// The patch of `original` for a change of what was read from it from `before` to `after`.
-pub(super) fn difference(original: &str, before: &Value, after: &Value) -> Patch {
+/// The patch of an object for a change of what lies at `path` of it, a JSON Pointer, from `before` to `after`, which were read from
+/// `original`, the text of that part.
+pub(super) fn difference(original: &str, path: &str, before: &Value, after: &Value) -> Patch {
     let mut patch = Patch::new();
     let original = serde_json::from_str::<&RawValue>(original).ok();
-    differ(&mut String::new(), original, before, after, &mut patch);
+    differ(&mut path.to_owned(), original, before, after, &mut patch);
     patch
 }
 
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
 
     fn patch(original: &str, before: Value, after: Value) -> Value {
-        difference(original, &before, &after).into_value()
+        difference(original, "", &before, &after).into_value()
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! What is asked about an object.
 
-use serde::de::DeserializeOwned;
+use std::{borrow::Cow, collections::BTreeMap};
 
-use crate::{Error, User, settings::parse};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+use crate::{Error, FieldPath, User, settings::parse};
 
 /// admission.k8s.io/v1 AdmissionRequest. An empty string means "not given".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +93,41 @@ impl AdmissionRequest {
         self.kind.group == group && self.kind.kind == kind
     }
 
+    /// The PodSpec of the object, whatever workload that is, as a type with the fields that matter or one of k8s-openapi; and where it
+    /// lies. None where there is none: another kind, a delete, a subresource.
+    pub fn pod_spec<T: DeserializeOwned>(&self) -> Result<Option<(T, FieldPath)>, Error> {
+        self.pod_spec_of(self.object.as_deref())
+    }
+
+    /// As [`Self::pod_spec`], of the object as stored.
+    pub fn old_pod_spec<T: DeserializeOwned>(&self) -> Result<Option<(T, FieldPath)>, Error> {
+        self.pod_spec_of(self.old_object.as_deref())
+    }
+
+    fn pod_spec_of<T: DeserializeOwned>(&self, object: Option<&str>) -> Result<Option<(T, FieldPath)>, Error> {
+        let Some((text, fields)) = self.pod_spec_text(object)? else { return Ok(None) };
+        let path = FieldPath::new(&fields.join("."));
+        let spec = parse(text).map_err(|(below, message)| Error::new(format!("{path}{below}: {message}")))?;
+        Ok(Some((spec, path)))
+    }
+
+    /// The text of the PodSpec of an object of the request's kind, and where it lies.
+    pub(super) fn pod_spec_text<'a>(
+        &self,
+        object: Option<&'a str>,
+    ) -> Result<Option<(&'a str, &'static [&'static str])>, Error> {
+        let (Some(fields), Some(mut text)) = (self.pod_spec_fields(), object) else { return Ok(None) };
+        for field in fields {
+            let members: BTreeMap<Name<'a>, &'a RawValue> =
+                serde_json::from_str(text).map_err(|error| Error::new(format!("{}: {error}", fields.join("."))))?;
+            match members.get(&Name(Cow::Borrowed(field))).map(|it| it.get()) {
+                None | Some("null") => return Ok(None),
+                Some(member) => text = member,
+            }
+        }
+        Ok(Some((text, fields)))
+    }
+
     /// Where the object has its PodSpec: the names of the fields from the object down, for Pods and for every
     /// built-in kind that has a pod template. None for other kinds, and for subresources except `ephemeralcontainers`
     /// and `resize` of Pods, which are sent with the whole Pod.
@@ -111,6 +149,10 @@ impl AdmissionRequest {
         }
     }
 }
+
+/// A name without escapes is not copied.
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn read<T: DeserializeOwned>(json: Option<&str>, what: &str) -> Result<T, Error> {
     let json = json.ok_or_else(|| Error::new(format!("the request has no {what}")))?;

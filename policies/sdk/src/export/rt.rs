@@ -11,9 +11,8 @@ use crate::{
 pub mod wit {
     pub use crate::bindings::{
         authentication::exports::verdict::authentication::authentication,
-        authorization::exports::verdict::authorization::authorization,
-        mutating::exports::verdict::admission::mutating, validating::exports::verdict::admission::validating,
-        validating::verdict::admission::admission,
+        authorization::exports::verdict::authorization::authorization, mutating::exports::verdict::admission::mutating,
+        validating::exports::verdict::admission::validating, validating::verdict::admission::admission,
     };
 }
 

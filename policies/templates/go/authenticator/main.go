@@ -50,7 +50,7 @@ func take(s settings) error {
 }
 
 func authenticate(review *authentication.Review) (authentication.Outcome, error) {
-	sum := sha256.Sum256([]byte(review.Token))
+	sum := sha256.Sum256([]byte(review.Token.Expose()))
 	digest := []byte(hex.EncodeToString(sum[:]))
 	outcome := authentication.Unknown()
 	// All are compared, so that the time it takes tells nothing.

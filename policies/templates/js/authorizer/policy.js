@@ -27,7 +27,8 @@ export function authorize({ user, resourceAttributes: asked }) {
     user.groups.includes(group) &&
     asked.namespace.startsWith(namespacePrefix) &&
     READING.includes(asked.verb) &&
-    asked.resource !== "secrets";
+    // `*` is all resources, so also secrets.
+    !["secrets", "*"].includes(asked.resource);
   // Others are asked next: RBAC, for example.
   return may ? ruling.allow(`${group} may read in ${namespacePrefix}*`) : ruling.noOpinion();
 }

@@ -30,7 +30,8 @@ def authorize(review: SubjectAccessReview) -> Ruling:
     # Of paths and of other users this policy knows nothing: others may.
     if asked is None or config.group not in review.user.groups:
         return Ruling.no_opinion()
-    reads = asked.verb in ("get", "list", "watch") and asked.resource != "secrets"
+    # `*` is all resources, so also secrets.
+    reads = asked.verb in ("get", "list", "watch") and asked.resource not in ("secrets", "*")
     if reads and asked.namespace.startswith(config.namespace_prefix):
         return Ruling.allow(f"{config.group} may read in {config.namespace_prefix}*")
     return Ruling.no_opinion()

@@ -54,7 +54,9 @@ impl Authorizer for MyPolicy {
         let Attributes::Resource(asked) = &review.attributes else {
             return Ok(Ruling::no_opinion());
         };
-        let reads = matches!(&*asked.verb, "get" | "list" | "watch") && asked.resource != "secrets";
+        // `*` is all resources, so also secrets.
+        let reads = matches!(&*asked.verb, "get" | "list" | "watch")
+            && !matches!(&*asked.resource, "secrets" | "*");
         if reads
             && asked.namespace.starts_with(namespace_prefix)
             && review.user.groups.contains(group)

@@ -248,7 +248,7 @@ fn the_same_sources_give_the_same_bytes() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/fixtures/misbehaving-python");
     let elsewhere = folder.path().join("elsewhere");
     fs::create_dir(&elsewhere).unwrap();
-    for file in ["policy.py", "words.py"] {
+    for file in ["policy.py", "words.py", "verdict.yaml"] {
         fs::copy(source.join(file), elsewhere.join(file)).unwrap();
     }
     for built in [&source, &elsewhere] {
@@ -257,7 +257,7 @@ fn the_same_sources_give_the_same_bytes() {
         assert!(succeeded, "{said}");
         assert!(fs::read(&component).unwrap() == fs::read(&again).unwrap());
     }
-    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 2, "something was left behind");
+    assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 3, "something was left behind");
 }
 
 #[test]

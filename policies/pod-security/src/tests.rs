@@ -77,7 +77,11 @@ fn templates_are_checked_where_they_are() {
         ("", "PodTemplate", &alone, "template"),
     ] {
         let answer = testing::validator::<PodSecurity>(BASELINE).ask(&review(group, kind, "CREATE", object, "null"));
-        assert_eq!(fields(answer.outcome.err()), [format!("{path}.{annotation}"), format!("{path}.spec.hostIPC")], "{kind}");
+        assert_eq!(
+            fields(answer.outcome.err()),
+            [format!("{path}.{annotation}"), format!("{path}.spec.hostIPC")],
+            "{kind}"
+        );
     }
 }
 

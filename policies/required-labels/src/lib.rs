@@ -178,7 +178,8 @@ mod tests {
 
     #[test]
     fn each_violation_names_its_field() {
-        let denial = testing::validator::<RequiredLabels>(SETTINGS).ask_file("denied-no-labels.json").outcome.unwrap_err();
+        let denial =
+            testing::validator::<RequiredLabels>(SETTINGS).ask_file("denied-no-labels.json").outcome.unwrap_err();
         let fields: Vec<&str> = denial.causes.iter().map(|cause| cause.field.as_str()).collect();
         assert_eq!(fields, ["metadata.labels.team", "metadata.labels[example.org/cost-center]"]);
     }

@@ -33,7 +33,7 @@ func TestTheSampleReviewsGiveTheVerdictThatTheyAreNamedAfter(t *testing.T) {
 
 func TestTheBearerHasANameAndGroups(t *testing.T) {
 	policytest.Init(t, example)
-	outcome, err := authentication.Ask(&authentication.Review{Token: "correct-horse"})
+	outcome, err := authentication.Ask(&authentication.Review{Token: authentication.NewToken("correct-horse")})
 	if err != nil {
 		t.Fatal(err)
 	}

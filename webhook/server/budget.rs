@@ -13,7 +13,8 @@ use tokio::{
 
 use super::{
     pool::{Activity, Caller},
-    room::{Grant, Phase, Requests, signed},
+    request::Phase,
+    room::{Grant, Requests, signed},
 };
 use crate::metrics::Metrics;
 

@@ -92,6 +92,37 @@ async fn no_request_takes_what_another_needs_to_come_to_its_end() {
     assert!(begun.elapsed() < LOOK);
 }
 
+/// One that is slow but moves must not hold up those whose room is there.
+#[tokio::test(start_paused = true)]
+async fn a_slow_request_keeps_nobody_from_coming_to_an_end() {
+    let (budget, _metrics) = budget(10 * REQUEST);
+    let begin = |body: usize| budget.begin(A, Some(Activity::new()), body, deadline());
+    let slow = begin(REQUEST).await.unwrap();
+    let (large, other) = (begin(6 * REQUEST).await.unwrap(), begin(6 * REQUEST).await.unwrap());
+    large.take(3 * REQUEST, deadline()).await.unwrap();
+    let begun = Instant::now();
+    let others = async {
+        tokio::join!(
+            async {
+                // It would hold less, but then neither could come to its end.
+                other.take(3 * REQUEST, deadline()).await.unwrap();
+                other.take(3 * REQUEST, deadline()).await.unwrap();
+            },
+            async {
+                large.take(3 * REQUEST, deadline()).await.unwrap();
+                large.work();
+                drop(large);
+            }
+        )
+    };
+    tokio::select! {
+        _ = others => {}
+        () = async { loop { tokio::time::sleep(STALL / 4).await; slow.moved(); } } => {}
+    }
+    assert!(begun.elapsed() < STALL, "{:?}", begun.elapsed());
+    assert!(!left(&slow));
+}
+
 /// Bodies of all sizes at once, of two callers and many connections, with room for the largest only.
 #[tokio::test(start_paused = true)]
 async fn however_many_come_at_once_each_comes_to_its_end() {

@@ -12,6 +12,7 @@ pub(crate) mod http1;
 mod lane;
 mod names;
 pub(crate) mod pool;
+mod request;
 mod rest;
 mod room;
 pub mod routes;

@@ -8,6 +8,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     pool::{Activity, Caller},
+    request::{Entry, Holder, Phase},
     sums::Sums,
     unfinished::Unfinished,
 };
@@ -32,64 +33,10 @@ pub(super) struct Requests {
     looked: Instant,
 }
 
-/// For whom something is held: a place among the sums of the callers, and one among those of the connections.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Holder {
-    caller: usize,
-    connection: usize,
-}
-
 #[derive(Clone, Copy)]
 struct Waiting {
     bytes: i64,
     holder: Holder,
-}
-
-struct Entry {
-    holder: Holder,
-    connection: Option<Arc<Activity>>,
-    held: i64,
-    /// What it holds at most until it is whole.
-    claim: i64,
-    phase: Phase,
-    begun: Instant,
-    /// When it last moved.
-    since: Instant,
-    /// How long it waited for room.
-    waited: Duration,
-    /// It got what it waited for, or must leave.
-    word: Arc<Notify>,
-}
-
-/// What a request does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Its caller sends.
-    Reading,
-    /// For room.
-    Waiting,
-    /// Read whole: the server owes an answer, and that has a deadline.
-    Working,
-    /// Its caller reads.
-    Answering,
-    /// It was told to give back what it holds.
-    Leaving,
-}
-
-impl Entry {
-    fn unfinished(&self) -> bool {
-        matches!(self.phase, Phase::Reading | Phase::Waiting)
-    }
-
-    fn needs(&self) -> i64 {
-        (self.claim - self.held).max(0)
-    }
-
-    /// How long its caller has had to send it.
-    fn sending(&self, now: Instant) -> Duration {
-        let waits = if self.phase == Phase::Waiting { now - self.since } else { Duration::ZERO };
-        (now - self.begun).saturating_sub(self.waited + waits)
-    }
 }
 
 /// What comes of asking for more.
@@ -222,9 +169,13 @@ impl Requests {
         let victim = if self.waiting.len() > MOST_WAITING {
             self.youngest_of_whom_most_wait()
         } else if self.looked + BETWEEN_LOOKS > now {
-            return Grant::Wait(self.looked + BETWEEN_LOOKS);
+            // The more wait, the rarer each looks.
+            let looks = u32::try_from(self.waiting.len()).unwrap_or(u32::MAX);
+            return Grant::Wait(now + BETWEEN_LOOKS.saturating_mul(looks).min(LOOK));
         } else {
             self.looked = now;
+            // For whoever has least, not for whoever happens to look: among thousands that wait it would rarely come to look itself.
+            let Some((_, Waiting { bytes, holder })) = self.first() else { return Grant::Wait(now + LOOK) };
             self.tell_stalled(now, holder, bytes);
             self.unfinished_of_whom_has_most(now, holder, bytes)
         };
@@ -247,15 +198,13 @@ impl Requests {
         self.hold(id, bytes);
     }
 
-    /// What is free is for those who wait: first for whoever has least. Where that one needs more, or would be in the way of all others, it
-    /// waits for those that move; if there are none, the one that is nearest to its end goes on.
+    /// What is free is for those who wait: first for whoever has least. Where that one needs more, or would be in the way of all others, one
+    /// goes on that is near its end, so that it gives back more than it takes.
     fn serve(&mut self) {
         while self.free > 0 {
-            let waiting = self.waiting.iter().map(|(id, it)| (self.standing(it.holder), *id, it.bytes));
-            let Some((_, id, bytes)) = waiting.min() else { return };
-            let next = if self.has_room(id, bytes) { Some(id) } else { self.nearest().filter(|_| !self.any_moves()) };
-            let Some(Waiting { bytes, .. }) = next.and_then(|id| self.waiting.get(&id).copied()) else { return };
-            let Some(id) = next.filter(|id| self.has_room(*id, bytes)) else { return };
+            let Some((id, Waiting { bytes, .. })) = self.first() else { return };
+            let next = if self.has_room(id, bytes) { Some((id, bytes)) } else { self.near_its_end() };
+            let Some((id, bytes)) = next else { return };
             self.grant(id, bytes);
             if let Some(entry) = self.all.get(&id) {
                 entry.word.notify_one();
@@ -263,14 +212,20 @@ impl Requests {
         }
     }
 
-    /// Of those that wait, the one that needs least until it is whole.
-    fn nearest(&self) -> Option<u64> {
-        self.unfinished.nearest_first().find(|id| self.waiting.contains_key(id))
+    /// Of those that wait, the first of whoever has least.
+    fn first(&self) -> Option<(u64, Waiting)> {
+        let waiting = self.waiting.iter().map(|(id, it)| (*id, *it));
+        waiting.min_by_key(|(id, it)| (self.standing(it.holder), *id))
     }
 
-    /// Whether anything that is held may come back without more room.
-    fn any_moves(&self) -> bool {
-        self.all.values().any(|it| it.held > 0 && it.phase != Phase::Waiting)
+    /// Of those that wait and may go on, the one that needs least until it is whole, and what it waits for. It holds as much already, unless
+    /// nothing comes back otherwise: small requests that come all the time must not keep the room from who waits for more.
+    fn near_its_end(&self) -> Option<(u64, i64)> {
+        let stuck = || !self.all.values().any(|it| it.held > 0 && it.phase != Phase::Waiting);
+        let waiting = || self.unfinished.nearest_first().filter_map(|id| Some((id, self.waiting.get(&id)?.bytes)));
+        let half = |(id, _): &(u64, i64)| self.all.get(id).is_some_and(|it| it.held >= it.needs());
+        let next = waiting().find(half).or_else(|| waiting().next().filter(|_| stuck()));
+        next.filter(|(id, bytes)| self.has_room(*id, *bytes))
     }
 
     /// Tells all who let the server wait for too long now that others need the room; but nobody for one that would hold more.

@@ -15,10 +15,11 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, StatusCode};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::{Value, json};
+use verdict::{config::schema::PolicySpec, manifest};
 
 use crate::support::{
     fixtures,
-    host::{Host, admission, misbehaving, token},
+    host::{Host, access, admission, misbehaving, token},
     http,
     pki::Pki,
     verdict::Verdict,
@@ -74,6 +75,24 @@ async fn nobody_gets_in_by_inflating_an_object() {
         let (answer, limits) = answers("", &["object.metadata.name == 'cm' && has(object.data)"]).await;
         assert_eq!((&answer["allowed"], limits), (&json!(true), 0), "{answer}");
     }
+}
+
+/// A component may be several kinds, and its author's conditions are about objects.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_manifest_says_of_objects_is_asked_of_no_login() {
+    let manifest =
+        json!({"name": "p", "matchConditions": [{"name": "a", "expression": "object.metadata.name == 'other'"}]});
+    let bytes = fs::read(fixtures::misbehaving("")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("all.wasm");
+    fs::write(&path, manifest::embed(&bytes, &serde_json::from_value(manifest).unwrap()).unwrap()).unwrap();
+    let spec = PolicySpec { settings: r#"{"do": "deny"}"#.to_owned(), ..PolicySpec::file("p", &path) };
+    let host = Host::load(vec![spec]).await.unwrap();
+    let answer = host.review("/validate", &admission("u", config_map())).await;
+    assert_eq!(answer["response"]["allowed"], true, "not asked: {answer}");
+    assert_eq!(host.review("/authorize", &access()).await["status"]["denied"], true);
+    host.review("/authenticate", &token("t")).await;
+    assert_eq!((host.count("Authenticator", "p", "unknown"), host.count("Validator", "p", "denied")), (1, 0));
 }
 
 /// Thirty policies read large objects, four callers send them and two more inflate theirs, and all that goes on while

@@ -13,7 +13,7 @@ use super::{Policy, Set, matching::Match};
 use crate::{
     config::{
         manifest::default_match,
-        schema::{ComponentRef, ConfigError, Kind, MatchSpec, PolicySpec},
+        schema::{ComponentRef, ConfigError, Kind, PolicySpec},
     },
     engine::{Engine, Instances, Interface, PrepareError, Program, SettingsError, Source, Start, Template},
     loader::{self, Component, LoadError},
@@ -114,7 +114,7 @@ impl Loaded {
 }
 
 /// A policy; of a component by itself, one of each kind that it can be.
-async fn load(engine: &Engine, shelf: &Shelf, mut spec: PolicySpec) -> Result<Vec<Loaded>, Vec<ConfigError>> {
+async fn load(engine: &Engine, shelf: &Shelf, spec: PolicySpec) -> Result<Vec<Loaded>, Vec<ConfigError>> {
     let (document, title) = (spec.source.clone(), spec.title());
     let error = |field: String, message: String| ConfigError {
         source: document.clone(),
@@ -153,26 +153,23 @@ async fn load(engine: &Engine, shelf: &Shelf, mut spec: PolicySpec) -> Result<Ve
         }
         None => exported.iter().map(|it| Kind::of(*it)).collect(),
     };
-    if let Some(manifest) = program.about().manifest.as_ref().filter(|_| !spec.own_constraints) {
-        let own = spec.matching.match_conditions;
-        spec.matching = default_match(manifest).map_err(|wrong| {
-            wrong.into_iter().map(|it| error("spec.component".to_owned(), it.to_string())).collect::<Vec<_>>()
-        })?;
-        if !own.is_empty() {
-            spec.matching.match_conditions = own;
-        }
-    }
     let loaded = kinds.into_iter().map(|kind| {
         if kind == Kind::Authenticator && spec.instance_policy == Instances::Reuse {
             let words = "Reuse is never for authenticators, which see tokens";
             return Err(vec![error("spec.instancePolicy".to_owned(), words.to_owned())]);
         }
-        // What a manifest says is for admission.
-        let matching = match kind {
-            Kind::Validator | Kind::Mutator => spec.matching.clone(),
-            _ => MatchSpec { match_conditions: spec.matching.match_conditions.clone(), ..MatchSpec::default() },
-        };
-        let spec = PolicySpec { matching, ..spec.clone() };
+        let mut spec = spec.clone();
+        // What a manifest says of it is for admission.
+        let admits = matches!(kind, Kind::Validator | Kind::Mutator);
+        if let Some(manifest) = program.about().manifest.as_ref().filter(|_| admits && !spec.own_constraints) {
+            let own = std::mem::take(&mut spec.matching.match_conditions);
+            spec.matching = default_match(manifest).map_err(|wrong| {
+                wrong.into_iter().map(|it| error("spec.component".to_owned(), it.to_string())).collect::<Vec<_>>()
+            })?;
+            if !own.is_empty() {
+                spec.matching.match_conditions = own;
+            }
+        }
         let matching = Match::compile(&spec.matching, kind)
             .map_err(|wrong| wrong.into_iter().map(|(field, message)| error(field, message)).collect::<Vec<_>>())?;
         let template =

@@ -96,7 +96,7 @@ pub(crate) fn go(args: &Args, folder: &Folder) -> anyhow::Result<Subject> {
         None => build_go(folder)?,
     };
     let settings = scenarios::settings("^[0-9]{4}$");
-    let policy = scenarios::validator("go", &component.display().to_string(), &settings, "configmaps", "");
+    let policy = scenarios::validator("go", &format!("{{path: {}}}", component.display()), &settings, "configmaps", "");
     let file = folder.path.join("go-policy.yaml");
     std::fs::write(&file, policy)?;
     Subject::allowing("go", "one Go policy (required-labels-go)", &file, folder)

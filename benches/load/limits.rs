@@ -27,7 +27,7 @@ pub(crate) struct Limit {
 
 /// A policy with a limit of 100 ms in guest code, in a sleep and in host calls; first a review that asks nobody.
 pub(crate) async fn measure(folder: &Folder, reviews: usize) -> anyhow::Result<Vec<Limit>> {
-    let component = fixtures::misbehaving("admission").display().to_string();
+    let component = format!("{{path: {}}}", fixtures::misbehaving("admission").display());
     let limits = "  limits: {timeoutMilliseconds: 100, memory: 16Mi}\n";
     let mut found = Vec::new();
     for (deed, does) in DEEDS {

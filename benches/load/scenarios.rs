@@ -135,7 +135,7 @@ pub(crate) fn settings(pattern: &str) -> String {
     format!(r#"{{labels: [team, {{key: example.org/cost-center, pattern: "{pattern}"}}]}}"#)
 }
 
-/// A policy for AdmissionReviews; `more` are further lines of its spec.
+/// A policy for AdmissionReviews; `component` is written as in its spec, `more` are further lines of that.
 pub(crate) fn validator(name: &str, component: &str, settings: &str, resource: &str, more: &str) -> String {
     format!(
         "---\napiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: {name}}}\nspec:\n  component: {component}\n  \

@@ -48,7 +48,7 @@ pub struct Came {
     /// A provider's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answer: Option<Value>,
-    /// Fields of a Policy and what is wrong with each.
+    /// Fields of an object and what is wrong with each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub settings_errors: Vec<WrongSetting>,
     /// The policies that were asked.
@@ -239,7 +239,7 @@ impl ExpectedCause {
     }
 }
 
-/// A JSON Pointer as the field of a Policy.
+/// A JSON Pointer as the field of an object.
 fn setting(pointer: &str) -> String {
     format!("spec.settings{}", crate::policy::dotted(pointer))
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Asks the same review over and over, one at a time and on all cores, with an instance for each review (PerReview, the
-/// default of a Policy) and with instances that are used again (Reuse; never for authenticators). Nothing of HTTP is in
+/// default) and with instances that are used again (Reuse; never for authenticators). Nothing of HTTP is in
 /// these times.
 #[derive(clap::Args)]
 pub(super) struct Args {

@@ -6,6 +6,7 @@ mod component;
 pub(crate) mod document;
 pub(crate) mod fields;
 mod files;
+mod grants;
 pub mod manifest;
 pub(crate) mod names;
 mod quantity;

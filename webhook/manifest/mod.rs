@@ -23,7 +23,7 @@ pub use section::{SectionError, embed, embedded};
 /// What an author says of a policy.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// A DNS-1123 label, as for a Policy.
+    /// A DNS-1123 label, as for the names of policies.
     pub name: String,
     /// Semantic version, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]

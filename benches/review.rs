@@ -24,11 +24,12 @@ use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 use verdict::{
     config,
-    engine::{Capacity, Engine, Interface},
-    metrics::Metrics,
+    engine::{Capacity, Engine},
+    observe::Metrics,
     policy::{Ask, Set},
     review::{access, admission, patch, token},
     server::routes::{self, Limits},
+    spec::Interface,
 };
 
 /// The wire: what every review costs, whoever is asked.

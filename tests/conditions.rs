@@ -15,7 +15,7 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, StatusCode};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::{Value, json};
-use verdict::{config::schema::PolicySpec, manifest};
+use verdict::{component::manifest, spec::PolicySpec};
 
 use crate::support::{
     fixtures,

@@ -4,8 +4,8 @@
 use std::{fs, path::Path};
 
 use verdict::{
-    config::schema::PolicySpec,
     engine::{Capacity, Engine, Program},
+    spec::PolicySpec,
 };
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, UnresolvedPackageGroup};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use http::StatusCode;
 use serde_json::Value;
-use verdict::config::schema::PolicySpec;
+use verdict::spec::PolicySpec;
 
 use crate::support::{
     fixtures,

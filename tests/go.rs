@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use serde_json::{Value, json};
 use verdict::{
-    config::schema::PolicySpec,
     engine::{Capacity, Engine},
+    spec::PolicySpec,
 };
 
 use crate::support::{
@@ -198,11 +198,11 @@ fn the_same_sources_give_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let again = folder.path().join("again.wasm");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/required-labels-go");
-    verdict::build::build(host::engine(), &source, Some(&again)).unwrap();
+    verdict::author::build::build(host::engine(), &source, Some(&again)).unwrap();
     assert!(fs::read(&component).unwrap() == fs::read(&again).unwrap());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was left behind");
     let engine = Engine::new(Capacity { instances: 1, memory: 1 << 28 }).unwrap();
     let description = verdict::engine::Program::describe(&engine, &fs::read(&again).unwrap()).unwrap();
-    assert_eq!(description.interfaces, [verdict::engine::Interface::Validating]);
+    assert_eq!(description.interfaces, [verdict::spec::Interface::Validating]);
     assert!(description.imports.iter().all(|it| it.starts_with("verdict:")), "{description:?}");
 }

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use base64::Engine as _;
 use serde_json::Value;
-use verdict::config::{self, schema::PolicySpec};
+use verdict::{config, spec::PolicySpec};
 
 use crate::support::{fixtures, host::Host, samples};
 

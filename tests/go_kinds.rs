@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use verdict::config::schema::PolicySpec;
+use verdict::spec::PolicySpec;
 
 use crate::support::{fixtures, host::Host};
 

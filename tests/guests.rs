@@ -43,7 +43,7 @@ async fn every_sample_review_gives_the_verdict_that_it_is_named_after() {
 
 #[tokio::test]
 async fn the_first_answer_of_the_product() {
-    let host = Host::load(vec![config::schema::PolicySpec::builtin("magic-authenticator")]).await.unwrap();
+    let host = Host::load(vec![verdict::spec::PolicySpec::builtin("magic-authenticator")]).await.unwrap();
     let answer = host.review("/authenticate", &token("magic-token")).await;
     assert_eq!(
         answer["status"],

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use verdict::{build, engine::Program};
+use verdict::{author::build, engine::Program};
 
 use crate::support::{fixtures, host::engine, node};
 

@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use verdict::{
-    config::schema::PolicySpec,
-    engine::{Interface, Program},
+    engine::Program,
+    spec::{Interface, PolicySpec},
 };
 
 use crate::support::{
@@ -201,7 +201,7 @@ fn the_same_sources_give_the_same_bytes() {
     let Some(component) = node::component("required-labels-js") else { return };
     let folder = node::copied("required-labels-js", "required-labels-js-again");
     let again = folder.join("again.wasm");
-    verdict::build::build(engine(), &folder, Some(&again)).unwrap();
+    verdict::author::build::build(engine(), &folder, Some(&again)).unwrap();
     assert!(fs::read(&component).unwrap() == fs::read(&again).unwrap());
     let description = Program::describe(engine(), &fs::read(&again).unwrap()).unwrap();
     assert_eq!(description.interfaces, [Interface::Validating]);

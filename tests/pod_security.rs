@@ -15,10 +15,10 @@ use std::{
 
 use serde_json::{Value, json};
 use verdict::{
-    config::schema::PolicySpec,
-    engine::{Call, Capacity, Engine, Instances, Limits, Program, Source, Start, Template},
+    engine::{Call, Capacity, Engine, Program, Source, Start, Template},
     loader::{self, Component},
     review::admission,
+    spec::{Instances, Limits, PolicySpec},
 };
 
 const MODULE: &str = "k8s.io/pod-security-admission@v0.36.3";

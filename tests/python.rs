@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 use base64::Engine as _;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
-use verdict::config::schema::PolicySpec;
+use verdict::spec::PolicySpec;
 
 use crate::support::{
     fixtures,

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use serde_json::Value;
-use verdict::{config::schema::PolicySpec, engine::Instances};
+use verdict::spec::{Instances, PolicySpec};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 

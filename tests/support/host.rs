@@ -11,11 +11,12 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use verdict::{
-    config::{self, schema::PolicySpec},
+    config,
     engine::{Capacity, Engine},
-    metrics::Metrics,
+    observe::Metrics,
     policy::Set,
     server::routes::{self, Limits},
+    spec::PolicySpec,
 };
 
 use super::{fixtures, kinds};

@@ -3,7 +3,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
-use verdict::config::{self, schema::PolicySpec};
+use verdict::{config, spec::PolicySpec};
 
 use super::host::Host;
 

@@ -19,14 +19,14 @@ use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle};
 use tokio_rustls::client::TlsStream;
 use verdict::{
     certs::{Bundle, Pair},
-    config::schema::PolicySpec,
-    metrics::Metrics,
+    observe::Metrics,
     policy::Set,
     server::{
         Bound, ClientName, Config, Rate,
         routes::{self, Limits},
         tls::Pem,
     },
+    spec::PolicySpec,
 };
 
 use super::host;

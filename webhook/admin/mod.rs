@@ -23,8 +23,7 @@ use tokio::{
 };
 
 use crate::{
-    loader,
-    metrics::{Listener, Metrics},
+    observe::{Listener, Metrics},
     policy::{Policy, Set},
     server::{
         Patience, Rate,
@@ -182,7 +181,7 @@ fn row(policy: &Policy) -> Row {
         kind: policy.kind().name(),
         name: spec.name.clone(),
         component: spec.component.location.to_string(),
-        digest: format!("sha256:{}", loader::hex(policy.digest())),
+        digest: format!("sha256:{}", policy.digest()),
         actions: [("Deny", spec.actions.deny), ("Warn", spec.actions.warn), ("Audit", spec.actions.audit)]
             .into_iter()
             .filter_map(|(name, does)| does.then_some(name))

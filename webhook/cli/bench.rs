@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use super::{Failed, Outcome, load, runtime, tried::Tried};
 use crate::{
-    config::schema::PolicySpec,
-    engine::{Capacity, Instances, Interface},
-    metrics::Metrics,
+    engine::Capacity,
+    observe::Metrics,
     policy::{Ask, Set, Watch},
+    spec::{Instances, Interface, PolicySpec},
     text,
 };
 

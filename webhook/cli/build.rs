@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{Failed, Outcome};
 use crate::{
-    build::{self, BuildError},
+    author::build::{self, BuildError},
     engine::{Capacity, Engine},
     text,
 };

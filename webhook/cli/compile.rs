@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use super::{CacheArgs, Failed, Outcome, engine_with, runtime, specs};
 use crate::{
     engine::{Cache, Capacity, Priority, answer_parent, limit_memory},
-    metrics::Metrics,
+    observe::Metrics,
     policy::Set,
     text,
 };

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use super::{Failed, Outcome, engine, specs};
 use crate::{
-    config::{self, schema::Kind},
+    author::docs,
+    component::manifest,
+    config,
     engine::{Capacity, Program},
     loader,
-    manifest::{self, docs},
+    spec::Kind,
     text,
 };
 

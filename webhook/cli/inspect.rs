@@ -6,10 +6,13 @@ use serde::Serialize;
 
 use super::{CacheArgs, Failed, Outcome, engine, json_argument, runtime, specs};
 use crate::{
-    config::schema::Kind,
-    engine::{Capacity, PrepareError, Program, Source, Start, contract},
+    component::{
+        contract,
+        manifest::{self, Manifest},
+    },
+    engine::{Capacity, PrepareError, Program, Source, Start},
     loader::{self, builtin},
-    manifest::{self, Manifest},
+    spec::Kind,
     text,
 };
 
@@ -91,7 +94,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         manifest: manifest.as_ref(),
         protocol: contract::CONTRACT,
         size: source.bytes.len(),
-        digest: format!("sha256:{}", loader::hex(&source.digest)),
+        digest: format!("sha256:{}", source.digest),
         kinds: description.interfaces.iter().map(|it| Kind::of(*it).name()).collect(),
         start: start.name(),
         no_snapshot: start.refusal(),

@@ -11,7 +11,7 @@ use super::{CacheArgs, Failed, Outcome, load, runtime};
 use crate::{
     config,
     engine::Capacity,
-    metrics::Metrics,
+    observe::Metrics,
     registration::{self, Options, Place, Registered},
     text,
 };

@@ -31,10 +31,11 @@ use tracing::{level_filters::LevelFilter, warn};
 use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
-    config::schema::{ConfigError, PolicySpec},
+    config::ConfigError,
     engine::{Cache, Capacity, Compiler, Engine, Priority},
-    metrics::Metrics,
+    observe::Metrics,
     policy::Set,
+    spec::PolicySpec,
     text,
 };
 

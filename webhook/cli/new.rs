@@ -6,8 +6,8 @@ use clap::{ValueEnum, builder::PossibleValue};
 
 use super::{Failed, Outcome};
 use crate::{
-    build::{Language, template},
-    engine::Interface,
+    author::{build::Language, new},
+    spec::Interface,
     text,
 };
 
@@ -49,7 +49,7 @@ impl ValueEnum for Kind {
             Interface::Mutating => "AdmissionReview: how must it be changed to enter?",
             Interface::Provider => "events over HTTP, any JSON",
         };
-        Some(PossibleValue::new(template::kind(self.0)).help(reviews))
+        Some(PossibleValue::new(new::kind(self.0)).help(reviews))
     }
 }
 
@@ -73,11 +73,11 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         )));
     }
     let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(name));
-    template::write(&folder, name, args.lang, args.kind.0)?;
+    new::write(&folder, name, args.lang, args.kind.0)?;
     text::print(&format!(
         "{}: {} in {}. Next:\n  cd {}\n  verdict build\n  verdict test\nThen its README.md.",
         name,
-        template::kind(args.kind.0),
+        new::kind(args.kind.0),
         args.lang.title(),
         folder.display()
     ));

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::documents::documents;
 use crate::{
-    cases::object::{Circumstances, Object},
+    author::cases::object::{Circumstances, Object},
     config::fields::is_near,
     policy::UnknownKind,
     review::{self, KINDS, admission, user::UserInfo},

@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::{Failed, Outcome, complain, documents::Document, load, runtime, tried::Tried};
 use crate::{
-    cases::text::difference,
-    config::schema::Kind,
+    author::cases::text::difference,
     engine::Capacity,
-    metrics::Metrics,
+    observe::Metrics,
     policy::{Admission, Answered, Ask, Authorization, Seen, Set, Watch},
     review::{access, access::Decision, admission, token, verdict::TokenVerdict},
+    spec::Kind,
     text::{self, Colour},
 };
 

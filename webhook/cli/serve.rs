@@ -17,14 +17,15 @@ use super::{CacheArgs, Failed, Outcome, certs, load, runtime};
 use crate::{
     admin::Admin,
     certs::Bundle,
-    config::{self, schema::PolicySpec},
+    config,
     engine::Capacity,
-    metrics::Metrics,
+    observe::Metrics,
     server::{
         self, Bound, ClientName,
         routes::{self, Limits},
         tls::Pem,
     },
+    spec::PolicySpec,
     text,
 };
 

@@ -8,13 +8,13 @@ use std::{
 
 use super::{CacheArgs, Failed, Outcome, engine, runtime, specs};
 use crate::{
-    build::{self, BuildError},
-    cases::{self, Case, Example, Runner, report},
-    config::{
-        manifest::{self, manifest},
-        schema::PolicySpec,
+    author::{
+        build::{self, BuildError},
+        cases::{self, Case, Example, Runner, report},
     },
+    config::manifest::{self, manifest},
     engine::{Capacity, Engine},
+    spec::PolicySpec,
 };
 
 /// Builds the policy, and asks it every case of DIR/tests/*.yaml (kind: PolicyTest) with the engine, the limits and the

@@ -9,11 +9,7 @@ use super::{
     object::Asked,
     specs,
 };
-use crate::{
-    build,
-    config::{manifest, schema::PolicySpec},
-    policy::Set,
-};
+use crate::{author::build, config::manifest, policy::Set, spec::PolicySpec};
 
 /// A policy and reviews.
 #[derive(clap::Args)]

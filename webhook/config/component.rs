@@ -1,13 +1,12 @@
 //! `spec.component`: a place and a digest.
 
-use std::{fmt, path::Path};
+use std::path::Path;
 
 use super::{
     fields::{Field, Object, Report},
     names::is_dns_label,
-    schema::{ComponentRef, Location},
 };
-use crate::loader::hex;
+use crate::spec::{ComponentRef, Digest, Location};
 
 /// Reads `component` of a spec. Relative paths are relative to `folder`. None only after an error was reported.
 pub(super) fn read(spec: &Object<'_>, folder: &Path, report: &mut Report<'_>) -> Option<ComponentRef> {
@@ -45,37 +44,12 @@ fn location(name: &str, field: &Field<'_>, folder: &Path, report: &mut Report<'_
     }
 }
 
-fn digest(field: &Field<'_>, report: &mut Report<'_>) -> Option<[u8; 32]> {
-    let digits = field.text(report)?;
-    let mut digest = [0; 32];
-    let whole = digits.len() == 64 && digits.bytes().all(|it| it.is_ascii_digit() || (b'a'..=b'f').contains(&it));
-    if !whole {
+fn digest(field: &Field<'_>, report: &mut Report<'_>) -> Option<Digest> {
+    let digest = field.text(report)?.parse();
+    if digest.is_err() {
         field.expected(report, "64 hex digits in lower case");
-        return None;
     }
-    for (byte, pair) in digest.iter_mut().zip(digits.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(&String::from_utf8_lossy(pair), 16).ok()?;
-    }
-    Some(digest)
-}
-
-impl fmt::Display for ComponentRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.location.fmt(f)?;
-        match &self.digest {
-            Some(digest) => write!(f, "@sha256:{}", hex(digest)),
-            None => Ok(()),
-        }
-    }
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path) => path.display().fmt(f),
-            Self::Builtin(name) => write!(f, "builtin:{name}"),
-        }
-    }
+    digest.ok()
 }
 
 #[cfg(test)]
@@ -107,7 +81,7 @@ mod tests {
         let digits = "0123456789abcdef".repeat(4);
         let reference = parse(&format!("{{builtin: x, sha256: {digits}}}")).unwrap();
         assert_eq!(reference.location, Location::Builtin("x".into()));
-        assert_eq!(hex(&reference.digest.unwrap()), digits);
+        assert_eq!(reference.digest.unwrap().to_string(), digits);
         assert_eq!(reference.to_string(), format!("builtin:x@sha256:{digits}"));
         for wrong in ["\"\"", "\"12\"", &digits.to_uppercase(), &format!("{}é", "0".repeat(62))] {
             let error = parse(&format!("{{path: a.wasm, sha256: {wrong}}}")).unwrap_err();

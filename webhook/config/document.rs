@@ -3,16 +3,17 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use super::{
-    component,
+    ConfigError, component,
     fields::{Field, Object, Report},
     grants::grants,
     names::is_dns_label,
     quantity,
     rules::match_spec,
-    schema::{Actions, ConfigError, FailurePolicy, Kind, LimitPolicy, MAX_MEMORY, MAX_TIME, MIN_MEMORY, PolicySpec},
     yaml::{Node, Value},
 };
-use crate::engine::{Instances, Limits};
+use crate::spec::{
+    Actions, FailurePolicy, Instances, Kind, LimitPolicy, Limits, MAX_MEMORY, MAX_TIME, MIN_MEMORY, PolicySpec,
+};
 
 /// Where a document stands.
 pub(super) struct Place<'a> {

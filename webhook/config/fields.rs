@@ -1,7 +1,7 @@
 //! Reading a tree field by field: every error is kept, with its line and its path.
 
 use super::{
-    schema::ConfigError,
+    ConfigError,
     yaml::{Node, Value},
 };
 

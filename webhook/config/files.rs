@@ -9,7 +9,7 @@ use std::{
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::schema::ConfigError;
+use super::ConfigError;
 
 /// Files below `paths`, in order, and what is wrong with those that cannot be looked at.
 ///

@@ -7,7 +7,7 @@ use super::{
     fields::{Field, Object, Report},
     yaml::Value,
 };
-use crate::{engine::Grants, loader::file};
+use crate::{loader::file, spec::Grants};
 
 /// `grants` of a spec.
 pub(super) fn grants(spec: &Object<'_>, place: &Place<'_>, report: &mut Report<'_>) -> Grants {

@@ -1,20 +1,20 @@
-//! `verdict.yaml`: the manifest that an author writes, as [`crate::manifest::Manifest`].
+//! `verdict.yaml`: the manifest that an author writes, as [`crate::component::manifest::Manifest`].
 
 use std::{collections::BTreeMap, path::Path};
 
 use serde_json::Value as Json;
 
 use super::{
-    MAX_FILE, about, document,
+    ConfigError, MAX_FILE, about, document,
     fields::{Field, Object, Report},
     names::is_dns_label,
     rules::match_spec,
-    schema::{ConfigError, Kind, MatchSpec},
     yaml::{self, Node, Value},
 };
 use crate::{
+    component::manifest::{Import, MAX_TEXT, Manifest, Wanted, schema::Schema},
     loader::file,
-    manifest::{Import, MAX_TEXT, Manifest, Wanted, schema::Schema},
+    spec::{Kind, MatchSpec},
     text::is_hostile,
 };
 

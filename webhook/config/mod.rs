@@ -4,6 +4,7 @@
 
 mod component;
 pub(crate) mod document;
+mod error;
 pub(crate) mod fields;
 mod files;
 mod grants;
@@ -11,7 +12,6 @@ pub mod manifest;
 pub(crate) mod names;
 mod quantity;
 pub(crate) mod rules;
-pub mod schema;
 pub(crate) mod yaml;
 
 use std::{
@@ -19,9 +19,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use schema::{ConfigError, PolicySpec};
+pub use error::ConfigError;
 
-use crate::loader::file;
+use crate::{
+    loader::file,
+    spec::{self, PolicySpec},
+};
 
 /// Reads policies from files and folders; every error of every file is reported. Documents of the kinds that authors
 /// keep beside them (PolicyManifest, PolicyTest) are passed over.
@@ -69,31 +72,31 @@ pub fn parse(text: &str, source: &str, base_dir: &Path) -> Result<Vec<PolicySpec
 impl PolicySpec {
     /// A policy named like the built-in component that it runs, with every default.
     pub fn builtin(name: &str) -> Self {
-        Self::of(name, schema::Location::Builtin(name.to_owned()), format!("builtin:{name}"))
+        Self::of(name, spec::Location::Builtin(name.to_owned()), format!("builtin:{name}"))
     }
 
     /// A policy of a component's file, with every default.
     pub fn file(name: &str, path: &Path) -> Self {
-        Self::of(name, schema::Location::File(path.to_owned()), path.display().to_string())
+        Self::of(name, spec::Location::File(path.to_owned()), path.display().to_string())
     }
 
-    fn of(name: &str, location: schema::Location, source: String) -> Self {
+    fn of(name: &str, location: spec::Location, source: String) -> Self {
         Self {
             kind: None,
             name: name.to_owned(),
             source,
-            component: schema::ComponentRef { location, digest: None },
+            component: spec::ComponentRef { location, digest: None },
             settings: "{}".to_owned(),
             settings_lines: BTreeMap::new(),
-            actions: schema::Actions::DECIDE,
-            failure_policy: schema::FailurePolicy::Fail,
-            limit_policy: schema::LimitPolicy::Fail,
+            actions: spec::Actions::DECIDE,
+            failure_policy: spec::FailurePolicy::Fail,
+            limit_policy: spec::LimitPolicy::Fail,
             order: document::DEFAULT_ORDER,
-            matching: schema::MatchSpec::default(),
+            matching: spec::MatchSpec::default(),
             own_constraints: false,
-            limits: crate::engine::Limits::default(),
-            instance_policy: crate::engine::Instances::default(),
-            grants: crate::engine::Grants::default(),
+            limits: spec::Limits::default(),
+            instance_policy: spec::Instances::default(),
+            grants: spec::Grants::default(),
             message: None,
         }
     }
@@ -138,7 +141,7 @@ fn finished(specs: Vec<PolicySpec>, mut errors: Vec<ConfigError>) -> Result<Vec<
 }
 
 fn duplicates(specs: &[PolicySpec]) -> Vec<ConfigError> {
-    let mut seen: BTreeMap<(Option<schema::Kind>, &str), &str> = BTreeMap::new();
+    let mut seen: BTreeMap<(Option<spec::Kind>, &str), &str> = BTreeMap::new();
     let mut errors = Vec::new();
     for spec in specs {
         if let Some(first) = seen.insert((spec.kind, &spec.name), &spec.source) {

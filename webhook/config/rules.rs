@@ -6,11 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     fields::{Field, Object, Report},
     names::{NAMESPACE_NAME_LABEL, is_label_value, is_path_segment, is_qualified_name},
-    schema::{Kind, LabelSelector, MAX_CONDITIONS, MatchCondition, MatchSpec, ResourceRule, Scope},
 };
 use crate::{
     cel::{Condition, Subject},
-    review::access::{Operator, Requirement},
+    spec::{
+        Kind, LabelSelector, MAX_CONDITIONS, MatchCondition, MatchSpec, Operator, Requirement, ResourceRule, Scope,
+    },
 };
 
 /// Parses `matchConstraints` and `matchConditions` of `object`, which is one of `kind` or stands for one.

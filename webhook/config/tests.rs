@@ -3,13 +3,10 @@
 
 use std::{fs, time::Duration};
 
-use super::{
-    schema::{MAX_MEMORY, Scope},
-    *,
+use super::*;
+use crate::spec::{
+    Actions, FailurePolicy, Instances, Kind, LimitPolicy, Limits, Location, MAX_MEMORY, Operator, Scope,
 };
-use crate::config::schema::{Actions, FailurePolicy, Kind, LimitPolicy, Location};
-use crate::engine::{Instances, Limits};
-use crate::review::access::Operator;
 
 /// Where the example files are.
 fn examples() -> PathBuf {

@@ -17,10 +17,11 @@ use tracing::{debug, warn};
 use wasmtime::{Engine, component::Component};
 
 use super::{
-    code, contract,
+    code,
     prepare::{About, Prepared, Source},
     runtime::Wasm,
 };
+use crate::{component::contract, spec::Digest};
 
 /// A folder of prepared code.
 pub struct Cache {
@@ -149,7 +150,7 @@ impl Cache {
     }
 
     fn path(&self, key: &Key) -> PathBuf {
-        self.dir.join(format!("{}{SUFFIX}", crate::loader::hex(&key.0)))
+        self.dir.join(format!("{}{SUFFIX}", key.0))
     }
 }
 
@@ -180,7 +181,7 @@ fn owned(metadata: &Metadata) -> bool {
 }
 
 /// What code depends on: SHA-256 over all of it.
-pub(super) struct Key([u8; 32]);
+pub(super) struct Key(Digest);
 
 impl Key {
     pub(super) fn new(wasm: &Wasm, source: &Source) -> Self {
@@ -188,7 +189,7 @@ impl Key {
         (env!("CARGO_PKG_VERSION"), contract::CONTRACT, source.fuelled).hash(&mut sink);
         wasm.engine.precompile_compatibility_hash().hash(&mut sink);
         (&source.digest, &source.settings, &source.grants.env, source.grants.log).hash(&mut sink);
-        Self(sink.0.finalize().into())
+        Self(Digest(sink.0.finalize().into()))
     }
 }
 

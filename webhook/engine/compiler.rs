@@ -19,10 +19,11 @@ use tokio::{
 };
 
 use super::{
-    Capacity, Engine, Grants,
+    Capacity, Engine,
     prepare::{About, PrepareError, Prepared, Source, prepare},
     program::ProgramError,
 };
+use crate::spec::{Digest, Grants};
 
 /// How components are prepared. As many at once as there are cores.
 pub struct Compiler {
@@ -94,7 +95,7 @@ fn crashed(why: &dyn std::fmt::Display) -> PrepareError {
 /// What the child is told, as a line of JSON before the component's bytes.
 #[derive(Serialize, Deserialize)]
 struct Question {
-    digest: [u8; 32],
+    digest: Digest,
     settings: String,
     env: std::collections::BTreeMap<String, String>,
     log: bool,
@@ -229,7 +230,7 @@ pub async fn answer_parent(
         fuelled: question.fuelled,
     };
     // Reviews are never run here, so the pool is as small as it can be.
-    let engine = Engine::new(Capacity { instances: 1, memory: super::MAX_MEMORY })?;
+    let engine = Engine::new(Capacity { instances: 1, memory: crate::spec::MAX_MEMORY })?;
     let (about, code) = match prepare(&engine, &source).await {
         Ok(prepared) => (Ok(prepared.about), prepared.code),
         Err(error) => (Err(error), Vec::new()),
@@ -258,7 +259,7 @@ mod tests {
         let engine = Engine::new(Capacity { instances: 1, memory: 64 << 20 }).unwrap();
         let source = Source {
             bytes: vec![0; 1 << 20].into(),
-            digest: [0; 32],
+            digest: Digest([0; 32]),
             settings: "{}".into(),
             grants: Arc::default(),
             memory: 1 << 20,
@@ -295,7 +296,7 @@ mod tests {
     async fn the_other_side_answers_with_what_is_wrong() {
         let mut answer = Vec::new();
         let question = Question {
-            digest: [0; 32],
+            digest: Digest([0; 32]),
             settings: "{}".to_owned(),
             env: Default::default(),
             log: false,

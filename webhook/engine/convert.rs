@@ -8,14 +8,17 @@ use super::bindings::{
     },
     verdict::{admission::admission as contract, policy::types},
 };
-use crate::review::{
-    access::{self, Decision, Requirement, Ruling},
-    admission::{
-        AdmissionRequest, Annotation, Cause, Change, Denial, GroupVersionKind, GroupVersionResource, Mutation,
-        Operation, Validation,
+use crate::{
+    review::{
+        access::{Decision, Ruling},
+        admission::{
+            AdmissionRequest, Annotation, Cause, Change, Denial, GroupVersionKind, GroupVersionResource, Mutation,
+            Operation, Validation,
+        },
+        token::{Authentication, Identity},
+        user::UserInfo,
     },
-    token::{Authentication, Identity},
-    user::UserInfo,
+    spec::{Operator, Requirement},
 };
 
 /// The lists of a UserInfo as the contract wants them: slices of slices.
@@ -55,10 +58,10 @@ pub(super) fn selector<'a>(
     values: &'a [Vec<&'a str>],
 ) -> Vec<authorization::SelectorRequirement<'a>> {
     let operator = |operator| match operator {
-        access::Operator::In => authorization::SelectorOperator::In,
-        access::Operator::NotIn => authorization::SelectorOperator::NotIn,
-        access::Operator::Exists => authorization::SelectorOperator::Exists,
-        access::Operator::DoesNotExist => authorization::SelectorOperator::DoesNotExist,
+        Operator::In => authorization::SelectorOperator::In,
+        Operator::NotIn => authorization::SelectorOperator::NotIn,
+        Operator::Exists => authorization::SelectorOperator::Exists,
+        Operator::DoesNotExist => authorization::SelectorOperator::DoesNotExist,
     };
     selector
         .iter()

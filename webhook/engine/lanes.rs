@@ -11,7 +11,8 @@ use std::{
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-use super::{Capacity, Interface, runtime::pages, template::Live};
+use super::{Capacity, runtime::pages, template::Live};
+use crate::spec::{Interface, Limits};
 
 /// Everything that may run at once.
 pub(super) struct Lanes {
@@ -201,7 +202,7 @@ impl Drop for Waiting<'_> {
 fn sizes(capacity: Capacity) -> [Size; 2] {
     let slots = (capacity.instances / 4).max(MIN_SLOTS);
     let memory = capacity.memory - kept(capacity);
-    let of_identity = (memory / 4).max(super::Limits::default().memory).min(memory / 2);
+    let of_identity = (memory / 4).max(Limits::default().memory).min(memory / 2);
     [
         Size { slots, memory: of_identity },
         Size { slots: (capacity.instances - capacity.instances / 4).max(MIN_SLOTS), memory: memory - of_identity },
@@ -216,7 +217,7 @@ pub(super) fn slots(capacity: Capacity) -> u32 {
 /// Bytes of the capacity that slots may keep resident while nobody uses them: what is left to reviews is less by so much.
 /// A quarter, unless a policy with the default limit would then fit into no lane.
 pub(super) fn kept(capacity: Capacity) -> usize {
-    (capacity.memory / 4).min(capacity.memory.saturating_sub(2 * super::Limits::default().memory))
+    (capacity.memory / 4).min(capacity.memory.saturating_sub(2 * Limits::default().memory))
 }
 
 /// What a component takes of the pool: more than one slot where it has more memories or tables than one slot stands for.
@@ -255,7 +256,7 @@ mod tests {
             let [identity, others] = sizes(capacity);
             assert_eq!(identity.memory + others.memory + kept(capacity), capacity.memory, "{mebibytes}");
             // Two policies with the default limit, one in each lane.
-            let fits = |lane: Size| lane.memory >= super::super::Limits::default().memory;
+            let fits = |lane: Size| lane.memory >= super::Limits::default().memory;
             assert_eq!(fits(identity) && fits(others), mebibytes >= 128, "{mebibytes}: {identity:?} {others:?}");
         }
     }

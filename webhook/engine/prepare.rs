@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 
 use super::{
-    Engine, Failure, Grants,
+    Engine, Failure,
     bindings::exports::verdict::policy::lifecycle,
     outcome::{classify, shown, within},
     output::Output,
@@ -19,9 +19,15 @@ use super::{
     snapshot::Instrumented,
     state::State,
 };
-use crate::manifest::{
-    self, Manifest,
-    schema::{Schema, Violation},
+use crate::{
+    component::{
+        contract::ContractError,
+        manifest::{
+            self, Manifest,
+            schema::{Schema, Violation},
+        },
+    },
+    spec::{Digest, Grants},
 };
 
 /// What code is prepared from. Policies with the same source share their code.
@@ -30,7 +36,7 @@ pub struct Source {
     /// The component.
     pub bytes: Cow<'static, [u8]>,
     /// SHA-256 of the component.
-    pub digest: [u8; 32],
+    pub digest: Digest,
     /// A JSON object as text.
     pub settings: Arc<str>,
     /// What the operator lets it have.
@@ -145,7 +151,10 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
         let typed = exports.check_types(&mut store, &instance);
         let lifecycle = match typed.and_then(|()| exports.lifecycle.load(&mut store, &instance)) {
             Ok(lifecycle) => lifecycle,
-            Err(error) => return Ok(Err(ProgramError::Newer(format!("its functions have other types: {error:#}")))),
+            Err(error) => {
+                let words = format!("its functions have other types: {error:#}");
+                return Ok(Err(ProgramError::from(ContractError::Newer(words))));
+            }
         };
         let refused = lifecycle.call_init(&mut store, &source.settings).await?.err();
         Ok(Ok((instance, refused)))

@@ -7,7 +7,7 @@ use wasmtime::{
 };
 
 use super::{
-    Engine, Failure, Interface,
+    Engine, Failure,
     bindings::exports::verdict::{
         admission::{mutating, validating},
         authentication::authentication,
@@ -16,11 +16,15 @@ use super::{
         policy::{cleanup, lifecycle},
     },
     cache::Key,
-    code, contract, lanes,
+    code, lanes,
     prepare::{About, PrepareError, Source},
     runtime::Wasm,
     snapshot::is_own_export,
     state::{MAX_MEMORIES, MAX_TABLES, State},
+};
+use crate::{
+    component::contract::{self, ContractError},
+    spec::Interface,
 };
 
 /// A prepared component, linked; shared by all policies with the same component, settings and grants.
@@ -63,25 +67,9 @@ pub enum ProgramError {
     /// Wasm that does not validate or compile.
     #[error("the component does not compile: {0}")]
     Compile(String),
-    /// It is made for a contract that this server does not know, or knows in another way.
-    #[error("the component needs a newer Verdict, or must be built against the WIT of this one: {0}")]
-    Newer(String),
-    /// An interface that it exports is not whole.
-    #[error(
-        "the component is not complete: it exports {0}, which its interface has: build it against the WIT of this Verdict"
-    )]
-    Lacking(String),
-    /// It wants a part of WASI that no policy is granted.
-    #[error(
-        "the component imports {0}, which no policy is granted: policies have WASI 0.2 without files and network, and \
-         without more"
-    )]
-    NotGranted(String),
-    /// It is made for another host.
-    #[error(
-        "the component imports {0}, which belongs to another host: policies import the interfaces of Verdict's WIT and WASI 0.2 only"
-    )]
-    Foreign(String),
+    /// Its imports and exports are not those of this contract.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
     /// What it imports has another type than what it is given.
     #[error("an import of the component is not what policies are given: {0}")]
     Import(String),
@@ -204,7 +192,7 @@ impl Exports {
                 let name = $exported.name;
                 if names.iter().any(|it| it == name) {
                     let indices = $interface::GuestIndices::new(pre);
-                    Some(indices.map_err(|error| ProgramError::Newer(format!("{name}: {error:#}")))?)
+                    Some(indices.map_err(|error| ContractError::Newer(format!("{name}: {error:#}")))?)
                 } else {
                     None
                 }
@@ -229,7 +217,7 @@ impl Exports {
         if exports.interfaces().is_empty() {
             return Err(ProgramError::Export(format!(
                 "the component exports none of the review interfaces {}; it exports {}",
-                Interface::ALL.map(|it| it.exported().name).join(", "),
+                Interface::ALL.map(|it| contract::exported(it).name).join(", "),
                 listed()
             )));
         }

@@ -3,16 +3,18 @@
 use wasmtime::{Store, component::Instance};
 
 use super::{
-    Interface,
     bindings::exports::verdict::{authentication::authentication as authn, authorization::authorization as authz},
     convert,
     program::Program,
     state::State,
 };
-use crate::review::{
-    access::{Attributes, Ruling, SubjectAccessReview},
-    admission::{AdmissionRequest, Mutation, Validation},
-    token::{Authentication, TokenReview},
+use crate::{
+    review::{
+        access::{Attributes, Ruling, SubjectAccessReview},
+        admission::{AdmissionRequest, Mutation, Validation},
+        token::{Authentication, TokenReview},
+    },
+    spec::Interface,
 };
 
 /// What the guest answered, or its own error; outside of it, a trap or a failure of the host.

@@ -17,6 +17,7 @@ use super::{
     lanes::{self, Lane, Lanes, MEMORIES_PER_SLOT, TABLES_PER_SLOT},
     state::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES, State},
 };
+use crate::spec::MAX_MEMORY;
 
 /// How much may run at once, over all policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,8 +267,6 @@ fn start_sweeper(lanes: &Arc<Lanes>) -> std::io::Result<mpsc::Sender<()>> {
 
 /// How often a running guest is looked at: the precision of deadlines, and how long it may keep a thread from others.
 pub(super) const TICK: Duration = Duration::from_millis(5);
-/// The most that `limits.memory` may be.
-pub const MAX_MEMORY: usize = 1 << 30;
 /// Bytes of a Wasm page.
 pub(super) const PAGE: usize = 64 << 10;
 const MAX_TABLE_ELEMENTS: usize = 100_000;

@@ -12,11 +12,11 @@ use wasmtime::{ResourceLimiter, Store, UpdateDeadline, component::ResourceTable}
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::{
-    Grants,
     imports::Monotonic,
     outcome::DeadlineReached,
     output::{Output, Stream},
 };
+use crate::spec::Grants;
 
 /// The data of a store.
 pub(super) struct State {

@@ -16,7 +16,7 @@ use tracing::warn;
 use wasmtime::{Store, component::Instance};
 
 use super::{
-    Engine, EngineError, Failure, Grants, Instances, Interface, Limits, Timing, Usage,
+    Engine, EngineError, Failure, Timing, Usage,
     lanes::{Lane, Place, Size},
     outcome::{RefusedLater, classify, replied, shown, within},
     output::{Fact, Output},
@@ -31,6 +31,7 @@ use crate::{
         admission::{AdmissionRequest, Mutation, Validation},
         token::{Authentication, TokenReview},
     },
+    spec::{Grants, Instances, Interface, Limits},
     text::line,
 };
 

@@ -6,11 +6,11 @@
 pub mod builtin;
 pub(crate) mod file;
 
-use std::{borrow::Cow, fmt::Write as _, path::PathBuf};
+use std::{borrow::Cow, path::PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::config::schema::{ComponentRef, Location};
+use crate::spec::{ComponentRef, Digest, Location};
 pub use file::ReadError;
 
 /// Largest component that is read, in bytes: 100 MiB.
@@ -22,7 +22,7 @@ pub struct Component {
     /// The binary.
     pub bytes: Cow<'static, [u8]>,
     /// SHA-256 of the bytes.
-    pub digest: [u8; 32],
+    pub digest: Digest,
 }
 
 /// Why there are no bytes to run.
@@ -45,14 +45,14 @@ pub enum LoadError {
         available: Vec<&'static str>,
     },
     /// The bytes are not those that the reference pins.
-    #[error("the digest of {component} is sha256:{}, and sha256:{} is demanded", hex(found), hex(demanded))]
+    #[error("the digest of {component} is sha256:{found}, but the policy pins sha256:{pinned}")]
     Digest {
         /// The reference without its digest.
         component: Location,
         /// Of the bytes.
-        found: [u8; 32],
+        found: Digest,
         /// In the reference.
-        demanded: [u8; 32],
+        pinned: Digest,
     },
 }
 
@@ -75,22 +75,13 @@ pub fn load(reference: &ComponentRef) -> Result<Component, LoadError> {
             }
         },
     };
-    let digest = Sha256::digest(&bytes).into();
+    let digest = Digest(Sha256::digest(&bytes).into());
     match reference.digest {
-        Some(demanded) if demanded != digest => {
-            Err(LoadError::Digest { component: reference.location.clone(), found: digest, demanded })
+        Some(pinned) if pinned != digest => {
+            Err(LoadError::Digest { component: reference.location.clone(), found: digest, pinned })
         }
         _ => Ok(Component { bytes, digest }),
     }
-}
-
-/// A digest as people write it: 64 hex digits.
-pub fn hex(digest: &[u8; 32]) -> String {
-    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
 
 #[cfg(test)]

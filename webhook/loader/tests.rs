@@ -1,7 +1,7 @@
 use std::{fs, path::Path};
 
 use super::*;
-use crate::config::schema::{Location, PolicySpec};
+use crate::spec::{Location, PolicySpec};
 
 /// SHA-256 of `abc`, from FIPS 180-2.
 const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -10,13 +10,8 @@ fn reference(path: &str, base: &Path) -> ComponentRef {
     ComponentRef { location: Location::File(base.join(path)), digest: None }
 }
 
-fn pinned(path: &str, base: &Path, first: u8) -> ComponentRef {
-    let mut digest = [0; 32];
-    digest.copy_from_slice(
-        &(0..32).map(|at| u8::from_str_radix(&ABC[2 * at..2 * at + 2], 16).unwrap()).collect::<Vec<_>>(),
-    );
-    digest[0] = first;
-    ComponentRef { digest: Some(digest), ..reference(path, base) }
+fn pinned(path: &str, base: &Path, digest: &str) -> ComponentRef {
+    ComponentRef { digest: Some(digest.parse().unwrap()), ..reference(path, base) }
 }
 
 #[test]
@@ -25,8 +20,8 @@ fn a_file_is_read_with_its_digest() {
     fs::write(folder.path().join("a.wasm"), "abc").unwrap();
     let component = load(&reference("./a.wasm", folder.path())).unwrap();
     assert_eq!(&*component.bytes, b"abc");
-    assert_eq!(hex(&component.digest), ABC);
-    load(&pinned("a.wasm", folder.path(), 0xba)).unwrap();
+    assert_eq!(component.digest.to_string(), ABC);
+    load(&pinned("a.wasm", folder.path(), ABC)).unwrap();
 }
 
 #[test]
@@ -34,7 +29,7 @@ fn a_wrong_digest_names_both() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.wasm"), "abc").unwrap();
     let wrong = format!("00{}", &ABC[2..]);
-    let error = load(&pinned("a.wasm", folder.path(), 0)).err();
+    let error = load(&pinned("a.wasm", folder.path(), &wrong)).err();
     let text = error.unwrap().to_string();
     assert!(text.contains(ABC) && text.contains(&wrong), "{text}");
 }

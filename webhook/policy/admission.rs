@@ -13,13 +13,13 @@ use super::{
     unmatched,
 };
 use crate::{
-    config::schema::{FailurePolicy, LimitPolicy},
-    engine::{Answer, Failure, Interface},
+    engine::{Answer, Failure},
     review::{
         admission::{AdmissionRequest, Cause, Change, Denial, Mutation},
         clean,
         verdict::{AdmissionVerdict, Denied},
     },
+    spec::{FailurePolicy, Interface, LimitPolicy},
 };
 
 impl Selection<'_> {

@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 use super::{Ask, Authorization, Selection, Set};
 use crate::{
     config::fields::is_near,
-    engine::Interface,
     review::{
         self, KINDS, Malformed, Version, access,
         admission::{self, AdmissionRequest, Change},
@@ -16,6 +15,7 @@ use crate::{
         token::{self, TokenReview},
         verdict::{AdmissionVerdict, TokenVerdict},
     },
+    spec::Interface,
     text,
 };
 

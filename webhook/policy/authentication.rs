@@ -6,12 +6,13 @@ use tracing::info;
 
 use super::{Ask, Policy, Selection, checked, unmatched};
 use crate::{
-    engine::{Answer, Failure, Interface},
+    engine::{Answer, Failure},
     review::{
         clean,
         token::{Authentication, Identity, TokenReview},
         verdict::TokenVerdict,
     },
+    spec::Interface,
 };
 
 impl Selection<'_> {

@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use super::{Ask, Policy, Selection, unmatched};
 use crate::{
-    config::schema::FailurePolicy,
-    engine::{Failure, Interface},
+    engine::Failure,
     review::{
         access::{Decision, Ruling, SubjectAccessReview},
         clean,
     },
+    spec::{FailurePolicy, Interface},
 };
 
 /// The verdict of authorizers.

@@ -4,7 +4,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Policy;
-use crate::{cel::Reads, config::schema::ResourceRule, engine::Interface};
+use crate::{
+    cel::Reads,
+    spec::{Interface, ResourceRule},
+};
 
 /// Positions in the set, in order, for each interface.
 pub(super) struct Index([Entry; Interface::ALL.len()]);

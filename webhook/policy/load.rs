@@ -11,13 +11,11 @@ use tokio::sync::OnceCell;
 
 use super::{Policy, Set, matching::Match};
 use crate::{
-    config::{
-        manifest::default_match,
-        schema::{ComponentRef, ConfigError, Kind, PolicySpec},
-    },
-    engine::{Engine, Instances, Interface, PrepareError, Program, SettingsError, Source, Start, Template},
+    config::{ConfigError, manifest::default_match},
+    engine::{Engine, PrepareError, Program, SettingsError, Source, Start, Template},
     loader::{self, Component, LoadError},
-    metrics::Metrics,
+    observe::Metrics,
+    spec::{ComponentRef, Digest, Instances, Interface, Kind, PolicySpec},
 };
 
 impl Set {
@@ -64,7 +62,7 @@ struct Shelf {
 /// Policies that agree in this share their code.
 #[derive(PartialEq, Eq, Hash)]
 struct Shared {
-    digest: [u8; 32],
+    digest: Digest,
     settings: String,
     env: BTreeMap<String, String>,
     log: bool,
@@ -100,7 +98,7 @@ impl Shelf {
 struct Loaded {
     kind: Kind,
     spec: PolicySpec,
-    digest: [u8; 32],
+    digest: Digest,
     matching: Match,
     template: Template,
 }

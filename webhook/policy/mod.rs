@@ -33,10 +33,10 @@ pub use watch::{Called, Seen, Watch};
 
 use crate::{
     cel::{Pool, Reads},
-    config::schema::{Kind, PolicySpec},
-    engine::{About, Answer, Call, Failure, Interface, Template, Timing, Usage},
-    metrics::PolicyMetrics,
+    engine::{About, Answer, Call, Failure, Template, Timing, Usage},
+    observe::PolicyMetrics,
     review::admission::AdmissionRequest,
+    spec::{Digest, Interface, Kind, PolicySpec},
     turn,
 };
 
@@ -53,7 +53,7 @@ pub struct Set {
 pub struct Policy {
     kind: Kind,
     spec: PolicySpec,
-    digest: [u8; 32],
+    digest: Digest,
     matching: Match,
     template: Template,
     metrics: Arc<PolicyMetrics>,
@@ -174,7 +174,7 @@ impl Policy {
     }
 
     /// SHA-256 of the component.
-    pub fn digest(&self) -> &[u8; 32] {
+    pub fn digest(&self) -> &Digest {
         &self.digest
     }
 

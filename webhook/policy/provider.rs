@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use serde_json::value::RawValue;
 
 use super::{Ask, Selection, checked, matching};
-use crate::engine::{Answer, Failure, Interface};
+use crate::{
+    engine::{Answer, Failure},
+    spec::Interface,
+};
 
 impl Selection<'_> {
     /// The answer of the one provider selected, as JSON; a failure as a status code and short words.

@@ -2,7 +2,10 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::engine::{Fact, Failure, Interface, Usage};
+use crate::{
+    engine::{Fact, Failure, Usage},
+    spec::Interface,
+};
 
 /// Sees the policies of one request.
 #[derive(Default)]

@@ -18,9 +18,9 @@ use k8s_openapi::{
 };
 
 use super::{ManifestsError, Options, Place, Registered};
-use crate::config::{
-    names::NAMESPACE_NAME_LABEL,
-    schema::{self, FailurePolicy, LimitPolicy, ResourceRule, Scope},
+use crate::{
+    config::names::NAMESPACE_NAME_LABEL,
+    spec::{self, FailurePolicy, LimitPolicy, ResourceRule, Scope},
 };
 
 pub(super) fn validating(
@@ -218,7 +218,7 @@ impl Entry<'_> {
     }
 }
 
-fn selector(selector: &schema::LabelSelector) -> LabelSelector {
+fn selector(selector: &spec::LabelSelector) -> LabelSelector {
     let expressions = selector.match_expressions.iter().map(|it| LabelSelectorRequirement {
         key: it.key.clone(),
         operator: it.operator.name().to_owned(),

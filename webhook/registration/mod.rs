@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::config::schema::{FailurePolicy, Kind, PolicySpec};
+use crate::spec::{FailurePolicy, Kind, PolicySpec};
 
 /// A policy and what it is asked.
 pub struct Registered {

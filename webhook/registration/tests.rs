@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::config::{self, schema::Actions};
+use crate::{config, spec::Actions};
 
 fn options(place: Place) -> Options {
     Options {
@@ -101,7 +101,7 @@ fn what_cannot_decide_is_ignored_when_the_server_is_dead_in_an_entry_of_its_own(
     // A slow one in the same entry would cost the other its verdict.
     let mut both = policies(&["Deny", "Audit"]);
     both[0].spec.failure_policy = FailurePolicy::Ignore;
-    both[0].spec.limit_policy = crate::config::schema::LimitPolicy::Ignore;
+    both[0].spec.limit_policy = crate::spec::LimitPolicy::Ignore;
     assert_eq!(paths(&both), ["/validate/p0", "/validate/p1"]);
 }
 

@@ -9,6 +9,7 @@ use super::{
     user::{self, UserInfo},
     written,
 };
+use crate::spec::{Operator, Requirement};
 
 /// What is asked: SubjectAccessReviewSpec.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,30 +59,6 @@ pub struct NonResourceAttributes {
     pub verb: String,
     /// For example `/healthz`.
     pub path: String,
-}
-
-/// One requirement of a field or label selector.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Requirement {
-    /// The label, or the field.
-    pub key: String,
-    /// How it compares.
-    pub operator: Operator,
-    /// Empty for the operators that only ask whether the key exists.
-    pub values: Vec<String>,
-}
-
-/// How a requirement compares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operator {
-    /// One of the values.
-    In,
-    /// None of the values.
-    NotIn,
-    /// The key is there.
-    Exists,
-    /// The key is not there.
-    DoesNotExist,
 }
 
 /// The answer of one authorizer, and of all together.
@@ -137,18 +114,6 @@ impl SubjectAccessReview {
 
 fn requirements(selector: &[Requirement]) -> Vec<Value> {
     selector.iter().map(|it| json!({"key": it.key, "operator": it.operator.name(), "values": it.values})).collect()
-}
-
-impl Operator {
-    /// As Kubernetes spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::In => "In",
-            Self::NotIn => "NotIn",
-            Self::Exists => "Exists",
-            Self::DoesNotExist => "DoesNotExist",
-        }
-    }
 }
 
 /// Reads a SubjectAccessReview of either version; v1beta1 spells `groups` as `group`.

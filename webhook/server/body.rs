@@ -10,7 +10,7 @@ use super::{
     budget::{Busy, Share},
     wire::Rate,
 };
-use crate::metrics::BodyRefused;
+use crate::observe::BodyRefused;
 
 /// How a body must come.
 pub(super) struct Terms {

@@ -16,7 +16,7 @@ use super::{
     request::Phase,
     room::{Grant, Requests, signed},
 };
-use crate::metrics::Metrics;
+use crate::observe::Metrics;
 
 /// The bytes that requests of one kind may hold together.
 pub(super) struct Budget(Arc<Mutex<Requests>>);

@@ -27,7 +27,7 @@ use super::{
     turns::Turns,
     wire::Wire,
 };
-use crate::metrics::{EndedEarly, HandshakeFailure, Listener, Metrics};
+use crate::observe::{EndedEarly, HandshakeFailure, Listener, Metrics};
 
 /// What all connections share.
 pub(super) struct Shared {

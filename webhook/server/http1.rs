@@ -27,7 +27,7 @@ use super::{
     pool::{Activity, Caller},
     rest::{Rest, expects},
 };
-use crate::metrics::{EndedEarly, Listener, Metrics};
+use crate::observe::{EndedEarly, Listener, Metrics};
 
 /// Where the server is on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -35,7 +35,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
-use crate::metrics::Metrics;
+use crate::observe::Metrics;
 use connection::{Connection, Shared};
 use http1::{Life, Stage};
 pub use names::ClientName;

@@ -12,7 +12,7 @@ use super::{
     sums::Sums,
     unfinished::Unfinished,
 };
-use crate::metrics::Metrics;
+use crate::observe::Metrics;
 
 /// The requests of one budget.
 pub(super) struct Requests {

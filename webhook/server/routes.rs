@@ -31,10 +31,10 @@ use super::{
     pool::{Activity, Caller},
 };
 use crate::{
-    engine::Interface,
-    metrics::Metrics,
+    observe::Metrics,
     policy::{Ask, Authorization, Selection, Set},
     review::{Malformed, Version, access, admission, token},
+    spec::Interface,
     turn::Turns,
 };
 

@@ -13,7 +13,7 @@ use rustls::{
 };
 
 use super::names::{ClientName, Named, NotListed};
-use crate::metrics::HandshakeFailure;
+use crate::observe::HandshakeFailure;
 
 /// What is wrong with the certificates, for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

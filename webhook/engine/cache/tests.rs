@@ -1,14 +1,17 @@
 use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use super::*;
-use crate::engine::{Capacity, Compiler, Grants, Program, Start};
+use crate::{
+    engine::{Capacity, Compiler, Program, Start},
+    spec::Grants,
+};
 
 /// A source whose code takes little time to make.
 fn source(settings: &str) -> Source {
     let component = crate::loader::builtin::find("magic-validator").unwrap().component;
     Source {
         bytes: component.into(),
-        digest: Sha256::digest(component).into(),
+        digest: Digest(Sha256::digest(component).into()),
         settings: settings.into(),
         grants: Arc::new(Grants::default()),
         memory: 64 << 20,

@@ -2,9 +2,9 @@
 
 use super::{Decision, Match, rules::Part};
 use crate::{
-    config::schema::{ResourceRule, Scope},
     engine::Failure,
     review::admission::AdmissionRequest,
+    spec::{ResourceRule, Scope},
 };
 
 impl Match {

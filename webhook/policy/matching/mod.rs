@@ -15,12 +15,10 @@ pub(super) use view::View;
 
 use crate::{
     cel::{Budget, Condition, Reads, Subject, Unevaluated, Variables},
-    config::{
-        rules::subject,
-        schema::{Kind, MatchSpec},
-    },
+    config::rules::subject,
     engine::Failure,
     review::{access::SubjectAccessReview, token::TokenReview},
+    spec::{Kind, MatchSpec},
     turn,
 };
 

@@ -9,15 +9,10 @@ use super::{
 };
 use crate::{
     cel::{Document, NotText, Reads},
-    config::{
-        names::NAMESPACE_NAME_LABEL,
-        schema::{LabelSelector, MatchSpec, ResourceRule, Scope},
-    },
+    config::names::NAMESPACE_NAME_LABEL,
     engine::Failure,
-    review::{
-        access::{Operator, Requirement},
-        admission::{AdmissionRequest, same},
-    },
+    review::admission::{AdmissionRequest, same},
+    spec::{LabelSelector, MatchSpec, Operator, Requirement, ResourceRule, Scope},
 };
 
 impl MatchSpec {
@@ -173,9 +168,9 @@ mod tests {
 
     use crate::{
         cel::Pool,
-        config::schema::Kind,
         policy::matching::{Bounds, Match, View},
         review::admission,
+        spec::Kind,
     };
 
     async fn matches(spec: &str, resource: &str, subresource: &str, namespace: &str, object: &str) -> bool {

@@ -3,8 +3,8 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::{
     cel::Pool,
-    config::schema::{MatchCondition, ResourceRule},
     review::{access, admission, token},
+    spec::{MatchCondition, ResourceRule},
 };
 
 fn patient() -> Bounds {

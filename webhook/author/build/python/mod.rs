@@ -1,0 +1,166 @@
+//! Python: componentize-py puts CPython and the author's modules, as they are after their imports, into a component.
+//!
+//! Knows python3, pip and componentize-py, which come from PyPI by the hashes of a lock file. The tool is installed once
+//! per lock file, in the user's cache folder.
+
+mod sources;
+mod tool;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use self::sources::Sources;
+use super::{BuildError, beside, embedded, imported, read, started, world::World};
+use crate::{
+    component::manifest::{Import, Manifest},
+    spec::Interface,
+};
+
+pub(super) fn build(folder: &Path, manifest: &Manifest) -> Result<Vec<u8>, BuildError> {
+    let python = tool::python()?;
+    let sources = Sources::find(folder)?;
+    let seen = look(&python, folder, &sources)?;
+    imported(Import::ALL.into_iter().filter(|it| seen.calls.iter().any(|name| name == it.name())), manifest.imports())?;
+    let cache = tool::cache(folder);
+    let tool = tool::componentize(&python, folder, &cache)?;
+    let packages = tool.packages(folder)?;
+    let stage = Stage(beside(&cache.join("python-build"), "unfinished"));
+    stage.fill(&sources, &seen.defined, manifest.imports())?;
+    let kept = cache.join("python-built").join(format!("{}.wasm", stage.digest(&tool.name, packages.as_deref())?));
+    // CPython draws the seed of its hashes while it is started, which here is at build time, and nothing can set it: the
+    // tool makes other bytes of the same sources each time. So what was made once is kept.
+    if let Ok(bytes) = fs::read(&kept) {
+        return Ok(bytes);
+    }
+    let bytes = stage.componentize(&tool, folder, packages.as_deref())?;
+    tool::keep(&kept, &bytes)?;
+    Ok(bytes)
+}
+
+/// What is seen of the author's modules without running them.
+struct Seen {
+    /// Functions of the contract that they define.
+    defined: Vec<String>,
+    /// Imports of the contract that they call.
+    calls: Vec<String>,
+}
+
+fn look(python: &Path, folder: &Path, sources: &Sources) -> Result<Seen, BuildError> {
+    let mut look = Command::new(python);
+    // Isolated from the author's own Python: a module that is called `ast` must not be taken for the real one.
+    look.args(["-I", "-c", include_str!("look.py")]).arg(folder).args(sources.modules());
+    let printed = said("python3", &mut look)?;
+    let lines = |kind: &str| printed.lines().filter_map(|it| it.strip_prefix(kind)).map(str::to_owned).collect();
+    Ok(Seen { defined: lines("defines "), calls: lines("calls ") })
+}
+
+/// Everything that the tool is given, in a folder of its own that ends with it: Python writes beside what it imports.
+struct Stage(PathBuf);
+
+impl Stage {
+    fn fill(&self, sources: &Sources, defined: &[String], imports: &[Import]) -> Result<(), BuildError> {
+        let interfaces: Vec<Interface> =
+            Interface::ALL.into_iter().filter(|it| defined.iter().any(|name| name == function(*it))).collect();
+        let cleanup = defined.iter().any(|name| name == "cleanup");
+        let world = World::new(imports, &interfaces, cleanup).with_runtime();
+        self.write("wit/guest.wit", world.text().as_bytes())?;
+        for file in embedded::WIT.iter().filter(|it| it.path.starts_with("deps/")) {
+            self.write(&format!("wit/{}", file.path), file.bytes)?;
+        }
+        self.write("glue/verdict_guest.py", glue(&interfaces, imports).as_bytes())?;
+        for file in embedded::SDK_PYTHON.iter().filter(|it| it.path.starts_with("verdict_policy/")) {
+            self.write(&format!("sdk/{}", file.path), file.bytes)?;
+        }
+        sources.copy(&self.0.join("policy"))
+    }
+
+    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), BuildError> {
+        let path = self.0.join(path);
+        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, bytes));
+        written.map_err(|error| BuildError::File { path, error })
+    }
+
+    /// Of all that the tool is given.
+    fn digest(&self, tool: &str, packages: Option<&Path>) -> Result<String, BuildError> {
+        sources::digest(tool, &[Some(self.0.as_path()), packages].into_iter().flatten().collect::<Vec<_>>())
+    }
+
+    fn componentize(&self, tool: &tool::Tool, folder: &Path, packages: Option<&Path>) -> Result<Vec<u8>, BuildError> {
+        crate::text::tell("verdict: making a component of CPython and the policy: some seconds");
+        let out = self.0.join("out.wasm");
+        // As the author calls it, in what Python says of it.
+        let shown = if folder == Path::new(".") { String::new() } else { format!("{}/", folder.display()) };
+        let mut command = Command::new(&tool.python);
+        command.args(["-I", "-c", include_str!("componentize.py")]).arg(shown);
+        command.arg("--quiet").arg("--wit-path").arg(self.0.join("wit")).args(["--world", "guest", "componentize"]);
+        for path in ["glue", "policy", "sdk"].map(|it| self.0.join(it)).iter().map(PathBuf::as_path).chain(packages) {
+            command.arg("--python-path").arg(path);
+        }
+        command.arg("verdict_guest").arg("--output").arg(&out);
+        // It would look there for more packages, and add its own frames to what Python says.
+        command.env_remove("VIRTUAL_ENV").env("RUST_BACKTRACE", "0");
+        said("componentize-py", &mut command)?;
+        read(&out)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // Nobody looks there again.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs it, and gives what it printed. Where it fails, what it said is the error; else that goes on to standard error.
+fn said(tool: &'static str, command: &mut Command) -> Result<String, BuildError> {
+    let output = started(tool, tool::ADVICE, command.stdin(Stdio::null()).output())?;
+    let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if !output.status.success() {
+        return Err(if words.is_empty() {
+            BuildError::ToolFailed { tool, status: output.status }
+        } else {
+            BuildError::NotAPolicy(words)
+        });
+    }
+    if !words.is_empty() {
+        crate::text::tell(&words);
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What a policy defines to answer it.
+fn function(interface: Interface) -> &'static str {
+    match interface {
+        Interface::Authentication => "authenticate",
+        Interface::Authorization => "authorize",
+        Interface::Validating => "validate",
+        Interface::Mutating => "mutate",
+        Interface::Provider => "handle_event",
+    }
+}
+
+/// The module that componentize-py starts with. It imports the bindings, which are there only for what the world has.
+fn glue(interfaces: &[Interface], imports: &[Import]) -> String {
+    let has = |some: &[Interface]| interfaces.iter().any(|it| some.contains(it));
+    let mut imports: String = imports.iter().map(|it| format!("{}, ", it.name().replace('-', "_"))).collect();
+    imports += "guest_runtime";
+    if has(&[Interface::Validating, Interface::Mutating]) {
+        imports += ", admission";
+    }
+    if has(&[Interface::Authentication]) {
+        imports += ", types";
+    }
+    let exports: String = interfaces
+        .iter()
+        .filter(|it| **it != Interface::Provider)
+        .map(|it| format!("import wit_world.exports.{}\n", it.name()))
+        .collect();
+    format!(
+        "from verdict_policy import guest\n\nwith guest.importing():\n    import policy\nfrom componentize_py_types \
+         import Err\nimport wit_world.exports.lifecycle\n{exports}from wit_world import exports, imports\nfrom \
+         wit_world.imports import {imports}\n\nglobals().update(guest.exports(policy, Err, imports, exports))\n"
+    )
+}

@@ -1,0 +1,350 @@
+//! What is counted, and the Prometheus registry.
+//!
+//! Label values come from fixed sets and from the names of policies, never from a request: no namespaces, no names of objects, no users.
+//! Owns names, help texts and buckets ([`TABLE`] is the documentation of them all). Knows neither HTTP nor Wasm.
+
+mod callers;
+mod request;
+mod review;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock, RwLock},
+    time::SystemTime,
+};
+
+use prometheus::{
+    Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder, core::Collector,
+};
+
+use crate::{
+    engine::Timing,
+    spec::{Interface, Kind},
+};
+
+pub use callers::HandshakeFailure;
+pub(crate) use callers::{BodyRefused, EndedEarly, Listener};
+pub use request::RequestGuard;
+use request::Route;
+pub use review::PolicyMetrics;
+
+/// Every metric: name, labels, and what it says. The README has the same table, and a test compares them.
+pub const TABLE: &[(&str, &str, &str)] = &[
+    (
+        "verdict_reviews_total",
+        "kind, policy, operation, outcome",
+        "Reviews answered, or failed to be answered, by each policy",
+    ),
+    (
+        "verdict_review_seconds",
+        "kind, policy, phase",
+        "Time of one policy's review: queue, instantiate, guest (host calls included), whole",
+    ),
+    (
+        "verdict_guest_output_bytes_total",
+        "policy, fate",
+        "Bytes that guests printed or logged: kept, or dropped over the cap or for want of a grant",
+    ),
+    ("verdict_policies_loaded", "kind", "Policies that are loaded, by kind"),
+    (
+        "verdict_policies_started",
+        "from",
+        "Policies that are loaded, by what a review begins with: a snapshot after init, or init itself",
+    ),
+    ("verdict_requests_total", "route, code", "HTTP requests answered, by route and status code"),
+    ("verdict_request_seconds", "route", "Time from a request's headers to its answer, reading the body included"),
+    ("verdict_requests_in_flight", "route", "HTTP requests being answered"),
+    ("verdict_requests_abandoned_total", "route", "HTTP requests whose caller hung up before the answer"),
+    (
+        "verdict_body_bytes_in_flight",
+        "",
+        "Bytes that requests hold: bodies as far as they came, and answers until they are sent",
+    ),
+    (
+        "verdict_bodies_refused_total",
+        "route, reason",
+        "Bodies that were not read whole: large, slow, cut, or busy when others held all that there is",
+    ),
+    ("verdict_connections_open", "", "Open connections"),
+    ("verdict_connections_total", "", "Connections accepted since the start"),
+    (
+        "verdict_accept_errors_total",
+        "",
+        "Connections that could not be accepted, for want of file descriptors for example",
+    ),
+    (
+        "verdict_tls_handshake_failures_total",
+        "reason",
+        "TLS handshakes that failed: certificate, name, protocol, timeout, io",
+    ),
+    (
+        "verdict_connections_ended_early_total",
+        "listener, reason",
+        "Connections that the server ended: slow, or silent for longest when there was no room (handshakes before the handshake, room after it)",
+    ),
+    ("verdict_certificate_expiry_timestamp_seconds", "", "When the serving certificate expires, in seconds since 1970"),
+    ("verdict_build_info", "version", "Always 1"),
+    ("process_*", "", "Memory, CPU, threads and file descriptors of the process"),
+];
+
+/// Every metric of the process, registered once, in a registry of its own.
+pub struct Metrics {
+    registry: Registry,
+    reviews: IntCounterVec,
+    review_seconds: HistogramVec,
+    guest_output: IntCounterVec,
+    policies_loaded: IntGaugeVec,
+    policies_started: IntGaugeVec,
+    requests: IntCounterVec,
+    request_seconds: HistogramVec,
+    in_flight: IntGaugeVec,
+    routes: RwLock<HashMap<&'static str, Arc<Route>>>,
+    abandoned: IntCounterVec,
+    body_bytes: IntGauge,
+    connections: IntGauge,
+    accepted: IntCounter,
+    accept_errors: IntCounter,
+    handshake_failures: IntCounterVec,
+    ended_early: IntCounterVec,
+    bodies_refused: IntCounterVec,
+    certificate_expiry: IntGauge,
+    policies: RwLock<HashMap<String, Arc<PerPolicy>>>,
+}
+
+/// The handles of one policy, one for each interface, made when first asked for.
+type PerPolicy = [OnceLock<Arc<PolicyMetrics>>; Interface::ALL.len()];
+
+impl Metrics {
+    /// All metrics, at zero.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let to = &registry;
+        let metrics = Self {
+            reviews: counters(to, "verdict_reviews_total"),
+            review_seconds: histograms(to, "verdict_review_seconds", REVIEW_BUCKETS),
+            guest_output: counters(to, "verdict_guest_output_bytes_total"),
+            policies_loaded: gauges(to, "verdict_policies_loaded"),
+            policies_started: gauges(to, "verdict_policies_started"),
+            requests: counters(to, "verdict_requests_total"),
+            request_seconds: histograms(to, "verdict_request_seconds", REQUEST_BUCKETS),
+            in_flight: gauges(to, "verdict_requests_in_flight"),
+            routes: RwLock::default(),
+            abandoned: counters(to, "verdict_requests_abandoned_total"),
+            body_bytes: gauge(to, "verdict_body_bytes_in_flight"),
+            connections: gauge(to, "verdict_connections_open"),
+            accepted: counter(to, "verdict_connections_total"),
+            accept_errors: counter(to, "verdict_accept_errors_total"),
+            handshake_failures: counters(to, "verdict_tls_handshake_failures_total"),
+            ended_early: counters(to, "verdict_connections_ended_early_total"),
+            bodies_refused: counters(to, "verdict_bodies_refused_total"),
+            certificate_expiry: gauge(to, "verdict_certificate_expiry_timestamp_seconds"),
+            policies: RwLock::default(),
+            registry,
+        };
+        let build = valid(GaugeVec::new(opts("verdict_build_info"), &["version"]));
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        register(&metrics.registry, build);
+        #[cfg(target_os = "linux")]
+        valid(metrics.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self())));
+        metrics
+    }
+
+    /// The handles of one policy; keep them, so that counting a review looks nothing up.
+    pub fn for_policy(&self, interface: Interface, policy: &str) -> Arc<PolicyMetrics> {
+        // A poisoned lock only says that another thread panicked: the map itself is whole.
+        let found = {
+            let policies = self.policies.read().unwrap_or_else(|e| e.into_inner());
+            policies.get(policy).map(Arc::clone)
+        };
+        let slots = found.unwrap_or_else(|| {
+            let mut policies = self.policies.write().unwrap_or_else(|e| e.into_inner());
+            Arc::clone(policies.entry(policy.to_owned()).or_default())
+        });
+        let position = Interface::ALL.iter().position(|i| *i == interface);
+        let slot = &slots[position.unwrap_or_default()];
+        Arc::clone(slot.get_or_init(|| Arc::new(PolicyMetrics::new(self, interface, policy))))
+    }
+
+    /// One policy answered, or failed to answer, one review.
+    ///
+    /// `operation`: the admission operation in upper case, empty for others. `outcome`: `allowed`, `denied`,
+    /// `no_opinion`, `authenticated`, `unknown`, `rejected`, `mutated`, `answered`, or a failure's label.
+    pub fn review(&self, interface: Interface, policy: &str, operation: &str, outcome: &str, timing: &Timing) {
+        self.for_policy(interface, policy).record(operation, outcome, timing);
+    }
+
+    /// How many loaded policies export `interface`.
+    pub fn policies_loaded(&self, interface: Interface, count: usize) {
+        let gauge = self.policies_loaded.with_label_values(&[Kind::of(interface).name()]);
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// How many policies begin a review from a snapshot, or else with `init`.
+    pub fn policies_started(&self, snapshot: bool, count: usize) {
+        let gauge = self.policies_started.with_label_values(&[if snapshot { "snapshot" } else { "init" }]);
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// A request arrived. `route` is from a fixed set; the guard counts its end.
+    pub fn request(self: &Arc<Self>, route: &'static str) -> RequestGuard {
+        RequestGuard::begin(Arc::clone(self), self.route(route))
+    }
+
+    fn route(&self, name: &'static str) -> Arc<Route> {
+        // A poisoned lock only says that another thread panicked: the map itself is whole.
+        if let Some(route) = self.routes.read().unwrap_or_else(|e| e.into_inner()).get(name) {
+            return Arc::clone(route);
+        }
+        let made = || Arc::new(Route::new(self, name));
+        Arc::clone(self.routes.write().unwrap_or_else(|e| e.into_inner()).entry(name).or_insert_with(made))
+    }
+
+    /// When the serving certificate expires.
+    pub fn certificate_expiry(&self, expiry: SystemTime) {
+        let seconds = expiry.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
+        self.certificate_expiry.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+    }
+
+    /// Everything, in Prometheus' text format.
+    pub fn text(&self) -> String {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "the metrics could not be written");
+        }
+        String::from_utf8(text).unwrap_or_default()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Adds to a gauge until it is dropped.
+pub(crate) struct Counted {
+    gauge: IntGauge,
+    amount: i64,
+}
+
+impl Counted {
+    fn of(gauge: &IntGauge, amount: i64) -> Self {
+        gauge.add(amount);
+        Self { gauge: gauge.clone(), amount }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.gauge.sub(self.amount);
+    }
+}
+
+fn counter(registry: &Registry, name: &str) -> IntCounter {
+    register(registry, valid(IntCounter::with_opts(opts(name))))
+}
+
+fn gauge(registry: &Registry, name: &str) -> IntGauge {
+    register(registry, valid(IntGauge::with_opts(opts(name))))
+}
+
+fn counters(registry: &Registry, name: &str) -> IntCounterVec {
+    register(registry, valid(IntCounterVec::new(opts(name), &labels(name))))
+}
+
+fn gauges(registry: &Registry, name: &str) -> IntGaugeVec {
+    register(registry, valid(IntGaugeVec::new(opts(name), &labels(name))))
+}
+
+fn histograms(registry: &Registry, name: &str, buckets: &[f64]) -> HistogramVec {
+    let opts = HistogramOpts::from(opts(name)).buckets(buckets.to_vec());
+    register(registry, valid(HistogramVec::new(opts, &labels(name))))
+}
+
+fn opts(name: &str) -> Opts {
+    Opts::new(name, row(name).2)
+}
+
+fn labels(name: &str) -> Vec<&'static str> {
+    row(name).1.split(", ").collect()
+}
+
+fn row(name: &str) -> &'static (&'static str, &'static str, &'static str) {
+    let row = TABLE.iter().find(|(row, ..)| *row == name);
+    row.unwrap_or(&("", "", ""))
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> C {
+    valid(registry.register(Box::new(metric.clone())));
+    metric
+}
+
+/// Names, labels and buckets are constants of this file, and the unit test below registers them all: no error can depend on the outside.
+#[expect(clippy::expect_used, reason = "see the comment above")]
+fn valid<T>(result: prometheus::Result<T>) -> T {
+    result.expect("the table of metrics is valid")
+}
+
+/// 10 µs to 30 s: a review with a snapshot takes microseconds, the longest allowed 30 s.
+const REVIEW_BUCKETS: &[f64] = &[
+    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+    0.5, 1.0, 2.5, 10.0, 30.0,
+];
+
+/// 50 µs to 30 s, the whole request.
+const REQUEST_BUCKETS: &[f64] = &[
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+    30.0,
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_of_the_table_is_registered_and_nothing_else() {
+        let metrics = Arc::new(Metrics::new());
+        metrics.review(Interface::Validating, "p", "CREATE", "allowed", &Timing::default());
+        metrics.policies_loaded(Interface::Validating, 1);
+        metrics.policies_started(true, 1);
+        metrics.request("validate").answered(200);
+        drop(metrics.request("validate"));
+        metrics.handshake_failed(HandshakeFailure::Timeout);
+        metrics.ended_early(Listener::Admin, EndedEarly::Room);
+        metrics.body_refused("validate", BodyRefused::Slow);
+        let text = metrics.text();
+        for (name, ..) in TABLE {
+            let name = name.trim_end_matches('*');
+            assert!(text.contains(&format!("# TYPE {name}")), "{name} in {text}");
+        }
+        for line in text.lines().filter(|line| line.starts_with("# TYPE verdict_")) {
+            let name = line.split(' ').nth(2).unwrap();
+            assert!(TABLE.iter().any(|(row, ..)| *row == name), "{name}");
+        }
+    }
+
+    /// The README promises what is counted: it is this file's table, row by row.
+    #[test]
+    fn the_readme_has_the_table() {
+        let readme = include_str!("../../README.md");
+        let (_, section) = readme.split_once("\n## Metrics\n").expect("a section of the README");
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let told: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
+        let row = |(name, labels, help): &(&str, &str, &str)| format!("| `{name}` | {labels} | {help} |");
+        let expected: Vec<String> = TABLE.iter().map(row).collect();
+        assert_eq!(told, expected, "the README's table must be:\n{}", expected.join("\n"));
+    }
+
+    #[test]
+    fn a_request_is_counted_once_and_leaves_nothing_in_flight() {
+        let metrics = Arc::new(Metrics::new());
+        let guard = metrics.request("events");
+        assert!(metrics.text().contains("verdict_requests_in_flight{route=\"events\"} 1"));
+        guard.answered(503);
+        let text = metrics.text();
+        assert!(text.contains("verdict_requests_in_flight{route=\"events\"} 0"));
+        assert!(text.contains("verdict_requests_total{code=\"503\",route=\"events\"} 1"));
+        assert!(!text.contains("verdict_requests_abandoned_total{"));
+    }
+}

@@ -1,0 +1,94 @@
+//! The kinds of declared objects, and the interfaces of the contract that they stand for.
+
+use std::fmt;
+
+/// What a policy has the power to do: the `kind` of its object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Refuses objects.
+    Validator,
+    /// Changes objects.
+    Mutator,
+    /// Says who may do what.
+    Authorizer,
+    /// Says who somebody is.
+    Authenticator,
+    /// Answers events of the operator's own programs.
+    Provider,
+}
+
+impl Kind {
+    /// As they are listed to operators.
+    pub const ALL: [Self; 5] = [Self::Validator, Self::Mutator, Self::Authorizer, Self::Authenticator, Self::Provider];
+
+    /// What a component must export to be one.
+    pub fn interface(self) -> Interface {
+        match self {
+            Self::Validator => Interface::Validating,
+            Self::Mutator => Interface::Mutating,
+            Self::Authorizer => Interface::Authorization,
+            Self::Authenticator => Interface::Authentication,
+            Self::Provider => Interface::Provider,
+        }
+    }
+
+    /// Which a component that exports `interface` can be.
+    pub fn of(interface: Interface) -> Self {
+        match interface {
+            Interface::Validating => Self::Validator,
+            Interface::Mutating => Self::Mutator,
+            Interface::Authorization => Self::Authorizer,
+            Interface::Authentication => Self::Authenticator,
+            Interface::Provider => Self::Provider,
+        }
+    }
+
+    /// As it is written in `kind`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Validator => "Validator",
+            Self::Mutator => "Mutator",
+            Self::Authorizer => "Authorizer",
+            Self::Authenticator => "Authenticator",
+            Self::Provider => "Provider",
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A review interface of the contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub enum Interface {
+    /// TokenReview.
+    Authentication,
+    /// SubjectAccessReview.
+    Authorization,
+    /// AdmissionReview, without changes.
+    Validating,
+    /// AdmissionReview, with changes.
+    Mutating,
+    /// Events.
+    Provider,
+}
+
+impl Interface {
+    /// All of them, in the order in which they are listed everywhere.
+    pub const ALL: [Self; 5] =
+        [Self::Authentication, Self::Authorization, Self::Validating, Self::Mutating, Self::Provider];
+
+    /// The name of the interface in the contract.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Authentication => "authentication",
+            Self::Authorization => "authorization",
+            Self::Validating => "validating",
+            Self::Mutating => "mutating",
+            Self::Provider => "provider",
+        }
+    }
+}

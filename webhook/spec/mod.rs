@@ -1,0 +1,171 @@
+//! What is declared: the objects of an operator as values that need no further checks, and the words that every room uses of them.
+//!
+//! Knows nothing: neither how it is written, nor what runs it.
+
+mod digest;
+mod kind;
+mod limits;
+mod matching;
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+pub use digest::{Digest, NotADigest};
+pub use kind::{Interface, Kind};
+pub use limits::{Grants, Instances, Limits, MAX_MEMORY, MAX_TIME, MIN_MEMORY};
+pub use matching::{
+    LabelSelector, MAX_CONDITIONS, MatchCondition, MatchSpec, Operator, Requirement, ResourceRule, Scope,
+};
+
+impl PolicySpec {
+    /// Where the setting at this JSON Pointer stands, or what is nearest around it.
+    pub(crate) fn place_of_setting(&self, pointer: &str) -> &str {
+        let ends = pointer.rmatch_indices('/').map(|(end, _)| &pointer[..end]);
+        let mut around = std::iter::once(pointer).chain(ends);
+        around.find_map(|it| self.settings_lines.get(it)).unwrap_or(&self.source)
+    }
+}
+
+/// One object, parsed.
+#[derive(Debug, Clone)]
+pub struct PolicySpec {
+    /// None: a component by itself, which stands for one policy of each kind that it can be.
+    pub kind: Option<Kind>,
+    /// metadata.name, unique among the objects of its kind: a DNS-1123 label of at most 63 characters, since it becomes a path of the server and a part of audit annotation keys.
+    pub name: String,
+    /// Where the document stands, for messages: `team.yaml` or `team.yaml, document 2`.
+    pub source: String,
+    /// What to run.
+    pub component: ComponentRef,
+    /// A JSON object as text; `{}` when not given.
+    pub settings: String,
+    /// Where they are written: the file with the line of each value, by its JSON Pointer. Empty for those that come from
+    /// elsewhere.
+    pub settings_lines: BTreeMap<String, String>,
+    /// What its verdict does.
+    pub actions: Actions,
+    /// What a failure does.
+    pub failure_policy: FailurePolicy,
+    /// What a used-up limit does.
+    pub limit_policy: LimitPolicy,
+    /// Chains run in this order, then by name.
+    pub order: i32,
+    /// What it is asked about.
+    pub matching: MatchSpec,
+    /// Whether it has matchConstraints of its own. If not, the component's manifest may.
+    pub own_constraints: bool,
+    /// What one review may use.
+    pub limits: Limits,
+    /// Which instance answers a review.
+    pub instance_policy: Instances,
+    /// What it gets beyond the contract.
+    pub grants: Grants,
+    /// The operator's own words for a denial.
+    pub message: Option<String>,
+}
+
+impl PolicySpec {
+    /// How messages call it: its kind and its name.
+    pub fn title(&self) -> String {
+        format!("{} {}", self.kind.map_or("policy", Kind::name), self.name)
+    }
+}
+
+/// What to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ComponentRef {
+    /// Where the bytes are.
+    pub location: Location,
+    /// The digest that the bytes must have.
+    pub digest: Option<Digest>,
+}
+
+/// Where the bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// Already resolved against the folder of the document.
+    File(PathBuf),
+    /// Compiled into this binary.
+    Builtin(String),
+}
+
+/// What a verdict, or a failure that counts, does; it is counted in any case. Of validators as their `validationActions` say; the others
+/// decide unless they are in `shadow`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Actions {
+    /// It decides.
+    pub deny: bool,
+    /// A denial becomes a warning to the user.
+    pub warn: bool,
+    /// A denial is written into the audit log.
+    pub audit: bool,
+}
+
+impl Actions {
+    /// The default.
+    pub const DECIDE: Self = Self { deny: true, warn: false, audit: false };
+    /// Recorded, and nothing more.
+    pub const SHADOW: Self = Self { deny: false, warn: false, audit: true };
+}
+
+/// What happens when the policy fails for any reason but a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailurePolicy {
+    /// All kinds. Admission: denied. Authorization: no later allow, else HTTP 503.
+    Fail,
+    /// Admission only.
+    Ignore,
+    /// Authorization only.
+    NoOpinion,
+    /// Authorization only.
+    Deny,
+}
+
+impl FailurePolicy {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fail => "Fail",
+            Self::Ignore => "Ignore",
+            Self::NoOpinion => "NoOpinion",
+            Self::Deny => "Deny",
+        }
+    }
+}
+
+/// What happens when time, memory or size is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitPolicy {
+    /// As a failure that is not ignored.
+    Fail,
+    /// Admission only: as if the policy had allowed.
+    Ignore,
+}
+
+impl LimitPolicy {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fail => "Fail",
+            Self::Ignore => "Ignore",
+        }
+    }
+}
+
+impl fmt::Display for ComponentRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.location.fmt(f)?;
+        match &self.digest {
+            Some(digest) => write!(f, "@sha256:{digest}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Builtin(name) => write!(f, "builtin:{name}"),
+        }
+    }
+}

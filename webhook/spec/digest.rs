@@ -30,8 +30,8 @@ impl FromStr for Digest {
         };
         let digits = <&[u8; 64]>::try_from(digits.as_bytes()).map_err(|_| NotADigest)?;
         let mut digest = [0; 32];
-        for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = nibble(&pair[0])? << 4 | nibble(&pair[1])?;
+        for (byte, [high, low]) in digest.iter_mut().zip(digits.as_chunks().0) {
+            *byte = nibble(high)? << 4 | nibble(low)?;
         }
         Ok(Self(digest))
     }

@@ -70,7 +70,7 @@ fn policies(criterion: &mut Criterion) {
     for (name, yaml) in [("none match", SECRETS), ("one", CONFIG_MAPS)] {
         let set = host.load(yaml);
         let selection = set.select(Interface::Validating, None).expect("the policies");
-        let ask = || Ask { raw: &body, deadline: Instant::now() + Duration::from_secs(10), watch: None };
+        let ask = || Ask { raw: &body, deadline: Instant::now() + Duration::from_secs(10), watch: None, now: None };
         group.bench_function(name, |it| {
             it.iter(|| host.runtime.block_on(selection.validate(ask(), &envelope.review)));
         });

@@ -100,7 +100,7 @@ async fn ask(policy: &Template, path: &Path) -> BTreeSet<String> {
     .to_string();
     let envelope = admission::decode(raw.as_bytes()).unwrap();
     let object = envelope.review.object.map(|object| object.get());
-    let call = Call { raw: &raw, deadline: Instant::now() + PATIENCE, spent: Duration::ZERO, listen: false };
+    let call = Call { raw: &raw, deadline: Instant::now() + PATIENCE, spent: Duration::ZERO, listen: false, now: None };
     let validation = policy.validate(call, &envelope.review, object).await.result.unwrap();
     let Some(denial) = validation.denial else {
         return BTreeSet::new();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime_wasi::HostMonotonicClock;
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock};
 
 use super::{
     bindings::{
@@ -60,9 +60,8 @@ impl guest_runtime::Host for State {
     }
 
     fn wall_clock(&mut self) -> u64 {
-        // A clock before 1970, or after 2554, is not worth an error to a guest.
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+        // A clock after 2554 is not worth an error to a guest.
+        u64::try_from(self.wall.now().as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn monotonic_clock(&mut self) -> u64 {
@@ -108,6 +107,21 @@ impl guest_runtime::Host for State {
 
 impl types::Host for State {}
 impl admission::Host for State {}
+
+/// The wall clock of guests: this machine's, or one that stands still where a review says what time it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wall(pub(super) Option<SystemTime>);
+
+impl HostWallClock for Wall {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        // A clock before 1970 is not worth an error to a guest.
+        self.0.unwrap_or_else(SystemTime::now).duration_since(UNIX_EPOCH).unwrap_or_default()
+    }
+}
 
 /// The monotonic clock of guests. It begins at 1970, so that an instant which a snapshot holds lies in the past of
 /// every later process too, unless the machine's clock is set back meanwhile.

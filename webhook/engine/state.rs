@@ -5,14 +5,14 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
+    time::{Instant, SystemTime},
 };
 
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline, component::ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::{
-    imports::Monotonic,
+    imports::{Monotonic, Wall},
     outcome::DeadlineReached,
     output::{Output, Stream},
 };
@@ -30,6 +30,8 @@ pub(super) struct State {
     pub(super) output: Output,
     /// The review as it came; empty during init and for components that do not import `review`.
     pub(super) raw: Arc<str>,
+    /// What time it is for the guest.
+    pub(super) wall: Wall,
     pub(super) memory: Memory,
     /// Whether the guest's language said that its own stack is used up.
     pub(super) out_of_stack: bool,
@@ -38,6 +40,7 @@ pub(super) struct State {
 }
 
 impl State {
+    /// Its wall clock is this machine's.
     pub(super) fn new(grants: &Arc<Grants>, memory: usize, output: Output, raw: Arc<str>, deadline: Instant) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
@@ -48,9 +51,20 @@ impl State {
             environment: None,
             output,
             raw,
+            wall: Wall(None),
             memory: Memory::new(memory),
             out_of_stack: false,
             deadline,
+        }
+    }
+
+    /// Sets the wall clock; None: this machine's.
+    pub(super) fn set_clock(&mut self, now: Option<SystemTime>) {
+        let wall = Wall(now);
+        if self.wall != wall {
+            self.wall = wall;
+            // It has the clock of before.
+            self.wasi = None;
         }
     }
 
@@ -109,6 +123,7 @@ impl WasiView for State {
             builder
                 .stdout(Stream { output: self.output.clone(), is_error: false })
                 .stderr(Stream { output: self.output.clone(), is_error: true })
+                .wall_clock(self.wall)
                 .monotonic_clock(Monotonic)
                 .allow_tcp(false)
                 .allow_udp(false)

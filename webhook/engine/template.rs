@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::{
@@ -94,6 +94,8 @@ pub struct Call<'a> {
     pub spent: Duration,
     /// Whether what the guest logs and prints is wanted in the answer, instead of in the log.
     pub listen: bool,
+    /// What time it is for the guest, which then stands still; None: that of this machine's clock.
+    pub now: Option<SystemTime>,
 }
 
 /// What a call brought.
@@ -241,6 +243,7 @@ impl Template {
                 Err(failure) => return unasked(failure, timing),
             },
         };
+        live.store.data_mut().set_clock(call.now);
         if call.listen {
             live.store.data().output.listen();
         }

@@ -19,7 +19,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tracing::warn;
@@ -78,6 +78,8 @@ pub struct Ask<'a> {
     pub deadline: Instant,
     /// Sees what each policy did. The server has none.
     pub watch: Option<&'a Watch>,
+    /// What time it is for the policies; None: that of this machine's clock.
+    pub now: Option<SystemTime>,
 }
 
 impl Set {
@@ -192,7 +194,8 @@ impl Policy {
 
     /// `spent`: what of its time the policy's conditions took.
     fn call<'a>(&self, ask: Ask<'a>, spent: Duration) -> Call<'a> {
-        Call { raw: ask.raw, deadline: ask.deadline, spent, listen: ask.watch.is_some_and(Watch::listens) }
+        let listen = ask.watch.is_some_and(Watch::listens);
+        Call { raw: ask.raw, deadline: ask.deadline, spent, listen, now: ask.now }
     }
 
     /// How long its conditions may take.

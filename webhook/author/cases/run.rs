@@ -235,7 +235,7 @@ async fn ask(set: &Set, review: &str, done: &mut Done) -> Result<Came, Mismatch>
     let begin = Instant::now();
     // Every policy may use all of its time, as mutator and as validator, and wait for its turn.
     let deadline = begin + limits * 2 + PATIENCE;
-    let answered = set.answer(Ask { raw: review, deadline, watch: Some(&watch) }).await;
+    let answered = set.answer(Ask { raw: review, deadline, watch: Some(&watch), now: None }).await;
     done.took += begin.elapsed();
     let answered =
         answered.map_err(|error| Mismatch::new("review", "one that the policy can be asked", error.to_string()))?;

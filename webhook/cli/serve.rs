@@ -284,7 +284,7 @@ fn try_next(address: SocketAddr, admin: SocketAddr, ca: &Path) -> String {
         "\n# Anything else: an event to a provider\n".to_owned(),
         curl("/events/caesar-cipher", r#"{"action":"encrypt","message":"hello world"}"#),
         format!("\n# What is loaded, and how it goes\ncurl -sS http://{admin}/policies\ncurl -sS http://{admin}/metrics\n"),
-        "\nYour own policies: verdict serve --policies PATH (see README.md). Ctrl-C ends.\n".to_owned(),
+        "\nYour own policies: verdict serve --policies PATH (see manifests/README.md). Ctrl-C ends.\n".to_owned(),
     ]
     .concat()
 }

@@ -29,7 +29,7 @@ pub use request::RequestGuard;
 use request::Route;
 pub use review::PolicyMetrics;
 
-/// Every metric: name, labels, and what it says. The README has the same table, and a test compares them.
+/// Every metric: name, labels, and what it says. manifests/README.md has the same table, and a test compares them.
 pub const TABLE: &[(&str, &str, &str)] = &[
     (
         "verdict_reviews_total",
@@ -324,16 +324,16 @@ mod tests {
         }
     }
 
-    /// The README promises what is counted: it is this file's table, row by row.
+    /// manifests/README.md promises what is counted: it is this file's table, row by row.
     #[test]
     fn the_readme_has_the_table() {
-        let readme = include_str!("../../README.md");
-        let (_, section) = readme.split_once("\n## Metrics\n").expect("a section of the README");
+        let readme = include_str!("../../manifests/README.md");
+        let (_, section) = readme.split_once("\n## Metrics\n").expect("a section of the page");
         let section = section.split("\n## ").next().unwrap_or_default();
         let told: Vec<&str> = section.lines().filter(|line| line.starts_with("| `")).collect();
         let row = |(name, labels, help): &(&str, &str, &str)| format!("| `{name}` | {labels} | {help} |");
         let expected: Vec<String> = TABLE.iter().map(row).collect();
-        assert_eq!(told, expected, "the README's table must be:\n{}", expected.join("\n"));
+        assert_eq!(told, expected, "the table must be:\n{}", expected.join("\n"));
     }
 
     #[test]

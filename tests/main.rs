@@ -59,6 +59,8 @@ mod pod_security;
 mod python;
 /// Refusals before the body was read, as curl and Go's client see them.
 mod refusals;
+/// The declared objects as people and editors see them.
+mod schemas;
 /// Where the machine swaps.
 mod swap;
 /// A guest that leaves something in every kind of state that core Wasm has.

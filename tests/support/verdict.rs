@@ -85,7 +85,7 @@ fn addresses(log: &Path) -> Option<(SocketAddr, SocketAddr)> {
 }
 
 /// A command line of `verdict` without any environment.
-fn command() -> Command {
+pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_verdict"));
     command.env_clear();
     command

@@ -66,6 +66,8 @@ pub enum Subject {
     SubjectAccessReview,
     /// `request` is the AdmissionRequest, beside `object` and `oldObject` (null where there is none).
     Admission,
+    /// `self` is a declared object, or a part of it: the rules of its schema.
+    Declared,
 }
 
 impl Condition {

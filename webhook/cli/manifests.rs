@@ -12,13 +12,16 @@ use crate::{
     config,
     engine::Capacity,
     observe::Metrics,
-    registration::{self, Options, Place, Registered},
+    registration::{self, Manifest, Options, Place, Registered},
     text,
 };
 
 /// Webhook configurations to apply, and files for kube-apiserver's machine. Nothing is applied.
 #[derive(clap::Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    of: Option<Of>,
     /// A file or folder of policies. Repeatable.
     #[arg(long, env = "VERDICT_POLICIES", value_delimiter = ',', required = true)]
     policies: Vec<PathBuf>,
@@ -29,8 +32,8 @@ pub(super) struct Args {
     #[arg(long)]
     service: Option<String>,
     /// The CA that signed the server's certificate, PEM; it becomes the caBundle.
-    #[arg(long)]
-    ca_file: PathBuf,
+    #[arg(long, required = true)]
+    ca_file: Option<PathBuf>,
     /// On kube-apiserver's machine: the client certificate that it shows (with --client-key).
     #[arg(long, requires = "client_key")]
     client_cert: Option<PathBuf>,
@@ -54,12 +57,29 @@ pub(super) struct Args {
     cache: CacheArgs,
 }
 
+/// Manifests that need no policies.
+#[derive(clap::Subcommand)]
+enum Of {
+    /// The CustomResourceDefinitions of the declared kinds.
+    Crds {
+        /// Write one file each into this folder, instead of everything to standard output.
+        #[arg(long)]
+        out: Option<PathBuf>,
+    },
+}
+
 pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+    if let Some(Of::Crds { out }) = &args.of {
+        let crds = registration::crds().map_err(|error| Failed::configuration(error.to_string()))?;
+        show(crds, out.as_deref())?;
+        return Ok(Outcome::Done);
+    }
     let place = place(args)?;
-    let ca = fs::read_to_string(&args.ca_file)
-        .map_err(|error| Failed::configuration(format!("{}: {error}", args.ca_file.display())))?;
+    let ca_file = args.ca_file.clone().unwrap_or_default();
+    let ca = fs::read_to_string(&ca_file)
+        .map_err(|error| Failed::configuration(format!("{}: {error}", ca_file.display())))?;
     if !ca.contains("-----BEGIN CERTIFICATE-----") {
-        return Err(Failed::configuration(format!("{} has no CERTIFICATE in PEM", args.ca_file.display())));
+        return Err(Failed::configuration(format!("{} has no CERTIFICATE in PEM", ca_file.display())));
     }
     let own = match (&args.namespace, &place) {
         (Some(namespace), _) | (None, Place::Service { namespace, .. }) => Some(namespace.clone()),
@@ -82,13 +102,18 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
             "none of these policies is asked by kube-apiserver: there is nothing to register",
         ));
     }
+    show(manifests, args.out.as_deref())?;
+    Ok(Outcome::Done)
+}
+
+fn show(manifests: Vec<Manifest>, folder: Option<&Path>) -> anyhow::Result<()> {
     for manifest in manifests {
-        match &args.out {
+        match folder {
             None => text::print(&format!("---\n# {}\n{}", manifest.file, manifest.yaml.trim_end())),
             Some(folder) => write(folder, manifest.file, &manifest.yaml)?,
         }
     }
-    Ok(Outcome::Done)
+    Ok(())
 }
 
 fn place(args: &Args) -> Result<Place, Failed> {

@@ -8,12 +8,14 @@ mod compile;
 mod completions;
 mod docs;
 mod documents;
+mod explain;
 mod inspect;
 mod log;
 mod manifests;
 mod new;
 mod object;
 mod review;
+mod schema;
 mod serve;
 mod test;
 mod tried;
@@ -76,8 +78,12 @@ enum Command {
     Inspect(inspect::Args),
     /// Print a policy's manifest as a page of Markdown.
     Docs(docs::Args),
+    /// Say what a field of a document is for, in the manner of kubectl explain.
+    Explain(explain::Args),
+    /// Print the JSON Schema of documents, for editors.
+    Schema(schema::Args),
     /// Print what registers the server with a cluster, from its policies.
-    Manifests(manifests::Args),
+    Manifests(Box<manifests::Args>),
     /// Compile policies into the cache ahead of time, for container images for example.
     Compile(compile::Args),
     /// What `serve` starts for each policy that it compiles: a component on standard input, code on standard output.
@@ -145,6 +151,8 @@ pub fn main() -> ExitCode {
         Command::Review(args) => review::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Docs(args) => docs::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Manifests(args) => manifests::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Prepare(args) => compile::prepare(&args),

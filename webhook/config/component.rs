@@ -2,54 +2,29 @@
 
 use std::path::Path;
 
-use super::{
-    fields::{Field, Object, Report},
-    names::is_dns_label,
-};
-use crate::spec::{ComponentRef, Digest, Location};
+use super::fields::{Field, Report};
+use crate::spec::{ComponentRef, Location, declared};
 
-/// Reads `component` of a spec. Relative paths are relative to `folder`. None only after an error was reported.
-pub(super) fn read(spec: &Object<'_>, folder: &Path, report: &mut Report<'_>) -> Option<ComponentRef> {
-    let field = spec.required("component", report)?;
-    let object = field.object(&["image", "url", "path", "builtin", "sha256"], report)?;
-    let digest = object.optional("sha256").map(|field| digest(field, report));
-    let places = ["image", "url", "path", "builtin"].into_iter();
-    let given: Vec<_> = places.filter_map(|name| Some((name, object.optional(name)?))).collect();
-    let [(name, place)] = given[..] else {
-        field.error(report, "expected exactly one of path and builtin");
-        return None;
-    };
-    let location = location(name, place, folder, report)?;
-    Some(ComponentRef { location, digest: digest.flatten() })
+/// What of a component in `spec` is allowed by its schema and not served.
+pub(super) fn check(spec: &Field<'_>, report: &mut Report<'_>) {
+    let component = spec.at("component");
+    for name in ["image", "url"] {
+        if let Some(field) = component.as_ref().and_then(|it| it.at(name)) {
+            field.error(report, "is not supported yet: use path");
+        }
+    }
 }
 
-fn location(name: &str, field: &Field<'_>, folder: &Path, report: &mut Report<'_>) -> Option<Location> {
-    if matches!(name, "image" | "url") {
-        field.error(report, "is not supported yet: use path");
-        return None;
-    }
-    let text = field.text(report)?;
-    match name {
-        "builtin" if is_dns_label(text) => Some(Location::Builtin(text.into())),
-        "builtin" => {
-            field.expected(report, "the name of a built-in component");
-            None
-        }
-        _ if text.is_empty() || text.contains('\0') => {
-            field.expected(report, "the path of a file");
-            None
-        }
+/// Of what the schema allows. Relative paths are relative to `folder`.
+pub(super) fn read(declared: declared::Component, folder: &Path) -> Option<ComponentRef> {
+    let location = match (declared.path, declared.builtin) {
         // `components` drops each `.`, so that messages and the state show the path that people know.
-        _ => Some(Location::File(folder.join(text).components().collect())),
-    }
-}
-
-fn digest(field: &Field<'_>, report: &mut Report<'_>) -> Option<Digest> {
-    let digest = field.text(report)?.parse();
-    if digest.is_err() {
-        field.expected(report, "64 hex digits in lower case");
-    }
-    digest.ok()
+        (Some(path), None) => Location::File(folder.join(path).components().collect()),
+        (None, Some(name)) => Location::Builtin(name),
+        _ => return None,
+    };
+    let digest = declared.sha256.map(|it| it.parse()).transpose().ok()?;
+    Some(ComponentRef { location, digest })
 }
 
 #[cfg(test)]
@@ -93,10 +68,11 @@ mod tests {
     fn what_is_wrong_is_said() {
         for (component, expected) in [
             ("a.wasm", "spec.component: expected a mapping; got \"a.wasm\""),
-            ("{}", "spec.component: expected exactly one of path and builtin"),
-            ("{path: a, builtin: b}", "spec.component: expected exactly one of path and builtin"),
+            ("{}", "spec.component: expected exactly one of image, url, path and builtin"),
+            ("{path: a, builtin: b}", "spec.component: expected exactly one of image, url, path and builtin"),
             ("{image: example.com/a:1}", "spec.component.image: is not supported yet: use path"),
             ("{url: 'https://example.com/a.wasm'}", "spec.component.url: is not supported yet: use path"),
+            ("{url: 'https://example.com/a.wasm'}", "spec.component: expected sha256 beside url"),
             ("{path: ''}", "spec.component.path: expected the path of a file"),
             ("{builtin: Not A Name}", "spec.component.builtin: expected the name of a built-in component"),
             ("{file: a.wasm}", "spec.component.file: is not a field"),

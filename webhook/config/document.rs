@@ -1,18 +1,23 @@
-//! One document to one [`PolicySpec`]: every field but what it is asked about.
+//! One document to one [`PolicySpec`]: compared with the schema of its kind, then read, then compared with what only its reader can know.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::LazyLock};
+
+use serde::de::DeserializeOwned;
 
 use super::{
     ConfigError, component,
-    fields::{Field, Object, Report},
-    grants::grants,
-    names::is_dns_label,
-    quantity,
-    rules::match_spec,
+    fields::{Field, Report},
+    grants, limits, rules,
+    walk::{Schema, without_nulls},
     yaml::{Node, Value},
 };
 use crate::spec::{
-    Actions, FailurePolicy, Instances, Kind, LimitPolicy, Limits, MAX_MEMORY, MAX_TIME, MIN_MEMORY, PolicySpec,
+    Actions, FailurePolicy, Instances, Kind, LimitPolicy, MatchSpec, PolicySpec,
+    declared::{
+        AUTHOR_API_VERSION, Action, AdmissionFailure, AuthenticatorSpec, AuthorizationFailure, AuthorizerSpec,
+        CommonSpec, InstancePolicy, MutatorSpec, Object, ProviderSpec, ValidatorSpec,
+    },
+    schema,
 };
 
 /// Where a document stands.
@@ -27,285 +32,230 @@ pub(super) struct Place<'a> {
 
 /// Parses one document, or says everything that is wrong with it.
 pub(super) fn policy(node: &Node, place: &Place<'_>) -> Result<PolicySpec, Vec<ConfigError>> {
-    let mut report = Report { source: place.file, object: None, errors: Vec::new() };
-    match read(node, place, &mut report) {
-        Some(spec) if report.errors.is_empty() => Ok(spec),
-        _ => Err(report.errors),
+    let mut report = Report::new(place.file);
+    let root = Field::root(node);
+    let kind = kind(&root, &mut report);
+    let Some(kind) = kind else {
+        report.finish()?;
+        return Err(Vec::new());
+    };
+    if let Some(name) = name(&root) {
+        report.object = Some(format!("{kind} {name}"));
+    }
+    SCHEMAS[&kind].check(&root, &mut report, &|path, key| elsewhere(kind, path, key));
+    let spec = root.at("spec");
+    let mut variables = BTreeMap::new();
+    if let Some(spec) = &spec {
+        component::check(spec, &mut report);
+        rules::check(spec, kind, &mut report);
+        variables = grants::from_files(spec, place.folder, &mut report);
+    }
+    let object = report.object.clone();
+    report.finish()?;
+    read(&root, kind, place, &variables).ok_or_else(|| {
+        let message = "its schema allows it, and it cannot be read: this is a fault of Verdict".to_owned();
+        vec![ConfigError { source: place.document.clone(), object, field: None, message }]
+    })
+}
+
+/// Another kind would only give errors that lead astray. It is not passed over either: a policy whose kind is misspelt would be missing
+/// without a word. None only after an error was reported.
+fn kind(root: &Field<'_>, report: &mut Report<'_>) -> Option<Kind> {
+    if !matches!(root.node.value, Value::Map(_)) {
+        root.expected(report, "an object");
+        return None;
+    }
+    let Some(kind) = root.at("kind") else {
+        report.object = name(root).map(|name| format!("policy {name}"));
+        root.below("kind", root.node).error(report, "is required");
+        return None;
+    };
+    kind.choice(&Kind::ALL.map(|kind| (kind.name(), kind)), report)
+}
+
+/// If it can be shown as it is.
+fn name<'n>(root: &Field<'n>) -> Option<&'n str> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    root.at("metadata")?.at("name")?.words().filter(|it| it.len() <= 63 && it.bytes().all(plain))
+}
+
+/// Of a field that the kind does not have, why not.
+fn elsewhere(kind: Kind, path: &str, key: &str) -> Option<String> {
+    match path {
+        "metadata" => (key == "namespace").then(|| format!("is not a field: a {kind} belongs to no namespace")),
+        "spec" => {
+            let has = |it: &Kind| schema::object(*it)["properties"]["spec"]["properties"].get(key).is_some();
+            let kinds: Vec<&str> = Kind::ALL.into_iter().filter(has).map(Kind::name).collect();
+            (!kinds.is_empty()).then(|| format!("is not a field of {kind}, only of {}", kinds.join(", ")))
+        }
+        _ => None,
     }
 }
 
 /// Whether a document is one of those that authors keep for their tools.
 pub(super) fn is_of_author(node: &Node) -> bool {
-    let Value::Map(entries) = &node.value else { return false };
-    let is = |name: &str, words: &[&str]| {
-        let mut entries = entries.iter();
-        entries.any(|(key, it)| key == name && matches!(&it.value, Value::Text(text) if words.contains(&text.as_str())))
-    };
+    let root = Field::root(node);
+    let is =
+        |name: &str, words: &[&str]| root.at(name).is_some_and(|it| it.words().is_some_and(|it| words.contains(&it)));
     is("kind", &OF_AUTHORS) && is("apiVersion", &[AUTHOR_API_VERSION])
 }
 
-/// None only after an error was reported.
-fn read(node: &Node, place: &Place<'_>, report: &mut Report<'_>) -> Option<PolicySpec> {
-    let root = Field::root(node);
-    let Value::Map(_) = &node.value else {
-        root.expected(report, "an object");
-        return None;
+/// Of what the schema allows. None: it cannot be read all the same.
+fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &BTreeMap<usize, String>) -> Option<PolicySpec> {
+    let common = |name: String, common: CommonSpec| {
+        let settings = root.at("spec").and_then(|spec| spec.at("settings"));
+        let mut settings_lines = BTreeMap::new();
+        if let Some(settings) = &settings {
+            lines(settings.node, String::new(), place.file, &mut settings_lines);
+        }
+        Some(PolicySpec {
+            kind: Some(kind),
+            name,
+            source: place.document.clone(),
+            component: component::read(common.component, place.folder)?,
+            settings: settings.map_or_else(|| "{}".to_owned(), |it| it.node.json().to_string()),
+            settings_lines,
+            actions: Actions::DECIDE,
+            failure_policy: FailurePolicy::Fail,
+            limit_policy: LimitPolicy::Fail,
+            order: common.order,
+            matching: MatchSpec::default(),
+            own_constraints: false,
+            limits: limits::read(&common.limits)?,
+            instance_policy: Instances::PerReview,
+            grants: grants::read(common.grants, variables)?,
+            message: None,
+        })
     };
-    // Another kind would only give errors that lead astray. It is not passed over either: a policy whose kind is
-    // misspelt would be missing without a word.
-    let entries = root.entries(report);
-    let find = |name: &str| entries.iter().find(|(key, _)| *key == name).map(|(_, field)| field);
-    let kind = match find("kind") {
-        Some(field) => Some(field.choice(&Kind::ALL.map(|kind| (kind.name(), kind)), report)?),
-        None => None,
-    };
-    // The name first, since the other errors carry it.
-    let name = find("metadata").and_then(|metadata| name(metadata, kind, report));
-    report.object = name.as_ref().map(|name| format!("{} {name}", kind.map_or("policy", Kind::name)));
-
-    let document = root.object(&["apiVersion", "kind", "metadata", "spec", "status"], report)?;
-    document.required("kind", report);
-    if let Some(version) = document.required("apiVersion", report) {
-        version.choice(&[(API_VERSION, ())], report);
-    }
-    document.required("metadata", report);
-    let spec = document.required("spec", report)?;
-    let kind = kind?;
-    let elsewhere = |key: &str| {
-        let (_, kinds) = FIELDS.iter().find(|(field, _)| *field == key)?;
-        let kinds: Vec<&str> = kinds.iter().map(|it| it.name()).collect();
-        Some(format!("is not a field of {kind}, only of {}", kinds.join(", ")))
-    };
-    let spec = spec.object_with(&fields(kind), elsewhere, report)?;
-    let component = component::read(&spec, place.folder, report);
-    let (settings, settings_lines) = settings(&spec, place, report);
-    let actions = actions(&spec, report);
-    let failure_policy = choice(&spec, "failurePolicy", failure_policies(kind), FailurePolicy::Fail, report);
-    let limit_policy = choice(&spec, "limitPolicy", LIMIT_POLICIES, LimitPolicy::Fail, report);
-    let order = order(&spec, report);
-    let own_constraints = spec.optional("matchConstraints").is_some();
-    let matching = match_spec(&spec, kind, report);
-    let limits = limits(&spec, report);
-    let instance_policy = choice(&spec, "instancePolicy", INSTANCES, Instances::PerReview, report);
-    let grants = grants(&spec, place, report);
-    let message = message(&spec, report);
-    Some(PolicySpec {
-        kind: Some(kind),
-        name: name?,
-        source: place.document.clone(),
-        component: component?,
-        settings,
-        settings_lines,
-        actions,
-        failure_policy,
-        limit_policy,
-        order,
-        matching,
-        own_constraints,
-        limits,
-        instance_policy,
-        grants,
-        message,
+    Some(match kind {
+        Kind::Validator => {
+            let Object { metadata, spec } = parsed::<ValidatorSpec>(root)?;
+            let does = |action| spec.validation_actions.contains(&action);
+            PolicySpec {
+                actions: Actions { deny: does(Action::Deny), warn: does(Action::Warn), audit: does(Action::Audit) },
+                failure_policy: spec.failure_policy.into(),
+                limit_policy: spec.limit_policy.into(),
+                own_constraints: spec.match_constraints.is_some(),
+                matching: rules::read(spec.match_constraints, spec.match_conditions),
+                instance_policy: spec.instance_policy.into(),
+                message: spec.message.map(|it| it.trim_end().to_owned()),
+                ..common(metadata.name, spec.common)?
+            }
+        }
+        Kind::Mutator => {
+            let Object { metadata, spec } = parsed::<MutatorSpec>(root)?;
+            PolicySpec {
+                actions: in_shadow(spec.shadow),
+                failure_policy: spec.failure_policy.into(),
+                limit_policy: spec.limit_policy.into(),
+                own_constraints: spec.match_constraints.is_some(),
+                matching: rules::read(spec.match_constraints, spec.match_conditions),
+                instance_policy: spec.instance_policy.into(),
+                message: spec.message.map(|it| it.trim_end().to_owned()),
+                ..common(metadata.name, spec.common)?
+            }
+        }
+        Kind::Authorizer => {
+            let Object { metadata, spec } = parsed::<AuthorizerSpec>(root)?;
+            PolicySpec {
+                actions: in_shadow(spec.shadow),
+                failure_policy: spec.failure_policy.into(),
+                matching: rules::read(None, spec.match_conditions),
+                instance_policy: spec.instance_policy.into(),
+                message: spec.message.map(|it| it.trim_end().to_owned()),
+                ..common(metadata.name, spec.common)?
+            }
+        }
+        Kind::Authenticator => {
+            let Object { metadata, spec } = parsed::<AuthenticatorSpec>(root)?;
+            PolicySpec {
+                actions: in_shadow(spec.shadow),
+                matching: rules::read(None, spec.match_conditions),
+                ..common(metadata.name, spec.common)?
+            }
+        }
+        Kind::Provider => {
+            let Object { metadata, spec } = parsed::<ProviderSpec>(root)?;
+            PolicySpec {
+                actions: in_shadow(spec.shadow),
+                instance_policy: spec.instance_policy.into(),
+                ..common(metadata.name, spec.common)?
+            }
+        }
     })
 }
 
-/// What the spec of a kind may have.
-fn fields(kind: Kind) -> Vec<&'static str> {
-    FIELDS.iter().filter(|(_, kinds)| kinds.contains(&kind)).map(|(field, _)| *field).collect()
+/// Settings stay what they are: serde's flatten cannot hold their numbers.
+fn parsed<S: DeserializeOwned>(root: &Field<'_>) -> Option<Object<S>> {
+    let mut object = without_nulls(root.node);
+    object.get_mut("spec")?.as_object_mut()?.remove("settings");
+    serde_json::from_value(object).ok()
 }
 
-fn name(metadata: &Field<'_>, kind: Option<Kind>, report: &mut Report<'_>) -> Option<String> {
-    let known: Vec<&'static str> = ["name", "labels", "annotations"].into_iter().chain(OF_SERVERS).collect();
-    let scope = |key: &str| {
-        let kind = kind.map_or("policy", Kind::name);
-        (key == "namespace").then(|| format!("is not a field: a {kind} belongs to no namespace"))
-    };
-    let metadata = metadata.object_with(&known, scope, report)?;
-    for field in ["labels", "annotations"] {
-        for (_, value) in metadata.optional(field).map(|map| map.entries(report)).unwrap_or_default() {
-            value.text(report);
-        }
-    }
-    let field = metadata.required("name", report)?;
-    let name = field.text(report)?;
-    if !is_dns_label(name) {
-        field.expected(report, NAME);
-        return None;
-    }
-    Some(name.into())
-}
-
-/// As JSON, and the place of each value.
-fn settings(spec: &Object<'_>, place: &Place<'_>, report: &mut Report<'_>) -> (String, BTreeMap<String, String>) {
-    let mut lines = BTreeMap::new();
-    let Some(field) = spec.optional("settings") else {
-        return ("{}".into(), lines);
-    };
-    settings_lines(field.node, String::new(), place.file, &mut lines);
-    if !matches!(field.node.value, Value::Map(_)) {
-        field.expected_secret(report, "a mapping");
-    }
-    (field.node.json().to_string(), lines)
+fn in_shadow(shadow: bool) -> Actions {
+    if shadow { Actions::SHADOW } else { Actions::DECIDE }
 }
 
 /// Depth is bounded since the tree's is.
-fn settings_lines(node: &Node, pointer: String, file: &str, lines: &mut BTreeMap<String, String>) {
+fn lines(node: &Node, pointer: String, file: &str, lines_of: &mut BTreeMap<String, String>) {
     match &node.value {
         Value::List(items) => {
             for (at, item) in items.iter().enumerate() {
-                settings_lines(item, format!("{pointer}/{at}"), file, lines);
+                lines(item, format!("{pointer}/{at}"), file, lines_of);
             }
         }
         Value::Map(entries) => {
             for (key, value) in entries {
                 let key = key.replace('~', "~0").replace('/', "~1");
-                settings_lines(value, format!("{pointer}/{key}"), file, lines);
+                lines(value, format!("{pointer}/{key}"), file, lines_of);
             }
         }
         _ => {}
     }
-    lines.insert(pointer, format!("{file}:{}", node.line));
+    lines_of.insert(pointer, format!("{file}:{}", node.line));
 }
 
-/// As ValidatingAdmissionPolicyBinding has them; for the other kinds, whether they are in shadow.
-fn actions(spec: &Object<'_>, report: &mut Report<'_>) -> Actions {
-    let Some(field) = spec.optional("validationActions") else {
-        let shadow = spec.optional("shadow").and_then(|field| field.boolean(report)).unwrap_or_default();
-        return if shadow { Actions::SHADOW } else { Actions::DECIDE };
-    };
-    let items = field.list(report);
-    if matches!(&field.node.value, Value::List(items) if items.is_empty()) {
-        field.error(report, "expected at least one item");
-    }
-    let mut given = [false; 3];
-    for item in items {
-        if let Some(action) = item.choice(&[("Deny", 0), ("Warn", 1), ("Audit", 2)], report)
-            && std::mem::replace(&mut given[action], true)
-        {
-            item.error(report, "is there twice");
+impl From<AdmissionFailure> for FailurePolicy {
+    fn from(it: AdmissionFailure) -> Self {
+        match it {
+            AdmissionFailure::Fail => Self::Fail,
+            AdmissionFailure::Ignore => Self::Ignore,
         }
     }
-    let [deny, warn, audit] = given;
-    let actions = Actions { deny, warn, audit };
-    if actions.deny && actions.warn {
-        field.error(report, "Deny and Warn exclude each other: who is denied is told why in any case");
-    }
-    actions
 }
 
-fn choice<T: Copy>(spec: &Object<'_>, name: &str, choices: &[(&str, T)], default: T, report: &mut Report<'_>) -> T {
-    let field = spec.optional(name);
-    field.and_then(|field| field.choice(choices, report)).unwrap_or(default)
-}
-
-fn order(spec: &Object<'_>, report: &mut Report<'_>) -> i32 {
-    let Some(field) = spec.optional("order") else {
-        return DEFAULT_ORDER;
-    };
-    if let Value::Number(number) = &field.node.value
-        && let Some(order) = number.as_i64().and_then(|order| i32::try_from(order).ok())
-    {
-        return order;
-    }
-    field.expected(report, "a whole number of 32 bits");
-    DEFAULT_ORDER
-}
-
-/// `limits` of an object that may have them.
-pub(crate) fn limits(spec: &Object<'_>, report: &mut Report<'_>) -> Limits {
-    let mut limits = Limits::default();
-    let field = spec.optional("limits");
-    let Some(object) = field.and_then(|field| field.object(&["timeoutMilliseconds", "memory", "fuel"], report)) else {
-        return limits;
-    };
-    if let Some(field) = object.optional("timeoutMilliseconds") {
-        let time = match &field.node.value {
-            Value::Number(number) => number.as_u64().map(Duration::from_millis),
-            _ => None,
-        };
-        match time {
-            Some(time) if !time.is_zero() && time <= MAX_TIME => limits.time = time,
-            _ => field.expected(report, "a number of milliseconds, from 1 to 30000"),
+impl From<AdmissionFailure> for LimitPolicy {
+    fn from(it: AdmissionFailure) -> Self {
+        match it {
+            AdmissionFailure::Fail => Self::Fail,
+            AdmissionFailure::Ignore => Self::Ignore,
         }
     }
-    if let Some(field) = object.optional("memory") {
-        let bytes = match &field.node.value {
-            Value::Text(text) => quantity::bytes(text),
-            Value::Number(number) => number.as_u64(),
-            _ => None,
-        };
-        match bytes.and_then(|bytes| usize::try_from(bytes).ok()) {
-            Some(bytes) if (MIN_MEMORY..=MAX_MEMORY).contains(&bytes) => limits.memory = bytes,
-            _ => field.expected(report, "an amount of memory such as 64Mi, from 1Mi to 1Gi"),
-        }
-    }
-    if let Some(field) = object.optional("fuel") {
-        match &field.node.value {
-            Value::Number(number) if number.as_u64().is_some_and(|fuel| fuel > 0) => limits.fuel = number.as_u64(),
-            _ => field.expected(report, "a number of instructions, at least 1"),
-        }
-    }
-    limits
 }
 
-fn message(spec: &Object<'_>, report: &mut Report<'_>) -> Option<String> {
-    let field = spec.optional("message")?;
-    let text = field.text(report)?;
-    if text.trim().is_empty() || text.len() > MAX_MESSAGE {
-        field.error(report, format!("a message has from 1 to {MAX_MESSAGE} bytes"));
+impl From<AuthorizationFailure> for FailurePolicy {
+    fn from(it: AuthorizationFailure) -> Self {
+        match it {
+            AuthorizationFailure::Fail => Self::Fail,
+            AuthorizationFailure::NoOpinion => Self::NoOpinion,
+            AuthorizationFailure::Deny => Self::Deny,
+        }
     }
-    Some(text.trim_end().into())
 }
 
-const API_VERSION: &str = "verdict.dev/v1alpha1";
-/// Of what only authors write.
-pub(crate) const AUTHOR_API_VERSION: &str = "author.verdict.dev/v1alpha1";
-/// What names are.
-pub(super) const NAME: &str = "at most 63 lower-case letters, digits and '-', with a letter or digit at each end";
+impl From<InstancePolicy> for Instances {
+    fn from(it: InstancePolicy) -> Self {
+        match it {
+            InstancePolicy::PerReview => Self::PerReview,
+            InstancePolicy::Reuse => Self::Reuse,
+        }
+    }
+}
+
+static SCHEMAS: LazyLock<BTreeMap<Kind, Schema>> = LazyLock::new(|| {
+    // That each compiles is tested.
+    Kind::ALL.into_iter().filter_map(|kind| Some((kind, Schema::compile(schema::object(kind)).ok()?))).collect()
+});
+
 /// The kinds of ours that are no policies.
 const OF_AUTHORS: [&str; 2] = [super::manifest::KIND, "PolicyTest"];
-/// Of metadata, what a server writes: it is there when an object was copied out of a cluster, and means nothing here.
-const OF_SERVERS: [&str; 10] = [
-    "uid",
-    "resourceVersion",
-    "generation",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "managedFields",
-    "ownerReferences",
-    "finalizers",
-    "selfLink",
-];
-/// The fields of `spec`, and the kinds that have them.
-const FIELDS: [(&str, &[Kind]); 13] = [
-    ("component", &Kind::ALL),
-    ("settings", &Kind::ALL),
-    ("validationActions", &[Kind::Validator]),
-    ("shadow", &[Kind::Mutator, Kind::Authorizer, Kind::Authenticator, Kind::Provider]),
-    ("failurePolicy", &[Kind::Validator, Kind::Mutator, Kind::Authorizer]),
-    ("limitPolicy", &[Kind::Validator, Kind::Mutator]),
-    ("order", &Kind::ALL),
-    ("matchConstraints", &[Kind::Validator, Kind::Mutator]),
-    ("matchConditions", &[Kind::Validator, Kind::Mutator, Kind::Authorizer, Kind::Authenticator]),
-    ("limits", &Kind::ALL),
-    // Never Reuse for authenticators, which see tokens.
-    ("instancePolicy", &[Kind::Validator, Kind::Mutator, Kind::Authorizer, Kind::Provider]),
-    ("grants", &Kind::ALL),
-    ("message", &[Kind::Validator, Kind::Mutator, Kind::Authorizer]),
-];
-
-fn failure_policies(kind: Kind) -> &'static [(&'static str, FailurePolicy)] {
-    match kind {
-        Kind::Authorizer => {
-            &[("Fail", FailurePolicy::Fail), ("NoOpinion", FailurePolicy::NoOpinion), ("Deny", FailurePolicy::Deny)]
-        }
-        _ => &[("Fail", FailurePolicy::Fail), ("Ignore", FailurePolicy::Ignore)],
-    }
-}
-
-const LIMIT_POLICIES: &[(&str, LimitPolicy)] = &[("Fail", LimitPolicy::Fail), ("Ignore", LimitPolicy::Ignore)];
-const INSTANCES: &[(&str, Instances)] = &[("PerReview", Instances::PerReview), ("Reuse", Instances::Reuse)];
-pub(super) const DEFAULT_ORDER: i32 = 100;
-/// Bytes of `spec.message`.
-const MAX_MESSAGE: usize = 1_024;

@@ -11,17 +11,33 @@ pub(crate) struct Report<'s> {
     pub(crate) source: &'s str,
     /// The object's kind and name, once known.
     pub(crate) object: Option<String>,
-    pub(crate) errors: Vec<ConfigError>,
+    /// With their lines.
+    pub(crate) errors: Vec<(u64, ConfigError)>,
 }
 
-impl Report<'_> {
+impl<'s> Report<'s> {
+    /// Nothing wrong yet.
+    pub(crate) fn new(source: &'s str) -> Self {
+        Self { source, object: None, errors: Vec::new() }
+    }
+
+    /// What was found, in the order of the lines; never empty.
+    pub(crate) fn finish(mut self) -> Result<(), Vec<ConfigError>> {
+        if self.errors.is_empty() {
+            return Ok(());
+        }
+        self.errors.sort_by_key(|(line, _)| *line);
+        Err(self.errors.into_iter().map(|(_, error)| error).collect())
+    }
+
     pub(crate) fn error(&mut self, line: u64, path: &str, message: impl Into<String>) {
-        self.errors.push(ConfigError {
+        let error = ConfigError {
             source: format!("{}:{line}", self.source),
             object: self.object.clone(),
             field: (!path.is_empty()).then(|| path.into()),
             message: message.into(),
-        });
+        };
+        self.errors.push((line, error));
     }
 }
 
@@ -91,12 +107,10 @@ impl<'n> Field<'n> {
 
     /// The items of a list; none, with an error, of anything else.
     pub(crate) fn list(&self, report: &mut Report<'_>) -> Vec<Field<'n>> {
-        let Value::List(items) = &self.node.value else {
+        if !matches!(self.node.value, Value::List(_)) {
             self.expected(report, "a list");
-            return Vec::new();
-        };
-        let at = |(index, node)| Field { node, path: format!("{}[{index}]", self.path) };
-        items.iter().enumerate().map(at).collect()
+        }
+        self.items()
     }
 
     /// A list of strings.
@@ -108,12 +122,10 @@ impl<'n> Field<'n> {
 
     /// The entries of a mapping whose keys are free.
     pub(crate) fn entries(&self, report: &mut Report<'_>) -> Vec<(&'n str, Field<'n>)> {
-        let Value::Map(entries) = &self.node.value else {
+        if !matches!(self.node.value, Value::Map(_)) {
             self.expected(report, "a mapping");
-            return Vec::new();
-        };
-        let at = |(key, node): &'n (String, Node)| (&**key, self.below(key, node));
-        entries.iter().map(at).collect()
+        }
+        self.keys()
     }
 
     /// A mapping whose keys are `known`; any other key is an error.
@@ -141,7 +153,33 @@ impl<'n> Field<'n> {
         Some(Object { at: self.clone(), fields })
     }
 
-    fn below(&self, key: &str, node: &'n Node) -> Field<'n> {
+    /// What is below it by this name; None where there is nothing, or it is null or no mapping.
+    pub(crate) fn at(&self, name: &str) -> Option<Field<'n>> {
+        let Value::Map(entries) = &self.node.value else { return None };
+        let (_, node) = entries.iter().find(|(key, _)| key == name)?;
+        (!matches!(node.value, Value::Null)).then(|| self.below(name, node))
+    }
+
+    /// Its items; none of anything that is no list.
+    pub(crate) fn items(&self) -> Vec<Field<'n>> {
+        let Value::List(items) = &self.node.value else { return Vec::new() };
+        let at = |(index, node)| Field { node, path: format!("{}[{index}]", self.path) };
+        items.iter().enumerate().map(at).collect()
+    }
+
+    /// Its keys, and what each stands for; none of anything that is no mapping.
+    pub(crate) fn keys(&self) -> Vec<(&'n str, Field<'n>)> {
+        let Value::Map(entries) = &self.node.value else { return Vec::new() };
+        let at = |(key, node): &'n (String, Node)| (&**key, self.below(key, node));
+        entries.iter().map(at).collect()
+    }
+
+    /// Its text; None of anything else.
+    pub(crate) fn words(&self) -> Option<&'n str> {
+        if let Value::Text(text) = &self.node.value { Some(text) } else { None }
+    }
+
+    pub(crate) fn below(&self, key: &str, node: &'n Node) -> Field<'n> {
         let path = match &*self.path {
             "" => key.into(),
             path => format!("{path}.{key}"),
@@ -204,7 +242,7 @@ fn kind(node: &Node) -> &'static str {
     }
 }
 
-fn unknown(key: &str, known: &[&'static str]) -> String {
+pub(super) fn unknown(key: &str, known: &[&str]) -> String {
     let shown: String = key.chars().take(LONGEST_SHOWN).collect();
     let near = known.iter().find(|word| is_near(&shown, word));
     match near {

@@ -2,89 +2,44 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use super::{
-    document::Place,
-    fields::{Field, Object, Report},
-    yaml::Value,
+use super::fields::{Field, Report};
+use crate::{
+    loader::file,
+    spec::{Grants, declared},
 };
-use crate::{loader::file, spec::Grants};
 
-/// `grants` of a spec.
-pub(super) fn grants(spec: &Object<'_>, place: &Place<'_>, report: &mut Report<'_>) -> Grants {
-    let mut grants = Grants::default();
-    let field = spec.optional("grants");
-    let Some(object) = field.and_then(|field| field.object(&["env", "log"], report)) else {
-        return grants;
-    };
-    if let Some(field) = object.optional("log") {
-        grants.log = field.boolean(report).unwrap_or_default();
-    }
-    if let Some(field) = object.optional("env") {
-        grants.env = environment(field, place, report);
-    }
-    grants
-}
-
-fn environment(field: &Field<'_>, place: &Place<'_>, report: &mut Report<'_>) -> BTreeMap<String, String> {
-    let mut environment = BTreeMap::new();
-    for item in field.list(report) {
-        // Nothing of what came is repeated: where the shape is wrong, it may be a secret.
-        let Value::Map(_) = &item.node.value else {
-            item.expected_secret(report, "a mapping with name, and value or valueFrom");
-            continue;
-        };
-        let Some(object) = item.object(&["name", "value", "valueFrom"], report) else { continue };
-        let value = variable(&item, &object, place, report);
-        let Some(named) = object.required("name", report) else { continue };
-        let Some(name) = named.text(report) else { continue };
-        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'=') {
-            named.error(report, "the name of an environment variable has printable ASCII characters, and no '='");
-        } else if let Some(text) = value
-            && environment.insert(name.to_owned(), text).is_some()
-        {
-            named.error(report, "is the name of another variable");
+/// The values of the variables of `spec` that stand in files, by their place in the list. Relative paths are relative to `folder`.
+pub(super) fn from_files(spec: &Field<'_>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<usize, String> {
+    let items = spec.at("grants").and_then(|it| it.at("env")).map(|it| it.items()).unwrap_or_default();
+    let mut values = BTreeMap::new();
+    for (index, item) in items.iter().enumerate() {
+        let file = item.at("valueFrom").and_then(|it| it.at("file"));
+        let Some((field, name)) = file.and_then(|it| it.words().map(|name| (it, name))) else { continue };
+        match from_file(&folder.join(name)) {
+            Ok(value) => {
+                values.insert(index, value);
+            }
+            Err(message) => field.error(report, message),
         }
     }
-    environment
+    values
+}
+
+/// Of what the schema allows.
+pub(super) fn read(declared: declared::Grants, files: &BTreeMap<usize, String>) -> Option<Grants> {
+    let values = declared.env.into_iter().enumerate();
+    let env = values.map(|(index, it)| Some((it.name, it.value.or_else(|| files.get(&index).cloned())?)));
+    Some(Grants { env: env.collect::<Option<_>>()?, log: declared.log })
 }
 
 /// What is wrong never repeats the value: it may be a secret.
-fn variable(item: &Field<'_>, object: &Object<'_>, place: &Place<'_>, report: &mut Report<'_>) -> Option<String> {
-    let (field, text) = match (object.given("value"), object.optional("valueFrom")) {
-        (Some(field), None) => match &field.node.value {
-            Value::Text(text) => (field, text.clone()),
-            _ => {
-                field.expected_secret(report, "a string (in quotes)");
-                return None;
-            }
-        },
-        (None, Some(field)) => {
-            let file = field.object(&["file"], report)?;
-            let file = file.required("file", report)?;
-            match from_file(&place.folder.join(file.text(report)?)) {
-                Ok(text) => (field, text),
-                Err(message) => {
-                    file.error(report, message);
-                    return None;
-                }
-            }
-        }
-        _ => {
-            item.error(report, "expected either value or valueFrom");
-            return None;
-        }
-    };
-    if text.len() as u64 > MAX_VARIABLE || text.contains('\0') {
-        field.error(report, "a value has at most 65536 bytes, none of them zero");
-        return None;
-    }
-    Some(text)
-}
-
 fn from_file(path: &Path) -> Result<String, String> {
     let named = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
     let bytes = file::read(path, MAX_VARIABLE).map_err(|error| named(&error))?;
     let mut text = String::from_utf8(bytes).map_err(|_| named(&"it is not UTF-8"))?;
+    if text.contains('\0') {
+        return Err(named(&"it holds a zero byte, which no environment variable can"));
+    }
     // Editors end files with a line break that nobody means.
     if text.ends_with('\n') {
         text.pop();

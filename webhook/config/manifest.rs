@@ -1,20 +1,24 @@
 //! `verdict.yaml`: the manifest that an author writes, as [`crate::component::manifest::Manifest`].
 
-use std::{collections::BTreeMap, path::Path};
+use std::{path::Path, sync::LazyLock};
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::{
-    ConfigError, MAX_FILE, about, document,
-    fields::{Field, Object, Report},
-    names::is_dns_label,
-    rules::match_spec,
-    yaml::{self, Node, Value},
+    ConfigError, MAX_FILE, about,
+    fields::{Field, Report},
+    rules,
+    walk::{Schema as Walker, without_nulls},
+    yaml::{self, Value},
 };
 use crate::{
     component::manifest::{Import, MAX_TEXT, Manifest, Wanted, schema::Schema},
     loader::file,
-    spec::{Kind, MatchSpec},
+    spec::{
+        Kind, MatchSpec,
+        declared::manifest::{Import as Written, Matches, PolicyManifest},
+        schema,
+    },
     text::is_hostile,
 };
 
@@ -37,9 +41,18 @@ pub fn manifest(folder: &Path) -> Result<Option<Manifest>, Vec<ConfigError>> {
         return Err(vec![about(&path, format!("expected one document of kind {KIND}"))]);
     };
     let node = document.map_err(|problems| super::problems(&named, problems))?;
-    let mut report = Report { source: &named, object: None, errors: Vec::new() };
-    let manifest = read(&node, folder, &mut report);
-    if report.errors.is_empty() { Ok(manifest) } else { Err(report.errors) }
+    let mut report = Report::new(&named);
+    let root = Field::root(&node);
+    if let Some(schema) = &*DOCUMENT {
+        schema.check(&root, &mut report, &|_, _| None);
+    }
+    // What a manifest says of it is for admission.
+    rules::check(&root, Kind::Validator, &mut report);
+    lines(&root, &mut report);
+    let settings = root.at("settings").and_then(|field| settings(&field, folder, &mut report));
+    report.finish()?;
+    let declared = serde_json::from_value(without_nulls(&node)).map_err(|_| vec![about(&path, "it cannot be read")])?;
+    Ok(Some(read(declared, &root, settings)))
 }
 
 /// The default match rules of a component's manifest.
@@ -47,77 +60,68 @@ pub fn manifest(folder: &Path) -> Result<Option<Manifest>, Vec<ConfigError>> {
 /// # Errors
 /// What is wrong with them; never empty.
 pub fn default_match(manifest: &Manifest) -> Result<MatchSpec, Vec<ConfigError>> {
-    let (constraints, conditions) = (&manifest.match_constraints, &manifest.match_conditions);
-    let given = MATCH.into_iter().zip([constraints, conditions]).filter_map(|(name, it)| Some((name, it.clone()?)));
-    let rules = Json::Object(given.map(|(name, it)| (name.to_owned(), it)).collect());
+    let given = json!({"matchConstraints": manifest.match_constraints, "matchConditions": manifest.match_conditions});
     let named = "the component's manifest";
-    let mut report = Report { source: named, object: None, errors: Vec::new() };
-    let Some(document) = yaml::documents(&rules.to_string()).into_iter().next() else {
+    let mut report = Report::new(named);
+    let Some(document) = yaml::documents(&given.to_string()).into_iter().next() else {
         return Ok(MatchSpec::default());
     };
     let node = document.map_err(|problems| super::problems(named, problems))?;
-    let spec = Field::root(&node)
-        .object(&MATCH, &mut report)
-        .map(|it| match_spec(&it, Kind::Validator, &mut report))
-        .unwrap_or_default();
-    if report.errors.is_empty() { Ok(spec) } else { Err(report.errors) }
+    let root = Field::root(&node);
+    if let Some(schema) = &*MATCHES {
+        schema.check(&root, &mut report, &|_, _| None);
+    }
+    rules::check(&root, Kind::Validator, &mut report);
+    report.finish()?;
+    let cannot = |_| vec![about(Path::new(named), "it cannot be read")];
+    let declared: Matches = serde_json::from_value(without_nulls(&node)).map_err(cannot)?;
+    Ok(rules::read(declared.match_constraints, declared.match_conditions))
 }
 
-/// None only after an error was reported.
-fn read(node: &Node, folder: &Path, report: &mut Report<'_>) -> Option<Manifest> {
-    let document = Field::root(node).object(FIELDS, report)?;
-    for (name, word) in [("apiVersion", document::AUTHOR_API_VERSION), ("kind", KIND)] {
-        if let Some(field) = document.required(name, report) {
-            field.choice(&[(word, ())], report);
+/// Of what the schema allows.
+fn read(declared: PolicyManifest, root: &Field<'_>, settings: Option<Json>) -> Manifest {
+    let trimmed = |text: Option<String>| text.map(|it| it.trim().to_owned());
+    let json = |name| root.at(name).map(|field| field.node.json());
+    let import = |it: Written| match it {
+        Written::Log => Import::Log,
+        Written::AuditLog => Import::AuditLog,
+        Written::Review => Import::Review,
+    };
+    Manifest {
+        name: declared.name,
+        version: declared.version,
+        description: trimmed(declared.description),
+        authors: declared.authors.into_iter().map(|it| it.trim().to_owned()).collect(),
+        license: trimmed(declared.license),
+        source: trimmed(declared.source),
+        settings,
+        match_constraints: json("matchConstraints"),
+        match_conditions: json("matchConditions"),
+        imports: declared.imports.map(|it| it.into_iter().map(import).collect()),
+        reads: declared.reads,
+        grants: Wanted {
+            env: declared.grants.env.into_iter().map(|(name, what)| (name, what.trim().to_owned())).collect(),
+            log: declared.grants.log,
+        },
+    }
+}
+
+/// What will be shown is one line each.
+fn lines(root: &Field<'_>, report: &mut Report<'_>) {
+    let one = ["description", "license", "source"].into_iter().filter_map(|name| root.at(name));
+    let authors = root.at("authors").map(|it| it.items()).unwrap_or_default();
+    let grants = root.at("grants").and_then(|it| it.at("env")).map(|it| it.keys()).unwrap_or_default();
+    for field in one.chain(authors).chain(grants.into_iter().map(|(_, field)| field)) {
+        let Some(text) = field.words().map(str::trim) else { continue };
+        if text.is_empty() || text.len() > MAX_TEXT || text.contains(is_hostile) {
+            field.error(report, format!("expected one line of at most {MAX_TEXT} bytes, without invisible characters"));
         }
     }
-    let name = document.required("name", report).and_then(|field| {
-        let name = field.text(report)?;
-        if is_dns_label(name) {
-            return Some(name.to_owned());
-        }
-        field.expected(report, document::NAME);
-        None
-    });
-    let version = text_of(&document, "version", report);
-    if let (Some(version), Some(field)) = (&version, document.optional("version"))
-        && semver::Version::parse(version).is_err()
+    if let Some(field) = root.at("version")
+        && field.words().is_some_and(|it| semver::Version::parse(it).is_err())
     {
         field.expected(report, "a semantic version such as 0.1.0");
     }
-    let authors = document.optional("authors").map(|field| field.texts(report)).unwrap_or_default();
-    let authors = authors.into_iter().filter_map(|(field, text)| line(&field, text, report)).collect();
-    // What a manifest says of it is for admission.
-    match_spec(&document, Kind::Validator, report);
-    let json = |name| document.optional(name).map(|field| field.node.json());
-    Some(Manifest {
-        version,
-        description: text_of(&document, "description", report),
-        authors,
-        license: text_of(&document, "license", report),
-        source: text_of(&document, "source", report),
-        settings: document.optional("settings").and_then(|field| settings(field, folder, report)),
-        match_constraints: json("matchConstraints"),
-        match_conditions: json("matchConditions"),
-        imports: document.optional("imports").map(|field| imports(field, report)),
-        grants: document.optional("grants").map(|field| grants(field, report)).unwrap_or_default(),
-        name: name?,
-    })
-}
-
-fn text_of(document: &Object<'_>, name: &str, report: &mut Report<'_>) -> Option<String> {
-    let field = document.optional(name)?;
-    line(field, field.text(report)?, report)
-}
-
-/// As it will be shown: one line.
-fn line(field: &Field<'_>, text: &str, report: &mut Report<'_>) -> Option<String> {
-    let text = text.trim();
-    if text.is_empty() || text.len() > MAX_TEXT || text.contains(is_hostile) {
-        field.error(report, format!("expected one line of at most {MAX_TEXT} bytes, without invisible characters"));
-        return None;
-    }
-    Some(text.to_owned())
 }
 
 /// The schema, written here or in a file of JSON. It must be one, and its examples must be settings by it.
@@ -154,54 +158,15 @@ fn settings(field: &Field<'_>, folder: &Path, report: &mut Report<'_>) -> Option
     Some(schema)
 }
 
-/// Each of them once.
-fn imports(field: &Field<'_>, report: &mut Report<'_>) -> Vec<Import> {
-    let mut imports = Vec::new();
-    for item in field.list(report) {
-        let Some(import) = item.choice(&Import::ALL.map(|it| (it.name(), it)), report) else { continue };
-        if imports.contains(&import) {
-            item.error(report, "is listed twice");
-        }
-        imports.push(import);
-    }
-    imports
-}
-
-fn grants(field: &Field<'_>, report: &mut Report<'_>) -> Wanted {
-    let Some(object) = field.object(&["env", "log"], report) else {
-        return Wanted::default();
-    };
-    let mut env = BTreeMap::new();
-    for (name, what) in object.optional("env").map(|field| field.entries(report)).unwrap_or_default() {
-        if let Some(text) = what.text(report).and_then(|text| line(&what, text, report)) {
-            env.insert(name.to_owned(), text);
-        }
-    }
-    Wanted { env, log: object.optional("log").and_then(|field| field.boolean(report)).unwrap_or_default() }
-}
-
 fn text(path: &Path) -> Result<String, String> {
     let bytes = file::read(path, MAX_FILE).map_err(|error| error.to_string())?;
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
+static DOCUMENT: LazyLock<Option<Walker>> = LazyLock::new(|| Walker::compile(schema::manifest()).ok());
+static MATCHES: LazyLock<Option<Walker>> = LazyLock::new(|| Walker::compile(&schema::schema::<Matches>()).ok());
+
 pub(super) const KIND: &str = "PolicyManifest";
-const FIELDS: &[&str] = &[
-    "apiVersion",
-    "kind",
-    "name",
-    "version",
-    "description",
-    "authors",
-    "license",
-    "source",
-    "settings",
-    "matchConstraints",
-    "matchConditions",
-    "imports",
-    "grants",
-];
-const MATCH: [&str; 2] = ["matchConstraints", "matchConditions"];
 
 #[cfg(test)]
 mod tests {
@@ -257,7 +222,7 @@ mod tests {
                 "verdict.yaml:4: matchConstraints.resources: is not a field",
             ),
             ("name: a\nimports: [log, audit]\n", "{}", "verdict.yaml:4: imports[1]: "),
-            ("name: a\nimports: [log, log]\n", "{}", "verdict.yaml:4: imports[1]: is listed twice"),
+            ("name: a\nimports: [log, log]\n", "{}", "verdict.yaml:4: imports[1]: \"log\" is there twice"),
             ("name: a\ngrants: {env: [A]}\n", "{}", "verdict.yaml:4: grants.env: expected a mapping"),
         ] {
             let found = read(text, schema).unwrap_err();

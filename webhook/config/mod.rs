@@ -8,10 +8,11 @@ mod error;
 pub(crate) mod fields;
 mod files;
 mod grants;
+pub(crate) mod limits;
 pub mod manifest;
-pub(crate) mod names;
 mod quantity;
 pub(crate) mod rules;
+mod walk;
 pub(crate) mod yaml;
 
 use std::{
@@ -91,7 +92,7 @@ impl PolicySpec {
             actions: spec::Actions::DECIDE,
             failure_policy: spec::FailurePolicy::Fail,
             limit_policy: spec::LimitPolicy::Fail,
-            order: document::DEFAULT_ORDER,
+            order: spec::DEFAULT_ORDER,
             matching: spec::MatchSpec::default(),
             own_constraints: false,
             limits: spec::Limits::default(),

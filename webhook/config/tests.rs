@@ -135,7 +135,7 @@ fn values_from_files_are_bounded() {
     assert_eq!(read(b"two\nlines\r\n").unwrap(), "two\nlines");
     assert!(read(&[0xff]).unwrap_err().contains("it is not UTF-8"));
     assert!(read(&[b'a'; 65_537]).unwrap_err().contains("larger than 65536 bytes"));
-    assert!(read(b"a\0b").unwrap_err().contains("none of them zero"));
+    assert!(read(b"a\0b").unwrap_err().contains("a zero byte"));
 }
 
 #[test]
@@ -188,4 +188,12 @@ fn each_setting_has_its_line_and_what_is_missing_that_of_what_is_around_it() {
     }
     let bare = PolicySpec::builtin("a");
     assert_eq!(bare.place_of_setting("/labels"), "builtin:a");
+}
+
+#[test]
+fn every_schema_is_understood() {
+    for kind in Kind::ALL {
+        walk::Schema::compile(crate::spec::schema::object(kind)).unwrap_or_else(|error| panic!("{kind}: {error}"));
+    }
+    walk::Schema::compile(crate::spec::schema::manifest()).unwrap();
 }

@@ -18,10 +18,7 @@ use k8s_openapi::{
 };
 
 use super::{ManifestsError, Options, Place, Registered};
-use crate::{
-    config::names::NAMESPACE_NAME_LABEL,
-    spec::{self, FailurePolicy, LimitPolicy, ResourceRule, Scope},
-};
+use crate::spec::{self, FailurePolicy, LimitPolicy, NAMESPACE_NAME_LABEL, ResourceRule, Scope};
 
 pub(super) fn validating(
     policies: &[&Registered],

@@ -3,11 +3,14 @@
 //! Pure: specs and places in, files out. Nothing is applied, and nothing is ever removed from a cluster.
 
 mod admission;
+mod crds;
 mod kubeconfig;
 
 use std::path::PathBuf;
 
 use serde::Serialize;
+
+pub use crds::crds;
 
 use crate::spec::{FailurePolicy, Kind, PolicySpec};
 

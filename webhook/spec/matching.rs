@@ -104,3 +104,5 @@ impl Operator {
 
 /// The most match conditions of one policy, as in Kubernetes.
 pub const MAX_CONDITIONS: usize = 64;
+/// The label with its name, which every namespace has.
+pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";

@@ -2,10 +2,12 @@
 //!
 //! Knows nothing: neither how it is written, nor what runs it.
 
+pub mod declared;
 mod digest;
 mod kind;
 mod limits;
 mod matching;
+pub mod schema;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
@@ -13,7 +15,8 @@ pub use digest::{Digest, NotADigest};
 pub use kind::{Interface, Kind};
 pub use limits::{Grants, Instances, Limits, MAX_MEMORY, MAX_TIME, MIN_MEMORY};
 pub use matching::{
-    LabelSelector, MAX_CONDITIONS, MatchCondition, MatchSpec, Operator, Requirement, ResourceRule, Scope,
+    LabelSelector, MAX_CONDITIONS, MatchCondition, MatchSpec, NAMESPACE_NAME_LABEL, Operator, Requirement,
+    ResourceRule, Scope,
 };
 
 impl PolicySpec {
@@ -169,3 +172,6 @@ impl fmt::Display for Location {
         }
     }
 }
+
+/// Where policies stand among the others, unless they say.
+pub const DEFAULT_ORDER: i32 = 100;

@@ -16,13 +16,13 @@ use super::{
 };
 use crate::{
     config::{
-        document::{self, AUTHOR_API_VERSION},
         fields::{self, Field, Report},
+        limits,
         yaml::{self, Node, Value},
     },
     loader::file,
     review::{admission::Operation, user::UserInfo},
-    spec::Limits,
+    spec::{Limits, declared::AUTHOR_API_VERSION},
 };
 
 /// What is known of the file while it is read.
@@ -234,10 +234,11 @@ fn settings(object: &fields::Object<'_>, policies: &[PathBuf], report: &mut Repo
 }
 
 fn limits(document: &fields::Object<'_>, policies: &[PathBuf], report: &mut Report<'_>) -> Limits {
-    if let Some(field) = document.optional("limits").filter(|_| !policies.is_empty()) {
+    let Some(field) = document.optional("limits") else { return Limits::default() };
+    if !policies.is_empty() {
         field.error(report, "a file with `policies` takes the limits from them");
     }
-    document::limits(document, report)
+    limits::limits(field, report)
 }
 
 fn environment(field: &Field<'_>, report: &mut Report<'_>) -> BTreeMap<String, String> {

@@ -55,10 +55,10 @@ pub fn read(folder: &Path) -> Result<Suite, Vec<ConfigError>> {
             match document {
                 Ok(node) if kind(&node) == Some(KIND) => {
                     is_of_cases = true;
-                    let mut report = Report { source: &source, object: None, errors: Vec::new() };
+                    let mut report = Report::new(&source);
                     let mut reader = Reader { path: &path, names: &mut names, slugs: &mut slugs, used: &mut used };
                     suite.cases.extend(reader.cases(&node, &mut report));
-                    errors.append(&mut report.errors);
+                    errors.extend(report.finish().err().unwrap_or_default());
                 }
                 Ok(node) => wrong.extend(suspicious(&node, &source)),
                 Err(problems) => wrong.extend(config::problems(&source, problems)),

@@ -130,7 +130,7 @@ fn what_is_wrong_is_said_with_its_line_and_path() {
         ("cases: [\n".to_owned(), "a.yaml:"),
     ] {
         let found = one(&text).map(|suite| suite.cases.len()).unwrap_err();
-        assert!(found.starts_with(expected), "{text}: {found}");
+        assert!(found.contains(expected), "{text}: {found}");
     }
 }
 

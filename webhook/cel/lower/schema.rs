@@ -17,6 +17,7 @@ pub(super) fn variable(subject: Subject, name: &str) -> Option<(Type, Root)> {
         (Subject::Admission, "object") => (Type::Dyn, Root::Object),
         (Subject::Admission, "oldObject") => (Type::Dyn, Root::OldObject),
         (Subject::Admission, "namespaceObject") => (named("kubernetes.Namespace")?, Root::Null),
+        (Subject::Declared, "self") => (Type::Dyn, Root::Object),
         _ => return None,
     })
 }

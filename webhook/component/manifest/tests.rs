@@ -16,6 +16,7 @@ fn manifest() -> Manifest {
         settings: Some(json!({"type": "object", "examples": [{"a": 1}]})),
         match_constraints: Some(json!({"resourceRules": []})),
         match_conditions: None,
+        reads: vec!["spec.containers[].image".into()],
         imports: Some(vec![Import::Review]),
         grants: Wanted { env: [("KEY".to_owned(), "signs".to_owned())].into(), log: true },
     }

@@ -9,10 +9,9 @@ use super::{
 };
 use crate::{
     cel::{Document, NotText, Reads},
-    config::names::NAMESPACE_NAME_LABEL,
     engine::Failure,
     review::admission::{AdmissionRequest, same},
-    spec::{LabelSelector, MatchSpec, Operator, Requirement, ResourceRule, Scope},
+    spec::{LabelSelector, MatchSpec, NAMESPACE_NAME_LABEL, Operator, Requirement, ResourceRule, Scope},
 };
 
 impl MatchSpec {

@@ -1,0 +1,286 @@
+//! The declared objects as they are written: the one source of the CRDs, of the schema for editors, of `verdict explain`, and of what
+//! [`crate::config`] checks. Doc comments here are what users read of a field.
+//!
+//! Types say shapes; what a CRD can check beyond them is an extension of JSON Schema: `x-kubernetes-…` as in CRDs, and of our own
+//! `x-expected` (in words, what a value must be) and `x-secret` (messages never repeat the value).
+
+mod constraints;
+pub mod manifest;
+mod parts;
+
+use std::collections::BTreeMap;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
+
+pub(super) use constraints::labels;
+pub use constraints::{
+    Constraints, LabelSelector, LabelSelectorRequirement, MatchCondition, MatchPolicy, ResourceRule, RuleScope,
+    SelectorOperator,
+};
+pub use parts::{Component, Grants, Limits, Memory, ValueFrom, Variable};
+
+/// An object of any kind: what messages and files need of its head.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Object<S> {
+    /// Of what a server writes beside the name, nothing means anything here.
+    pub metadata: Metadata,
+    /// As its kind says.
+    pub spec: S,
+}
+
+/// The head of an object.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Metadata {
+    /// A DNS-1123 label.
+    pub name: String,
+}
+
+/// Refuses objects, or warns of them: asked about requests that create, change or delete something, of which it changes nothing.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ValidatorSpec {
+    /// What every kind has.
+    #[serde(flatten)]
+    pub common: CommonSpec,
+    /// What a denial does, or a failure that counts. Without Deny nothing is denied.
+    #[serde(default = "deny")]
+    #[schemars(length(min = 1, max = 3), extend(
+        "default" = ["Deny"],
+        "x-kubernetes-list-type" = "set",
+        "x-kubernetes-validations" = [{
+            "rule": "!('Deny' in self && 'Warn' in self)",
+            "message": "Deny and Warn exclude each other: who is denied is told why in any case",
+        }],
+    ))]
+    pub validation_actions: Vec<Action>,
+    /// What a failure does, for any reason but a limit.
+    #[serde(default)]
+    #[schemars(extend("default" = "Fail"))]
+    pub failure_policy: AdmissionFailure,
+    /// What a used-up limit does: time, memory, size or cost, in the policy or in a match condition.
+    #[serde(default)]
+    #[schemars(extend("default" = "Fail"))]
+    pub limit_policy: AdmissionFailure,
+    /// Which requests it is asked about, as in ValidatingAdmissionPolicy. Absent: as the component's manifest says, else every request.
+    pub match_constraints: Option<Constraints>,
+    /// CEL expressions that must all be true for it to be asked: of `request`, `object`, `oldObject` and `namespaceObject`, which is
+    /// always null.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions")]
+    pub match_conditions: Vec<MatchCondition>,
+    /// Which instance answers a review.
+    #[serde(default)]
+    #[schemars(extend("default" = "PerReview"))]
+    pub instance_policy: InstancePolicy,
+    /// What users are told before the policy's own words when it denies.
+    #[serde(default)]
+    #[schemars(schema_with = "message")]
+    pub message: Option<String>,
+}
+
+/// Changes objects before they are validated and stored.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MutatorSpec {
+    /// What every kind has.
+    #[serde(flatten)]
+    pub common: CommonSpec,
+    /// Asked, counted and recorded, and never decides.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    pub shadow: bool,
+    /// What a failure does, for any reason but a limit.
+    #[serde(default)]
+    #[schemars(extend("default" = "Fail"))]
+    pub failure_policy: AdmissionFailure,
+    /// What a used-up limit does: time, memory, size or cost, in the policy or in a match condition.
+    #[serde(default)]
+    #[schemars(extend("default" = "Fail"))]
+    pub limit_policy: AdmissionFailure,
+    /// Which requests it is asked about, as in ValidatingAdmissionPolicy. Absent: as the component's manifest says, else every request.
+    pub match_constraints: Option<Constraints>,
+    /// CEL expressions that must all be true for it to be asked: of `request`, `object`, `oldObject` and `namespaceObject`, which is
+    /// always null.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions")]
+    pub match_conditions: Vec<MatchCondition>,
+    /// Which instance answers a review.
+    #[serde(default)]
+    #[schemars(extend("default" = "PerReview"))]
+    pub instance_policy: InstancePolicy,
+    /// What users are told before the policy's own words when it denies.
+    #[serde(default)]
+    #[schemars(schema_with = "message")]
+    pub message: Option<String>,
+}
+
+/// Says who may do what: asked by kube-apiserver's webhook authorizer.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthorizerSpec {
+    /// What every kind has.
+    #[serde(flatten)]
+    pub common: CommonSpec,
+    /// Asked, counted and recorded, and never decides.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    pub shadow: bool,
+    /// What a failure does.
+    #[serde(default)]
+    #[schemars(extend("default" = "Fail"))]
+    pub failure_policy: AuthorizationFailure,
+    /// CEL expressions that must all be true for it to be asked: `request` is the spec of the SubjectAccessReview, in v1.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions")]
+    pub match_conditions: Vec<MatchCondition>,
+    /// Which instance answers a review.
+    #[serde(default)]
+    #[schemars(extend("default" = "PerReview"))]
+    pub instance_policy: InstancePolicy,
+    /// What users are told before the policy's own words when it denies.
+    #[serde(default)]
+    #[schemars(schema_with = "message")]
+    pub message: Option<String>,
+}
+
+/// Says who somebody is: asked by kube-apiserver about bearer tokens. It sees them, so that every review has an instance of its own, and
+/// what it logs is dropped unless it is granted `log`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuthenticatorSpec {
+    /// What every kind has.
+    #[serde(flatten)]
+    pub common: CommonSpec,
+    /// Asked, counted and recorded, and never decides.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    pub shadow: bool,
+    /// CEL expressions that must all be true for it to be asked: `request` is the spec of the TokenReview.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions")]
+    pub match_conditions: Vec<MatchCondition>,
+}
+
+/// Answers events of programs of the operator's own, sent to `/events/NAME`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderSpec {
+    /// What every kind has.
+    #[serde(flatten)]
+    pub common: CommonSpec,
+    /// Asked, counted and recorded, and never decides.
+    #[serde(default)]
+    #[schemars(extend("default" = false))]
+    pub shadow: bool,
+    /// Which instance answers an event.
+    #[serde(default)]
+    #[schemars(extend("default" = "PerReview"))]
+    pub instance_policy: InstancePolicy,
+}
+
+/// What every kind has.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CommonSpec {
+    /// What to run.
+    pub component: Component,
+    /// What the policy is told once, before anything else: any object that its schema allows.
+    #[serde(default)]
+    #[schemars(
+        with = "BTreeMap<String, Value>",
+        extend("x-kubernetes-preserve-unknown-fields" = true, "x-secret" = true)
+    )]
+    pub settings: Option<IgnoredAny>,
+    /// Policies are asked in this order, then by name.
+    #[serde(default = "order")]
+    #[schemars(
+        range(min = -2_147_483_648_i64, max = 2_147_483_647),
+        extend("default" = 100, "x-expected" = "a whole number of 32 bits")
+    )]
+    pub order: i32,
+    /// What one review may use.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What the policy gets beyond what every policy has.
+    #[serde(default)]
+    #[schemars(extend("x-secret" = true))]
+    pub grants: Grants,
+}
+
+/// What a denial does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum Action {
+    /// The request is denied.
+    Deny,
+    /// The user is warned.
+    Warn,
+    /// It is written into the audit log.
+    Audit,
+}
+
+/// What a failure of a policy does that is asked about objects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum AdmissionFailure {
+    /// The request is denied.
+    #[default]
+    Fail,
+    /// As if the policy had allowed, with a warning.
+    Ignore,
+}
+
+/// What a failure of an authorizer does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum AuthorizationFailure {
+    /// No later policy can allow: unless one denies, kube-apiserver gets an error.
+    #[default]
+    Fail,
+    /// As if it had no opinion.
+    NoOpinion,
+    /// The request is denied.
+    Deny,
+}
+
+/// Which instance answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum InstancePolicy {
+    /// One that has never seen another review.
+    #[default]
+    PerReview,
+    /// One that may have answered other reviews: faster, and what the policy keeps of one review can reach the next.
+    Reuse,
+}
+
+fn deny() -> Vec<Action> {
+    vec![Action::Deny]
+}
+
+fn order() -> i32 {
+    super::DEFAULT_ORDER
+}
+
+fn message(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 1024,
+        "pattern": NOT_BLANK,
+        "x-expected": "from 1 to 1024 characters, not all of them blank",
+    })
+}
+
+fn conditions(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": super::MAX_CONDITIONS,
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+        "items": generator.subschema_for::<MatchCondition>(),
+    })
+}
+
+/// Patterns are read by three engines: blanks are spelled out, since each calls others so.
+const NOT_BLANK: &str = r"[^\x09-\x0d ]";
+/// Of what only authors write.
+pub const AUTHOR_API_VERSION: &str = "author.verdict.dev/v1alpha1";

@@ -203,7 +203,7 @@ fn a_change_must_be_complete() {
     };
     let (code, out, error) = cases("").misbehaving(&[]);
     assert_eq!(code, 1, "{out}{error}");
-    let words = "asked twice: expected no change of the object that it has changed (or `idempotent: false` in the case); it changes it again\n";
+    let words = "asked twice: expected no further change when its own result is sent again (or `idempotent: false` in the case); it changes it again\n";
     assert!(out.contains(words), "{out}");
     assert!(out.contains("  -      \"grown\": \"x\",\n  +      \"grown\": \"xx\",\n"), "{out}");
     let (code, out, error) = cases("idempotent: false, ").misbehaving(&[]);

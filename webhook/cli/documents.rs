@@ -97,7 +97,7 @@ mod tests {
             ),
             ("{\"a\": 1}\n{\"b\" 2}", "it is not JSON: expected `:` at line 2 column 6"),
             ("a: 1\nb: [1, 2\nc: 3\n", "line 3: "),
-            ("a: 1\n---\nb: 1\nb: 2\n", "line 4: the key \"b\" is there twice"),
+            ("a: 1\n---\nb: 1\nb: 2\n", "line 4: the key \"b\" is listed twice"),
         ] {
             let wrong = parse(text).unwrap_err();
             assert!(wrong.len() == 1 && wrong[0].starts_with(expected), "{text}: {wrong:?}");

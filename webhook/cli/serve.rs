@@ -203,7 +203,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
         && let Some(why) = pem.broad_client_ca().map_err(|error| Failed::configuration(error.to_string()))?
     {
         warn!(
-            "--client-ca looks like one that signs for others as well, kubelets for example ({why}): whoever it signed may ask the policies; say with --client-name who shall"
+            "--client-ca looks like one that signs for others as well, kubelets for example ({why}): whoever it signed may ask the policies; name those who may with --client-name"
         );
     }
     let metrics = Arc::new(Metrics::new());

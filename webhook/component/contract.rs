@@ -49,8 +49,8 @@ pub enum ContractError {
     Lacking(String),
     /// It wants a part of WASI that no policy is granted.
     #[error(
-        "the component imports {0}, which no policy is granted: policies have WASI 0.2 without files and network, and \
-         without more"
+        "the component imports {0}, which no policy is granted: policies get WASI 0.2 without files and network, \
+         and nothing beyond it"
     )]
     NotGranted(String),
     /// It is made for another host.

@@ -222,7 +222,7 @@ mod tests {
                 "verdict.yaml:4: matchConstraints.resources: is not a field",
             ),
             ("name: a\nimports: [log, audit]\n", "{}", "verdict.yaml:4: imports[1]: "),
-            ("name: a\nimports: [log, log]\n", "{}", "verdict.yaml:4: imports[1]: \"log\" is there twice"),
+            ("name: a\nimports: [log, log]\n", "{}", "verdict.yaml:4: imports[1]: \"log\" is listed twice"),
             ("name: a\ngrants: {env: [A]}\n", "{}", "verdict.yaml:4: grants.env: expected a mapping"),
         ] {
             let found = read(text, schema).unwrap_err();

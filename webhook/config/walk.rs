@@ -223,7 +223,7 @@ impl Walk<'_, '_> {
             if let Some((key, Value::Text(text))) = key.as_ref().map(|it| (it, &it.node.value))
                 && !seen.insert(text.as_str())
             {
-                key.error(self.report, format!("{text:?} is there twice"));
+                key.error(self.report, format!("{text:?} is listed twice"));
             }
         }
     }

@@ -178,7 +178,7 @@ impl Reader<'_> {
     fn refusal(&self, error: &serde_saphyr::Error) -> Problem {
         let message = match error.without_snippet() {
             serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
-                format!("the key {key:?} is there twice")
+                format!("the key {key:?} is listed twice")
             }
             serde_saphyr::Error::Budget { breach, .. } => {
                 format!("the document is too large or too deep: {breach:?}")
@@ -326,7 +326,7 @@ mod tests {
         let results = documents("a: [1\n---\nb: 1\nb: 2\n---\nc: 3\n");
         let problem = |index: usize| &results[index].as_ref().err().unwrap()[0];
         assert!(problem(0).line <= 2, "{}", problem(0).line);
-        assert_eq!((problem(1).line, &*problem(1).message), (4, "the key \"b\" is there twice"));
+        assert_eq!((problem(1).line, &*problem(1).message), (4, "the key \"b\" is listed twice"));
         assert!(results[2].is_ok());
     }
 

@@ -27,7 +27,7 @@ impl Set {
         let shelf = Shelf::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let loads = specs.into_iter().map(|spec| load(engine, &shelf, spec));
-        // As many more as there are cores, so that reading one fills the time that another's child takes.
+        // Twice as many as there are cores, so that reading one overlaps compiling another.
         let loaded: Vec<_> = stream::iter(loads).buffered(cores * 2).collect().await;
         let mut policies = Vec::new();
         let mut errors = Vec::new();

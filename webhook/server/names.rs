@@ -28,14 +28,14 @@ impl FromStr for ClientName {
 
     fn from_str(text: &str) -> Result<Self, String> {
         if text.is_empty() || text.trim() != text || text.chars().any(char::is_control) {
-            return Err("a name is not empty, and has no space around it".to_owned());
+            return Err("a name must not be empty, or have spaces around it".to_owned());
         }
         match text.strip_prefix('*') {
-            None if text.contains('*') => Err("a * stands only at the beginning, as in *.example.org".to_owned()),
+            None if text.contains('*') => Err("* may stand only at the beginning, as in *.example.org".to_owned()),
             None => Ok(Self::Exact(text.to_owned())),
             Some(suffix) => match suffix.strip_prefix('.') {
                 Some(rest) if rest.split('.').all(is_label) => Ok(Self::Below(suffix.to_ascii_lowercase())),
-                _ => Err("a * stands for the first label of a DNS name, as in *.example.org".to_owned()),
+                _ => Err("* must be the whole first label of a DNS name, as in *.example.org".to_owned()),
             },
         }
     }

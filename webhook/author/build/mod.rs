@@ -183,7 +183,7 @@ pub fn build(engine: &Engine, folder: &Path, out: Option<&Path>) -> Result<Built
         let (name, files) = language.sdk();
         if embedded::refresh(folder, name, files)? {
             crate::text::tell(&format!(
-                "verdict: {}: brought to this version",
+                "verdict: {}: updated to this version",
                 folder.join(embedded::FOLDER).display()
             ));
         }

@@ -117,7 +117,7 @@ impl Reader<'_> {
         if name != "object" {
             for name in OF_OBJECTS {
                 if let Some(field) = case.optional(name) {
-                    field.error(report, "only goes with object");
+                    field.error(report, "is allowed only with object");
                 }
             }
             let (tree, text) = self.value(field, report)?;
@@ -141,7 +141,7 @@ impl Reader<'_> {
             }
             (Some(field), Operation::Update) => Some(self.object(field, report)?),
             (Some(field), _) => {
-                field.error(report, "only goes with operation: UPDATE (what is deleted is `object:`)");
+                field.error(report, "is allowed only with operation: UPDATE (what is deleted is `object:`)");
                 return None;
             }
             (None, _) => None,

@@ -113,7 +113,7 @@ pub(super) fn expect(field: &Field<'_>, report: &mut Report<'_>) -> Option<Expec
     if let Some(field) = object.optional("settingsErrors")
         && verdict.is_some_and(|verdict| verdict != Verdict::SettingsError)
     {
-        field.error(report, "only goes with verdict: settings-error");
+        field.error(report, "is allowed only with verdict: settings-error");
     }
     Some(Expect {
         verdict,

@@ -257,7 +257,7 @@ async fn again(set: &Set, case: &Case, came: &Came, done: &mut Done) {
     let Some(object) = &came.object else { return };
     let Ok(mut review) = serde_json::from_str::<Value>(&case.review) else { return };
     review["request"]["object"] = object.clone();
-    let expected = "no change of the object that it has changed (or `idempotent: false` in the case)";
+    let expected = "no further change when its own result is sent again (or `idempotent: false` in the case)";
     // The time that is shown, and what was logged, are the first call's.
     match ask(set, &review.to_string(), &mut Done::default()).await {
         Err(mismatch) => done.wrong.push(mismatch),

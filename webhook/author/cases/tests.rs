@@ -85,7 +85,7 @@ fn what_is_wrong_is_said_with_its_line_and_path() {
         ),
         (
             case(&format!("{object}, expect: {{verdict: denied, settingsErrors: []}}")),
-            "a.yaml:4: cases[0].expect.settingsErrors: only goes with",
+            "a.yaml:4: cases[0].expect.settingsErrors: is allowed only with",
         ),
         (case(&format!("object: missing.yaml, {allowed}")), "a.yaml:4: cases[0].object: missing.yaml: No such file"),
         (
@@ -106,7 +106,7 @@ fn what_is_wrong_is_said_with_its_line_and_path() {
         ),
         (
             case(&format!("event: {{}}, user: {{username: a}}, {allowed}")),
-            "a.yaml:4: cases[0].user: only goes with object",
+            "a.yaml:4: cases[0].user: is allowed only with object",
         ),
         (case(&format!("{object}, settings: [], {allowed}")), "a.yaml:4: cases[0].settings: expected a mapping"),
         (

@@ -28,7 +28,7 @@ pub fn embed(component: &[u8], manifest: &Manifest) -> Result<Vec<u8>, SectionEr
     let wrong = |what: &str, error: &dyn std::fmt::Display| SectionError::Write(format!("{what}: {error}"));
     let json = serde_json::to_vec(manifest).map_err(|error| wrong("JSON", &error))?;
     if json.len() > MAX_SIZE {
-        return Err(SectionError::Write(format!("it has {} bytes, and at most {MAX_SIZE} are read", json.len())));
+        return Err(SectionError::Write(format!("it has {} bytes; at most {MAX_SIZE} are read", json.len())));
     }
     let mut add = AddMetadata::default();
     add.name = AddMetadataField::Set(manifest.name.clone());

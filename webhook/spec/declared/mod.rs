@@ -51,7 +51,7 @@ pub struct ValidatorSpec {
         "x-kubernetes-list-type" = "set",
         "x-kubernetes-validations" = [{
             "rule": "!('Deny' in self && 'Warn' in self)",
-            "message": "Deny and Warn exclude each other: who is denied is told why in any case",
+            "message": "Deny and Warn cannot be combined: whoever is denied is told why in any case",
         }],
     ))]
     pub validation_actions: Vec<Action>,

@@ -130,5 +130,4 @@ fn lock(requests: &Mutex<Requests>) -> MutexGuard<'_, Requests> {
 /// Bytes that a request holds beside its body: its task, its stream, its headers.
 pub(super) const REQUEST: usize = 8 << 10;
 #[cfg(test)]
-#[path = "budget_tests.rs"]
 mod tests;

@@ -6,11 +6,8 @@ use tokio::time::timeout_at;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace, component::ResourceTableError};
 use wasmtime_wasi::I32Exit;
 
-use super::{
-    Failure,
-    state::{MAX_RESOURCES, State},
-};
-use crate::text::line;
+use super::state::{MAX_RESOURCES, State};
+use crate::{spec::Failure, text::line};
 
 /// Ends host calls too, which the epoch does not.
 pub(super) async fn within<T>(

@@ -14,25 +14,10 @@ use wasmtime_wasi::{
     p2::{OutputStream, Pollable, StreamResult},
 };
 
-use crate::text::line;
-
-/// One record of the audit log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fact {
-    /// At most 253 bytes.
-    pub key: String,
-    /// At most 4 KiB.
-    pub value: String,
-}
-
-/// One line that a guest logged or printed, cleaned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// trace, debug, info, warn or error; what is printed is info.
-    pub level: &'static str,
-    /// What it said.
-    pub text: String,
-}
+use crate::{
+    spec::{Fact, Line},
+    text::line,
+};
 
 /// How severe a line of the log is, as the contract has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

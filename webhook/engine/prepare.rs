@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 
 use super::{
-    Engine, Failure,
+    Engine,
     bindings::exports::verdict::policy::lifecycle,
     outcome::{classify, shown, within},
     output::Output,
@@ -27,7 +27,7 @@ use crate::{
             schema::{Schema, Violation},
         },
     },
-    spec::{Digest, Grants},
+    spec::{Digest, Failure, Grants},
 };
 
 /// What code is prepared from. Policies with the same source share their code.

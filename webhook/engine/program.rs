@@ -7,7 +7,7 @@ use wasmtime::{
 };
 
 use super::{
-    Engine, Failure,
+    Engine,
     bindings::exports::verdict::{
         admission::{mutating, validating},
         authentication::authentication,
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     component::contract::{self, ContractError},
-    spec::Interface,
+    spec::{Failure, Interface},
 };
 
 /// A prepared component, linked; shared by all policies with the same component, settings and grants.

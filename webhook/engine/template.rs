@@ -16,10 +16,10 @@ use tracing::warn;
 use wasmtime::{Store, component::Instance};
 
 use super::{
-    Engine, EngineError, Failure, Timing, Usage,
+    Engine, EngineError,
     lanes::{Lane, Place, Size},
     outcome::{RefusedLater, classify, replied, shown, within},
-    output::{Fact, Output},
+    output::Output,
     prepare::{MAX_INIT_ANSWER, Source, Start},
     program::Program,
     question::{Event, Mutate, Question, Reply, Validate},
@@ -31,7 +31,7 @@ use crate::{
         admission::{AdmissionRequest, Mutation, Validation},
         token::{Authentication, TokenReview},
     },
-    spec::{Grants, Instances, Interface, Limits},
+    spec::{Fact, Failure, Grants, Instances, Interface, Limits, Timing, Usage},
     text::line,
 };
 

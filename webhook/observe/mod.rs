@@ -18,10 +18,7 @@ use prometheus::{
     TextEncoder, core::Collector,
 };
 
-use crate::{
-    engine::Timing,
-    spec::{Interface, Kind},
-};
+use crate::spec::{Interface, Kind, Timing};
 
 pub use callers::HandshakeFailure;
 pub(crate) use callers::{BodyRefused, EndedEarly, Listener};

@@ -6,9 +6,8 @@ use prometheus::{Histogram, IntCounter, IntCounterVec};
 
 use super::Metrics;
 use crate::{
-    engine::Timing,
     review::admission::same,
-    spec::{Interface, Kind},
+    spec::{Interface, Kind, Timing},
 };
 
 /// What one policy's reviews of one kind are counted in.
@@ -110,7 +109,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::engine::Failure;
+    use crate::spec::Failure;
 
     #[test]
     fn reviews_are_counted_by_operation_and_outcome_and_strangers_as_other() {

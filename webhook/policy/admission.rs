@@ -13,13 +13,13 @@ use super::{
     unmatched,
 };
 use crate::{
-    engine::{Answer, Failure},
+    engine::Answer,
     review::{
         admission::{AdmissionRequest, Cause, Change, Denial, Mutation},
         clean,
         verdict::{AdmissionVerdict, Denied},
     },
-    spec::{FailurePolicy, Interface, LimitPolicy},
+    spec::{Failure, FailurePolicy, Interface, LimitPolicy},
 };
 
 impl Selection<'_> {

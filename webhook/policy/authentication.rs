@@ -6,13 +6,13 @@ use tracing::info;
 
 use super::{Ask, Policy, Selection, checked, unmatched};
 use crate::{
-    engine::{Answer, Failure},
+    engine::Answer,
     review::{
         clean,
         token::{Authentication, Identity, TokenReview},
         verdict::TokenVerdict,
     },
-    spec::Interface,
+    spec::{Failure, Interface},
 };
 
 impl Selection<'_> {

@@ -5,12 +5,11 @@ use std::time::Instant;
 
 use super::{Ask, Policy, Selection, unmatched};
 use crate::{
-    engine::Failure,
     review::{
         access::{Decision, Ruling, SubjectAccessReview},
         clean,
     },
-    spec::{FailurePolicy, Interface},
+    spec::{Failure, FailurePolicy, Interface},
 };
 
 /// The verdict of authorizers.

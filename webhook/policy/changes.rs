@@ -10,11 +10,11 @@ use tokio::{
 };
 
 use crate::{
-    engine::Failure,
     review::{
         admission::Change,
         patch::{self, PatchError, Work},
     },
+    spec::Failure,
 };
 
 /// The object after `change`, or None when nothing changes.

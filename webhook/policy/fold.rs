@@ -6,12 +6,12 @@ use tracing::info;
 
 use super::Policy;
 use crate::{
-    engine::Failure,
     review::{
         admission::Annotation,
         causes, clean, together,
         verdict::{AdmissionVerdict, Denied},
     },
+    spec::Failure,
     text,
 };
 

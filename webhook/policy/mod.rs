@@ -33,10 +33,10 @@ pub use watch::{Called, Seen, Watch};
 
 use crate::{
     cel::{Pool, Reads},
-    engine::{About, Answer, Call, Failure, Template, Timing, Usage},
+    engine::{About, Answer, Call, Template},
     observe::PolicyMetrics,
     review::admission::AdmissionRequest,
-    spec::{Digest, Interface, Kind, PolicySpec},
+    spec::{Digest, Failure, Interface, Kind, PolicySpec, Timing, Usage},
     turn,
 };
 

@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 
 use super::{Ask, Selection, checked, matching};
 use crate::{
-    engine::{Answer, Failure},
-    spec::Interface,
+    engine::Answer,
+    spec::{Failure, Interface},
 };
 
 impl Selection<'_> {

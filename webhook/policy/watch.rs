@@ -2,10 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::{
-    engine::{Fact, Failure, Usage},
-    spec::Interface,
-};
+use crate::spec::{Fact, Failure, Interface, Usage};
 
 /// Sees the policies of one request.
 #[derive(Default)]

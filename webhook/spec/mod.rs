@@ -4,20 +4,24 @@
 
 pub mod declared;
 mod digest;
+mod failure;
 mod kind;
 mod limits;
 mod matching;
 pub mod schema;
+mod usage;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 pub use digest::{Digest, NotADigest};
+pub use failure::Failure;
 pub use kind::{Interface, Kind};
 pub use limits::{Grants, Instances, Limits, MAX_MEMORY, MAX_TIME, MIN_MEMORY};
 pub use matching::{
     LabelSelector, MAX_CONDITIONS, MatchCondition, MatchSpec, NAMESPACE_NAME_LABEL, Operator, Requirement,
     ResourceRule, Scope,
 };
+pub use usage::{Fact, Line, Timing, Usage};
 
 impl PolicySpec {
     /// Where the setting at this JSON Pointer stands, or what is nearest around it.

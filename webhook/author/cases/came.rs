@@ -4,10 +4,9 @@ use serde_json::Value;
 
 use super::{Came, compare::CameCause, expect::Verdict};
 use crate::{
-    engine::Failure,
     policy::{Admission, Answered, Authorization, Seen},
     review::{access::Decision, verdict::TokenVerdict},
-    spec::Interface,
+    spec::{Failure, Interface},
 };
 
 pub(super) fn came(answered: &Answered<'_>, seen: &[Seen]) -> Came {

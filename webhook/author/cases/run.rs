@@ -19,10 +19,10 @@ use super::{
 };
 use crate::{
     config::{self, ConfigError},
-    engine::{Engine, Line},
+    engine::Engine,
     observe::Metrics,
     policy::{Ask, Seen, Set, Watch},
-    spec::{Limits, PolicySpec},
+    spec::{Limits, Line, PolicySpec},
 };
 
 /// Runs cases.

@@ -2,9 +2,8 @@
 
 use super::{Decision, Match, rules::Part};
 use crate::{
-    engine::Failure,
     review::admission::AdmissionRequest,
-    spec::{ResourceRule, Scope},
+    spec::{Failure, ResourceRule, Scope},
 };
 
 impl Match {

@@ -16,9 +16,8 @@ pub(super) use view::View;
 use crate::{
     cel::{Budget, Condition, Reads, Subject, Unevaluated, Variables},
     config::rules::subject,
-    engine::Failure,
     review::{access::SubjectAccessReview, token::TokenReview},
-    spec::{Kind, MatchSpec},
+    spec::{Failure, Kind, MatchSpec},
     turn,
 };
 

@@ -9,9 +9,8 @@ use super::{
 };
 use crate::{
     cel::{Document, NotText, Reads},
-    engine::Failure,
     review::admission::{AdmissionRequest, same},
-    spec::{LabelSelector, MatchSpec, NAMESPACE_NAME_LABEL, Operator, Requirement, ResourceRule, Scope},
+    spec::{Failure, LabelSelector, MatchSpec, NAMESPACE_NAME_LABEL, Operator, Requirement, ResourceRule, Scope},
 };
 
 impl MatchSpec {

@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     cel::{Document, Part, Reads, Share, Unread, Variables},
-    engine::Failure,
     review::admission::AdmissionRequest,
+    spec::Failure,
     turn,
 };
 

@@ -59,6 +59,8 @@ mod pod_security;
 mod python;
 /// Refusals before the body was read, as curl and Go's client see them.
 mod refusals;
+/// The order of the rooms in `webhook/`.
+mod rooms;
 /// The declared objects as people and editors see them.
 mod schemas;
 /// Where the machine swaps.

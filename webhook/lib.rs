@@ -1,9 +1,10 @@
 //! Verdict answers kube-apiserver's TokenReview, SubjectAccessReview and AdmissionReview with sandboxed Wasm policies.
 //!
-//! A map of the rooms; imports point one way, from the top of this list to its end, and a test fails on one that points up:
+//! A map of the rooms; imports point one way, from the top of this list to its end, and `tests/rooms.rs`, which reads the
+//! order here, fails on one that points up:
 //! - [`cli`]: one file per subcommand, the only place that prints and decides exit codes;
-//! - [`server`]: HTTPS for reviews on an accept loop of our own; knows routes, limits and drain, never wasmtime;
-//! - [`admin`]: the plain second listener: livez, readyz, metrics, the state of the policies;
+//! - [`server`], [`admin`]: the two listeners, on an accept loop of our own; HTTPS for reviews, with routes, limits and
+//!   drain; plain or TLS for livez, readyz, metrics and the state of the policies. Never see wasmtime;
 //! - [`registration`]: what registers a server with a cluster, from its policies;
 //! - [`author`]: new, build, cases, docs: what only authors need;
 //! - [`policy`]: a loaded policy, what it matches, and how the answers of several fold to one verdict;
@@ -14,7 +15,7 @@
 //! - [`observe`]: what is counted, and the Prometheus registry;
 //! - [`cel`]: match conditions: expressions with Kubernetes' functions, within a budget; knows nothing of policies;
 //! - [`review`]: the three reviews on the wire, in both versions; serde only;
-//! - [`spec`]: the declared objects, interfaces, limits and grants as values; knows nothing;
+//! - [`spec`]: the declared objects, interfaces, limits, grants and outcomes as values; knows nothing;
 //! - [`certs`]: development certificates;
 //! - [`text`]: one way to clean hostile text for a log, a terminal, a page, a header;
 //! - [`turn`]: how long a task may keep its thread.

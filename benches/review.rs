@@ -24,7 +24,7 @@ use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 use verdict::{
     config,
-    engine::{Capacity, Engine},
+    engine::run::{Capacity, Engine},
     observe::Metrics,
     policy::{Ask, Set},
     review::{access, admission, patch, token},

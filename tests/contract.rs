@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use verdict::{
-    engine::{Capacity, Engine, Program},
+    engine::run::{Capacity, Engine, Program},
     spec::PolicySpec,
 };
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};

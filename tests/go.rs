@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use serde_json::{Value, json};
 use verdict::{
-    engine::{Capacity, Engine},
+    engine::run::{Capacity, Engine},
     spec::PolicySpec,
 };
 
@@ -202,7 +202,7 @@ fn the_same_sources_give_the_same_bytes() {
     assert!(fs::read(&component).unwrap() == fs::read(&again).unwrap());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was left behind");
     let engine = Engine::new(Capacity { instances: 1, memory: 1 << 28 }).unwrap();
-    let description = verdict::engine::Program::describe(&engine, &fs::read(&again).unwrap()).unwrap();
+    let description = verdict::engine::run::Program::describe(&engine, &fs::read(&again).unwrap()).unwrap();
     assert_eq!(description.interfaces, [verdict::spec::Interface::Validating]);
     assert!(description.imports.iter().all(|it| it.starts_with("verdict:")), "{description:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use verdict::{author::build, engine::Program};
+use verdict::{author::build, engine::run::Program};
 
 use crate::support::{fixtures, host::engine, node};
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use verdict::{
-    engine::Program,
+    engine::run::Program,
     spec::{Interface, PolicySpec},
 };
 

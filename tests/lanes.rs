@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::Value;
-use verdict::engine::{Capacity, Engine};
+use verdict::engine::run::{Capacity, Engine};
 
 use crate::support::{
     fixtures,

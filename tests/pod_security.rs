@@ -15,7 +15,10 @@ use std::{
 
 use serde_json::{Value, json};
 use verdict::{
-    engine::{Call, Capacity, Engine, Program, Source, Start, Template},
+    engine::{
+        prepare::Source,
+        run::{Call, Capacity, Engine, Program, Start, Template},
+    },
     loader::{self, Component},
     review::admission,
     spec::{Instances, Limits, PolicySpec},

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use verdict::{
     config,
-    engine::{Capacity, Engine},
+    engine::run::{Capacity, Engine},
     observe::Metrics,
     policy::Set,
     server::routes::{self, Limits},

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{Failed, Outcome, load, runtime, tried::Tried};
 use crate::{
-    engine::Capacity,
+    engine::run::Capacity,
     observe::Metrics,
     policy::{Ask, Set, Watch},
     spec::{Instances, Interface, PolicySpec},

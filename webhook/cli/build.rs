@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Failed, Outcome};
 use crate::{
     author::build::{self, BuildError},
-    engine::{Capacity, Engine},
+    engine::run::{Capacity, Engine},
     text,
 };
 

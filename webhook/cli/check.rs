@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{CacheArgs, Failed, Outcome, load, runtime, specs};
-use crate::{engine::Capacity, observe::Metrics, text};
+use crate::{engine::run::Capacity, observe::Metrics, text};
 
 /// Every error is printed, with its file, policy and field; the exit code is then 3.
 #[derive(clap::Args)]

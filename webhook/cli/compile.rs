@@ -4,7 +4,10 @@ use std::{io, path::PathBuf};
 
 use super::{CacheArgs, Failed, Outcome, engine_with, runtime, specs};
 use crate::{
-    engine::{Cache, Capacity, Priority, answer_parent, limit_memory},
+    engine::{
+        prepare::{Cache, Priority, answer_parent, limit_memory},
+        run::Capacity,
+    },
     observe::Metrics,
     policy::Set,
     text,

@@ -7,7 +7,7 @@ use crate::{
     author::docs,
     component::manifest,
     config,
-    engine::{Capacity, Program},
+    engine::run::{Capacity, Program},
     loader,
     spec::Kind,
     text,

@@ -10,7 +10,10 @@ use crate::{
         contract,
         manifest::{self, Manifest},
     },
-    engine::{Capacity, PrepareError, Program, Source, Start},
+    engine::{
+        prepare::{PrepareError, Source},
+        run::{Capacity, Program, Start},
+    },
     loader::{self, builtin},
     spec::Kind,
     text,

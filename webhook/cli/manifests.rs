@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use super::{CacheArgs, Failed, Outcome, load, runtime};
 use crate::{
     config,
-    engine::Capacity,
+    engine::run::Capacity,
     observe::Metrics,
     registration::{self, Manifest, Options, Place, Registered},
     text,

@@ -34,7 +34,10 @@ use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _,
 
 use crate::{
     config::ConfigError,
-    engine::{Cache, Capacity, Compiler, Engine, Priority},
+    engine::{
+        prepare::{Cache, Compiler, Priority},
+        run::{Capacity, Engine},
+    },
     observe::Metrics,
     policy::Set,
     spec::PolicySpec,

@@ -7,10 +7,14 @@ use serde_json::Value;
 use super::{Failed, Outcome, complain, documents::Document, load, runtime, tried::Tried};
 use crate::{
     author::cases::text::difference,
-    engine::Capacity,
+    engine::run::Capacity,
     observe::Metrics,
     policy::{Admission, Answered, Ask, Authorization, Seen, Set, Watch},
-    review::{access, access::Decision, admission, token, verdict::TokenVerdict},
+    review::{
+        access::{self, Decision},
+        admission, token,
+        verdict::TokenVerdict,
+    },
     spec::Kind,
     text::{self, Colour},
 };

@@ -18,7 +18,7 @@ use crate::{
     admin::Admin,
     certs::Bundle,
     config,
-    engine::Capacity,
+    engine::run::Capacity,
     observe::Metrics,
     server::{
         self, Bound, ClientName,

@@ -13,7 +13,7 @@ use crate::{
         cases::{self, Case, Example, Runner, report},
     },
     config::manifest::{self, manifest},
-    engine::{Capacity, Engine},
+    engine::run::{Capacity, Engine},
     spec::PolicySpec,
 };
 

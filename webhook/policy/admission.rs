@@ -13,7 +13,7 @@ use super::{
     unmatched,
 };
 use crate::{
-    engine::Answer,
+    engine::run::Answer,
     review::{
         admission::{AdmissionRequest, Cause, Change, Denial, Mutation},
         clean,

@@ -6,7 +6,7 @@ use tracing::info;
 
 use super::{Ask, Policy, Selection, checked, unmatched};
 use crate::{
-    engine::Answer,
+    engine::run::Answer,
     review::{
         clean,
         token::{Authentication, Identity, TokenReview},

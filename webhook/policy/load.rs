@@ -12,7 +12,10 @@ use tokio::sync::OnceCell;
 use super::{Policy, Set, matching::Match};
 use crate::{
     config::{ConfigError, manifest::default_match},
-    engine::{Engine, PrepareError, Program, SettingsError, Source, Start, Template},
+    engine::{
+        prepare::{PrepareError, SettingsError, Source},
+        run::{Engine, Program, Start, Template},
+    },
     loader::{self, Component, LoadError},
     observe::Metrics,
     spec::{ComponentRef, Digest, Instances, Interface, Kind, PolicySpec},

@@ -33,7 +33,7 @@ pub use watch::{Called, Seen, Watch};
 
 use crate::{
     cel::{Pool, Reads},
-    engine::{About, Answer, Call, Template},
+    engine::run::{About, Answer, Call, Template},
     observe::PolicyMetrics,
     review::admission::AdmissionRequest,
     spec::{Digest, Failure, Interface, Kind, PolicySpec, Timing, Usage},

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{Ask, Selection, checked, matching};
 use crate::{
-    engine::Answer,
+    engine::run::Answer,
     spec::{Failure, Interface},
 };
 

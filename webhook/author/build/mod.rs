@@ -21,9 +21,8 @@ use std::{
 
 use crate::{
     component::manifest::{self, Import, Manifest},
-    config,
-    config::ConfigError,
-    engine::{Engine, Program},
+    config::{self, ConfigError},
+    engine::run::{Engine, Program},
 };
 
 /// Why there is no component, and what to do about it.

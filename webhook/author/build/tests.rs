@@ -1,7 +1,7 @@
 use std::fs;
 
 use super::*;
-use crate::engine::Capacity;
+use crate::engine::run::Capacity;
 
 #[test]
 fn a_folder_without_sources_is_refused_with_what_was_expected() {

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::{self, ConfigError},
-    engine::Engine,
+    engine::run::Engine,
     observe::Metrics,
     policy::{Ask, Seen, Set, Watch},
     spec::{Limits, Line, PolicySpec},

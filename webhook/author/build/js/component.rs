@@ -18,7 +18,7 @@ use crate::{
         world::{self, World},
     },
     component::contract,
-    engine::Instrumented,
+    engine::prepare::Instrumented,
 };
 
 /// The component of `script`; `engine` is as `engine::adapted` gives it.

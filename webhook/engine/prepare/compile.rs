@@ -10,22 +10,22 @@ use std::{
 use serde::{Deserialize, Serialize};
 use wasmtime::component::Component;
 
-use super::{
-    Engine,
-    bindings::exports::verdict::policy::lifecycle,
-    outcome::{classify, shown, within},
-    output::Output,
-    program::{Description, ProgramError, describe, link},
-    snapshot::Instrumented,
-    state::State,
-};
+use super::snapshot::Instrumented;
 use crate::{
     component::{
         contract::ContractError,
         manifest::{
-            self, Manifest,
+            self,
             schema::{Schema, Violation},
         },
+    },
+    engine::run::{
+        Engine,
+        bindings::exports::verdict::policy::lifecycle,
+        outcome::{classify, shown, within},
+        output::Output,
+        program::{About, ProgramError, Start, check_preamble, describe, link},
+        state::State,
     },
     spec::{Digest, Failure, Grants},
 };
@@ -55,46 +55,6 @@ pub struct Prepared {
     pub code: Vec<u8>,
 }
 
-/// What is known of prepared code.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct About {
-    /// What the component exports and imports.
-    pub description: Description,
-    /// What a review begins with.
-    pub start: Start,
-    /// Bytes of all memories and tables after `init`.
-    pub memory: usize,
-    /// What its author says of it.
-    pub manifest: Option<Manifest>,
-}
-
-/// What a review's instance begins with.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Start {
-    /// The state after `init`.
-    Snapshot,
-    /// `init` is run for every review; why there is no snapshot.
-    Init(String),
-}
-
-impl Start {
-    /// In one word, for people and metrics.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Snapshot => "snapshot",
-            Self::Init(_) => "init",
-        }
-    }
-
-    /// Why there is no snapshot.
-    pub fn refusal(&self) -> Option<&str> {
-        match self {
-            Self::Snapshot => None,
-            Self::Init(why) => Some(why),
-        }
-    }
-}
-
 /// One thing that a policy finds wrong with its settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SettingsError {
@@ -122,9 +82,9 @@ impl From<ProgramError> for PrepareError {
 }
 
 /// Takes from milliseconds to seconds of CPU, so it is called off the async threads.
-pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared, PrepareError> {
+pub(in crate::engine) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared, PrepareError> {
     let host = |error: &dyn std::fmt::Display| PrepareError::Init(Failure::Host(error.to_string()));
-    super::program::check_preamble(&source.bytes)?;
+    check_preamble(&source.bytes)?;
     let manifest = manifest::embedded(&source.bytes).map_err(|error| ProgramError::Manifest(error.to_string()))?;
     // Before anything is compiled, which can take seconds.
     if let Some(schema) = manifest.as_ref().and_then(|it| it.settings.as_ref()) {
@@ -212,5 +172,5 @@ fn refused_settings(errors: Vec<lifecycle::SettingsError>) -> PrepareError {
 
 /// The limit of reviews is not that of init, which runs once, in code that is not optimised.
 const MAX_INIT_TIME: Duration = Duration::from_secs(10);
-pub(super) const MAX_INIT_ANSWER: usize = 1 << 20;
+pub(in crate::engine) const MAX_INIT_ANSWER: usize = 1 << 20;
 const MAX_SETTINGS_ERRORS: usize = 64;

@@ -12,7 +12,7 @@ use wasmtime::{
 };
 use wasmtime_wizer::{ComponentContext, ComponentInstanceState, Wizer};
 
-use super::{
+use crate::engine::run::{
     runtime::PAGE,
     state::{MAX_MEMORIES, State},
 };
@@ -38,7 +38,11 @@ impl<'a> Instrumented<'a> {
     }
 
     /// The component as `instance` is now. The instance is of no use afterwards.
-    pub(super) async fn finish(self, store: &mut Store<State>, instance: Instance) -> Result<Vec<u8>, Refusal> {
+    pub(in crate::engine) async fn finish(
+        self,
+        store: &mut Store<State>,
+        instance: Instance,
+    ) -> Result<Vec<u8>, Refusal> {
         if store.data().holds_handles() {
             return Err("after init it holds handles of the host, which no snapshot can carry".to_owned());
         }
@@ -65,7 +69,7 @@ impl<'a> Instrumented<'a> {
 }
 
 /// Whether an export is one of those that [`Instrumented`] adds.
-pub(super) fn is_own_export(name: &str) -> bool {
+pub(in crate::engine) fn is_own_export(name: &str) -> bool {
     name == "wasmtime:wizer/access"
 }
 

@@ -15,36 +15,42 @@ use super::{
         events::provider,
         policy::{cleanup, lifecycle},
     },
-    cache::Key,
-    code, lanes,
-    prepare::{About, PrepareError, Source},
+    lanes,
     runtime::Wasm,
-    snapshot::is_own_export,
     state::{MAX_MEMORIES, MAX_TABLES, State},
 };
 use crate::{
-    component::contract::{self, ContractError},
+    component::{
+        contract::{self, ContractError},
+        manifest::Manifest,
+    },
+    engine::prepare::{
+        cache::Key,
+        code,
+        compile::{PrepareError, Source},
+        snapshot::is_own_export,
+    },
     spec::{Failure, Interface},
 };
 
 /// A prepared component, linked; shared by all policies with the same component, settings and grants.
 pub struct Program {
-    pub(super) pre: InstancePre<State>,
-    pub(super) exports: Exports,
+    pub(in crate::engine) pre: InstancePre<State>,
+    pub(in crate::engine) exports: Exports,
     about: About,
     imports_review: bool,
     slots: u32,
 }
 
 /// The functions of each interface of the contract that the component exports.
-pub(super) struct Exports {
-    pub(super) lifecycle: lifecycle::GuestIndices,
-    pub(super) cleanup: Option<cleanup::GuestIndices>,
-    pub(super) authentication: Option<authentication::GuestIndices>,
-    pub(super) authorization: Option<authorization::GuestIndices>,
-    pub(super) validating: Option<validating::GuestIndices>,
-    pub(super) mutating: Option<mutating::GuestIndices>,
-    pub(super) provider: Option<provider::GuestIndices>,
+pub(in crate::engine) struct Exports {
+    pub(in crate::engine) lifecycle: lifecycle::GuestIndices,
+    pub(in crate::engine) cleanup: Option<cleanup::GuestIndices>,
+    pub(in crate::engine) authentication: Option<authentication::GuestIndices>,
+    pub(in crate::engine) authorization: Option<authorization::GuestIndices>,
+    pub(in crate::engine) validating: Option<validating::GuestIndices>,
+    pub(in crate::engine) mutating: Option<mutating::GuestIndices>,
+    pub(in crate::engine) provider: Option<provider::GuestIndices>,
 }
 
 /// What a component shows of itself.
@@ -56,6 +62,46 @@ pub struct Description {
     pub exports: Vec<String>,
     /// The names of everything that it imports.
     pub imports: Vec<String>,
+}
+
+/// What is known of prepared code.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// What the component exports and imports.
+    pub description: Description,
+    /// What a review begins with.
+    pub start: Start,
+    /// Bytes of all memories and tables after `init`.
+    pub memory: usize,
+    /// What its author says of it.
+    pub manifest: Option<Manifest>,
+}
+
+/// What a review's instance begins with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Start {
+    /// The state after `init`.
+    Snapshot,
+    /// `init` is run for every review; why there is no snapshot.
+    Init(String),
+}
+
+impl Start {
+    /// In one word, for people and metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Init(_) => "init",
+        }
+    }
+
+    /// Why there is no snapshot.
+    pub fn refusal(&self) -> Option<&str> {
+        match self {
+            Self::Snapshot => None,
+            Self::Init(why) => Some(why),
+        }
+    }
 }
 
 /// Why bytes are not a policy. The words are for the operator.
@@ -134,12 +180,12 @@ impl Program {
     }
 
     /// Whether it may ask for the raw review, which is only copied for those that may.
-    pub(super) fn imports_review(&self) -> bool {
+    pub(in crate::engine) fn imports_review(&self) -> bool {
         self.imports_review
     }
 
     /// What an instance takes of the pool.
-    pub(super) fn slots(&self) -> u32 {
+    pub(in crate::engine) fn slots(&self) -> u32 {
         self.slots
     }
 }
@@ -149,7 +195,10 @@ fn host(error: &dyn std::fmt::Display) -> PrepareError {
 }
 
 /// A component with the host's imports, and the functions that it exports of the contract; nothing that it says is passed over.
-pub(super) fn link(wasm: &Wasm, component: &Component) -> Result<(InstancePre<State>, Exports), ProgramError> {
+pub(in crate::engine) fn link(
+    wasm: &Wasm,
+    component: &Component,
+) -> Result<(InstancePre<State>, Exports), ProgramError> {
     contract::check_imports(&wasm.engine, component)?;
     let pre = wasm.linker.instantiate_pre(component).map_err(|error| ProgramError::Import(format!("{error:#}")))?;
     contract::check_exports(&wasm.engine, component)?;
@@ -158,7 +207,7 @@ pub(super) fn link(wasm: &Wasm, component: &Component) -> Result<(InstancePre<St
 }
 
 /// What a compiled component shows of itself.
-pub(super) fn describe(engine: &wasmtime::Engine, component: &Component, exports: &Exports) -> Description {
+pub(in crate::engine) fn describe(engine: &wasmtime::Engine, component: &Component, exports: &Exports) -> Description {
     let imports = component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect();
     Description { interfaces: exports.interfaces(), exports: exported(engine, component), imports }
 }
@@ -170,7 +219,7 @@ fn exported(engine: &wasmtime::Engine, component: &Component) -> Vec<String> {
 
 impl Exports {
     /// Whether each exported function has the contract's type.
-    pub(super) fn check_types(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<()> {
+    pub(in crate::engine) fn check_types(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<()> {
         macro_rules! check {
             ($($field:ident),*) => {
                 $(if let Some(indices) = &self.$field {
@@ -239,7 +288,7 @@ impl Exports {
 }
 
 /// wasmtime's own words for these two mistakes do not tell an author what to do.
-pub(super) fn check_preamble(bytes: &[u8]) -> Result<(), ProgramError> {
+pub(in crate::engine) fn check_preamble(bytes: &[u8]) -> Result<(), ProgramError> {
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
     const MODULE: &[u8] = b"\0asm\x01\0\0\0";
     if bytes.starts_with(COMPONENT) {

@@ -20,12 +20,12 @@ use super::{
     lanes::{Lane, Place, Size},
     outcome::{RefusedLater, classify, replied, shown, within},
     output::Output,
-    prepare::{MAX_INIT_ANSWER, Source, Start},
-    program::Program,
+    program::{Program, Start},
     question::{Event, Mutate, Question, Reply, Validate},
     state::State,
 };
 use crate::{
+    engine::prepare::compile::{MAX_INIT_ANSWER, Source},
     review::{
         access::{Ruling, SubjectAccessReview},
         admission::{AdmissionRequest, Mutation, Validation},

@@ -21,7 +21,7 @@ use crate::{
 
 /// How severe a line of the log is, as the contract has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Level {
+pub(in crate::engine) enum Level {
     Trace,
     Debug,
     Info,
@@ -30,17 +30,17 @@ pub(super) enum Level {
 }
 
 /// What a guest wrote in one review.
-pub(super) struct Said {
-    pub(super) facts: Vec<Fact>,
+pub(in crate::engine) struct Said {
+    pub(in crate::engine) facts: Vec<Fact>,
     /// Bytes that were kept.
-    pub(super) kept: u64,
+    pub(in crate::engine) kept: u64,
     /// Bytes over the cap, or for want of a grant.
-    pub(super) dropped: u64,
+    pub(in crate::engine) dropped: u64,
 }
 
 /// The output of one instance. Clones share it: WASI's streams hold one each.
 #[derive(Clone)]
-pub(super) struct Output(Arc<Mutex<Inner>>);
+pub(in crate::engine) struct Output(Arc<Mutex<Inner>>);
 
 struct Inner {
     policy: Arc<str>,
@@ -63,7 +63,7 @@ struct Inner {
 }
 
 impl Output {
-    pub(super) fn new(policy: &Arc<str>, keep: bool) -> Self {
+    pub(in crate::engine) fn new(policy: &Arc<str>, keep: bool) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             policy: Arc::clone(policy),
             keep,
@@ -78,16 +78,16 @@ impl Output {
     }
 
     /// Keeps what is said from now on for [`Self::heard`].
-    pub(super) fn listen(&self) {
+    pub(in crate::engine) fn listen(&self) {
         self.lock().heard = Some(Vec::new());
     }
 
     /// What was said since [`Self::listen`]; from now on it goes to the log again.
-    pub(super) fn heard(&self) -> Vec<Line> {
+    pub(in crate::engine) fn heard(&self) -> Vec<Line> {
         self.lock().heard.take().unwrap_or_default()
     }
 
-    pub(super) fn log(&self, level: Level, message: &str) {
+    pub(in crate::engine) fn log(&self, level: Level, message: &str) {
         let mut inner = self.lock();
         if let Some(taken) = inner.take(message.len()) {
             inner.release();
@@ -97,7 +97,7 @@ impl Output {
     }
 
     /// To standard output.
-    pub(super) fn print(&self, bytes: &[u8]) {
+    pub(in crate::engine) fn print(&self, bytes: &[u8]) {
         let mut inner = self.lock();
         let Some(taken) = inner.take(bytes.len()) else {
             return;
@@ -112,7 +112,7 @@ impl Output {
     }
 
     /// To standard error.
-    pub(super) fn print_error(&self, bytes: &[u8]) {
+    pub(in crate::engine) fn print_error(&self, bytes: &[u8]) {
         let mut inner = self.lock();
         if let Some(taken) = inner.take(bytes.len()) {
             inner.last.extend_from_slice(&bytes[..taken]);
@@ -121,14 +121,14 @@ impl Output {
 
     /// What went to standard error last, on one line: why the guest trapped, if it did. Empty if there is nothing, and for
     /// authenticators without the grant.
-    pub(super) fn last_words(&self) -> String {
+    pub(in crate::engine) fn last_words(&self) -> String {
         let last = std::mem::take(&mut self.lock().last);
         let last = String::from_utf8_lossy(&last);
         let told = last.lines().map(str::trim).filter(|it| !it.is_empty() && !it.starts_with(ADVICE));
         told.collect::<Vec<_>>().join(" ")
     }
 
-    pub(super) fn audit(&self, key: &str, value: &str) {
+    pub(in crate::engine) fn audit(&self, key: &str, value: &str) {
         let mut inner = self.lock();
         if !inner.keep || inner.facts.len() >= MAX_FACTS {
             inner.dropped = inner.dropped.saturating_add(key.len() as u64 + value.len() as u64);
@@ -144,7 +144,7 @@ impl Output {
     }
 
     /// Ends the last line, and gives what there was of all. Nothing of it stays here.
-    pub(super) fn finish(&self) -> Said {
+    pub(in crate::engine) fn finish(&self) -> Said {
         let mut inner = self.lock();
         inner.release();
         inner.end_line();
@@ -159,7 +159,7 @@ impl Output {
     }
 
     /// As new, for the next review of the same instance; [`Self::finish`] ended the last one.
-    pub(super) fn restart(&self, keep: bool) {
+    pub(in crate::engine) fn restart(&self, keep: bool) {
         let mut inner = self.lock();
         inner.keep = keep;
         inner.left = MAX_OUTPUT;
@@ -233,9 +233,9 @@ fn emit(policy: &str, level: Level, message: &str) {
 }
 
 /// Standard output or standard error of a guest.
-pub(super) struct Stream {
-    pub(super) output: Output,
-    pub(super) is_error: bool,
+pub(in crate::engine) struct Stream {
+    pub(in crate::engine) output: Output,
+    pub(in crate::engine) is_error: bool,
 }
 
 impl Stream {

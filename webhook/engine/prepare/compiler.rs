@@ -18,12 +18,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    Capacity, Engine,
-    prepare::{About, PrepareError, Prepared, Source, prepare},
-    program::ProgramError,
+use super::compile::{PrepareError, Prepared, Source, prepare};
+use crate::{
+    engine::run::{About, Capacity, Engine, program::ProgramError},
+    spec::{Digest, Grants},
 };
-use crate::spec::{Digest, Grants};
 
 /// How components are prepared. As many at once as there are cores.
 pub struct Compiler {
@@ -70,7 +69,7 @@ impl Compiler {
         Self { place, at_once: Semaphore::new(cores) }
     }
 
-    pub(super) async fn prepare(&self, engine: &Engine, source: &Source) -> Result<Prepared, PrepareError> {
+    pub(in crate::engine) async fn prepare(&self, engine: &Engine, source: &Source) -> Result<Prepared, PrepareError> {
         let _permit = self.at_once.acquire().await.map_err(|error| crashed(&error))?;
         match &self.place {
             Place::InProcess => {

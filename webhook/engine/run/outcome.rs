@@ -10,7 +10,7 @@ use super::state::{MAX_RESOURCES, State};
 use crate::{spec::Failure, text::line};
 
 /// Ends host calls too, which the epoch does not.
-pub(super) async fn within<T>(
+pub(in crate::engine) async fn within<T>(
     deadline: Instant,
     work: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<T> {
@@ -26,7 +26,7 @@ pub(super) async fn within<T>(
 }
 
 /// Whose fault a failed call was, and which limit it ran into.
-pub(super) fn classify<T>(ended: wasmtime::Result<T>, state: &State) -> Result<T, Failure> {
+pub(in crate::engine) fn classify<T>(ended: wasmtime::Result<T>, state: &State) -> Result<T, Failure> {
     let error = match ended {
         Ok(answer) => return Ok(answer),
         Err(error) => error,
@@ -82,7 +82,7 @@ fn short(name: &str) -> &str {
 
 /// The answer, if the guest had all that it asked for. What it says after a limit was used up, in its own error handling for
 /// example, is no decision: whoever sends a large object could choose it.
-pub(super) fn replied<T>(ended: Result<Result<T, String>, Failure>, state: &State) -> Result<T, Failure> {
+pub(in crate::engine) fn replied<T>(ended: Result<Result<T, String>, Failure>, state: &State) -> Result<T, Failure> {
     let reply = ended?;
     if state.memory.was_refused() {
         return Err(Failure::Memory);
@@ -94,7 +94,7 @@ pub(super) fn replied<T>(ended: Result<Result<T, String>, Failure>, state: &Stat
 }
 
 /// Text of a guest for the operator's log: cleaned, and of bounded length. An authenticator's own words may hold the token.
-pub(super) fn shown(text: &str, keep: bool) -> String {
+pub(in crate::engine) fn shown(text: &str, keep: bool) -> String {
     if !keep {
         return "its words are withheld, since it sees tokens: grant it log to see them".to_owned();
     }
@@ -104,12 +104,12 @@ pub(super) fn shown(text: &str, keep: bool) -> String {
 /// The caller's or the policy's time is used up.
 #[derive(Debug, thiserror::Error)]
 #[error("the deadline is reached")]
-pub(super) struct DeadlineReached;
+pub(in crate::engine) struct DeadlineReached;
 
 /// `init` accepted the settings at load, and not now.
 #[derive(Debug, thiserror::Error)]
 #[error("init refused the settings that it accepted at load")]
-pub(super) struct RefusedLater;
+pub(in crate::engine) struct RefusedLater;
 
 /// The only words of wasmtime's private error for this; a test holds them.
 const FUEL_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";

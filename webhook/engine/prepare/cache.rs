@@ -18,10 +18,13 @@ use wasmtime::{Engine, component::Component};
 
 use super::{
     code,
-    prepare::{About, Prepared, Source},
-    runtime::Wasm,
+    compile::{Prepared, Source},
 };
-use crate::{component::contract, spec::Digest};
+use crate::{
+    component::contract,
+    engine::run::{About, runtime::Wasm},
+    spec::Digest,
+};
 
 /// A folder of prepared code.
 pub struct Cache {
@@ -70,7 +73,7 @@ impl Cache {
     }
 
     /// The entry of `key`, mapped; marks it as used.
-    pub(super) fn find(&self, engine: &Engine, key: &Key) -> Option<(About, Component)> {
+    pub(in crate::engine) fn find(&self, engine: &Engine, key: &Key) -> Option<(About, Component)> {
         let path = self.path(key);
         match open(&path, engine) {
             Ok(found) => Some(found),
@@ -83,7 +86,7 @@ impl Cache {
     }
 
     /// Writes an entry, and gives it back mapped. None: the folder does not take it; the code still works from memory.
-    pub(super) fn keep(&self, engine: &Engine, key: &Key, prepared: &Prepared) -> Option<Component> {
+    pub(in crate::engine) fn keep(&self, engine: &Engine, key: &Key, prepared: &Prepared) -> Option<Component> {
         let path = self.path(key);
         let kept = self.write(&path, prepared).and_then(|()| open(&path, engine));
         match kept {
@@ -181,10 +184,10 @@ fn owned(metadata: &Metadata) -> bool {
 }
 
 /// What code depends on: SHA-256 over all of it.
-pub(super) struct Key(Digest);
+pub(in crate::engine) struct Key(Digest);
 
 impl Key {
-    pub(super) fn new(wasm: &Wasm, source: &Source) -> Self {
+    pub(in crate::engine) fn new(wasm: &Wasm, source: &Source) -> Self {
         let mut sink = Sink(Sha256::new());
         (env!("CARGO_PKG_VERSION"), contract::CONTRACT, source.fuelled).hash(&mut sink);
         wasm.engine.precompile_compatibility_hash().hash(&mut sink);

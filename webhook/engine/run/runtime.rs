@@ -11,13 +11,14 @@ use wasmtime::{
 };
 
 use super::{
-    cache::Cache,
-    compiler::Compiler,
     imports,
     lanes::{self, Lane, Lanes, MEMORIES_PER_SLOT, TABLES_PER_SLOT},
     state::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES, State},
 };
-use crate::spec::MAX_MEMORY;
+use crate::{
+    engine::prepare::{cache::Cache, compiler::Compiler},
+    spec::MAX_MEMORY,
+};
 
 /// How much may run at once, over all policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +69,9 @@ pub struct InUse {
 }
 
 /// One wasmtime engine, with everything that is linked to guests.
-pub(super) struct Wasm {
-    pub(super) engine: wasmtime::Engine,
-    pub(super) linker: Linker<State>,
+pub(in crate::engine) struct Wasm {
+    pub(in crate::engine) engine: wasmtime::Engine,
+    pub(in crate::engine) linker: Linker<State>,
     /// Dropped with the engine, which ends the clock's thread.
     _clock: mpsc::Sender<()>,
 }
@@ -114,15 +115,15 @@ impl Engine {
         self.0.capacity
     }
 
-    pub(super) fn compiler(&self) -> &Compiler {
+    pub(in crate::engine) fn compiler(&self) -> &Compiler {
         &self.0.compiler
     }
 
-    pub(super) fn cache(&self) -> Option<&Cache> {
+    pub(in crate::engine) fn cache(&self) -> Option<&Cache> {
         self.0.cache.as_ref()
     }
 
-    pub(super) fn lanes(&self) -> &Lanes {
+    pub(in crate::engine) fn lanes(&self) -> &Lanes {
         &self.0.lanes
     }
 
@@ -153,7 +154,7 @@ impl Engine {
     }
 
     /// What reviews run in; `fuelled` counts instructions. Made when first asked for.
-    pub(super) fn wasm(&self, fuelled: bool) -> Result<&Wasm, EngineError> {
+    pub(in crate::engine) fn wasm(&self, fuelled: bool) -> Result<&Wasm, EngineError> {
         if !fuelled {
             return Ok(&self.0.plain);
         }
@@ -162,7 +163,7 @@ impl Engine {
     }
 
     /// What `init` runs in, once. Made when first asked for.
-    pub(super) fn draft(&self) -> Result<&Wasm, EngineError> {
+    pub(in crate::engine) fn draft(&self) -> Result<&Wasm, EngineError> {
         let made = self.0.draft.get_or_init(|| Wasm::new(base().cranelift_opt_level(OptLevel::None)));
         made.as_ref().map_err(Clone::clone)
     }
@@ -179,13 +180,13 @@ impl Wasm {
     }
 
     /// An empty store with this state, its limits in force.
-    pub(super) fn store(&self, state: State) -> Store<State> {
+    pub(in crate::engine) fn store(&self, state: State) -> Store<State> {
         super::state::store(&self.engine, state)
     }
 }
 
 /// Wasm pages that hold `bytes`.
-pub(super) fn pages(bytes: usize) -> u32 {
+pub(in crate::engine) fn pages(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(PAGE)).unwrap_or(u32::MAX)
 }
 
@@ -266,9 +267,9 @@ fn start_sweeper(lanes: &Arc<Lanes>) -> std::io::Result<mpsc::Sender<()>> {
 }
 
 /// How often a running guest is looked at: the precision of deadlines, and how long it may keep a thread from others.
-pub(super) const TICK: Duration = Duration::from_millis(5);
+pub(in crate::engine) const TICK: Duration = Duration::from_millis(5);
 /// Bytes of a Wasm page.
-pub(super) const PAGE: usize = 64 << 10;
+pub(in crate::engine) const PAGE: usize = 64 << 10;
 const MAX_TABLE_ELEMENTS: usize = 100_000;
 /// After this long without a review an instance ends.
 const MAX_REST: Duration = Duration::from_secs(60);

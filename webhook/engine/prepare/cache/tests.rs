@@ -2,7 +2,10 @@ use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use super::*;
 use crate::{
-    engine::{Capacity, Compiler, Program, Start},
+    engine::{
+        prepare::Compiler,
+        run::{Capacity, Program, Start},
+    },
     spec::Grants,
 };
 
@@ -19,10 +22,10 @@ fn source(settings: &str) -> Source {
     }
 }
 
-fn engine(dir: &Path, max: u64) -> crate::engine::Engine {
+fn engine(dir: &Path, max: u64) -> crate::engine::run::Engine {
     let cache = Cache::open(dir, max).unwrap();
     let capacity = Capacity { instances: 2, memory: 128 << 20 };
-    crate::engine::Engine::with(capacity, Compiler::in_process(), Some(cache)).unwrap()
+    crate::engine::run::Engine::with(capacity, Compiler::in_process(), Some(cache)).unwrap()
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {

@@ -19,7 +19,7 @@ use super::{
 use crate::spec::Grants;
 
 /// The data of a store.
-pub(super) struct State {
+pub(in crate::engine) struct State {
     /// Built when the guest first asks for anything of WASI; most reviews never do.
     wasi: Option<WasiCtx>,
     table: ResourceTable,
@@ -27,21 +27,27 @@ pub(super) struct State {
     /// The granted variables as `NAME=value` and a zero byte each, built when a guest's runtime asks for them.
     environment: Option<Vec<u8>>,
     /// What the guest logs, prints and audits.
-    pub(super) output: Output,
+    pub(in crate::engine) output: Output,
     /// The review as it came; empty during init and for components that do not import `review`.
-    pub(super) raw: Arc<str>,
+    pub(in crate::engine) raw: Arc<str>,
     /// What time it is for the guest.
     pub(super) wall: Wall,
-    pub(super) memory: Memory,
+    pub(in crate::engine) memory: Memory,
     /// Whether the guest's language said that its own stack is used up.
-    pub(super) out_of_stack: bool,
+    pub(in crate::engine) out_of_stack: bool,
     /// When the call must have ended.
-    pub(super) deadline: Instant,
+    pub(in crate::engine) deadline: Instant,
 }
 
 impl State {
     /// Its wall clock is this machine's.
-    pub(super) fn new(grants: &Arc<Grants>, memory: usize, output: Output, raw: Arc<str>, deadline: Instant) -> Self {
+    pub(in crate::engine) fn new(
+        grants: &Arc<Grants>,
+        memory: usize,
+        output: Output,
+        raw: Arc<str>,
+        deadline: Instant,
+    ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_RESOURCES);
         Self {
@@ -69,13 +75,13 @@ impl State {
     }
 
     /// Between two reviews of the same instance: nothing of the last one is left, and nothing that can be made again.
-    pub(super) fn rest(&mut self) {
+    pub(in crate::engine) fn rest(&mut self) {
         self.raw = Arc::default();
         self.environment = None;
     }
 
     /// For the next review of the same instance.
-    pub(super) fn renew(&mut self, keep_output: bool, raw: Arc<str>, deadline: Instant) {
+    pub(in crate::engine) fn renew(&mut self, keep_output: bool, raw: Arc<str>, deadline: Instant) {
         self.output.restart(keep_output);
         self.raw = raw;
         self.deadline = deadline;
@@ -84,7 +90,7 @@ impl State {
     }
 
     /// See the field.
-    pub(super) fn environment(&mut self) -> &[u8] {
+    pub(in crate::engine) fn environment(&mut self) -> &[u8] {
         self.environment.get_or_insert_with(|| {
             // A zero byte within a variable would make two of it.
             let variables =
@@ -94,13 +100,13 @@ impl State {
     }
 
     /// Whether the guest holds resources of the host.
-    pub(super) fn holds_handles(&self) -> bool {
+    pub(in crate::engine) fn holds_handles(&self) -> bool {
         !self.table.is_empty()
     }
 }
 
 /// An empty store, with the limits of `state` in force and its time looked at once a tick.
-pub(super) fn store(engine: &wasmtime::Engine, state: State) -> Store<State> {
+pub(in crate::engine) fn store(engine: &wasmtime::Engine, state: State) -> Store<State> {
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.memory);
     store.set_max_component_handles(MAX_RESOURCES);
@@ -139,7 +145,7 @@ impl WasiView for State {
 }
 
 /// Counts all memories and tables of an instance against one limit.
-pub(super) struct Memory {
+pub(in crate::engine) struct Memory {
     used: usize,
     limit: usize,
     /// Whether anything was refused, which tells "out of memory" apart from other traps.
@@ -152,16 +158,16 @@ impl Memory {
     }
 
     /// Bytes of all memories and tables.
-    pub(super) fn used(&self) -> usize {
+    pub(in crate::engine) fn used(&self) -> usize {
         self.used
     }
 
     /// Raises the limit by `bytes` that are not the guest's own.
-    pub(super) fn allow_more(&mut self, bytes: usize) {
+    pub(in crate::engine) fn allow_more(&mut self, bytes: usize) {
         self.limit = self.limit.saturating_add(bytes);
     }
 
-    pub(super) fn was_refused(&self) -> bool {
+    pub(in crate::engine) fn was_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
     }
 
@@ -211,10 +217,10 @@ impl ResourceLimiter for Memory {
 }
 
 /// Core instances, memories and tables of one component, and host resources that it may hold at once.
-pub(super) const MAX_INSTANCES: usize = 64;
-pub(super) const MAX_MEMORIES: usize = 4;
-pub(super) const MAX_TABLES: usize = 16;
-pub(super) const MAX_RESOURCES: usize = 256;
+pub(in crate::engine) const MAX_INSTANCES: usize = 64;
+pub(in crate::engine) const MAX_MEMORIES: usize = 4;
+pub(in crate::engine) const MAX_TABLES: usize = 16;
+pub(in crate::engine) const MAX_RESOURCES: usize = 256;
 /// Bytes that one call of WASI's random numbers may ask for.
 const MAX_RANDOM: u64 = 64 << 10;
 

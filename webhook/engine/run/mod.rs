@@ -1,0 +1,19 @@
+//! From a program and a review to an outcome: never-used instances, limits, host imports.
+//!
+//! Knows the reviews' types, but neither where programs come from, nor policies' configuration, nor HTTP.
+
+pub(super) mod bindings;
+mod convert;
+mod imports;
+mod lanes;
+pub(super) mod outcome;
+pub(super) mod output;
+pub(super) mod program;
+mod question;
+pub(super) mod runtime;
+pub(super) mod state;
+mod template;
+
+pub use program::{About, Description, Program, ProgramError, Start};
+pub use runtime::{Capacity, Engine, EngineError, InUse};
+pub use template::{Answer, Call, LimitsError, Template};

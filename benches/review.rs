@@ -24,7 +24,10 @@ use tokio::runtime::Runtime;
 use tower::ServiceExt as _;
 use verdict::{
     config,
-    engine::run::{Capacity, Engine},
+    engine::{
+        prepare::Compiler,
+        run::{Capacity, Engine},
+    },
     observe::Metrics,
     policy::{Ask, Set},
     review::{access, admission, patch, token},
@@ -121,6 +124,7 @@ async fn post(app: &Router, path: &str, body: bytes::Bytes) -> String {
 struct Host {
     runtime: Runtime,
     engine: Engine,
+    compiler: Compiler,
     metrics: Arc<Metrics>,
 }
 
@@ -128,12 +132,12 @@ impl Host {
     fn new() -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
         let engine = Engine::new(Capacity { instances: 64, memory: 4 << 30 }).expect("an engine");
-        Self { runtime, engine, metrics: Arc::new(Metrics::new()) }
+        Self { runtime, engine, compiler: Compiler::in_process(None), metrics: Arc::new(Metrics::new()) }
     }
 
     fn load(&self, yaml: &str) -> Arc<Set> {
         let specs = config::parse(yaml, "bench.yaml", Path::new("/")).expect("good policies");
-        let set = self.runtime.block_on(Set::load(&self.engine, &self.metrics, specs));
+        let set = self.runtime.block_on(Set::load(&self.engine, &self.compiler, &self.metrics, specs));
         Arc::new(set.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>()).expect("a set"))
     }
 }

@@ -3,10 +3,7 @@
 
 use std::{fs, path::Path};
 
-use verdict::{
-    engine::run::{Capacity, Engine, Program},
-    spec::PolicySpec,
-};
+use verdict::{engine::prepare::describe, spec::PolicySpec};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::{Resolve, UnresolvedPackageGroup};
 
@@ -17,8 +14,7 @@ fn refused(component: &str) -> String {
 }
 
 fn refused_bytes(component: &[u8]) -> String {
-    let engine = Engine::new(Capacity { instances: 1, memory: 1 << 28 }).unwrap();
-    Program::describe(&engine, component).unwrap_err().to_string()
+    describe(component).unwrap_err().to_string()
 }
 
 /// A component with these instances, each a list of function names.

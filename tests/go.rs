@@ -4,14 +4,11 @@
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use serde_json::{Value, json};
-use verdict::{
-    engine::run::{Capacity, Engine},
-    spec::PolicySpec,
-};
+use verdict::spec::PolicySpec;
 
 use crate::support::{
     fixtures,
-    host::{self, Host, admission, config_map},
+    host::{Host, admission, config_map},
     http,
     pki::Pki,
     samples::decides_as_required_labels_in_rust,
@@ -198,11 +195,10 @@ fn the_same_sources_give_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let again = folder.path().join("again.wasm");
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/required-labels-go");
-    verdict::author::build::build(host::engine(), &source, Some(&again)).unwrap();
+    verdict::author::build::build(&source, Some(&again)).unwrap();
     assert!(fs::read(&component).unwrap() == fs::read(&again).unwrap());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was left behind");
-    let engine = Engine::new(Capacity { instances: 1, memory: 1 << 28 }).unwrap();
-    let description = verdict::engine::run::Program::describe(&engine, &fs::read(&again).unwrap()).unwrap();
+    let description = verdict::engine::prepare::describe(&fs::read(&again).unwrap()).unwrap();
     assert_eq!(description.interfaces, [verdict::spec::Interface::Validating]);
     assert!(description.imports.iter().all(|it| it.starts_with("verdict:")), "{description:?}");
 }

@@ -2,9 +2,9 @@
 
 use std::{fs, path::Path};
 
-use verdict::{author::build, engine::run::Program};
+use verdict::{author::build, engine::prepare::describe};
 
-use crate::support::{fixtures, host::engine, node};
+use crate::support::{fixtures, node};
 
 const HEAD: &str = "apiVersion: author.verdict.dev/v1alpha1\nkind: PolicyManifest\nname: a\n";
 
@@ -12,8 +12,8 @@ const HEAD: &str = "apiVersion: author.verdict.dev/v1alpha1\nkind: PolicyManifes
 fn imports(folder: &Path, manifest: &str) -> Result<Vec<String>, String> {
     fs::write(folder.join("verdict.yaml"), format!("{HEAD}{manifest}")).unwrap();
     let out = folder.join("a.wasm");
-    build::build(engine(), folder, Some(&out)).map_err(|error| error.to_string())?;
-    let description = Program::describe(engine(), &fs::read(&out).unwrap()).unwrap();
+    build::build(folder, Some(&out)).map_err(|error| error.to_string())?;
+    let description = describe(&fs::read(&out).unwrap()).unwrap();
     let name = |it: &String| Some(it.strip_prefix("verdict:host/")?.strip_suffix("@1.0.0")?.to_owned());
     Ok(description.imports.iter().filter_map(name).collect())
 }

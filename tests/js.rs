@@ -6,13 +6,13 @@ use std::{collections::BTreeSet, fs, path::Path, process::Command};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use verdict::{
-    engine::run::Program,
+    engine::prepare::describe,
     spec::{Interface, PolicySpec},
 };
 
 use crate::support::{
     fixtures,
-    host::{Host, admission, config_map, engine},
+    host::{Host, admission, config_map},
     http, node,
     pki::Pki,
     samples::decides_as_required_labels_in_rust,
@@ -201,9 +201,9 @@ fn the_same_sources_give_the_same_bytes() {
     let Some(component) = node::component("required-labels-js") else { return };
     let folder = node::copied("required-labels-js", "required-labels-js-again");
     let again = folder.join("again.wasm");
-    verdict::author::build::build(engine(), &folder, Some(&again)).unwrap();
+    verdict::author::build::build(&folder, Some(&again)).unwrap();
     assert!(fs::read(&component).unwrap() == fs::read(&again).unwrap());
-    let description = Program::describe(engine(), &fs::read(&again).unwrap()).unwrap();
+    let description = describe(&fs::read(&again).unwrap()).unwrap();
     assert_eq!(description.interfaces, [Interface::Validating]);
     // What its manifest wants, types, and what its runtime needs.
     let imports: BTreeSet<&str> = description.imports.iter().map(String::as_str).collect();

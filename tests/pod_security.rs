@@ -17,12 +17,14 @@ use serde_json::{Value, json};
 use verdict::{
     engine::{
         prepare::Source,
-        run::{Call, Capacity, Engine, Program, Start, Template},
+        run::{Call, Capacity, Engine, Start, Template},
     },
     loader::{self, Component},
     review::admission,
-    spec::{Instances, Limits, PolicySpec},
+    spec::{Grants, Instances, Limits, PolicySpec},
 };
+
+use crate::support::host::compiler;
 
 const MODULE: &str = "k8s.io/pod-security-admission@v0.36.3";
 /// All of the fixtures of that version of the module; another number means that some were not found.
@@ -65,17 +67,11 @@ async fn the_fixtures_of_kubernetes_get_the_verdict_that_they_are_made_for() {
 
 async fn policy(engine: &Engine, component: &Component, level: &str, version: &str) -> Template {
     let limits = Limits { time: PATIENCE, ..Limits::default() };
-    let source = Source {
-        bytes: component.bytes.clone(),
-        digest: component.digest,
-        settings: json!({"level": level, "version": version}).to_string().into(),
-        grants: Arc::default(),
-        memory: limits.memory,
-        fuelled: false,
-    };
-    let program = Arc::new(Program::load(engine, &source).await.unwrap());
+    let settings = json!({"level": level, "version": version}).to_string();
+    let source = Source::new(engine, component.clone(), &settings, &Grants::default(), &limits).unwrap();
+    let program = Arc::new(compiler().load(engine, &source).await.unwrap());
     assert_eq!(program.about().start, Start::Snapshot);
-    Template::new(engine, program, "pod-security", &source, limits, Instances::PerReview).unwrap()
+    Template::new(engine, program, "pod-security", limits, Instances::PerReview).unwrap()
 }
 
 /// The controls that the pod in the file is denied for, in lower case; none if it is allowed.

@@ -173,6 +173,8 @@ fn paths(source: &str, module: &[String]) -> Vec<(usize, Vec<String>)> {
                 module.push(tokens[at + 1].1.to_owned());
                 began.push(depth);
             }
+            // `pub(in crate::engine)` imports nothing.
+            "in" if at >= 2 && tokens[at - 2].1 == "pub" => at += 1,
             "crate" | "self" | "super" if tokens.get(at + 1).is_some_and(|it| it.1 == "::") => {
                 at = tree(&tokens, at, &[], &mut |line, path| {
                     found.extend(absolute(path, &module).map(|it| (line, it)))

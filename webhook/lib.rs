@@ -9,7 +9,8 @@
 //! - [`author`]: new, build, cases, docs: what only authors need;
 //! - [`policy`]: a loaded policy, what it matches, and how the answers of several fold to one verdict;
 //! - [`config`]: YAML, parsed once into values that need no further checks;
-//! - [`engine`]: wasmtime: compiled components, instances, limits, host imports;
+//! - [`engine::prepare`]: a program's identity, snapshot, compiler and cache: bytes and settings become a program;
+//! - [`engine::run`]: instances, calls, limits, host imports: a program and a review become an outcome;
 //! - [`component`]: what bytes are: the contract, and what an author says of a policy in its component;
 //! - [`loader`]: where components come from: bytes and digests;
 //! - [`observe`]: what is counted, and the Prometheus registry;

@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use verdict::{
     config,
-    engine::run::{Capacity, Engine},
+    engine::{
+        prepare::Compiler,
+        run::{Capacity, Engine},
+    },
     observe::Metrics,
     policy::Set,
     server::routes::{self, Limits},
@@ -25,6 +28,12 @@ use super::{fixtures, kinds};
 pub fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| Engine::new(Capacity { instances: 64, memory: 4 << 30 }).unwrap())
+}
+
+/// One for all tests, since it bounds how many components are compiled at once.
+pub fn compiler() -> &'static Compiler {
+    static COMPILER: OnceLock<Compiler> = OnceLock::new();
+    COMPILER.get_or_init(|| Compiler::in_process(None))
 }
 
 /// A loaded set with its router and metrics.
@@ -40,7 +49,7 @@ impl Host {
 
     pub async fn load_in(engine: &Engine, specs: Vec<PolicySpec>) -> Result<Self, Vec<String>> {
         let metrics = Arc::new(Metrics::new());
-        let set = Set::load(engine, &metrics, specs).await;
+        let set = Set::load(engine, compiler(), &metrics, specs).await;
         let set = set.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let app = routes::app(Arc::new(set), Arc::clone(&metrics), Limits::default(), true);
         Ok(Self { app, metrics })

@@ -67,7 +67,7 @@ impl Server {
             "" => EXAMPLES.map(PolicySpec::builtin).to_vec(),
             yaml => host::specs(yaml),
         };
-        let set = Set::load(host::engine(), &metrics, specs).await.unwrap();
+        let set = Set::load(host::engine(), host::compiler(), &metrics, specs).await.unwrap();
         let bundle = Bundle::generate(&["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         let names: Vec<ClientName> = names.iter().map(|it| it.parse().unwrap()).collect();
         let pem = Pem {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use super::{Failed, Outcome};
 use crate::{
     author::build::{self, BuildError},
-    engine::run::{Capacity, Engine},
     text,
 };
 
@@ -25,8 +24,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
-    let engine = Engine::new(Capacity { instances: 1, ..Capacity::default() })?;
-    match build::build(&engine, &args.dir, args.out.as_deref()) {
+    match build::build(&args.dir, args.out.as_deref()) {
         Ok(built) => text::print(&built.path.display().to_string()),
         Err(BuildError::Manifest(errors)) => return Err(Failed::configurations(&errors)),
         Err(error) => return Err(error.into()),

@@ -2,11 +2,11 @@
 
 use std::{io, path::PathBuf};
 
-use super::{CacheArgs, Failed, Outcome, engine_with, runtime, specs};
+use super::{CacheArgs, Failed, Outcome, compiler, runtime, specs};
 use crate::{
     engine::{
         prepare::{Cache, Priority, answer_parent, limit_memory},
-        run::Capacity,
+        run::{Capacity, Engine},
     },
     observe::Metrics,
     policy::Set,
@@ -36,8 +36,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     // Here the cache is the purpose, so a folder that cannot be used is an error.
     let cache = Cache::open(&dir, args.cache.cache_size.saturating_mul(1 << 20))?;
     // Ahead of time, maybe beside a server.
-    let engine = engine_with(Capacity::default(), Some(cache), Priority::Idle)?;
-    let set = runtime()?.block_on(Set::load(&engine, &Metrics::new(), all));
+    let compiler = compiler(Some(cache), Priority::Idle)?;
+    let engine = Engine::new(Capacity::default())?;
+    let set = runtime()?.block_on(Set::load(&engine, &compiler, &Metrics::new(), all));
     let set = set.map_err(|errors| Failed::configurations(&errors))?;
     for policy in set.policies() {
         let about = policy.about();

@@ -2,16 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Failed, Outcome, engine, specs};
-use crate::{
-    author::docs,
-    component::manifest,
-    config,
-    engine::run::{Capacity, Program},
-    loader,
-    spec::Kind,
-    text,
-};
+use super::{Failed, Outcome, specs};
+use crate::{author::docs, component::manifest, config, engine::prepare::describe, loader, spec::Kind, text};
 
 /// What the policy does, its settings with an example of each kind, what it is asked about and what it wants to be granted.
 #[derive(clap::Args)]
@@ -38,9 +30,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let manifest = manifest.ok_or_else(|| {
         Failed::configuration(format!("{named}: it has no manifest: `verdict build` puts one into it"))
     })?;
-    let engine = engine(Capacity { instances: 1, ..Capacity::default() }, None)?;
-    let description = Program::describe(&engine, &component.bytes)
-        .map_err(|error| Failed::configuration(format!("{named}: {error}")))?;
+    let description = describe(&component.bytes).map_err(|error| Failed::configuration(format!("{named}: {error}")))?;
     let kinds: Vec<&str> = description.interfaces.iter().map(|it| Kind::of(*it).name()).collect();
     text::print(docs::markdown(&manifest, &kinds).trim_end());
     Ok(Outcome::Done)

@@ -1,21 +1,19 @@
 //! `verdict inspect`: what a component shows of itself.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 
-use super::{CacheArgs, Failed, Outcome, engine, json_argument, runtime, specs};
+use super::{CacheArgs, Failed, Outcome, compiler, json_argument, runtime, specs};
 use crate::{
     component::{
         contract,
         manifest::{self, Manifest},
     },
     engine::{
-        prepare::{PrepareError, Source},
-        run::{Capacity, Program, Start},
+        prepare::{PrepareError, Priority, Source, describe},
+        run::{Capacity, Engine, Start},
     },
     loader::{self, builtin},
-    spec::Kind,
+    spec::{Grants, Kind},
     text,
 };
 
@@ -58,25 +56,20 @@ struct Shown<'a> {
 pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let spec = specs(&args.component)?.remove(0);
     let component = loader::load(&spec.component).map_err(|error| Failed::configuration(error.to_string()))?;
-    let settings = args.settings.as_deref().map_or(Ok(spec.settings.clone()), json_argument)?;
-    let mut source = Source {
-        bytes: component.bytes,
-        digest: component.digest,
-        settings: settings.into(),
-        grants: Arc::default(),
-        memory: spec.limits.memory,
-        fuelled: false,
-    };
-    let engine = engine(Capacity { instances: 1, ..Capacity::default() }, args.cache.open())?;
-    let description = Program::describe(&engine, &source.bytes)
+    let mut settings = args.settings.as_deref().map_or(Ok(spec.settings.clone()), json_argument)?;
+    let description = describe(&component.bytes)
         .map_err(|error| Failed::configuration(format!("{}: {error}", args.component.display())))?;
-    let manifest = manifest::embedded(&source.bytes)
+    let manifest = manifest::embedded(&component.bytes)
         .map_err(|error| Failed::configuration(format!("{}: {error}", args.component.display())))?;
     // Settings that it takes, to see how it starts: those given, else the author's example.
     if let Some(example) = manifest.as_ref().and_then(|it| it.examples().first()).filter(|_| args.settings.is_none()) {
-        source.settings = example.to_string().into();
+        settings = example.to_string();
     }
-    let start = match runtime()?.block_on(Program::load(&engine, &source)) {
+    let (size, digest) = (component.bytes.len(), format!("sha256:{}", component.digest));
+    let engine = Engine::new(Capacity { instances: 1, ..Capacity::default() })?;
+    let compiler = compiler(args.cache.open(), Priority::Normal)?;
+    let source = Source::new(&engine, component, &settings, &Grants::default(), &spec.limits)?;
+    let start = match runtime()?.block_on(compiler.load(&engine, &source)) {
         Ok(program) => program.about().start.clone(),
         Err(PrepareError::Settings(errors)) => {
             let errors: Vec<String> = errors.iter().map(|it| format!("{}: {}", it.path, it.message)).collect();
@@ -96,8 +89,8 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
             .or_else(|| manifest.as_ref()?.description.as_deref()),
         manifest: manifest.as_ref(),
         protocol: contract::CONTRACT,
-        size: source.bytes.len(),
-        digest: format!("sha256:{}", source.digest),
+        size,
+        digest,
         kinds: description.interfaces.iter().map(|it| Kind::of(*it).name()).collect(),
         start: start.name(),
         no_snapshot: start.refusal(),

@@ -245,19 +245,14 @@ impl CacheArgs {
     }
 }
 
-/// An engine that compiles in children, since somebody waits for it at full speed, and keeps the code.
-fn engine(capacity: Capacity, cache: Option<Cache>) -> Result<Engine, Failed> {
-    engine_with(capacity, cache, Priority::Normal)
-}
-
-fn engine_with(capacity: Capacity, cache: Option<Cache>, priority: Priority) -> Result<Engine, Failed> {
+/// Compiles in children, and keeps the code.
+fn compiler(cache: Option<Cache>, priority: Priority) -> Result<Compiler, Failed> {
     let program = std::env::current_exe().context("the path of this program")?;
     // What a policy logs in init comes from the child, and belongs into the same log.
     let (format, level) = LOG.get().copied().unwrap_or((LogFormat::Text, LevelFilter::INFO));
     let format = format.to_possible_value().map(|it| it.get_name().to_owned()).unwrap_or_default();
     let arguments = ["prepare", "--log-format", &format, "--log-level", &level.to_string()];
-    let compiler = Compiler::child(program, arguments.map(str::to_owned).to_vec(), priority);
-    Ok(Engine::with(capacity, compiler, cache)?)
+    Ok(Compiler::child(program, arguments.map(str::to_owned).to_vec(), priority, cache))
 }
 
 /// The set of these policies, with what loads and counts them.
@@ -267,8 +262,10 @@ async fn load(
     cache: &CacheArgs,
     metrics: &Metrics,
 ) -> Result<Arc<Set>, Failed> {
-    let engine = engine(capacity, cache.open())?;
-    let set = Set::load(&engine, metrics, specs).await;
+    let engine = Engine::new(capacity)?;
+    // Somebody waits for it.
+    let compiler = compiler(cache.open(), Priority::Normal)?;
+    let set = Set::load(&engine, &compiler, metrics, specs).await;
     set.map(Arc::new).map_err(|errors| Failed::configurations(&errors))
 }
 

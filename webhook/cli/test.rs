@@ -4,16 +4,20 @@ use std::{
     fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use super::{CacheArgs, Failed, Outcome, engine, runtime, specs};
+use super::{CacheArgs, Failed, Outcome, compiler, runtime, specs};
 use crate::{
     author::{
         build::{self, BuildError},
         cases::{self, Case, Example, Runner, report},
     },
     config::manifest::{self, manifest},
-    engine::run::{Capacity, Engine},
+    engine::{
+        prepare::Priority,
+        run::{Capacity, Engine},
+    },
     spec::PolicySpec,
 };
 
@@ -74,10 +78,11 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
             return Err(Failed::configuration(format!("--filter: no case has {filter:?} in its name or its file's")));
         }
     }
-    let engine = engine(Capacity::default(), args.cache.open())?;
+    let engine = Engine::new(Capacity::default())?;
+    let compiler = compiler(args.cache.open(), Priority::Normal)?;
     let is_own = |case: &Case| case.setup.policies.is_empty();
-    let own = if suite.cases.iter().any(is_own) || !examples.is_empty() { Some(own(args, &engine)?) } else { None };
-    let runner = Runner { engine, own, examples, bless: args.bless };
+    let own = if suite.cases.iter().any(is_own) || !examples.is_empty() { Some(own(args)?) } else { None };
+    let runner = Runner { engine, compiler: Arc::new(compiler), own, examples, bless: args.bless };
     let mut results = runtime()?.block_on(runner.run(suite.cases)).map_err(|errors| Failed::configurations(&errors))?;
     results.notes = suite.notes;
     let written = match args.format {
@@ -103,7 +108,7 @@ fn contains(name: &str, file: &Path, filter: &str) -> bool {
 }
 
 /// The policy of the folder, built if it has to be.
-fn own(args: &Args, engine: &Engine) -> Result<PolicySpec, Failed> {
+fn own(args: &Args) -> Result<PolicySpec, Failed> {
     if let Some(component) = &args.component {
         return Ok(specs(component)?.remove(0));
     }
@@ -115,7 +120,7 @@ fn own(args: &Args, engine: &Engine) -> Result<PolicySpec, Failed> {
         }
         path
     } else {
-        build::build(engine, &args.dir, None).map_err(of_build)?.path
+        build::build(&args.dir, None).map_err(of_build)?.path
     };
     Ok(specs(&path)?.remove(0))
 }

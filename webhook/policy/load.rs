@@ -1,7 +1,7 @@
-//! From specs to a set: components read, prepared once for each source, and all that is wrong with any of them.
+//! From specs to a set: components read, each program prepared once, and all that is wrong with any of them.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     hash::Hash,
     sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
 };
@@ -13,7 +13,7 @@ use super::{Policy, Set, matching::Match};
 use crate::{
     config::{ConfigError, manifest::default_match},
     engine::{
-        prepare::{PrepareError, SettingsError, Source},
+        prepare::{Compiler, Identity, PrepareError, SettingsError, Source},
         run::{Engine, Program, Start, Template},
     },
     loader::{self, Component, LoadError},
@@ -26,10 +26,16 @@ impl Set {
     ///
     /// # Errors
     /// What is wrong with each policy that cannot be loaded; never empty.
-    pub async fn load(engine: &Engine, metrics: &Metrics, specs: Vec<PolicySpec>) -> Result<Self, Vec<ConfigError>> {
+    pub async fn load(
+        engine: &Engine,
+        compiler: &Compiler,
+        metrics: &Metrics,
+        specs: Vec<PolicySpec>,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let makers = Makers { engine, compiler };
         let shelf = Shelf::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let loads = specs.into_iter().map(|spec| load(engine, &shelf, spec));
+        let loads = specs.into_iter().map(|spec| load(makers, &shelf, spec));
         // Twice as many as there are cores, so that reading one overlaps compiling another.
         let loaded: Vec<_> = stream::iter(loads).buffered(cores * 2).collect().await;
         let mut policies = Vec::new();
@@ -55,21 +61,18 @@ impl Set {
     }
 }
 
-/// What policies share while they are loaded: each component is read once, and each source prepared once.
+/// What makes programs, and what will run them.
+#[derive(Clone, Copy)]
+struct Makers<'a> {
+    engine: &'a Engine,
+    compiler: &'a Compiler,
+}
+
+/// What policies share while they are loaded: each component is read once, and each program prepared once.
 #[derive(Default)]
 struct Shelf {
     components: Mutex<HashMap<String, Arc<OnceCell<Component>>>>,
-    programs: Mutex<HashMap<Shared, Arc<OnceCell<Arc<Program>>>>>,
-}
-
-/// Policies that agree in this share their code.
-#[derive(PartialEq, Eq, Hash)]
-struct Shared {
-    digest: Digest,
-    settings: String,
-    env: BTreeMap<String, String>,
-    log: bool,
-    fuelled: bool,
+    programs: Mutex<HashMap<Identity, Arc<OnceCell<Arc<Program>>>>>,
 }
 
 fn cell<K: Eq + Hash, V>(cells: &Mutex<HashMap<K, Arc<OnceCell<V>>>>, key: K) -> Arc<OnceCell<V>> {
@@ -83,16 +86,9 @@ impl Shelf {
         cell.get_or_try_init(read).await.cloned()
     }
 
-    async fn program(&self, engine: &Engine, source: &Source) -> Result<Arc<Program>, PrepareError> {
-        let shared = Shared {
-            digest: source.digest,
-            settings: source.settings.to_string(),
-            env: source.grants.env.clone(),
-            log: source.grants.log,
-            fuelled: source.fuelled,
-        };
-        let cell = cell(&self.programs, shared);
-        let load = || async { Program::load(engine, source).await.map(Arc::new) };
+    async fn program(&self, makers: Makers<'_>, source: &Source) -> Result<Arc<Program>, PrepareError> {
+        let cell = cell(&self.programs, source.identity.clone());
+        let load = || async { makers.compiler.load(makers.engine, source).await.map(Arc::new) };
         cell.get_or_try_init(load).await.map(Arc::clone)
     }
 }
@@ -115,7 +111,7 @@ impl Loaded {
 }
 
 /// A policy; of a component by itself, one of each kind that it can be.
-async fn load(engine: &Engine, shelf: &Shelf, spec: PolicySpec) -> Result<Vec<Loaded>, Vec<ConfigError>> {
+async fn load(makers: Makers<'_>, shelf: &Shelf, spec: PolicySpec) -> Result<Vec<Loaded>, Vec<ConfigError>> {
     let (document, title) = (spec.source.clone(), spec.title());
     let error = |field: String, message: String| ConfigError {
         source: document.clone(),
@@ -126,15 +122,11 @@ async fn load(engine: &Engine, shelf: &Shelf, spec: PolicySpec) -> Result<Vec<Lo
     let of_component = |message: String| vec![error("spec.component".to_owned(), message)];
 
     let component = shelf.component(&spec.component).await.map_err(|wrong| of_component(wrong.to_string()))?;
-    let source = Source {
-        bytes: component.bytes,
-        digest: component.digest,
-        settings: spec.settings.as_str().into(),
-        grants: Arc::new(spec.grants.clone()),
-        memory: spec.limits.memory,
-        fuelled: spec.limits.fuel.is_some(),
-    };
-    let program = shelf.program(engine, &source).await.map_err(|wrong| match wrong {
+    let of_limits = |message: String| vec![error("spec.limits".to_owned(), message)];
+    let digest = component.digest;
+    let source = Source::new(makers.engine, component, &spec.settings, &spec.grants, &spec.limits)
+        .map_err(|wrong| of_limits(wrong.to_string()))?;
+    let program = shelf.program(makers, &source).await.map_err(|wrong| match wrong {
         PrepareError::Program(wrong) => of_component(wrong.to_string()),
         PrepareError::Settings(wrong) => {
             let of_setting = |it: SettingsError| ConfigError {
@@ -174,9 +166,9 @@ async fn load(engine: &Engine, shelf: &Shelf, spec: PolicySpec) -> Result<Vec<Lo
         let matching = Match::compile(&spec.matching, kind)
             .map_err(|wrong| wrong.into_iter().map(|(field, message)| error(field, message)).collect::<Vec<_>>())?;
         let template =
-            Template::new(engine, Arc::clone(&program), &spec.name, &source, spec.limits, spec.instance_policy)
-                .map_err(|wrong| vec![error("spec.limits".to_owned(), wrong.to_string())])?;
-        Ok(Loaded { kind, digest: source.digest, spec, matching, template })
+            Template::new(makers.engine, Arc::clone(&program), &spec.name, spec.limits, spec.instance_policy)
+                .map_err(|wrong| of_limits(wrong.to_string()))?;
+        Ok(Loaded { kind, digest, spec, matching, template })
     });
     loaded.collect()
 }

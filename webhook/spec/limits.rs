@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 /// What one review may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Limits {
@@ -41,7 +43,7 @@ impl Instances {
 }
 
 /// What the operator lets a policy have beyond the contract's imports.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Grants {
     /// Environment variables.
     pub env: BTreeMap<String, String>,

@@ -22,7 +22,7 @@ use std::{
 use crate::{
     component::manifest::{self, Import, Manifest},
     config::{self, ConfigError},
-    engine::run::{Engine, Program},
+    engine::prepare::describe,
 };
 
 /// Why there is no component, and what to do about it.
@@ -170,11 +170,11 @@ pub struct Built {
 }
 
 /// Builds the policy in `folder` and writes its component, with the manifest in it, to `out` or to `NAME.wasm` in the
-/// folder. `engine` looks at it as the server will.
+/// folder. It is looked at as the server will.
 ///
 /// # Errors
 /// What is missing or wrong, for the author.
-pub fn build(engine: &Engine, folder: &Path, out: Option<&Path>) -> Result<Built, BuildError> {
+pub fn build(folder: &Path, out: Option<&Path>) -> Result<Built, BuildError> {
     let language = Language::of(folder).ok_or_else(|| BuildError::NothingToBuild(folder.to_owned()))?;
     // Before minutes are spent on the rest.
     let manifest = config::manifest::manifest(folder).map_err(BuildError::Manifest)?;
@@ -193,7 +193,7 @@ pub fn build(engine: &Engine, folder: &Path, out: Option<&Path>) -> Result<Built
     if let Some(manifest) = &manifest {
         bytes = manifest::embed(&bytes, manifest).map_err(|error| BuildError::NotAPolicy(error.to_string()))?;
     }
-    let description = Program::describe(engine, &bytes).map_err(|error| BuildError::NotAPolicy(error.to_string()))?;
+    let description = describe(&bytes).map_err(|error| BuildError::NotAPolicy(error.to_string()))?;
     let wanted = manifest.as_ref().map_or(&Import::DEFAULT[..], Manifest::imports);
     let called = Import::ALL.into_iter().filter(|it| description.imports.iter().any(|name| name == it.interface()));
     imported(called, wanted)?;

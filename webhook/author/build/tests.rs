@@ -1,13 +1,11 @@
 use std::fs;
 
 use super::*;
-use crate::engine::run::Capacity;
 
 #[test]
 fn a_folder_without_sources_is_refused_with_what_was_expected() {
     let folder = tempfile::tempdir().unwrap();
-    let engine = Engine::new(Capacity { instances: 1, memory: 1 << 28 }).unwrap();
-    let error = build(&engine, folder.path(), None).unwrap_err().to_string();
+    let error = build(folder.path(), None).unwrap_err().to_string();
     assert!(error.contains("nothing to build: expected a Cargo.toml (Rust), a go.mod (Go)"), "{error}");
 }
 

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     config::{self, ConfigError},
-    engine::run::Engine,
+    engine::{prepare::Compiler, run::Engine},
     observe::Metrics,
     policy::{Ask, Seen, Set, Watch},
     spec::{Limits, Line, PolicySpec},
@@ -29,6 +29,8 @@ use crate::{
 pub struct Runner {
     /// Where policies run.
     pub engine: Engine,
+    /// What makes programs of them.
+    pub compiler: Arc<Compiler>,
     /// The author's own policy; there must be one if any case has no files of policies.
     pub own: Option<PolicySpec>,
     /// Settings that the policy must take, each with a name.
@@ -153,9 +155,9 @@ impl Runner {
             for spec in &mut specs {
                 spec.grants.env.extend(setup.env.clone());
             }
-            let engine = self.engine.clone();
+            let (engine, compiler) = (self.engine.clone(), Arc::clone(&self.compiler));
             loads.push(async move {
-                let load = async move { Set::load(&engine, &Metrics::new(), specs).await.map(Arc::new) };
+                let load = async move { Set::load(&engine, &compiler, &Metrics::new(), specs).await.map(Arc::new) };
                 (setup, tokio::spawn(load).await)
             });
         }

@@ -1,30 +1,21 @@
-//! Prepared code on disk, so that a start takes milliseconds: one file per source, mapped, shared by processes.
+//! Prepared code on disk, so that a start takes milliseconds: one file per identity, mapped, shared by processes.
 //!
 //! Mapped code is trusted, so only folders and files that nobody but this user and root can write are used. Snapshots
 //! hold settings and secrets, so entries are for this user's eyes. Whatever is wrong with an entry makes it a miss.
 
 use std::{
     fs::{self, DirBuilder, File, Metadata, OpenOptions},
-    hash::{Hash as _, Hasher},
     io::{self, Read as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
 
-use sha2::{Digest as _, Sha256};
 use tracing::{debug, warn};
 use wasmtime::{Engine, component::Component};
 
-use super::{
-    code,
-    compile::{Prepared, Source},
-};
-use crate::{
-    component::contract,
-    engine::run::{About, runtime::Wasm},
-    spec::Digest,
-};
+use super::{Identity, code, compile::Prepared};
+use crate::engine::run::About;
 
 /// A folder of prepared code.
 pub struct Cache {
@@ -72,9 +63,9 @@ impl Cache {
         Ok(Self { dir, max })
     }
 
-    /// The entry of `key`, mapped; marks it as used.
-    pub(in crate::engine) fn find(&self, engine: &Engine, key: &Key) -> Option<(About, Component)> {
-        let path = self.path(key);
+    /// The entry of `identity`, mapped; marks it as used.
+    pub(super) fn find(&self, engine: &Engine, identity: &Identity) -> Option<(About, Component)> {
+        let path = self.path(identity).ok()?;
         match open(&path, engine) {
             Ok(found) => Some(found),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -86,8 +77,8 @@ impl Cache {
     }
 
     /// Writes an entry, and gives it back mapped. None: the folder does not take it; the code still works from memory.
-    pub(in crate::engine) fn keep(&self, engine: &Engine, key: &Key, prepared: &Prepared) -> Option<Component> {
-        let path = self.path(key);
+    pub(super) fn keep(&self, engine: &Engine, identity: &Identity, prepared: &Prepared) -> Option<Component> {
+        let path = self.path(identity).ok()?;
         let kept = self.write(&path, prepared).and_then(|()| open(&path, engine));
         match kept {
             Ok((_, component)) => {
@@ -152,8 +143,8 @@ impl Cache {
         Ok(())
     }
 
-    fn path(&self, key: &Key) -> PathBuf {
-        self.dir.join(format!("{}{SUFFIX}", key.0))
+    fn path(&self, identity: &Identity) -> serde_json::Result<PathBuf> {
+        Ok(self.dir.join(format!("{}{SUFFIX}", identity.digest()?)))
     }
 }
 
@@ -181,33 +172,6 @@ fn is_trusted(metadata: &Metadata) -> bool {
 
 fn owned(metadata: &Metadata) -> bool {
     metadata.uid() == 0 || metadata.uid() == rustix::process::geteuid().as_raw()
-}
-
-/// What code depends on: SHA-256 over all of it.
-pub(in crate::engine) struct Key(Digest);
-
-impl Key {
-    pub(in crate::engine) fn new(wasm: &Wasm, source: &Source) -> Self {
-        let mut sink = Sink(Sha256::new());
-        (env!("CARGO_PKG_VERSION"), contract::CONTRACT, source.fuelled).hash(&mut sink);
-        wasm.engine.precompile_compatibility_hash().hash(&mut sink);
-        (&source.digest, &source.settings, &source.grants.env, source.grants.log).hash(&mut sink);
-        Self(Digest(sink.0.finalize().into()))
-    }
-}
-
-/// Feeds what is hashed, each with its length, to SHA-256.
-struct Sink(Sha256);
-
-impl Hasher for Sink {
-    fn write(&mut self, bytes: &[u8]) {
-        self.0.update((bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
-    }
-
-    fn finish(&self) -> u64 {
-        0
-    }
 }
 
 /// The end of an entry: what comes before it, and that it is undamaged.

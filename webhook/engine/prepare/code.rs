@@ -7,7 +7,7 @@ use wasmtime::{Engine, component::Component};
 
 /// A component from code that [`super::prepare`] made, in this process or in a child of it.
 #[allow(unsafe_code, reason = "wasmtime runs compiled code as it stands; ours came from our own compiler")]
-pub(in crate::engine) fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+pub(super) fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: the bytes are the compiler's own output, in memory of this process ever since.
     unsafe { Component::deserialize(engine, code) }
 }
@@ -15,7 +15,7 @@ pub(in crate::engine) fn load(engine: &Engine, code: &[u8]) -> wasmtime::Result<
 /// A component mapped from `path`, whose pages are shared by all processes that map it. None of them stays resident
 /// until a review needs it.
 #[allow(unsafe_code, reason = "wasmtime runs compiled code as it stands; the cache lets only us and root write it")]
-pub(in crate::engine) fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
+pub(super) fn map(engine: &Engine, path: &Path) -> wasmtime::Result<Component> {
     // SAFETY: the caller checked that nobody but this user and root can write the file or its folders, that its
     // checksum holds, and entries are replaced by rename and never written to.
     let component = unsafe { Component::deserialize_file(engine, path)? };

@@ -2,15 +2,14 @@
 //! initialised once, snapshotted where that is safe, and compiled.
 
 use std::{
-    borrow::Cow,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
-use wasmtime::component::Component;
+use wasmtime::{OptLevel, component::Component};
 
-use super::snapshot::Instrumented;
+use super::{Source, snapshot::Instrumented};
 use crate::{
     component::{
         contract::ContractError,
@@ -20,31 +19,28 @@ use crate::{
         },
     },
     engine::run::{
-        Engine,
+        About, Description, Engine, EngineError, ProgramError, Start,
         bindings::exports::verdict::policy::lifecycle,
         outcome::{classify, shown, within},
         output::Output,
-        program::{About, ProgramError, Start, check_preamble, describe, link},
+        program::link,
+        runtime::{MAX_INIT_ANSWER, Wasm, base},
         state::State,
     },
-    spec::{Digest, Failure, Grants},
+    spec::Failure,
 };
 
-/// What code is prepared from. Policies with the same source share their code.
-#[derive(Clone)]
-pub struct Source {
-    /// The component.
-    pub bytes: Cow<'static, [u8]>,
-    /// SHA-256 of the component.
-    pub digest: Digest,
-    /// A JSON object as text.
-    pub settings: Arc<str>,
-    /// What the operator lets it have.
-    pub grants: Arc<Grants>,
-    /// Bytes that its memories and tables may reach in `init`.
-    pub memory: usize,
-    /// Whether instructions are counted.
-    pub fuelled: bool,
+/// What a component exports and imports, without running any of it.
+///
+/// # Errors
+/// It is no policy.
+pub fn describe(bytes: &[u8]) -> Result<Description, ProgramError> {
+    check_preamble(bytes)?;
+    let draft = draft().map_err(|error| ProgramError::Compile(error.to_string()))?;
+    let component =
+        Component::from_binary(&draft.engine, bytes).map_err(|error| ProgramError::Compile(format!("{error:#}")))?;
+    let (_, exports) = link(draft, &component)?;
+    Ok(Description::of(&draft.engine, &component, &exports))
 }
 
 /// Code, and what is known of it without running it.
@@ -82,28 +78,28 @@ impl From<ProgramError> for PrepareError {
 }
 
 /// Takes from milliseconds to seconds of CPU, so it is called off the async threads.
-pub(in crate::engine) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared, PrepareError> {
+pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared, PrepareError> {
     let host = |error: &dyn std::fmt::Display| PrepareError::Init(Failure::Host(error.to_string()));
     check_preamble(&source.bytes)?;
     let manifest = manifest::embedded(&source.bytes).map_err(|error| ProgramError::Manifest(error.to_string()))?;
     // Before anything is compiled, which can take seconds.
     if let Some(schema) = manifest.as_ref().and_then(|it| it.settings.as_ref()) {
-        check_schema(schema, &source.settings)?;
+        check_schema(schema, &source.identity.settings)?;
     }
     let (instrumented, mut start) = match Instrumented::new(&source.bytes) {
         Ok(instrumented) => (Some(instrumented), Start::Snapshot),
         Err(refusal) => (None, Start::Init(refusal)),
     };
-    let draft = engine.draft().map_err(|error| host(&error))?;
+    let draft = draft().map_err(|error| host(&error))?;
     let bytes = instrumented.as_ref().map_or(&*source.bytes, |it| &it.bytes);
     let compile_error = |error: wasmtime::Error| ProgramError::Compile(format!("{error:#}"));
     let component = Component::from_binary(&draft.engine, bytes).map_err(compile_error)?;
     let (pre, exports) = link(draft, &component)?;
-    let description = describe(&draft.engine, &component, &exports);
+    let description = Description::of(&draft.engine, &component, &exports);
 
     let deadline = Instant::now() + MAX_INIT_TIME;
     let output = Output::new(&Arc::from("init"), true);
-    let state = State::new(&source.grants, source.memory, output, Arc::from(""), deadline);
+    let state = State::new(&Arc::new(source.identity.grants.clone()), source.memory, output, Arc::from(""), deadline);
     let mut store = draft.store(state);
     store.set_hostcall_fuel(MAX_INIT_ANSWER);
     let ended = within(deadline, async {
@@ -116,7 +112,7 @@ pub(in crate::engine) async fn prepare(engine: &Engine, source: &Source) -> Resu
                 return Ok(Err(ProgramError::from(ContractError::Newer(words))));
             }
         };
-        let refused = lifecycle.call_init(&mut store, &source.settings).await?.err();
+        let refused = lifecycle.call_init(&mut store, &source.identity.settings).await?.err();
         Ok(Ok((instance, refused)))
     })
     .await;
@@ -133,7 +129,7 @@ pub(in crate::engine) async fn prepare(engine: &Engine, source: &Source) -> Resu
         None => Err(String::new()),
     };
     drop(store);
-    let engine = &engine.wasm(source.fuelled).map_err(|error| host(&error))?.engine;
+    let engine = &engine.wasm(source.identity.fuelled).map_err(|error| host(&error))?.engine;
     let code = snapshot.and_then(|bytes| engine.precompile_component(&bytes).map_err(|error| format!("{error:#}")));
     let code = match code {
         Ok(code) => code,
@@ -145,6 +141,32 @@ pub(in crate::engine) async fn prepare(engine: &Engine, source: &Source) -> Resu
         }
     };
     Ok(Prepared { about: About { description, start, memory, manifest }, code })
+}
+
+/// What `init` runs in, once, in code that is compiled quickly and thrown away. One for the whole process, made when first
+/// asked for.
+fn draft() -> Result<&'static Wasm, EngineError> {
+    static DRAFT: OnceLock<Result<Wasm, EngineError>> = OnceLock::new();
+    let made = DRAFT.get_or_init(|| {
+        let mut config = base();
+        config.cranelift_opt_level(OptLevel::None);
+        Wasm::new(config, false)
+    });
+    made.as_ref().map_err(Clone::clone)
+}
+
+/// wasmtime's own words for these two mistakes do not tell an author what to do.
+fn check_preamble(bytes: &[u8]) -> Result<(), ProgramError> {
+    const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+    const MODULE: &[u8] = b"\0asm\x01\0\0\0";
+    if bytes.starts_with(COMPONENT) {
+        return Ok(());
+    }
+    Err(ProgramError::NotAComponent(if bytes.starts_with(MODULE) {
+        "this is a core Wasm module, not a component: build it for wasm32-wasip2".to_owned()
+    } else {
+        "this is not a Wasm component: its first bytes are not those of one".to_owned()
+    }))
 }
 
 /// Before `init` sees them, so that every policy with a schema says in the same words what is wrong.
@@ -172,5 +194,4 @@ fn refused_settings(errors: Vec<lifecycle::SettingsError>) -> PrepareError {
 
 /// The limit of reviews is not that of init, which runs once, in code that is not optimised.
 const MAX_INIT_TIME: Duration = Duration::from_secs(10);
-pub(in crate::engine) const MAX_INIT_ANSWER: usize = 1 << 20;
 const MAX_SETTINGS_ERRORS: usize = 64;

@@ -1,33 +1,25 @@
-//! Where components are prepared: in this process, or in a child that gives way to reviews, and its memory back.
+//! Programs from their sources: out of the cache, or prepared in this process or in a child of it, and kept.
 
-use std::{
-    borrow::Cow,
-    io::{self, Read, Write},
-    os::unix::process::ExitStatusExt as _,
-    path::PathBuf,
-    process::Stdio,
-    sync::Arc,
-    time::Duration,
+use std::path::PathBuf;
+
+use tokio::{sync::Semaphore, task::spawn_blocking};
+
+use super::{
+    Cache, Source,
+    child::{Child, Priority},
+    code,
+    compile::{PrepareError, Prepared, prepare},
 };
-
-use serde::{Deserialize, Serialize};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    process::{Child as Process, Command},
-    sync::{Semaphore, oneshot},
-    time::timeout,
-};
-
-use super::compile::{PrepareError, Prepared, Source, prepare};
 use crate::{
-    engine::run::{About, Capacity, Engine, program::ProgramError},
-    spec::{Digest, Grants},
+    engine::run::{Engine, Program, program::ProgramError},
+    spec::Failure,
 };
 
-/// How components are prepared. As many at once as there are cores.
+/// How programs are made, as many at once as there are cores, and where their code is kept.
 pub struct Compiler {
     place: Place,
     at_once: Semaphore,
+    cache: Option<Cache>,
 }
 
 enum Place {
@@ -35,278 +27,63 @@ enum Place {
     Child(Child),
 }
 
-/// The program to start for each component, which answers on its standard output as [`answer_parent`] does. Its last
-/// arguments are `--max-memory` and the bytes that it gives to [`limit_memory`].
-struct Child {
-    program: PathBuf,
-    arguments: Vec<String>,
-    priority: Priority,
-}
-
-/// How much of the processor a child may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Priority {
-    /// As much as this process: somebody waits for what it makes, be it a person or a server that is not ready yet.
-    Normal,
-    /// What nobody else wants (SCHED_IDLE): beside a server that answers reviews.
-    Idle,
-}
-
 impl Compiler {
     /// On the blocking threads of this process.
-    pub fn in_process() -> Self {
-        Self::new(Place::InProcess)
+    pub fn in_process(cache: Option<Cache>) -> Self {
+        Self::new(Place::InProcess, cache)
     }
 
     /// `program` with `arguments`, and the limit of its memory behind them, once for each component. It must call
-    /// [`limit_memory`] and [`answer_parent`].
-    pub fn child(program: PathBuf, arguments: Vec<String>, priority: Priority) -> Self {
-        Self::new(Place::Child(Child { program, arguments, priority }))
+    /// [`super::limit_memory`] and [`super::answer_parent`].
+    pub fn child(program: PathBuf, arguments: Vec<String>, priority: Priority, cache: Option<Cache>) -> Self {
+        Self::new(Place::Child(Child { program, arguments, priority }), cache)
     }
 
-    fn new(place: Place) -> Self {
+    fn new(place: Place, cache: Option<Cache>) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { place, at_once: Semaphore::new(cores) }
+        Self { place, at_once: Semaphore::new(cores), cache }
     }
 
-    pub(in crate::engine) async fn prepare(&self, engine: &Engine, source: &Source) -> Result<Prepared, PrepareError> {
+    /// The program of `source`: from the cache, or prepared now and kept. That takes from milliseconds to seconds.
+    ///
+    /// # Errors
+    /// What is wrong with the component or its settings, for the operator.
+    pub async fn load(&self, engine: &Engine, source: &Source) -> Result<Program, PrepareError> {
+        let identity = &source.identity;
+        let wasm = engine.wasm(identity.fuelled).map_err(|error| host(&error))?;
+        let linked = |component, about| {
+            Ok(Program::new(wasm, component, about, identity.settings.as_str().into(), identity.grants.clone().into())?)
+        };
+        if let Some((about, component)) = self.cache.as_ref().and_then(|cache| cache.find(&wasm.engine, identity)) {
+            return linked(&component, about);
+        }
+        let prepared = self.prepare(engine, source).await?;
+        let kept = self.cache.as_ref().and_then(|cache| cache.keep(&wasm.engine, identity, &prepared));
+        let component = match kept {
+            Some(component) => component,
+            None => code::load(&wasm.engine, &prepared.code).map_err(|error| host(&error))?,
+        };
+        linked(&component, prepared.about)
+    }
+
+    async fn prepare(&self, engine: &Engine, source: &Source) -> Result<Prepared, PrepareError> {
         let _permit = self.at_once.acquire().await.map_err(|error| crashed(&error))?;
         match &self.place {
             Place::InProcess => {
                 let (engine, source) = (engine.clone(), source.clone());
                 let handle = tokio::runtime::Handle::current();
                 let work = move || handle.block_on(prepare(&engine, &source));
-                tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(crashed(&"it panicked")))
+                spawn_blocking(work).await.unwrap_or_else(|_| Err(crashed(&"it panicked")))
             }
-            Place::Child(child) => match timeout(MAX_TIME, child.prepare(source)).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(error)) => Err(crashed(&error)),
-                Err(_) => Err(crashed(&format!("it took longer than {} s", MAX_TIME.as_secs()))),
-            },
+            Place::Child(child) => child.prepare(source).await.unwrap_or_else(|error| Err(crashed(&error))),
         }
     }
 }
 
-fn crashed(why: &dyn std::fmt::Display) -> PrepareError {
+fn host(error: &dyn std::fmt::Display) -> PrepareError {
+    PrepareError::Init(Failure::Host(error.to_string()))
+}
+
+pub(super) fn crashed(why: &dyn std::fmt::Display) -> PrepareError {
     PrepareError::Program(ProgramError::Compile(format!("the compiler failed: {why}")))
-}
-
-/// What the child is told, as a line of JSON before the component's bytes.
-#[derive(Serialize, Deserialize)]
-struct Question {
-    digest: Digest,
-    settings: String,
-    env: std::collections::BTreeMap<String, String>,
-    log: bool,
-    memory: usize,
-    fuelled: bool,
-}
-
-impl Child {
-    async fn prepare(&self, source: &Source) -> io::Result<Result<Prepared, PrepareError>> {
-        let question = Question {
-            digest: source.digest,
-            settings: source.settings.to_string(),
-            env: source.grants.env.clone(),
-            log: source.grants.log,
-            memory: source.memory,
-            fuelled: source.fuelled,
-        };
-        let most = max_memory(source);
-        let mut command = Command::new(&self.program);
-        command
-            .args(&self.arguments)
-            .args(["--max-memory", &most.to_string()])
-            .env_clear()
-            // Else the allocator asks for a gigabyte at once, all of which would count.
-            .env("MIMALLOC_ARENA_EAGER_COMMIT", "0")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true);
-        let mut child = match self.priority {
-            Priority::Normal => command.spawn()?,
-            Priority::Idle => spawn_behind(command).await?,
-        };
-        let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
-            return Err(io::Error::other("its pipes are missing"));
-        };
-        let mut header = serde_json::to_vec(&question)?;
-        header.push(b'\n');
-        let write = async move {
-            stdin.write_all(&header).await?;
-            stdin.write_all(&source.bytes).await?;
-            stdin.shutdown().await
-        };
-        let mut answer = Vec::new();
-        let mut stdout = stdout.take(MAX_ANSWER);
-        let (written, read) = tokio::join!(write, stdout.read_to_end(&mut answer));
-        // Whoever has more to say than that would wait for ever to be heard.
-        drop(stdout);
-        let status = child.wait().await?;
-        if status.signal().is_some() {
-            return Err(io::Error::other(format!(
-                "its process ended with {status}: most likely the component takes more than the {} MiB of memory that \
-                 compiling it may take; build a smaller one",
-                most >> 20
-            )));
-        }
-        if !status.success() {
-            return Err(io::Error::other(format!("its process ended with {status}")));
-        }
-        written?;
-        read?;
-        let end = answer.iter().position(|it| *it == b'\n').ok_or(io::ErrorKind::UnexpectedEof)?;
-        let about: Result<About, PrepareError> = serde_json::from_slice(&answer[..end])?;
-        Ok(about.map(|about| Prepared { about, code: answer.split_off(end + 1) }))
-    }
-}
-
-/// Bytes that compiling this may take: what every component needs, what grows with its size, and what its memory takes while
-/// `init` runs and is read out.
-fn max_memory(source: &Source) -> u64 {
-    let (size, memory) = (source.bytes.len() as u64, source.memory as u64);
-    COMPILER_MEMORY + COMPILER_MEMORY_PER_BYTE * size + 4 * memory
-}
-
-/// The child's side, first of all: limits the memory of this process for good, and its remains after a crash, which would
-/// hold settings, to none.
-///
-/// # Errors
-/// The system refuses.
-pub fn limit_memory(bytes: u64) -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let at_most = |bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) };
-    setrlimit(Resource::Core, at_most(0))?;
-    Ok(setrlimit(Resource::Data, at_most(bytes))?)
-}
-
-/// Starts a process that runs only where nobody else wants the processor, and gives it up at once: what serves reviews
-/// comes first. With a nice value alone it would finish its turn, which a review then waits for.
-async fn spawn_behind(mut command: Command) -> io::Result<Process> {
-    let runtime = tokio::runtime::Handle::current();
-    let (spawned, answer) = oneshot::channel();
-    // A thread of its own, since a process inherits from the thread that starts it, and there is no way back.
-    std::thread::Builder::new().name("spawn".to_owned()).spawn(move || {
-        let _runtime = runtime.enter();
-        give_way();
-        let _ = spawned.send(command.spawn());
-    })?;
-    answer.await.map_err(io::Error::other)?
-}
-
-/// Not being allowed to is no reason to stop.
-#[cfg(target_os = "linux")]
-#[allow(unsafe_code, reason = "no crate of the tree offers it")]
-fn give_way() {
-    // SAFETY: it is about the calling thread; the structure holds numbers only, and outlives the call.
-    let _ = unsafe {
-        let lowest: libc::sched_param = std::mem::zeroed();
-        libc::sched_setscheduler(0, libc::SCHED_IDLE, &raw const lowest)
-    };
-}
-
-#[cfg(not(target_os = "linux"))]
-fn give_way() {}
-
-/// The child's side: one component from `input`, its code to `output`.
-///
-/// # Errors
-/// The pipes broke, or the engine cannot be set up.
-pub async fn answer_parent(
-    mut input: impl Read,
-    mut output: impl Write,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let mut all = Vec::new();
-    input.read_to_end(&mut all)?;
-    let end = all.iter().position(|it| *it == b'\n').ok_or("the component is missing")?;
-    let question: Question = serde_json::from_slice(&all[..end])?;
-    let source = Source {
-        bytes: Cow::Owned(all.split_off(end + 1)),
-        digest: question.digest,
-        settings: question.settings.into(),
-        grants: Arc::new(Grants { env: question.env, log: question.log }),
-        memory: question.memory,
-        fuelled: question.fuelled,
-    };
-    // Reviews are never run here, so the pool is as small as it can be.
-    let engine = Engine::new(Capacity { instances: 1, memory: crate::spec::MAX_MEMORY })?;
-    let (about, code) = match prepare(&engine, &source).await {
-        Ok(prepared) => (Ok(prepared.about), prepared.code),
-        Err(error) => (Err(error), Vec::new()),
-    };
-    serde_json::to_writer(&mut output, &about)?;
-    output.write_all(b"\n")?;
-    output.write_all(&code)?;
-    output.flush()?;
-    Ok(())
-}
-
-/// A small component takes 150 MiB, most of it the threads' stacks. One in Python of 18 MB takes 40 bytes for each of its own.
-const COMPILER_MEMORY: u64 = 512 << 20;
-const COMPILER_MEMORY_PER_BYTE: u64 = 64;
-/// Bytes of compiled code.
-const MAX_ANSWER: u64 = 1 << 30;
-/// A component of the largest size compiles in less on a slow machine.
-const MAX_TIME: Duration = Duration::from_secs(300);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn prepare_by(script: &str) -> String {
-        let compiler = Compiler::child("/bin/sh".into(), vec!["-c".to_owned(), script.to_owned()], Priority::Idle);
-        let engine = Engine::new(Capacity { instances: 1, memory: 64 << 20 }).unwrap();
-        let source = Source {
-            bytes: vec![0; 1 << 20].into(),
-            digest: Digest([0; 32]),
-            settings: "{}".into(),
-            grants: Arc::default(),
-            memory: 1 << 20,
-            fuelled: false,
-        };
-        match compiler.prepare(&engine, &source).await {
-            Err(PrepareError::Program(error)) => error.to_string(),
-            Err(error) => panic!("{error:?}"),
-            Ok(_) => panic!("prepared by {script}"),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_child_that_fails_is_told_apart_from_a_bad_component() {
-        assert!(prepare_by("cat > /dev/null; exit 3").await.contains("its process ended with exit status: 3"));
-        let killed = prepare_by("kill -9 $$").await;
-        // 512 MiB, 64 for the component and 4 for its memory.
-        assert!(killed.contains("signal: 9") && killed.contains("more than the 580 MiB of memory"), "{killed}");
-        assert!(prepare_by("cat > /dev/null; echo nonsense").await.contains("the compiler failed: expected"));
-        assert!(prepare_by("cat > /dev/null").await.contains("the compiler failed: unexpected end of file"));
-        let refused = r#"cat > /dev/null; echo '{"Err":{"Program":{"Export":"no such export"}}}'"#;
-        assert_eq!(prepare_by(refused).await, "no such export");
-    }
-
-    #[cfg(target_os = "linux")]
-    #[tokio::test]
-    async fn a_child_runs_where_nobody_else_wants_to() {
-        // The 41st word of its status is its policy, SCHED_IDLE.
-        let status = prepare_by("cat > /dev/null; exit $(cut -d ' ' -f 41 /proc/self/stat)").await;
-        assert!(status.contains("exit status: 5"), "{status}");
-    }
-
-    #[tokio::test]
-    async fn the_other_side_answers_with_what_is_wrong() {
-        let mut answer = Vec::new();
-        let question = Question {
-            digest: Digest([0; 32]),
-            settings: "{}".to_owned(),
-            env: Default::default(),
-            log: false,
-            memory: 1 << 20,
-            fuelled: false,
-        };
-        let mut input = serde_json::to_vec(&question).unwrap();
-        input.extend_from_slice(b"\n\0asm\x01\0\0\0");
-        answer_parent(&*input, &mut answer).await.unwrap();
-        let answer = String::from_utf8(answer).unwrap();
-        assert!(answer.starts_with(r#"{"Err":{"Program":{"NotAComponent":"this is a core Wasm module"#), "{answer}");
-        assert!(answer_parent(&b"no line"[..], Vec::new()).await.is_err());
-    }
 }

@@ -2,13 +2,17 @@
 //!
 //! Uses what runs programs to initialise them, and never the other way round.
 
-pub(super) mod cache;
-pub(super) mod code;
-pub(super) mod compile;
-pub(super) mod compiler;
-pub(super) mod snapshot;
+mod cache;
+mod child;
+mod code;
+mod compile;
+mod compiler;
+mod identity;
+mod snapshot;
 
 pub use cache::{Cache, CacheError};
-pub use compile::{PrepareError, Prepared, SettingsError, Source};
-pub use compiler::{Compiler, Priority, answer_parent, limit_memory};
+pub use child::{Priority, answer_parent, limit_memory};
+pub use compile::{PrepareError, Prepared, SettingsError, describe};
+pub use compiler::Compiler;
+pub use identity::{Identity, Source};
 pub(crate) use snapshot::Instrumented;

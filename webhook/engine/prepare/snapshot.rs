@@ -38,11 +38,7 @@ impl<'a> Instrumented<'a> {
     }
 
     /// The component as `instance` is now. The instance is of no use afterwards.
-    pub(in crate::engine) async fn finish(
-        self,
-        store: &mut Store<State>,
-        instance: Instance,
-    ) -> Result<Vec<u8>, Refusal> {
+    pub(super) async fn finish(self, store: &mut Store<State>, instance: Instance) -> Result<Vec<u8>, Refusal> {
         if store.data().holds_handles() {
             return Err("after init it holds handles of the host, which no snapshot can carry".to_owned());
         }
@@ -66,11 +62,6 @@ impl<'a> Instrumented<'a> {
             Err(_) => Err(CRASHED.to_owned()),
         }
     }
-}
-
-/// Whether an export is one of those that [`Instrumented`] adds.
-pub(in crate::engine) fn is_own_export(name: &str) -> bool {
-    name == "wasmtime:wizer/access"
 }
 
 /// Calls the added exports. The tool takes no errors, so the first one is kept here and the result thrown away.

@@ -1,5 +1,7 @@
 //! A compiled component: what it exports and imports, checked against the contract once, ready to be instantiated.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use wasmtime::{
     Store,
@@ -7,7 +9,6 @@ use wasmtime::{
 };
 
 use super::{
-    Engine,
     bindings::exports::verdict::{
         admission::{mutating, validating},
         authentication::authentication,
@@ -24,20 +25,18 @@ use crate::{
         contract::{self, ContractError},
         manifest::Manifest,
     },
-    engine::prepare::{
-        cache::Key,
-        code,
-        compile::{PrepareError, Source},
-        snapshot::is_own_export,
-    },
-    spec::{Failure, Interface},
+    spec::{Grants, Interface},
 };
 
 /// A prepared component, linked; shared by all policies with the same component, settings and grants.
 pub struct Program {
-    pub(in crate::engine) pre: InstancePre<State>,
-    pub(in crate::engine) exports: Exports,
+    pub(super) wasm: Arc<Wasm>,
+    pub(super) pre: InstancePre<State>,
+    pub(super) exports: Exports,
     about: About,
+    /// What `init` gets: a JSON object as text.
+    pub(super) settings: Arc<str>,
+    pub(super) grants: Arc<Grants>,
     imports_review: bool,
     slots: u32,
 }
@@ -128,45 +127,20 @@ pub enum ProgramError {
 }
 
 impl Program {
-    /// The code of `source`: from the cache, or prepared now by the engine's compiler and kept. That takes from
-    /// milliseconds to seconds.
-    ///
-    /// # Errors
-    /// What is wrong with the component or its settings, for the operator.
-    pub async fn load(engine: &Engine, source: &Source) -> Result<Self, PrepareError> {
-        let wasm = engine.wasm(source.fuelled).map_err(|error| host(&error))?;
-        let key = Key::new(wasm, source);
-        if let Some((about, component)) = engine.cache().and_then(|cache| cache.find(&wasm.engine, &key)) {
-            return Self::new(wasm, &component, about);
-        }
-        let prepared = engine.compiler().prepare(engine, source).await?;
-        let kept = engine.cache().and_then(|cache| cache.keep(&wasm.engine, &key, &prepared));
-        let component = match kept {
-            Some(component) => component,
-            None => code::load(&wasm.engine, &prepared.code).map_err(|error| host(&error))?,
-        };
-        Self::new(wasm, &component, prepared.about)
-    }
-
-    fn new(wasm: &Wasm, component: &Component, about: About) -> Result<Self, PrepareError> {
+    /// A component that is compiled for `wasm`; `about`, `settings` and `grants` are what its code was prepared with.
+    pub(in crate::engine) fn new(
+        wasm: &Arc<Wasm>,
+        component: &Component,
+        about: About,
+        settings: Arc<str>,
+        grants: Arc<Grants>,
+    ) -> Result<Self, ProgramError> {
         let (pre, exports) = link(wasm, component)?;
         let imports_review = about.description.imports.iter().any(|name| name == contract::REVIEW);
         let most = (MAX_MEMORIES as u32, MAX_TABLES as u32);
         let (memories, tables) = component.resources_required().map_or(most, |it| (it.num_memories, it.num_tables));
-        Ok(Self { pre, exports, about, imports_review, slots: lanes::slots_of(memories, tables) })
-    }
-
-    /// What a component exports and imports, without running any of it.
-    ///
-    /// # Errors
-    /// It is no policy.
-    pub fn describe(engine: &Engine, bytes: &[u8]) -> Result<Description, ProgramError> {
-        check_preamble(bytes)?;
-        let draft = engine.draft().map_err(|error| ProgramError::Compile(error.to_string()))?;
-        let component = Component::from_binary(&draft.engine, bytes)
-            .map_err(|error| ProgramError::Compile(format!("{error:#}")))?;
-        let (_, exports) = link(draft, &component)?;
-        Ok(describe(&draft.engine, &component, &exports))
+        let slots = lanes::slots_of(memories, tables);
+        Ok(Self { wasm: Arc::clone(wasm), pre, exports, about, settings, grants, imports_review, slots })
     }
 
     /// What is known of it.
@@ -190,10 +164,6 @@ impl Program {
     }
 }
 
-fn host(error: &dyn std::fmt::Display) -> PrepareError {
-    PrepareError::Init(Failure::Host(error.to_string()))
-}
-
 /// A component with the host's imports, and the functions that it exports of the contract; nothing that it says is passed over.
 pub(in crate::engine) fn link(
     wasm: &Wasm,
@@ -206,15 +176,17 @@ pub(in crate::engine) fn link(
     Ok((pre, exports))
 }
 
-/// What a compiled component shows of itself.
-pub(in crate::engine) fn describe(engine: &wasmtime::Engine, component: &Component, exports: &Exports) -> Description {
-    let imports = component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect();
-    Description { interfaces: exports.interfaces(), exports: exported(engine, component), imports }
+impl Description {
+    /// What a compiled component shows of itself.
+    pub(in crate::engine) fn of(engine: &wasmtime::Engine, component: &Component, exports: &Exports) -> Self {
+        let imports = component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect();
+        Self { interfaces: exports.interfaces(), exports: exported(engine, component), imports }
+    }
 }
 
 fn exported(engine: &wasmtime::Engine, component: &Component) -> Vec<String> {
     let component_type = component.component_type();
-    component_type.exports(engine).map(|(name, _)| name.to_owned()).filter(|name| !is_own_export(name)).collect()
+    component_type.exports(engine).map(|(name, _)| name.to_owned()).filter(|name| name != SNAPSHOT_EXPORT).collect()
 }
 
 impl Exports {
@@ -287,16 +259,5 @@ impl Exports {
     }
 }
 
-/// wasmtime's own words for these two mistakes do not tell an author what to do.
-pub(in crate::engine) fn check_preamble(bytes: &[u8]) -> Result<(), ProgramError> {
-    const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
-    const MODULE: &[u8] = b"\0asm\x01\0\0\0";
-    if bytes.starts_with(COMPONENT) {
-        return Ok(());
-    }
-    Err(ProgramError::NotAComponent(if bytes.starts_with(MODULE) {
-        "this is a core Wasm module, not a component: build it for wasm32-wasip2".to_owned()
-    } else {
-        "this is not a Wasm component: its first bytes are not those of one".to_owned()
-    }))
-}
+/// What [`crate::engine::prepare`] adds to a component to read its state: not the author's.
+const SNAPSHOT_EXPORT: &str = "wasmtime:wizer/access";

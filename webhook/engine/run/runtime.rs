@@ -6,19 +6,14 @@ use std::{
     time::Duration,
 };
 
-use wasmtime::{
-    Config, Enabled, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig, Store, component::Linker,
-};
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Store, component::Linker};
 
 use super::{
     imports,
     lanes::{self, Lane, Lanes, MEMORIES_PER_SLOT, TABLES_PER_SLOT},
     state::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES, State},
 };
-use crate::{
-    engine::prepare::{cache::Cache, compiler::Compiler},
-    spec::MAX_MEMORY,
-};
+use crate::spec::MAX_MEMORY;
 
 /// How much may run at once, over all policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,13 +37,9 @@ impl Default for Capacity {
 pub struct Engine(Arc<Inner>);
 
 struct Inner {
-    plain: Wasm,
+    plain: Arc<Wasm>,
     /// For policies with a fuel limit: counting costs every instruction, so the others are compiled without.
-    fuelled: OnceLock<Result<Wasm, EngineError>>,
-    /// Where `init` runs once, in code that is compiled quickly and thrown away.
-    draft: OnceLock<Result<Wasm, EngineError>>,
-    compiler: Compiler,
-    cache: Option<Cache>,
+    fuelled: OnceLock<Result<Arc<Wasm>, EngineError>>,
     lanes: Arc<Lanes>,
     capacity: Capacity,
     /// Dropped with the engine, which ends the thread that sweeps.
@@ -71,7 +62,9 @@ pub struct InUse {
 /// One wasmtime engine, with everything that is linked to guests.
 pub(in crate::engine) struct Wasm {
     pub(in crate::engine) engine: wasmtime::Engine,
-    pub(in crate::engine) linker: Linker<State>,
+    pub(super) linker: Linker<State>,
+    /// Whether instructions are counted.
+    pub(super) fuelled: bool,
     /// Dropped with the engine, which ends the clock's thread.
     _clock: mpsc::Sender<()>,
 }
@@ -82,28 +75,16 @@ pub(in crate::engine) struct Wasm {
 pub struct EngineError(String);
 
 impl Engine {
-    /// Reserves address space for the pool (not memory), and starts the clock. Compiles in this process, and keeps
-    /// nothing on disk.
+    /// Reserves address space for the pool (not memory), and starts the clock.
     ///
     /// # Errors
     /// When the machine refuses the address space or a thread.
     pub fn new(capacity: Capacity) -> Result<Self, EngineError> {
-        Self::with(capacity, Compiler::in_process(), None)
-    }
-
-    /// As [`Engine::new`], with a choice of where components are compiled and kept.
-    ///
-    /// # Errors
-    /// When the machine refuses the address space or a thread.
-    pub fn with(capacity: Capacity, compiler: Compiler, cache: Option<Cache>) -> Result<Self, EngineError> {
         let lanes = Arc::new(Lanes::new(capacity));
         let sweeper = start_sweeper(&lanes).map_err(|error| EngineError(error.to_string()))?;
         Ok(Self(Arc::new(Inner {
-            plain: Wasm::new(&pooled(capacity, lanes::kept(capacity)))?,
+            plain: Arc::new(Wasm::new(pooled(capacity, lanes::kept(capacity)), false)?),
             fuelled: OnceLock::new(),
-            draft: OnceLock::new(),
-            compiler,
-            cache,
             lanes,
             capacity,
             _sweeper: sweeper,
@@ -115,15 +96,7 @@ impl Engine {
         self.0.capacity
     }
 
-    pub(in crate::engine) fn compiler(&self) -> &Compiler {
-        &self.0.compiler
-    }
-
-    pub(in crate::engine) fn cache(&self) -> Option<&Cache> {
-        self.0.cache.as_ref()
-    }
-
-    pub(in crate::engine) fn lanes(&self) -> &Lanes {
+    pub(super) fn lanes(&self) -> &Lanes {
         &self.0.lanes
     }
 
@@ -131,7 +104,7 @@ impl Engine {
     pub fn in_use(&self) -> InUse {
         let lanes = self.0.lanes.all();
         let fuelled = self.0.fuelled.get().and_then(|it| it.as_ref().ok());
-        let pooled = |wasm: &Wasm| {
+        let pooled = |wasm: &Arc<Wasm>| {
             wasm.engine.pooling_allocator_metrics().map_or(0, |it| {
                 it.component_instances()
                     + it.core_instances()
@@ -154,29 +127,28 @@ impl Engine {
     }
 
     /// What reviews run in; `fuelled` counts instructions. Made when first asked for.
-    pub(in crate::engine) fn wasm(&self, fuelled: bool) -> Result<&Wasm, EngineError> {
+    pub(in crate::engine) fn wasm(&self, fuelled: bool) -> Result<&Arc<Wasm>, EngineError> {
         if !fuelled {
             return Ok(&self.0.plain);
         }
-        let made = self.0.fuelled.get_or_init(|| Wasm::new(pooled(self.0.capacity, 0).consume_fuel(true)));
-        made.as_ref().map_err(Clone::clone)
-    }
-
-    /// What `init` runs in, once. Made when first asked for.
-    pub(in crate::engine) fn draft(&self) -> Result<&Wasm, EngineError> {
-        let made = self.0.draft.get_or_init(|| Wasm::new(base().cranelift_opt_level(OptLevel::None)));
-        made.as_ref().map_err(Clone::clone)
+        let make = || Ok(Arc::new(Wasm::new(pooled(self.0.capacity, 0), true)?));
+        self.0.fuelled.get_or_init(make).as_ref().map_err(Clone::clone)
     }
 }
 
 impl Wasm {
-    fn new(config: &Config) -> Result<Self, EngineError> {
+    /// `fuelled`: see the field.
+    ///
+    /// # Errors
+    /// When the machine refuses the address space or a thread.
+    pub(in crate::engine) fn new(mut config: Config, fuelled: bool) -> Result<Self, EngineError> {
+        config.consume_fuel(fuelled);
         let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
-        let engine = wasmtime::Engine::new(config).map_err(failed)?;
+        let engine = wasmtime::Engine::new(&config).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         imports::add_to_linker(&mut linker).map_err(failed)?;
         let clock = start_clock(&engine).map_err(|error| EngineError(error.to_string()))?;
-        Ok(Self { engine, linker, _clock: clock })
+        Ok(Self { engine, linker, fuelled, _clock: clock })
     }
 
     /// An empty store with this state, its limits in force.
@@ -190,7 +162,8 @@ pub(in crate::engine) fn pages(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(PAGE)).unwrap_or(u32::MAX)
 }
 
-fn base() -> Config {
+/// What all engines agree in, whatever they are for.
+pub(in crate::engine) fn base() -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
@@ -270,6 +243,8 @@ fn start_sweeper(lanes: &Arc<Lanes>) -> std::io::Result<mpsc::Sender<()>> {
 pub(in crate::engine) const TICK: Duration = Duration::from_millis(5);
 /// Bytes of a Wasm page.
 pub(in crate::engine) const PAGE: usize = 64 << 10;
+/// Bytes that the answer of `init` may hold.
+pub(in crate::engine) const MAX_INIT_ANSWER: usize = 1 << 20;
 const MAX_TABLE_ELEMENTS: usize = 100_000;
 /// After this long without a review an instance ends.
 const MAX_REST: Duration = Duration::from_secs(60);

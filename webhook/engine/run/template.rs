@@ -16,22 +16,22 @@ use tracing::warn;
 use wasmtime::{Store, component::Instance};
 
 use super::{
-    Engine, EngineError,
+    Engine,
     lanes::{Lane, Place, Size},
     outcome::{RefusedLater, classify, replied, shown, within},
     output::Output,
     program::{Program, Start},
     question::{Event, Mutate, Question, Reply, Validate},
+    runtime::MAX_INIT_ANSWER,
     state::State,
 };
 use crate::{
-    engine::prepare::compile::{MAX_INIT_ANSWER, Source},
     review::{
         access::{Ruling, SubjectAccessReview},
         admission::{AdmissionRequest, Mutation, Validation},
         token::{Authentication, TokenReview},
     },
-    spec::{Fact, Failure, Grants, Instances, Interface, Limits, Timing, Usage},
+    spec::{Fact, Failure, Instances, Interface, Limits, Timing, Usage},
     text::line,
 };
 
@@ -40,8 +40,6 @@ pub struct Template {
     engine: Engine,
     program: Arc<Program>,
     policy: Arc<str>,
-    settings: Arc<str>,
-    grants: Arc<Grants>,
     limits: Limits,
     /// What each instance takes of its lane.
     need: Size,
@@ -78,9 +76,9 @@ pub enum LimitsError {
     /// `init` alone uses more.
     #[error("limits.memory is less than the {0} bytes that the policy uses after init")]
     Memory(usize),
-    /// Fuel needs an engine of its own.
-    #[error(transparent)]
-    Engine(#[from] EngineError),
+    /// Counting instructions is a part of the code.
+    #[error("limits.fuel is not what the program was prepared with")]
+    Fuel,
 }
 
 /// The circumstances of one call.
@@ -110,15 +108,12 @@ pub struct Answer<T> {
 }
 
 impl Template {
-    /// `source` is what `program` was loaded from.
-    ///
     /// # Errors
-    /// The limits leave no room for one instance.
+    /// The limits leave no room for one instance, or the program was made for others.
     pub fn new(
         engine: &Engine,
         program: Arc<Program>,
         policy: &str,
-        source: &Source,
         limits: Limits,
         instances: Instances,
     ) -> Result<Self, LimitsError> {
@@ -133,14 +128,14 @@ impl Template {
         if used > limits.memory {
             return Err(LimitsError::Memory(used));
         }
-        engine.wasm(limits.fuel.is_some())?;
+        if program.wasm.fuelled != limits.fuel.is_some() {
+            return Err(LimitsError::Fuel);
+        }
         let authenticates = program.description().interfaces.contains(&Interface::Authentication);
         Ok(Self {
             engine: engine.clone(),
             program,
             policy: policy.into(),
-            settings: Arc::clone(&source.settings),
-            grants: Arc::clone(&source.grants),
             limits,
             need,
             shares: lanes.all().map(|lane| Semaphore::new(lane.fits(need).div_ceil(2).max(1))),
@@ -234,7 +229,7 @@ impl Template {
             Err(failure) => return unasked(failure, timing),
         };
         let raw = if self.program.imports_review() { Arc::from(call.raw) } else { Arc::default() };
-        let keep = Q::INTERFACE != Interface::Authentication || self.grants.log;
+        let keep = Q::INTERFACE != Interface::Authentication || self.program.grants.log;
         let deadline = call.deadline.min(admitted + self.limits.time.saturating_sub(call.spent));
         let mut live = match room {
             Room::Rested(live) => live.renewed(keep, raw, deadline),
@@ -339,11 +334,10 @@ impl Template {
     }
 
     fn store(&self, raw: Arc<str>, keep_output: bool, deadline: Instant) -> Result<Store<State>, Failure> {
-        let fuelled = self.limits.fuel.is_some();
-        let wasm = self.engine.wasm(fuelled).map_err(|error| Failure::Host(error.to_string()))?;
         let output = Output::new(&self.policy, keep_output);
-        let mut store = wasm.store(State::new(&self.grants, self.limits.memory, output, raw, deadline));
-        if fuelled {
+        let wasm = &self.program.wasm;
+        let mut store = wasm.store(State::new(&self.program.grants, self.limits.memory, output, raw, deadline));
+        if wasm.fuelled {
             // The budget is for reviews; what comes before has the time limit only.
             store.set_fuel(u64::MAX).map_err(|error| Failure::Host(error.to_string()))?;
         }
@@ -358,7 +352,7 @@ impl Template {
         }
         store.set_hostcall_fuel(MAX_INIT_ANSWER);
         let lifecycle = self.program.exports.lifecycle.load(&mut *store, &instance)?;
-        match lifecycle.call_init(store, &self.settings).await? {
+        match lifecycle.call_init(store, &self.program.settings).await? {
             Ok(()) => Ok(instance),
             Err(_) => Err(wasmtime::Error::new(RefusedLater)),
         }

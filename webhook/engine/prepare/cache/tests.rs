@@ -1,31 +1,51 @@
-use std::{os::unix::fs::PermissionsExt as _, sync::Arc};
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use sha2::{Digest as _, Sha256};
 
 use super::*;
 use crate::{
     engine::{
-        prepare::Compiler,
-        run::{Capacity, Program, Start},
+        prepare::{Compiler, Source},
+        run::{Capacity, Engine, Program, Start},
     },
-    spec::Grants,
+    loader::Component,
+    spec::{Digest, Grants, Limits},
 };
 
-/// A source whose code takes little time to make.
-fn source(settings: &str) -> Source {
-    let component = crate::loader::builtin::find("magic-validator").unwrap().component;
-    Source {
-        bytes: component.into(),
-        digest: Digest(Sha256::digest(component).into()),
-        settings: settings.into(),
-        grants: Arc::new(Grants::default()),
-        memory: 64 << 20,
-        fuelled: false,
-    }
+/// What loads programs, with a cache.
+struct Loader {
+    engine: Engine,
+    compiler: Compiler,
+    cache: Cache,
 }
 
-fn engine(dir: &Path, max: u64) -> crate::engine::run::Engine {
-    let cache = Cache::open(dir, max).unwrap();
-    let capacity = Capacity { instances: 2, memory: 128 << 20 };
-    crate::engine::run::Engine::with(capacity, Compiler::in_process(), Some(cache)).unwrap()
+impl Loader {
+    fn new(dir: &Path, max: u64) -> Self {
+        let open = || Cache::open(dir, max).unwrap();
+        let engine = Engine::new(Capacity { instances: 2, memory: 128 << 20 }).unwrap();
+        Self { engine, compiler: Compiler::in_process(Some(open())), cache: open() }
+    }
+
+    /// Whose code takes little time to make.
+    fn source(&self, settings: &str, grants: &Grants, limits: &Limits) -> Source {
+        let bytes = crate::loader::builtin::find("magic-validator").unwrap().component;
+        let component = Component { bytes: bytes.into(), digest: Digest(Sha256::digest(bytes).into()) };
+        Source::new(&self.engine, component, settings, grants, limits).unwrap()
+    }
+
+    async fn load(&self, settings: &str) -> Program {
+        self.load_with(settings, &Grants::default(), &Limits::default()).await
+    }
+
+    async fn load_with(&self, settings: &str, grants: &Grants, limits: &Limits) -> Program {
+        self.compiler.load(&self.engine, &self.source(settings, grants, limits)).await.unwrap()
+    }
+
+    /// Whether there is an entry of the settings `{}`.
+    fn finds(&self) -> bool {
+        let source = self.source("{}", &Grants::default(), &Limits::default());
+        self.cache.find(&self.engine.wasm(false).unwrap().engine, &source.identity).is_some()
+    }
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {
@@ -38,49 +58,43 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
 async fn an_entry_is_written_once_and_found_by_another_engine() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("code");
-    let made = Program::load(&engine(&dir, 1 << 30), &source("{}")).await.unwrap();
+    let made = Loader::new(&dir, 1 << 30).load("{}").await;
     let [entry] = &*entries(&dir) else { panic!("{:?}", entries(&dir)) };
     let written = fs::metadata(entry).unwrap();
     assert_eq!(written.permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
 
-    let found = Program::load(&engine(&dir, 1 << 30), &source("{}")).await.unwrap();
+    let found = Loader::new(&dir, 1 << 30).load("{}").await;
     assert_eq!(found.about(), made.about());
     assert_eq!(found.about().start, Start::Snapshot);
     assert_eq!(fs::metadata(entry).unwrap().ino(), written.ino(), "written again");
 }
 
 #[tokio::test]
-async fn each_part_of_a_source_has_code_of_its_own() {
+async fn each_part_of_an_identity_has_code_of_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("code");
-    let engine = engine(&dir, 1 << 30);
-    let plain = source("{}");
-    let granted = Grants { env: [("A".to_owned(), "1".to_owned())].into(), log: false };
-    let all = [
-        source("{}"),
-        source("{ }"),
-        Source { grants: Arc::new(granted), ..plain.clone() },
-        Source { fuelled: true, ..plain.clone() },
-    ];
-    for source in all {
-        Program::load(&engine, &source).await.unwrap();
-    }
-    // The component's limits are no part of its code.
-    Program::load(&engine, &Source { memory: 32 << 20, ..plain }).await.unwrap();
-    assert_eq!(entries(&dir).len(), 4);
+    let loader = Loader::new(&dir, 1 << 30);
+    let (no_grants, usual) = (Grants::default(), Limits::default());
+    loader.load("{}").await;
+    loader.load("{ }").await;
+    loader.load_with("{}", &Grants { env: [("A".to_owned(), "1".to_owned())].into(), log: false }, &usual).await;
+    loader.load_with("{}", &Grants { log: true, ..no_grants.clone() }, &usual).await;
+    loader.load_with("{}", &no_grants, &Limits { fuel: Some(1 << 30), ..usual }).await;
+    // Other limits are no part of the code.
+    loader.load_with("{}", &no_grants, &Limits { memory: 32 << 20, time: Duration::from_secs(1), ..usual }).await;
+    assert_eq!(entries(&dir).len(), 5);
 }
 
 #[tokio::test]
 async fn damage_is_a_miss() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("code");
-    let engine = engine(&dir, 1 << 30);
-    Program::load(&engine, &source("{}")).await.unwrap();
+    let loader = Loader::new(&dir, 1 << 30);
+    loader.load("{}").await;
     let entry = entries(&dir).remove(0);
     let good = fs::read(&entry).unwrap();
-    let key = Key::new(engine.wasm(false).unwrap(), &source("{}"));
-    let find = || engine.cache().unwrap().find(&engine.wasm(false).unwrap().engine, &key).is_some();
+    let find = || loader.finds();
     assert!(find());
     let flipped = |at: usize| {
         let mut bytes = good.clone();
@@ -102,7 +116,7 @@ async fn damage_is_a_miss() {
         fs::set_permissions(&entry, fs::Permissions::from_mode(0o600)).unwrap();
         assert!(!find(), "damage {case} was not seen");
     }
-    Program::load(&engine, &source("{}")).await.unwrap();
+    loader.load("{}").await;
     assert!(find(), "a damaged entry is not made anew");
 }
 
@@ -110,11 +124,10 @@ async fn damage_is_a_miss() {
 async fn what_others_can_write_is_not_trusted() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("code");
-    let engine = engine(&dir, 1 << 30);
-    Program::load(&engine, &source("{}")).await.unwrap();
+    let loader = Loader::new(&dir, 1 << 30);
+    loader.load("{}").await;
     let entry = entries(&dir).remove(0);
-    let key = Key::new(engine.wasm(false).unwrap(), &source("{}"));
-    let find = || engine.cache().unwrap().find(&engine.wasm(false).unwrap().engine, &key).is_some();
+    let find = || loader.finds();
     fs::set_permissions(&entry, fs::Permissions::from_mode(0o620)).unwrap();
     assert!(!find(), "written by the group");
     fs::set_permissions(&entry, fs::Permissions::from_mode(0o600)).unwrap();
@@ -138,9 +151,9 @@ async fn what_others_can_write_is_not_trusted() {
 async fn what_was_used_longest_ago_goes_first() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("code");
-    let first = engine(&dir, 1 << 30);
+    let first = Loader::new(&dir, 1 << 30);
     for settings in ["{}", "{ }"] {
-        Program::load(&first, &source(settings)).await.unwrap();
+        first.load(settings).await;
     }
     let all = entries(&dir);
     let size = fs::metadata(&all[0]).unwrap().len();
@@ -149,7 +162,7 @@ async fn what_was_used_longest_ago_goes_first() {
     let part = dir.join("0123456789abcdef.part");
     File::create(&part).unwrap().set_modified(old).unwrap();
 
-    Program::load(&engine(&dir, size * 5 / 2), &source("{  }")).await.unwrap();
+    Loader::new(&dir, size * 5 / 2).load("{  }").await;
     let left = entries(&dir);
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(!left.contains(&all[0]) && left.contains(&all[1]) && !left.contains(&part), "{left:?}");

@@ -1,0 +1,103 @@
+//! What a program is: whatever agrees in all of this shares its code, between policies, on disk and between processes.
+
+use std::{
+    borrow::Cow,
+    hash::{Hash, Hasher},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    component::contract,
+    engine::run::{Engine, EngineError, runtime::Wasm},
+    loader::Component,
+    spec::{Digest, Grants, Limits},
+};
+
+/// All that decides what code is made, but for the bytes themselves, which the digest stands for. It holds settings and
+/// secrets.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Identity {
+    /// SHA-256 of the component.
+    pub component: Digest,
+    /// A JSON object as text.
+    pub settings: String,
+    /// What the operator lets it have.
+    pub grants: Grants,
+    /// Whether instructions are counted, which every instruction pays for.
+    pub fuelled: bool,
+    /// What the host offers.
+    contract: String,
+    /// What makes and runs the code.
+    engine: Digest,
+}
+
+/// What a program is prepared from.
+#[derive(Clone)]
+pub struct Source {
+    /// The component.
+    pub bytes: Cow<'static, [u8]>,
+    /// What it becomes.
+    pub identity: Identity,
+    /// Bytes that its memories and tables may reach in `init`: no part of its code.
+    pub memory: usize,
+}
+
+impl Source {
+    /// A policy's component with its settings, grants and limits, to run in `engine`.
+    ///
+    /// # Errors
+    /// The engine cannot run with such limits.
+    pub fn new(
+        engine: &Engine,
+        component: Component,
+        settings: &str,
+        grants: &Grants,
+        limits: &Limits,
+    ) -> Result<Self, EngineError> {
+        let fuelled = limits.fuel.is_some();
+        let identity = Identity {
+            component: component.digest,
+            settings: settings.to_owned(),
+            grants: grants.clone(),
+            fuelled,
+            contract: contract::CONTRACT.to_owned(),
+            engine: digest_of(engine.wasm(fuelled)?),
+        };
+        Ok(Self { bytes: component.bytes, identity, memory: limits.memory })
+    }
+}
+
+impl Identity {
+    /// SHA-256 of all of it.
+    pub(super) fn digest(&self) -> serde_json::Result<Digest> {
+        Ok(Digest(Sha256::digest(serde_json::to_vec(self)?).into()))
+    }
+
+    /// Whether what is made in this process by `wasm` is what the identity says.
+    pub(super) fn is_of(&self, wasm: &Wasm) -> bool {
+        self.contract == contract::CONTRACT && self.engine == digest_of(wasm)
+    }
+}
+
+/// This version of Verdict, and all that wasmtime knows of its configuration and of the processor.
+fn digest_of(wasm: &Wasm) -> Digest {
+    let mut sink = Sink(Sha256::new());
+    (env!("CARGO_PKG_VERSION"), wasm.engine.precompile_compatibility_hash()).hash(&mut sink);
+    Digest(sink.0.finalize().into())
+}
+
+/// Feeds what is hashed, each with its length, to SHA-256.
+struct Sink(Sha256);
+
+impl Hasher for Sink {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
+}

@@ -13,8 +13,8 @@ use serde::Serialize;
 use super::{Failed, Outcome, load, runtime, tried::Tried};
 use crate::{
     engine::run::Capacity,
-    observe::Metrics,
-    policy::{Ask, Set, Watch},
+    observe::{Metrics, Watch},
+    policy::{Ask, Set},
     spec::{Instances, Interface, PolicySpec},
     text,
 };
@@ -160,8 +160,8 @@ async fn ask(set: &Set, review: &str) -> Result<(Sample, Vec<&'static str>), Fai
         sample.instantiate += called.usage.timing.instantiate;
         sample.guest += called.usage.timing.guest;
         sample.memory = sample.memory.max(called.usage.memory);
-        sample.failed |= called.outcome.is_err();
-        outcomes.push(called.outcome.unwrap_or_else(|failure| failure.label()));
+        sample.failed |= called.outcome.failure().is_some();
+        outcomes.push(called.outcome.name());
     }
     Ok((sample, outcomes))
 }

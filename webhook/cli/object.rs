@@ -7,7 +7,8 @@ use crate::{
     author::cases::object::{Circumstances, Object},
     config::fields::is_near,
     policy::UnknownKind,
-    review::{self, KINDS, admission, user::UserInfo},
+    review::{self, KINDS, user::UserInfo},
+    spec,
 };
 
 /// The circumstances of a bare object; a whole review has its own.
@@ -65,9 +66,9 @@ impl Asked {
         }
         let circumstances = Circumstances {
             operation: match self.operation {
-                Operation::Create => admission::Operation::Create,
-                Operation::Update => admission::Operation::Update,
-                Operation::Delete => admission::Operation::Delete,
+                Operation::Create => spec::Operation::Create,
+                Operation::Update => spec::Operation::Update,
+                Operation::Delete => spec::Operation::Delete,
             },
             user: UserInfo { username: self.user.clone(), groups: self.groups.clone(), ..UserInfo::default() },
             namespace: self.namespace.clone(),

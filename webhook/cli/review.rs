@@ -8,8 +8,8 @@ use super::{Failed, Outcome, complain, documents::Document, load, runtime, tried
 use crate::{
     author::cases::text::difference,
     engine::run::Capacity,
-    observe::Metrics,
-    policy::{Admission, Answered, Ask, Authorization, Seen, Set, Watch},
+    observe::{Metrics, Seen, Watch},
+    policy::{Admission, Answered, Ask, Authorization, Set},
     review::{
         access::{self, Decision},
         admission, token,
@@ -96,10 +96,7 @@ fn tell(seen: &[Seen], explain: bool) {
             text::tell(&format!("{named}: {word}: {}", it.why));
         }
         if let Some(called) = &it.called {
-            let outcome = match &called.outcome {
-                Ok(outcome) => outcome,
-                Err(failure) => failure.label(),
-            };
+            let outcome = called.outcome.name();
             let (timing, memory) = (&called.usage.timing, called.usage.memory);
             let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
             text::tell(&format!(

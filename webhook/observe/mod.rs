@@ -1,11 +1,14 @@
-//! What is counted, and the Prometheus registry.
+//! What happens, told to operators: one event for each decision of a policy, behind its log line, its metrics and whoever
+//! watches; and the Prometheus registry.
 //!
 //! Label values come from fixed sets and from the names of policies, never from a request: no namespaces, no names of objects, no users.
 //! Owns names, help texts and buckets ([`TABLE`] is the documentation of them all). Knows neither HTTP nor Wasm.
 
 mod callers;
+mod decision;
 mod request;
 mod review;
+mod watch;
 
 use std::{
     collections::HashMap,
@@ -18,13 +21,15 @@ use prometheus::{
     TextEncoder, core::Collector,
 };
 
-use crate::spec::{Interface, Kind, Timing};
+use crate::spec::Kind;
 
 pub use callers::HandshakeFailure;
 pub(crate) use callers::{BodyRefused, EndedEarly, Listener};
+pub use decision::DecisionEvent;
 pub use request::RequestGuard;
 use request::Route;
 pub use review::PolicyMetrics;
+pub use watch::{Called, Seen, Watch};
 
 /// Every metric: name, labels, and what it says. manifests/README.md has the same table, and a test compares them.
 pub const TABLE: &[(&str, &str, &str)] = &[
@@ -109,8 +114,8 @@ pub struct Metrics {
     policies: RwLock<HashMap<String, Arc<PerPolicy>>>,
 }
 
-/// The handles of one policy, one for each interface, made when first asked for.
-type PerPolicy = [OnceLock<Arc<PolicyMetrics>>; Interface::ALL.len()];
+/// The handles of one policy, one for each kind, made when first asked for.
+type PerPolicy = [OnceLock<Arc<PolicyMetrics>>; Kind::ALL.len()];
 
 impl Metrics {
     /// All metrics, at zero.
@@ -148,7 +153,7 @@ impl Metrics {
     }
 
     /// The handles of one policy; keep them, so that counting a review looks nothing up.
-    pub fn for_policy(&self, interface: Interface, policy: &str) -> Arc<PolicyMetrics> {
+    pub fn for_policy(&self, kind: Kind, policy: &str) -> Arc<PolicyMetrics> {
         // A poisoned lock only says that another thread panicked: the map itself is whole.
         let found = {
             let policies = self.policies.read().unwrap_or_else(|e| e.into_inner());
@@ -158,22 +163,14 @@ impl Metrics {
             let mut policies = self.policies.write().unwrap_or_else(|e| e.into_inner());
             Arc::clone(policies.entry(policy.to_owned()).or_default())
         });
-        let position = Interface::ALL.iter().position(|i| *i == interface);
+        let position = Kind::ALL.iter().position(|it| *it == kind);
         let slot = &slots[position.unwrap_or_default()];
-        Arc::clone(slot.get_or_init(|| Arc::new(PolicyMetrics::new(self, interface, policy))))
+        Arc::clone(slot.get_or_init(|| Arc::new(PolicyMetrics::new(self, kind, policy))))
     }
 
-    /// One policy answered, or failed to answer, one review.
-    ///
-    /// `operation`: the admission operation in upper case, empty for others. `outcome`: `allowed`, `denied`,
-    /// `no_opinion`, `authenticated`, `unknown`, `rejected`, `mutated`, `answered`, or a failure's label.
-    pub fn review(&self, interface: Interface, policy: &str, operation: &str, outcome: &str, timing: &Timing) {
-        self.for_policy(interface, policy).record(operation, outcome, timing);
-    }
-
-    /// How many loaded policies export `interface`.
-    pub fn policies_loaded(&self, interface: Interface, count: usize) {
-        let gauge = self.policies_loaded.with_label_values(&[Kind::of(interface).name()]);
+    /// How many policies of this kind are loaded.
+    pub fn policies_loaded(&self, kind: Kind, count: usize) {
+        let gauge = self.policies_loaded.with_label_values(&[kind.name()]);
         gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
@@ -298,12 +295,23 @@ const REQUEST_BUCKETS: &[f64] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::{Operation, Outcome, Usage};
 
     #[test]
     fn every_row_of_the_table_is_registered_and_nothing_else() {
         let metrics = Arc::new(Metrics::new());
-        metrics.review(Interface::Validating, "p", "CREATE", "allowed", &Timing::default());
-        metrics.policies_loaded(Interface::Validating, 1);
+        DecisionEvent {
+            kind: Kind::Validator,
+            policy: "p",
+            operation: Some(Operation::Create),
+            outcome: Outcome::Allowed,
+            reason: None,
+            decides: true,
+            usage: Usage::default(),
+            facts: Vec::new(),
+        }
+        .tell(&metrics.for_policy(Kind::Validator, "p"), None);
+        metrics.policies_loaded(Kind::Validator, 1);
         metrics.policies_started(true, 1);
         metrics.request("validate").answered(200);
         drop(metrics.request("validate"));

@@ -7,19 +7,21 @@ use serde_json::value::RawValue;
 use tracing::error;
 
 use super::{
-    Ask, Policy, Selection, changes,
+    Ask, Policy, Selection,
+    ask::{Asked, Question},
+    changes,
     fold::{Fold, Said},
     matching::View,
-    unmatched,
 };
 use crate::{
-    engine::run::Answer,
+    engine::run::{Answer, Call, Template},
     review::{
-        admission::{AdmissionRequest, Cause, Change, Denial, Mutation},
-        clean,
+        admission::{AdmissionRequest, Cause, Change, Denial, Mutation, Validation},
+        causes, clean,
         verdict::{AdmissionVerdict, Denied},
     },
-    spec::{Failure, FailurePolicy, Interface, LimitPolicy},
+    spec::{Failure, FailurePolicy, LimitPolicy, Operation, Outcome},
+    text,
 };
 
 impl Selection<'_> {
@@ -30,16 +32,17 @@ impl Selection<'_> {
         let mut view = self.view(ask, request);
         let mut asked: Vec<Asked<'_>> = Vec::new();
         for policy in self.about(ask, request) {
-            asked.extend(policy.asked(ask, &mut view, object).await);
+            asked.extend(policy.admits(ask, &mut view, object).await);
         }
         drop(view);
         let mut fold = Fold::default();
         if asked.len() == 1
             && let Some(asked) = asked.pop()
         {
-            fold.add(asked.policy, asked.validate(ask, request).await);
+            fold.add(asked.policy, asked.put(ask, &Validate(request)).await);
         } else {
-            let said = join_all(asked.iter().map(|asked| asked.validate(ask, request))).await;
+            let question = Validate(request);
+            let said = join_all(asked.iter().map(|asked| asked.put(ask, &question))).await;
             for (asked, said) in asked.iter().zip(said) {
                 fold.add(asked.policy, said);
             }
@@ -55,7 +58,11 @@ impl Selection<'_> {
         let mut view = self.view(ask, request);
         for policy in self.about(ask, request) {
             let object = changed.as_deref().or(original);
-            let Some((said, object)) = policy.mutate(ask, &mut view, object).await else { continue };
+            let Some(asked) = policy.admits(ask, &mut view, object).await else { continue };
+            let (said, object) = match asked.put(ask, &Mutate { request, object }).await {
+                Ok((said, object)) => (Ok(said), object),
+                Err(failure) => (Err(failure), None),
+            };
             if fold.add(policy, said)
                 && policy.enforces()
                 && let Some(object) = object
@@ -88,111 +95,12 @@ impl<'s> Selection<'s> {
     }
 }
 
-/// A policy that matches, or of which nobody can tell.
-struct Asked<'a> {
-    policy: &'a Policy,
-    begin: Instant,
-    unmatched: Option<Failure>,
-    /// What of its time its conditions took.
-    spent: Duration,
-}
-
-impl Asked<'_> {
-    async fn validate(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> Said {
-        let Self { policy, begin, unmatched: failure, spent } = self;
-        policy.make_way().await;
-        let answer = match failure {
-            None => {
-                policy.template.validate(policy.call(ask, *spent), request, request.object.map(RawValue::get)).await
-            }
-            Some(failure) => unmatched(failure.clone()),
-        };
-        let outcome = answer.result.as_ref().map(|it| if it.denial.is_some() { "denied" } else { "allowed" });
-        policy.record(ask, Interface::Validating, request.operation.name(), outcome, answer.usage, *begin);
-        if let Some(watch) = ask.watch {
-            watch.wrote(&policy.spec.name, Interface::Validating, answer.facts);
-        }
-        match answer.result {
-            Ok(it) => Said {
-                denial: Ok(it.denial.map(|it| policy.denied(it))),
-                warnings: it.warnings,
-                annotations: it.annotations,
-            },
-            Err(failure) => Said::failed(failure),
-        }
-    }
-}
-
 impl Policy {
-    /// None: the policy does not match.
-    async fn asked(&self, ask: Ask<'_>, view: &mut View<'_>, object: Option<&str>) -> Option<Asked<'_>> {
+    async fn admits(&self, ask: Ask<'_>, view: &mut View<'_>, object: Option<&str>) -> Option<Asked<'_>> {
         let begin = Instant::now();
-        let (spent, unmatched) = match self.decided(ask, Interface::Validating, view, object).await {
-            Ok(None) => return None,
-            Ok(Some(spent)) => (spent, None),
-            Err(failure) => (Duration::ZERO, Some(failure)),
-        };
-        Some(Asked { policy: self, begin, unmatched, spent })
-    }
-
-    /// If it is asked, what of its time its conditions took; why that cannot be told.
-    async fn decided(
-        &self,
-        ask: Ask<'_>,
-        interface: Interface,
-        view: &mut View<'_>,
-        object: Option<&str>,
-    ) -> Result<Option<Duration>, Failure> {
         let mut spent = Duration::ZERO;
         let decided = self.matching.admission(view, object, self.bounds(ask), &mut spent).await;
-        if let Some(watch) = ask.watch {
-            let asked = decided.as_ref().map_or(true, |it| it.is_asked());
-            let why = || self.matching.explain(&decided, Some(view.request()));
-            watch.matched(&self.spec.name, interface, asked, why);
-        }
-        decided.map(|it| it.is_asked().then_some(spent))
-    }
-
-    /// What it said, and the object as it changed it. None: the policy does not match.
-    async fn mutate(&self, ask: Ask<'_>, view: &mut View<'_>, object: Option<&str>) -> Option<(Said, Option<String>)> {
-        let begin = Instant::now();
-        let decided = self.decided(ask, Interface::Mutating, view, object).await;
-        let request = view.request();
-        let answer = match decided {
-            Ok(None) => return None,
-            Ok(Some(spent)) => {
-                self.make_way().await;
-                let Answer { result, usage, facts } =
-                    self.template.mutate(self.call(ask, spent), request, object).await;
-                let deadline = changes::deadline(ask.deadline, self.spec.limits.time, spent + usage.timing.guest);
-                let result = match result {
-                    Ok(mutation) => apply(object, mutation, deadline).await,
-                    Err(failure) => Err(failure),
-                };
-                Answer { result, usage, facts }
-            }
-            Err(failure) => unmatched(failure),
-        };
-        let outcome = answer.result.as_ref().map(|(mutation, object)| match (&mutation.outcome, object) {
-            (Err(_), _) => "denied",
-            (Ok(_), Some(_)) => "mutated",
-            (Ok(_), None) => "allowed",
-        });
-        self.record(ask, Interface::Mutating, request.operation.name(), outcome, answer.usage, begin);
-        if let Some(watch) = ask.watch {
-            watch.wrote(&self.spec.name, Interface::Mutating, answer.facts);
-        }
-        Some(match answer.result {
-            Ok((it, object)) => {
-                let said = Said {
-                    denial: Ok(it.outcome.err().map(|it| self.denied(it))),
-                    warnings: it.warnings,
-                    annotations: it.annotations,
-                };
-                (said, object)
-            }
-            Err(failure) => (Said::failed(failure), None),
-        })
+        self.asked(ask, Some(view.request()), decided, begin, spent)
     }
 
     /// The policy's words, or the operator's with the policy's kept as a cause.
@@ -206,6 +114,11 @@ impl Policy {
         clean::denied(denial)
     }
 
+    /// What the log tells of a denial.
+    fn reason(&self, denied: &Denied) -> Option<String> {
+        self.spec.actions.audit.then(|| text::line(&causes::with_lines(&denied.message, &denied.causes)))
+    }
+
     pub(super) fn fails_on(&self, failure: &Failure) -> bool {
         if failure.is_limit() {
             self.spec.limit_policy == LimitPolicy::Fail
@@ -215,18 +128,75 @@ impl Policy {
     }
 }
 
-/// The mutation, and the object if it changed.
-async fn apply(
-    object: Option<&str>,
-    mut mutation: Mutation,
-    deadline: Instant,
-) -> Result<(Mutation, Option<String>), Failure> {
-    let changed = match (&mut mutation.outcome, object) {
-        (Err(_) | Ok(Change::Unchanged), _) => None,
-        (Ok(change), Some(object)) => {
-            changes::apply(object, std::mem::replace(change, Change::Unchanged), deadline).await?
+/// A validator's question.
+struct Validate<'a>(&'a AdmissionRequest<'a>);
+
+impl Question for Validate<'_> {
+    type Said = Validation;
+    type Answer = Said;
+
+    fn operation(&self) -> Option<Operation> {
+        Some(self.0.operation)
+    }
+
+    async fn put(&self, template: &Template, call: Call<'_>) -> Answer<Validation> {
+        template.validate(call, self.0, self.0.object.map(RawValue::get)).await
+    }
+
+    async fn settle(&self, _: Ask<'_>, policy: &Policy, said: Validation, _: Duration) -> Result<Said, Failure> {
+        let denial = said.denial.map(|it| policy.denied(it));
+        Ok(Said { denial, warnings: said.warnings, annotations: said.annotations })
+    }
+
+    fn outcome(policy: &Policy, said: &Said) -> (Outcome, Option<String>) {
+        match &said.denial {
+            Some(denied) => (Outcome::Denied, policy.reason(denied)),
+            None => (Outcome::Allowed, None),
         }
-        (Ok(_), None) => return Err(Failure::Answer("it changes an object where there is none".to_owned())),
-    };
-    Ok((mutation, changed))
+    }
+}
+
+/// A mutator's question: the object as changed so far.
+struct Mutate<'a> {
+    request: &'a AdmissionRequest<'a>,
+    object: Option<&'a str>,
+}
+
+impl Question for Mutate<'_> {
+    type Said = Mutation;
+    /// With the object, if it changed.
+    type Answer = (Said, Option<String>);
+
+    fn operation(&self) -> Option<Operation> {
+        Some(self.request.operation)
+    }
+
+    async fn put(&self, template: &Template, call: Call<'_>) -> Answer<Mutation> {
+        template.mutate(call, self.request, self.object).await
+    }
+
+    async fn settle(
+        &self,
+        ask: Ask<'_>,
+        policy: &Policy,
+        said: Mutation,
+        used: Duration,
+    ) -> Result<Self::Answer, Failure> {
+        let deadline = changes::deadline(ask.deadline, policy.spec.limits.time, used);
+        let (denial, object) = match (said.outcome, self.object) {
+            (Err(denial), _) => (Some(policy.denied(denial)), None),
+            (Ok(Change::Unchanged), _) => (None, None),
+            (Ok(change), Some(object)) => (None, changes::apply(object, change, deadline).await?),
+            (Ok(_), None) => return Err(Failure::Answer("it changes an object where there is none".to_owned())),
+        };
+        Ok((Said { denial, warnings: said.warnings, annotations: said.annotations }, object))
+    }
+
+    fn outcome(policy: &Policy, (said, object): &Self::Answer) -> (Outcome, Option<String>) {
+        match (&said.denial, object) {
+            (Some(denied), _) => (Outcome::Denied, policy.reason(denied)),
+            (None, Some(_)) => (Outcome::Mutated, None),
+            (None, None) => (Outcome::Allowed, None),
+        }
+    }
 }

@@ -1,18 +1,19 @@
 //! TokenReview: the first that authenticates or rejects.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use tracing::info;
-
-use super::{Ask, Policy, Selection, checked, unmatched};
+use super::{
+    Ask, Policy, Selection,
+    ask::{Asked, Question},
+};
 use crate::{
-    engine::run::Answer,
+    engine::run::{Answer, Call, Template},
     review::{
         clean,
         token::{Authentication, Identity, TokenReview},
         verdict::TokenVerdict,
     },
-    spec::{Failure, Interface},
+    spec::{Failure, Outcome},
 };
 
 impl Selection<'_> {
@@ -20,7 +21,8 @@ impl Selection<'_> {
     pub async fn authenticate(&self, ask: Ask<'_>, review: &TokenReview) -> TokenVerdict {
         let mut failed = None;
         for policy in self.policies() {
-            let Some(answer) = policy.authenticate(ask, review).await else { continue };
+            let Some(asked) = policy.authenticates(ask, review).await else { continue };
+            let answer = asked.put(ask, review).await;
             // A policy in shadow is asked and counted, and never decides.
             if !policy.enforces() {
                 continue;
@@ -40,52 +42,54 @@ impl Selection<'_> {
 }
 
 impl Policy {
-    /// None: the policy does not match.
-    async fn authenticate(&self, ask: Ask<'_>, review: &TokenReview) -> Option<Result<Authentication, Failure>> {
+    async fn authenticates(&self, ask: Ask<'_>, review: &TokenReview) -> Option<Asked<'_>> {
         let begin = Instant::now();
         let decided = self.matching.authentication(review, self.bounds(ask)).await;
-        let spent = begin.elapsed();
-        if let Some(watch) = ask.watch {
-            let asked = decided.as_ref().map_or(true, |it| it.is_asked());
-            watch.matched(&self.spec.name, Interface::Authentication, asked, || self.matching.explain(&decided, None));
-        }
-        let answer = match decided {
-            Ok(decision) if !decision.is_asked() => return None,
-            Ok(_) => self.template.authenticate(self.call(ask, spent), review).await,
-            Err(failure) => unmatched(failure),
-        };
-        let Answer { result, usage, facts } = checked(answer, |it| check(it, review));
-        let outcome = match &result {
-            Ok(Authentication::Authenticated(_)) => Ok("authenticated"),
-            Ok(Authentication::Unknown) => Ok("unknown"),
-            Ok(Authentication::Rejected(reason)) => {
-                let reason = if self.spec.grants.log { clean::line(reason, clean::MAX_REASON) } else { String::new() };
-                info!(policy = self.spec.name, reason, "a token was rejected");
-                Ok("rejected")
-            }
-            Err(failure) => Err(failure),
-        };
-        self.record(ask, Interface::Authentication, "", outcome, usage, begin);
-        if let Some(watch) = ask.watch {
-            watch.wrote(&self.spec.name, Interface::Authentication, facts);
-        }
-        Some(result)
+        self.asked(ask, None, decided, begin, begin.elapsed())
     }
 }
 
-/// Never an empty username; only audiences that were asked for, and if none is left, not by this policy.
-fn check(answer: Authentication, review: &TokenReview) -> Result<Authentication, Failure> {
-    let Authentication::Authenticated(Identity { user, mut audiences }) = answer else { return Ok(answer) };
-    if user.username.trim().is_empty() {
-        return Err(Failure::Answer("the username is empty".to_owned()));
+impl Question for TokenReview {
+    type Said = Authentication;
+    type Answer = Authentication;
+    const MAKES_WAY: bool = false;
+
+    async fn put(&self, template: &Template, call: Call<'_>) -> Answer<Authentication> {
+        template.authenticate(call, self).await
     }
-    if audiences.is_empty() {
-        return Ok(Authentication::Authenticated(Identity { user, audiences }));
+
+    /// Never an empty username; only audiences that were asked for, and if none is left, not by this policy.
+    async fn settle(
+        &self,
+        _: Ask<'_>,
+        _: &Policy,
+        said: Authentication,
+        _: Duration,
+    ) -> Result<Authentication, Failure> {
+        let Authentication::Authenticated(Identity { user, mut audiences }) = said else { return Ok(said) };
+        if user.username.trim().is_empty() {
+            return Err(Failure::Answer("the username is empty".to_owned()));
+        }
+        if audiences.is_empty() {
+            return Ok(Authentication::Authenticated(Identity { user, audiences }));
+        }
+        audiences.retain(|it| self.audiences.contains(it));
+        Ok(if audiences.is_empty() {
+            Authentication::Unknown
+        } else {
+            Authentication::Authenticated(Identity { user, audiences })
+        })
     }
-    audiences.retain(|it| review.audiences.contains(it));
-    Ok(if audiences.is_empty() {
-        Authentication::Unknown
-    } else {
-        Authentication::Authenticated(Identity { user, audiences })
-    })
+
+    fn outcome(policy: &Policy, answer: &Authentication) -> (Outcome, Option<String>) {
+        match answer {
+            Authentication::Authenticated(_) => (Outcome::Authenticated, None),
+            Authentication::Unknown => (Outcome::Unknown, None),
+            Authentication::Rejected(reason) => {
+                // It may hold the token.
+                let told = if policy.spec.grants.log { clean::line(reason, clean::MAX_REASON) } else { String::new() };
+                (Outcome::Rejected, Some(told))
+            }
+        }
+    }
 }

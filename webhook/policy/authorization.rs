@@ -1,15 +1,19 @@
 //! SubjectAccessReview: the first allow or deny, in order; never both. kube-apiserver caches every valid answer, so a
 //! failure must not look like one.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Ask, Policy, Selection, unmatched};
+use super::{
+    Ask, Policy, Selection,
+    ask::{Asked, Question},
+};
 use crate::{
+    engine::run::{Answer, Call, Template},
     review::{
         access::{Decision, Ruling, SubjectAccessReview},
         clean,
     },
-    spec::{Failure, FailurePolicy, Interface},
+    spec::{Failure, FailurePolicy, Outcome},
 };
 
 /// The verdict of authorizers.
@@ -27,7 +31,8 @@ impl Selection<'_> {
         let mut failed = None;
         let mut reason = String::new();
         for policy in self.policies() {
-            let Some(answer) = policy.authorize(ask, review).await else { continue };
+            let Some(asked) = policy.authorizes(ask, review).await else { continue };
+            let answer = asked.put(ask, review).await;
             // A policy in shadow is asked and counted, and never decides.
             if !policy.enforces() {
                 continue;
@@ -63,35 +68,10 @@ fn decided(decision: Decision, reason: String) -> Authorization {
 }
 
 impl Policy {
-    /// None: the policy does not match.
-    async fn authorize(&self, ask: Ask<'_>, review: &SubjectAccessReview) -> Option<Result<Ruling, Failure>> {
+    async fn authorizes(&self, ask: Ask<'_>, review: &SubjectAccessReview) -> Option<Asked<'_>> {
         let begin = Instant::now();
         let decided = self.matching.authorization(review, self.bounds(ask)).await;
-        let spent = begin.elapsed();
-        if let Some(watch) = ask.watch {
-            let asked = decided.as_ref().map_or(true, |it| it.is_asked());
-            watch.matched(&self.spec.name, Interface::Authorization, asked, || self.matching.explain(&decided, None));
-        }
-        let answer = match decided {
-            Ok(decision) if !decision.is_asked() => return None,
-            Ok(_) => self.template.authorize(self.call(ask, spent), review).await,
-            Err(failure) => unmatched(failure),
-        };
-        let result = answer.result.map(|ruling| {
-            let own = self.spec.message.as_ref().filter(|_| ruling.decision == Decision::Deny);
-            let reason = clean::line(own.unwrap_or(&ruling.reason), clean::MAX_REASON);
-            Ruling { decision: ruling.decision, reason }
-        });
-        let outcome = result.as_ref().map(|ruling| match ruling.decision {
-            Decision::Allow => "allowed",
-            Decision::Deny => "denied",
-            Decision::NoOpinion => "no_opinion",
-        });
-        self.record(ask, Interface::Authorization, "", outcome, answer.usage, begin);
-        if let Some(watch) = ask.watch {
-            watch.wrote(&self.spec.name, Interface::Authorization, answer.facts);
-        }
-        Some(result)
+        self.asked(ask, None, decided, begin, begin.elapsed())
     }
 
     /// A used-up limit is never a reason to have no opinion: users can inflate what they send.
@@ -100,5 +80,30 @@ impl Policy {
             FailurePolicy::NoOpinion if failure.is_limit() => FailurePolicy::Fail,
             policy => policy,
         }
+    }
+}
+
+impl Question for SubjectAccessReview {
+    type Said = Ruling;
+    type Answer = Ruling;
+    const MAKES_WAY: bool = false;
+
+    async fn put(&self, template: &Template, call: Call<'_>) -> Answer<Ruling> {
+        template.authorize(call, self).await
+    }
+
+    async fn settle(&self, _: Ask<'_>, policy: &Policy, said: Ruling, _: Duration) -> Result<Ruling, Failure> {
+        let own = policy.spec.message.as_ref().filter(|_| said.decision == Decision::Deny);
+        let reason = clean::line(own.unwrap_or(&said.reason), clean::MAX_REASON);
+        Ok(Ruling { decision: said.decision, reason })
+    }
+
+    fn outcome(_: &Policy, answer: &Ruling) -> (Outcome, Option<String>) {
+        let outcome = match answer.decision {
+            Decision::Allow => Outcome::Allowed,
+            Decision::Deny => Outcome::Denied,
+            Decision::NoOpinion => Outcome::NoOpinion,
+        };
+        (outcome, None)
     }
 }

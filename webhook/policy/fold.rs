@@ -2,8 +2,6 @@
 
 use std::iter;
 
-use tracing::info;
-
 use super::Policy;
 use crate::{
     review::{
@@ -12,20 +10,13 @@ use crate::{
         verdict::{AdmissionVerdict, Denied},
     },
     spec::Failure,
-    text,
 };
 
 /// What one policy said.
 pub(super) struct Said {
-    pub(super) denial: Result<Option<Denied>, Failure>,
+    pub(super) denial: Option<Denied>,
     pub(super) warnings: Vec<String>,
     pub(super) annotations: Vec<Annotation>,
-}
-
-impl Said {
-    pub(super) fn failed(failure: Failure) -> Self {
-        Self { denial: Err(failure), warnings: Vec::new(), annotations: Vec::new() }
-    }
 }
 
 /// What all of them said so far.
@@ -38,17 +29,20 @@ pub(super) struct Fold<'a> {
 
 impl<'a> Fold<'a> {
     /// Whether the policy allowed.
-    pub(super) fn add(&mut self, policy: &'a Policy, said: Said) -> bool {
+    pub(super) fn add(&mut self, policy: &'a Policy, said: Result<Said, Failure>) -> bool {
         let (name, actions) = (&policy.spec.name, policy.spec.actions);
         // Its own verdict comes first, so that nothing else can displace it.
         let mut warnings = Vec::new();
         let mut annotations = Vec::new();
-        let allowed = match said.denial {
+        let (denial, more) = match said {
+            Ok(said) => (Ok(said.denial), (said.warnings, said.annotations)),
+            Err(failure) => (Err(failure), Default::default()),
+        };
+        let allowed = match denial {
             Ok(None) => true,
             Ok(Some(denied)) => {
                 let whole = causes::with_lines(&denied.message, &denied.causes);
                 if actions.audit {
-                    info!(policy = name, denial = text::line(&whole), denies = actions.deny, "denied");
                     annotations.push(Annotation { key: "denied".to_owned(), value: whole.clone() });
                 }
                 if actions.warn {
@@ -82,8 +76,8 @@ impl<'a> Fold<'a> {
                 false
             }
         };
-        annotations.extend(said.annotations);
-        warnings.extend(said.warnings);
+        warnings.extend(more.0);
+        annotations.extend(more.1);
         self.warnings.push(warnings.iter().filter_map(|it| clean::warning(it)).collect());
         self.annotations.push((name, annotations));
         allowed

@@ -18,7 +18,7 @@ use crate::{
     },
     loader::{self, Component, LoadError},
     observe::Metrics,
-    spec::{ComponentRef, Digest, Instances, Interface, Kind, PolicySpec},
+    spec::{ComponentRef, Digest, Instances, Kind, PolicySpec},
 };
 
 impl Set {
@@ -49,9 +49,8 @@ impl Set {
         if !errors.is_empty() {
             return Err(errors);
         }
-        for interface in Interface::ALL {
-            let count = policies.iter().filter(|it| it.kind().interface() == interface).count();
-            metrics.policies_loaded(interface, count);
+        for kind in Kind::ALL {
+            metrics.policies_loaded(kind, policies.iter().filter(|it| it.kind() == kind).count());
         }
         for snapshot in [true, false] {
             let is = |policy: &&Policy| (policy.about().start == Start::Snapshot) == snapshot;
@@ -105,7 +104,7 @@ struct Loaded {
 impl Loaded {
     fn register(self, metrics: &Metrics) -> Policy {
         let Self { kind, spec, digest, matching, template } = self;
-        let metrics = metrics.for_policy(kind.interface(), &spec.name);
+        let metrics = metrics.for_policy(kind, &spec.name);
         Policy { metrics, kind, spec, digest, matching, template, slow: AtomicBool::new(false) }
     }
 }

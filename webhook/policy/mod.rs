@@ -4,6 +4,7 @@
 
 mod admission;
 mod answer;
+mod ask;
 mod authentication;
 mod authorization;
 mod changes;
@@ -12,31 +13,27 @@ mod index;
 mod load;
 mod matching;
 mod provider;
-mod watch;
 
 use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
-
-use tracing::warn;
 
 pub use answer::{Admission, Answered, Unanswerable, UnknownKind};
 pub use authorization::Authorization;
 use index::Index;
 pub(crate) use load::dotted;
 use matching::{Bounds, Match};
-pub use watch::{Called, Seen, Watch};
 
 use crate::{
     cel::{Pool, Reads},
-    engine::run::{About, Answer, Call, Template},
-    observe::PolicyMetrics,
+    engine::run::{About, Template},
+    observe::{PolicyMetrics, Watch},
     review::admission::AdmissionRequest,
-    spec::{Digest, Failure, Interface, Kind, PolicySpec, Timing, Usage},
+    spec::{Digest, Interface, Kind, PolicySpec},
     turn,
 };
 
@@ -192,53 +189,10 @@ impl Policy {
         }
     }
 
-    /// `spent`: what of its time the policy's conditions took.
-    fn call<'a>(&self, ask: Ask<'a>, spent: Duration) -> Call<'a> {
-        let listen = ask.watch.is_some_and(Watch::listens);
-        Call { raw: ask.raw, deadline: ask.deadline, spent, listen, now: ask.now }
-    }
-
     /// How long its conditions may take.
     fn bounds(&self, ask: Ask<'_>) -> Bounds {
         Bounds { deadline: ask.deadline, time: self.spec.limits.time }
     }
-
-    /// Counts a review, and tells the operator of a failure.
-    fn record(
-        &self,
-        ask: Ask<'_>,
-        interface: Interface,
-        operation: &str,
-        outcome: Result<&'static str, &Failure>,
-        usage: Usage,
-        begin: Instant,
-    ) {
-        if let Err(failure) = outcome {
-            warn!(policy = self.spec.name, kind = self.kind.name(), outcome = failure.label(), %failure, "a policy failed");
-        }
-        let timing = Timing { whole: begin.elapsed(), ..usage.timing };
-        self.slow.store(timing.instantiate + timing.guest > turn::LENGTH, Ordering::Relaxed);
-        let label = match outcome {
-            Ok(outcome) => outcome,
-            Err(failure) => failure.label(),
-        };
-        self.metrics.record(operation, label, &timing);
-        self.metrics.wrote(usage.kept, usage.dropped);
-        if let Some(watch) = ask.watch {
-            let called = Called { outcome: outcome.map_err(Clone::clone), usage: Usage { timing, ..usage } };
-            watch.called(&self.spec.name, interface, called);
-        }
-    }
-}
-
-/// The answer of a policy for which it cannot be told whether it is asked.
-fn unmatched<T>(failure: Failure) -> Answer<T> {
-    Answer { result: Err(failure), usage: Usage::default(), facts: Vec::new() }
-}
-
-/// An answer that was checked against the contract.
-fn checked<T, U>(answer: Answer<T>, check: impl FnOnce(T) -> Result<U, Failure>) -> Answer<U> {
-    Answer { result: answer.result.and_then(check), usage: answer.usage, facts: answer.facts }
 }
 
 /// Bytes of what is read of all reviews at the same time for selectors and conditions, and of one review.

@@ -13,6 +13,7 @@ use super::{
     patch::parse as parse_tree,
     user::UserInfo,
 };
+use crate::spec::Operation;
 pub use answer::{encode, too_late};
 
 /// group, version and kind, for example `apps`, `v1`, `Deployment`.
@@ -43,19 +44,6 @@ pub struct GroupVersionResource {
     /// For example `pods`.
     #[serde(deserialize_with = "null_as_default")]
     pub resource: String,
-}
-
-/// What is being done to the object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    /// CREATE
-    Create,
-    /// UPDATE
-    Update,
-    /// DELETE
-    Delete,
-    /// CONNECT
-    Connect,
 }
 
 /// AdmissionRequest. Objects borrow from the body that came in; JSON `null` and absent are `None`.
@@ -163,18 +151,6 @@ pub enum Change {
     MergePatch(String),
     /// The whole new object.
     Full(String),
-}
-
-impl Operation {
-    /// As Kubernetes spells it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Create => "CREATE",
-            Self::Update => "UPDATE",
-            Self::Delete => "DELETE",
-            Self::Connect => "CONNECT",
-        }
-    }
 }
 
 impl AdmissionRequest<'_> {

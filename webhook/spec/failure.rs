@@ -42,8 +42,29 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// How many there are.
+    pub(super) const COUNT: usize = 12;
+
+    /// A number below [`Self::COUNT`] that no other failure has.
+    pub(super) fn position(&self) -> usize {
+        match self {
+            Self::Trap(_) => 0,
+            Self::Timeout => 1,
+            Self::Memory => 2,
+            Self::Stack => 3,
+            Self::Fuel => 4,
+            Self::Size(_) => 5,
+            Self::Overload => 6,
+            Self::Guest(_) => 7,
+            Self::Answer(_) => 8,
+            Self::Condition(_) => 9,
+            Self::ConditionLimit(_) => 10,
+            Self::Host(_) => 11,
+        }
+    }
+
     /// The value of the metric label `outcome`.
-    pub fn label(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Trap(_) => "trap",
             Self::Timeout => "timeout",

@@ -8,6 +8,7 @@ mod failure;
 mod kind;
 mod limits;
 mod matching;
+mod outcome;
 pub mod schema;
 mod usage;
 
@@ -18,9 +19,10 @@ pub use failure::Failure;
 pub use kind::{Interface, Kind};
 pub use limits::{Grants, Instances, Limits, MAX_MEMORY, MAX_TIME, MIN_MEMORY};
 pub use matching::{
-    LabelSelector, MAX_CONDITIONS, MatchCondition, MatchSpec, NAMESPACE_NAME_LABEL, Operator, Requirement,
+    LabelSelector, MAX_CONDITIONS, MatchCondition, MatchSpec, NAMESPACE_NAME_LABEL, Operation, Operator, Requirement,
     ResourceRule, Scope,
 };
+pub use outcome::Outcome;
 pub use usage::{Fact, Line, Timing, Usage};
 
 impl PolicySpec {

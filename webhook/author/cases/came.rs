@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::{Came, compare::CameCause, expect::Verdict};
 use crate::{
-    policy::{Admission, Answered, Authorization, Seen},
+    observe::Seen,
+    policy::{Admission, Answered, Authorization},
     review::{access::Decision, verdict::TokenVerdict},
-    spec::{Failure, Interface},
+    spec::{Failure, Interface, Outcome},
 };
 
 pub(super) fn came(answered: &Answered<'_>, seen: &[Seen]) -> Came {
@@ -41,7 +42,7 @@ fn token(verdict: &TokenVerdict, asked: &[&Seen]) -> Came {
         }
         TokenVerdict::Unauthenticated { error: Some(words) } => failed(words, asked),
         TokenVerdict::Unauthenticated { error: None } => {
-            let verdict = if said(asked, "rejected") { Verdict::Rejected } else { Verdict::Unknown };
+            let verdict = if said(asked, &Outcome::Rejected) { Verdict::Rejected } else { Verdict::Unknown };
             Came { verdict: Some(verdict), ..Came::default() }
         }
     }
@@ -76,7 +77,7 @@ fn admitted(admission: &Admission<'_>, asked: &[&Seen]) -> Came {
     }
     if let Some(denial) = denial {
         // A failure that nobody's own denial goes with.
-        let is_failure = failures(asked).next().is_some() && !said(asked, "denied");
+        let is_failure = failures(asked).next().is_some() && !said(asked, &Outcome::Denied);
         came.verdict = Some(if is_failure { Verdict::Error } else { Verdict::Denied });
         came.message = with_failures(&denial.message, asked);
         came.code = Some(denial.code);
@@ -112,9 +113,9 @@ fn with_failures(words: &str, asked: &[&Seen]) -> String {
 }
 
 fn failures<'a>(asked: &'a [&Seen]) -> impl Iterator<Item = &'a Failure> {
-    asked.iter().filter_map(|it| it.called.as_ref()?.outcome.as_ref().err())
+    asked.iter().filter_map(|it| it.called.as_ref()?.outcome.failure())
 }
 
-fn said(asked: &[&Seen], outcome: &str) -> bool {
-    asked.iter().any(|it| it.called.as_ref().is_some_and(|it| it.outcome == Ok(outcome)))
+fn said(asked: &[&Seen], outcome: &Outcome) -> bool {
+    asked.iter().any(|it| it.called.as_ref().is_some_and(|it| it.outcome == *outcome))
 }

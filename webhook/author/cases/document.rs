@@ -21,8 +21,8 @@ use crate::{
         yaml::{self, Node, Value},
     },
     loader::file,
-    review::{admission::Operation, user::UserInfo},
-    spec::{Limits, declared::AUTHOR_API_VERSION},
+    review::user::UserInfo,
+    spec::{Limits, Operation, declared::AUTHOR_API_VERSION},
 };
 
 /// What is known of the file while it is read.

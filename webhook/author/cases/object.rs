@@ -3,7 +3,10 @@
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
 
-use crate::review::{KINDS, admission::Operation, user::UserInfo};
+use crate::{
+    review::{KINDS, user::UserInfo},
+    spec::Operation,
+};
 
 /// One object, as people keep it in a file.
 #[derive(Debug, Clone)]

@@ -20,8 +20,8 @@ use super::{
 use crate::{
     config::{self, ConfigError},
     engine::{prepare::Compiler, run::Engine},
-    observe::Metrics,
-    policy::{Ask, Seen, Set, Watch},
+    observe::{Metrics, Seen, Watch},
+    policy::{Ask, Set},
     spec::{Limits, Line, PolicySpec},
 };
 

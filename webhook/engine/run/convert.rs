@@ -13,12 +13,12 @@ use crate::{
         access::{Decision, Ruling},
         admission::{
             AdmissionRequest, Annotation, Cause, Change, Denial, GroupVersionKind, GroupVersionResource, Mutation,
-            Operation, Validation,
+            Validation,
         },
         token::{Authentication, Identity},
         user::UserInfo,
     },
-    spec::{Operator, Requirement},
+    spec::{Operation, Operator, Requirement},
 };
 
 /// The lists of a UserInfo as the contract wants them: slices of slices.

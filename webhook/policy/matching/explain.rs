@@ -90,4 +90,4 @@ fn lists(name: &str, came: &str, list: &[String]) -> String {
 }
 
 /// Of what has no rules.
-pub(in crate::policy) const ALWAYS: &str = "it is asked about everything";
+const ALWAYS: &str = "it is asked about everything";

@@ -10,7 +10,6 @@ mod view;
 
 use std::time::{Duration, Instant};
 
-pub(super) use explain::ALWAYS;
 pub(super) use view::View;
 
 use crate::{
@@ -34,7 +33,7 @@ pub(super) struct Match {
 
 /// Whether a policy is asked, and what decided it: positions in the lists of the spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Decision {
+pub(in crate::policy) enum Decision {
     /// By this rule; None: there are no rules.
     Asked(Option<usize>),
     /// None of the rules matches.

@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::spec::{Fact, Failure, Interface, Usage};
+use super::DecisionEvent;
+use crate::spec::{Fact, Interface, Outcome, Usage};
 
 /// Sees the policies of one request.
 #[derive(Default)]
@@ -33,8 +34,8 @@ pub struct Seen {
 /// How a policy was asked.
 #[derive(Debug)]
 pub struct Called {
-    /// As the metrics name it: `allowed`, `denied`, `mutated` and so on; or why there is none.
-    pub outcome: Result<&'static str, Failure>,
+    /// What came of it.
+    pub outcome: Outcome,
     /// What it took.
     pub usage: Usage,
 }
@@ -55,27 +56,22 @@ impl Watch {
         std::mem::take(&mut self.seen())
     }
 
-    pub(super) fn listens(&self) -> bool {
+    pub(crate) fn listens(&self) -> bool {
         self.listens
     }
 
-    pub(super) fn matched(&self, policy: &str, interface: Interface, asked: bool, why: impl FnOnce() -> String) {
+    /// A policy was looked at.
+    pub(crate) fn matched(&self, policy: &str, interface: Interface, asked: bool, why: impl FnOnce() -> String) {
         let why = if self.explains { why() } else { String::new() };
         self.seen().push(Seen { policy: policy.to_owned(), interface, asked, why, called: None, facts: Vec::new() });
     }
 
-    pub(super) fn called(&self, policy: &str, interface: Interface, called: Called) {
-        self.of(policy, interface, |seen| seen.called = Some(called));
-    }
-
-    pub(super) fn wrote(&self, policy: &str, interface: Interface, facts: Vec<Fact>) {
-        self.of(policy, interface, |seen| seen.facts = facts);
-    }
-
-    fn of(&self, policy: &str, interface: Interface, change: impl FnOnce(&mut Seen)) {
-        let same = |it: &&mut Seen| it.policy == policy && it.interface == interface;
+    pub(super) fn decided(&self, event: DecisionEvent<'_>) {
+        let DecisionEvent { kind, policy, outcome, usage, facts, .. } = event;
+        let same = |it: &&mut Seen| it.policy == policy && it.interface == kind.interface();
         if let Some(seen) = self.seen().iter_mut().find(same) {
-            change(seen);
+            seen.called = Some(Called { outcome, usage });
+            seen.facts = facts;
         }
     }
 

@@ -1,0 +1,125 @@
+//! One policy asked one review: the same steps for every interface, from what decides whether it is asked to the event that
+//! tells of it.
+
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use super::{Ask, Policy, matching::Decision};
+use crate::{
+    engine::run::{Answer, Call, Template},
+    observe::{DecisionEvent, Watch},
+    review::admission::AdmissionRequest,
+    spec::{Failure, Operation, Outcome, Timing, Usage},
+    turn,
+};
+
+/// In what the reviews differ.
+pub(super) trait Question: Sync {
+    /// As the guest gives it.
+    type Said;
+    /// As policies' answers are folded.
+    type Answer: Send;
+
+    /// What is done to the object that it is about.
+    fn operation(&self) -> Option<Operation> {
+        None
+    }
+
+    /// Whether other work of the same thread comes first. Not where logins wait for it.
+    const MAKES_WAY: bool = true;
+
+    /// Puts it to an instance.
+    fn put(&self, template: &Template, call: Call<'_>) -> impl Future<Output = Answer<Self::Said>> + Send;
+
+    /// Checks what was said against the contract, and makes of it what is folded; `used` of the policy's time is gone.
+    ///
+    /// # Errors
+    /// It is no valid answer.
+    fn settle(
+        &self,
+        ask: Ask<'_>,
+        policy: &Policy,
+        said: Self::Said,
+        used: Duration,
+    ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
+
+    /// What came of it, and why, if the operator's log tells that.
+    fn outcome(policy: &Policy, answer: &Self::Answer) -> (Outcome, Option<String>);
+}
+
+/// A policy that is asked, or of which it cannot be told whether it is.
+pub(super) struct Asked<'a> {
+    pub(super) policy: &'a Policy,
+    begin: Instant,
+    /// Why it cannot be told.
+    unmatched: Option<Failure>,
+    /// What of its time its conditions took.
+    spent: Duration,
+}
+
+impl Policy {
+    /// `decided` since `begin`, of which `spent` in the policy's own conditions. None: the policy is not asked.
+    pub(super) fn asked(
+        &self,
+        ask: Ask<'_>,
+        request: Option<&AdmissionRequest<'_>>,
+        decided: Result<Decision, Failure>,
+        begin: Instant,
+        spent: Duration,
+    ) -> Option<Asked<'_>> {
+        let is_asked = decided.as_ref().map_or(true, |it| it.is_asked());
+        if let Some(watch) = ask.watch {
+            watch
+                .matched(&self.spec.name, self.kind.interface(), is_asked, || self.matching.explain(&decided, request));
+        }
+        is_asked.then(|| Asked { policy: self, begin, unmatched: decided.err(), spent })
+    }
+}
+
+impl Asked<'_> {
+    /// Asks, checks the answer, and tells of it.
+    pub(super) async fn put<Q: Question>(&self, ask: Ask<'_>, question: &Q) -> Result<Q::Answer, Failure> {
+        let Self { policy, begin, unmatched, spent } = self;
+        if Q::MAKES_WAY {
+            policy.make_way().await;
+        }
+        let (result, usage, facts) = match unmatched {
+            Some(failure) => (Err(failure.clone()), Usage::default(), Vec::new()),
+            None => {
+                let call = Call {
+                    raw: ask.raw,
+                    deadline: ask.deadline,
+                    spent: *spent,
+                    listen: ask.watch.is_some_and(Watch::listens),
+                    now: ask.now,
+                };
+                let Answer { result, usage, facts } = question.put(&policy.template, call).await;
+                let settled = match result {
+                    Ok(said) => question.settle(ask, policy, said, *spent + usage.timing.guest).await,
+                    Err(failure) => Err(failure),
+                };
+                (settled, usage, facts)
+            }
+        };
+        let (outcome, reason) = match &result {
+            Ok(answer) => Q::outcome(policy, answer),
+            Err(failure) => (Outcome::Failed(failure.clone()), None),
+        };
+        let timing = Timing { whole: begin.elapsed(), ..usage.timing };
+        policy.slow.store(timing.instantiate + timing.guest > turn::LENGTH, Ordering::Relaxed);
+        let event = DecisionEvent {
+            kind: policy.kind,
+            policy: &policy.spec.name,
+            operation: question.operation(),
+            outcome,
+            reason,
+            decides: policy.enforces(),
+            usage: Usage { timing, ..usage },
+            facts,
+        };
+        event.tell(&policy.metrics, ask.watch);
+        result
+    }
+}

@@ -17,6 +17,7 @@ use self::{interpret::Run, lower::Lowered, value::Value};
 
 mod budget;
 mod canonical;
+mod conditions;
 mod cost;
 mod document;
 mod expr;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use self::{
     budget::{Budget, Unevaluated},
+    conditions::{Conditions, Undecided},
     document::{Document, NotText, Unread},
     memory::{Pool, Share, TooLate},
     reads::{Part, Reads},

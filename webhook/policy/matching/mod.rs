@@ -13,18 +13,17 @@ use std::time::{Duration, Instant};
 pub(super) use view::View;
 
 use crate::{
-    cel::{Budget, Condition, Reads, Subject, Unevaluated, Variables},
+    cel::{Conditions, Reads, Subject, Undecided, Unevaluated, Variables},
     config::rules::subject,
     review::{access::SubjectAccessReview, token::TokenReview},
     spec::{Failure, Kind, MatchSpec},
-    turn,
 };
 
 /// `spec.matchConstraints` and `spec.matchConditions`, compiled.
 #[derive(Default)]
 pub(super) struct Match {
     rules: MatchSpec,
-    conditions: Vec<Condition>,
+    conditions: Conditions,
     /// What the conditions of an AdmissionReview read.
     conditions_read: Reads,
     /// That, and what `objectSelector` reads.
@@ -63,21 +62,12 @@ impl Match {
         let Some(subject) = subject(kind) else {
             return Ok(Self { rules: spec.clone(), ..Self::default() });
         };
-        let mut errors = Vec::new();
-        let mut conditions = Vec::new();
-        for (index, condition) in spec.match_conditions.iter().enumerate() {
-            match Condition::compile(&condition.name, &condition.expression, subject) {
-                Ok(condition) => conditions.push(condition),
-                Err(words) => errors.push((format!("spec.matchConditions[{index}].expression"), words)),
-            }
-        }
-        if !errors.is_empty() {
-            return Err(errors);
-        }
-        let mut conditions_read = Reads::default();
-        if subject == Subject::Admission {
-            conditions.iter().for_each(|it: &Condition| conditions_read.merge(it.reads()));
-        }
+        let named = spec.match_conditions.iter().map(|it| (it.name.as_str(), it.expression.as_str()));
+        let conditions = Conditions::compile(named, subject).map_err(|wrong| {
+            let field = |(position, words)| (format!("spec.matchConditions[{position}].expression"), words);
+            wrong.into_iter().map(field).collect::<Vec<_>>()
+        })?;
+        let conditions_read = if subject == Subject::Admission { conditions.reads().clone() } else { Reads::default() };
         let mut reads = conditions_read.clone();
         if let Some(selector) = &spec.object_selector {
             selector.reads(&mut reads);
@@ -116,7 +106,7 @@ impl Match {
         }
         let variables = view.variables(&self.conditions_read, object).await?;
         let begin = Instant::now();
-        let decision = all(&self.conditions, decision, &variables, bounds).await;
+        let decision = self.decide(decision, &variables, bounds).await;
         *spent = begin.elapsed();
         decision
     }
@@ -130,7 +120,7 @@ impl Match {
         if self.conditions.is_empty() {
             return Ok(asked);
         }
-        all(&self.conditions, asked, &Variables::new(review.spec_json()), bounds).await
+        self.decide(asked, &Variables::new(review.spec_json()), bounds).await
     }
 
     /// Whether the policy is asked about `review`.
@@ -146,7 +136,24 @@ impl Match {
         if self.conditions.is_empty() {
             return Ok(asked);
         }
-        all(&self.conditions, asked, &Variables::new(review.spec_json()), bounds).await
+        self.decide(asked, &Variables::new(review.spec_json()), bounds).await
+    }
+
+    /// `asked`, unless a condition is false.
+    async fn decide(&self, asked: Decision, variables: &Variables, bounds: Bounds) -> Result<Decision, Failure> {
+        let deadline = bounds.deadline.min(Instant::now() + bounds.time);
+        match self.conditions.first_false(variables, deadline).await {
+            Ok(None) => Ok(asked),
+            Ok(Some(position)) => Ok(Decision::Condition(position)),
+            Err(Undecided { position, why }) => {
+                let name = self.rules.match_conditions.get(position).map_or("", |it| &it.name);
+                Err(match why {
+                    Unevaluated::Deadline => Failure::Timeout,
+                    Unevaluated::Limit(words) => Failure::ConditionLimit(format!("{name}: {words}")),
+                    Unevaluated::Failed(words) => Failure::Condition(format!("{name}: {words}")),
+                })
+            }
+        }
     }
 }
 
@@ -157,49 +164,6 @@ pub(in crate::policy) struct Bounds {
     pub(in crate::policy) deadline: Instant,
     /// What the policy may take of it.
     pub(in crate::policy) time: Duration,
-}
-
-/// The first that is false, else that a limit is used up, else the first error, else `asked`.
-async fn all(
-    conditions: &[Condition],
-    asked: Decision,
-    variables: &Variables,
-    bounds: Bounds,
-) -> Result<Decision, Failure> {
-    let deadline = bounds.deadline.min(Instant::now() + bounds.time);
-    loop {
-        let end = turn::must_leave_at().map_or(deadline, |it| it.min(deadline));
-        match once(conditions, asked, variables, end).await {
-            // They are begun again on a thread that they may keep: nothing that they did is seen.
-            Err(Failure::Timeout) if end < deadline => turn::leave().await,
-            ended => return ended,
-        }
-    }
-}
-
-async fn once(
-    conditions: &[Condition],
-    asked: Decision,
-    variables: &Variables,
-    end: Instant,
-) -> Result<Decision, Failure> {
-    let mut budget = Budget::new(end);
-    let (mut limit, mut wrong) = (None, None);
-    for (index, condition) in conditions.iter().enumerate() {
-        let words = |words: &str| format!("{}: {words}", condition.name());
-        match condition.eval(variables, &mut budget) {
-            Ok(true) => {}
-            Ok(false) => return Ok(Decision::Condition(index)),
-            Err(Unevaluated::Deadline) => return Err(Failure::Timeout),
-            Err(Unevaluated::Limit(why)) => limit = limit.or_else(|| Some(Failure::ConditionLimit(words(why)))),
-            Err(Unevaluated::Failed(why)) => wrong = wrong.or_else(|| Some(Failure::Condition(words(&why)))),
-        }
-        if turn::must_leave_at().is_none() {
-            turn::pause().await;
-        }
-    }
-    // Users can inflate an object until a limit is used up, so that what else is wrong must not hide it.
-    limit.or(wrong).map_or(Ok(asked), Err)
 }
 
 #[cfg(test)]

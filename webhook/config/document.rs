@@ -14,8 +14,8 @@ use super::{
 use crate::spec::{
     Actions, FailurePolicy, Instances, Kind, LimitPolicy, MatchSpec, PolicySpec,
     declared::{
-        AUTHOR_API_VERSION, Action, AdmissionFailure, AuthenticatorSpec, AuthorizationFailure, AuthorizerSpec,
-        CommonSpec, InstancePolicy, MutatorSpec, Object, ProviderSpec, ValidatorSpec,
+        AUTHOR_API_VERSION, Action, AdmissionFailure, AdmissionSpec, AuthenticatorSpec, AuthorizationFailure,
+        AuthorizerSpec, CommonSpec, InstancePolicy, MutatorSpec, Object, ProviderSpec, ValidatorSpec,
     },
     schema,
 };
@@ -133,26 +133,14 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &BTreeMap<us
             let does = |action| spec.validation_actions.contains(&action);
             PolicySpec {
                 actions: Actions { deny: does(Action::Deny), warn: does(Action::Warn), audit: does(Action::Audit) },
-                failure_policy: spec.failure_policy.into(),
-                limit_policy: spec.limit_policy.into(),
-                own_constraints: spec.match_constraints.is_some(),
-                matching: rules::read(spec.match_constraints, spec.match_conditions),
-                instance_policy: spec.instance_policy.into(),
-                message: spec.message.map(|it| it.trim_end().to_owned()),
-                ..common(metadata.name, spec.common)?
+                ..of_objects(spec.admission, common(metadata.name, spec.common)?)
             }
         }
         Kind::Mutator => {
             let Object { metadata, spec } = parsed::<MutatorSpec>(root)?;
             PolicySpec {
                 actions: in_shadow(spec.shadow),
-                failure_policy: spec.failure_policy.into(),
-                limit_policy: spec.limit_policy.into(),
-                own_constraints: spec.match_constraints.is_some(),
-                matching: rules::read(spec.match_constraints, spec.match_conditions),
-                instance_policy: spec.instance_policy.into(),
-                message: spec.message.map(|it| it.trim_end().to_owned()),
-                ..common(metadata.name, spec.common)?
+                ..of_objects(spec.admission, common(metadata.name, spec.common)?)
             }
         }
         Kind::Authorizer => {
@@ -183,6 +171,18 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &BTreeMap<us
             }
         }
     })
+}
+
+fn of_objects(declared: AdmissionSpec, common: PolicySpec) -> PolicySpec {
+    PolicySpec {
+        failure_policy: declared.failure_policy.into(),
+        limit_policy: declared.limit_policy.into(),
+        own_constraints: declared.match_constraints.is_some(),
+        matching: rules::read(declared.match_constraints, declared.match_conditions),
+        instance_policy: declared.instance_policy.into(),
+        message: declared.message.map(|it| it.trim_end().to_owned()),
+        ..common
+    }
 }
 
 /// Settings stay what they are: serde's flatten cannot hold their numbers.

@@ -55,29 +55,9 @@ pub struct ValidatorSpec {
         }],
     ))]
     pub validation_actions: Vec<Action>,
-    /// What a failure does, for any reason but a limit.
-    #[serde(default)]
-    #[schemars(extend("default" = "Fail"))]
-    pub failure_policy: AdmissionFailure,
-    /// What a used-up limit does: time, memory, size or cost, in the policy or in a match condition.
-    #[serde(default)]
-    #[schemars(extend("default" = "Fail"))]
-    pub limit_policy: AdmissionFailure,
-    /// Which requests it is asked about, as in ValidatingAdmissionPolicy. Absent: as the component's manifest says, else every request.
-    pub match_constraints: Option<Constraints>,
-    /// CEL expressions that must all be true for it to be asked: of `request`, `object`, `oldObject` and `namespaceObject`, which is
-    /// always null.
-    #[serde(default)]
-    #[schemars(schema_with = "conditions")]
-    pub match_conditions: Vec<MatchCondition>,
-    /// Which instance answers a review.
-    #[serde(default)]
-    #[schemars(extend("default" = "PerReview"))]
-    pub instance_policy: InstancePolicy,
-    /// What users are told before the policy's own words when it denies.
-    #[serde(default)]
-    #[schemars(schema_with = "message")]
-    pub message: Option<String>,
+    /// What both kinds have that are asked about objects.
+    #[serde(flatten)]
+    pub admission: AdmissionSpec,
 }
 
 /// Changes objects before they are validated and stored.
@@ -91,29 +71,9 @@ pub struct MutatorSpec {
     #[serde(default)]
     #[schemars(extend("default" = false))]
     pub shadow: bool,
-    /// What a failure does, for any reason but a limit.
-    #[serde(default)]
-    #[schemars(extend("default" = "Fail"))]
-    pub failure_policy: AdmissionFailure,
-    /// What a used-up limit does: time, memory, size or cost, in the policy or in a match condition.
-    #[serde(default)]
-    #[schemars(extend("default" = "Fail"))]
-    pub limit_policy: AdmissionFailure,
-    /// Which requests it is asked about, as in ValidatingAdmissionPolicy. Absent: as the component's manifest says, else every request.
-    pub match_constraints: Option<Constraints>,
-    /// CEL expressions that must all be true for it to be asked: of `request`, `object`, `oldObject` and `namespaceObject`, which is
-    /// always null.
-    #[serde(default)]
-    #[schemars(schema_with = "conditions")]
-    pub match_conditions: Vec<MatchCondition>,
-    /// Which instance answers a review.
-    #[serde(default)]
-    #[schemars(extend("default" = "PerReview"))]
-    pub instance_policy: InstancePolicy,
-    /// What users are told before the policy's own words when it denies.
-    #[serde(default)]
-    #[schemars(schema_with = "message")]
-    pub message: Option<String>,
+    /// What both kinds have that are asked about objects.
+    #[serde(flatten)]
+    pub admission: AdmissionSpec,
 }
 
 /// Says who may do what: asked by kube-apiserver's webhook authorizer.
@@ -178,6 +138,35 @@ pub struct ProviderSpec {
     #[serde(default)]
     #[schemars(extend("default" = "PerReview"))]
     pub instance_policy: InstancePolicy,
+}
+
+/// What both kinds have that are asked about objects.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AdmissionSpec {
+    /// What a failure does, for any reason but a limit.
+    #[serde(default)]
+    #[schemars(extend("default" = "Fail"))]
+    pub failure_policy: AdmissionFailure,
+    /// What a used-up limit does: time, memory, size or cost, in the policy or in a match condition.
+    #[serde(default)]
+    #[schemars(extend("default" = "Fail"))]
+    pub limit_policy: AdmissionFailure,
+    /// Which requests it is asked about, as in ValidatingAdmissionPolicy. Absent: as the component's manifest says, else every request.
+    pub match_constraints: Option<Constraints>,
+    /// CEL expressions that must all be true for it to be asked: of `request`, `object`, `oldObject` and `namespaceObject`, which is
+    /// always null.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions")]
+    pub match_conditions: Vec<MatchCondition>,
+    /// Which instance answers a review.
+    #[serde(default)]
+    #[schemars(extend("default" = "PerReview"))]
+    pub instance_policy: InstancePolicy,
+    /// What users are told before the policy's own words when it denies.
+    #[serde(default)]
+    #[schemars(schema_with = "message")]
+    pub message: Option<String>,
 }
 
 /// What every kind has.

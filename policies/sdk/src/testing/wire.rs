@@ -13,7 +13,7 @@ use crate::{
 
 /// The request of an admission.k8s.io/v1 AdmissionReview. Panics if it is none.
 pub fn admission(review: &str) -> AdmissionRequest {
-    let wire::Review { request } = read(review, "AdmissionReview");
+    let json::Review { request } = read(review, "AdmissionReview");
     let kind: GroupVersionKind = request.kind.into();
     let resource: GroupVersionResource = request.resource.into();
     let requested = Requested {
@@ -41,13 +41,13 @@ pub fn admission(review: &str) -> AdmissionRequest {
 
 /// The spec of an authentication.k8s.io/v1 TokenReview. Panics if it is none.
 pub fn token(review: &str) -> TokenReview {
-    let wire::Spec::<wire::Token> { spec } = read(review, "TokenReview");
+    let json::Spec::<json::Token> { spec } = read(review, "TokenReview");
     TokenReview { token: Token::new(spec.token), audiences: spec.audiences }
 }
 
 /// The spec of an authorization.k8s.io/v1 SubjectAccessReview. Panics if it is none.
 pub fn access(review: &str) -> SubjectAccessReview {
-    let wire::Spec::<wire::Access> { spec } = read(review, "SubjectAccessReview");
+    let json::Spec::<json::Access> { spec } = read(review, "SubjectAccessReview");
     let attributes = match (spec.resource_attributes, spec.non_resource_attributes) {
         (Some(it), None) => Attributes::Resource(ResourceAttributes {
             verb: it.verb,
@@ -70,7 +70,7 @@ pub fn access(review: &str) -> SubjectAccessReview {
 }
 
 fn read<T: DeserializeOwned>(review: &str, kind: &str) -> T {
-    let header: wire::Header = parse(review).unwrap_or_else(|(path, message)| panic!("{kind}{path}: {message}"));
+    let header: json::Header = parse(review).unwrap_or_else(|(path, message)| panic!("{kind}{path}: {message}"));
     assert_eq!(header.kind, kind);
     assert!(header.api_version.ends_with("k8s.io/v1"), "not a v1 review: {}", header.api_version);
     // RawValue cannot be read through serde_path_to_error.
@@ -81,7 +81,7 @@ fn json(value: Option<Box<RawValue>>) -> Option<String> {
     value.map(|it| it.get().to_owned()).filter(|it| it != "null")
 }
 
-fn requirements(selector: Option<wire::Selector>) -> Vec<SelectorRequirement> {
+fn requirements(selector: Option<json::Selector>) -> Vec<SelectorRequirement> {
     let requirements = selector.map(|it| it.requirements).unwrap_or_default();
     requirements
         .into_iter()
@@ -99,37 +99,37 @@ fn requirements(selector: Option<wire::Selector>) -> Vec<SelectorRequirement> {
         .collect()
 }
 
-impl From<wire::Kind> for GroupVersionKind {
-    fn from(it: wire::Kind) -> Self {
+impl From<json::Kind> for GroupVersionKind {
+    fn from(it: json::Kind) -> Self {
         Self { group: it.group, version: it.version, kind: it.kind }
     }
 }
 
-impl From<wire::Resource> for GroupVersionResource {
-    fn from(it: wire::Resource) -> Self {
+impl From<json::Resource> for GroupVersionResource {
+    fn from(it: json::Resource) -> Self {
         Self { group: it.group, version: it.version, resource: it.resource }
     }
 }
 
-impl From<wire::Operation> for Operation {
-    fn from(it: wire::Operation) -> Self {
+impl From<json::Operation> for Operation {
+    fn from(it: json::Operation) -> Self {
         match it {
-            wire::Operation::Create => Self::Create,
-            wire::Operation::Update => Self::Update,
-            wire::Operation::Delete => Self::Delete,
-            wire::Operation::Connect => Self::Connect,
+            json::Operation::Create => Self::Create,
+            json::Operation::Update => Self::Update,
+            json::Operation::Delete => Self::Delete,
+            json::Operation::Connect => Self::Connect,
         }
     }
 }
 
-impl From<wire::UserInfo> for User {
-    fn from(it: wire::UserInfo) -> Self {
+impl From<json::UserInfo> for User {
+    fn from(it: json::UserInfo) -> Self {
         Self { username: it.username, uid: it.uid, groups: it.groups, extra: it.extra }
     }
 }
 
 /// The JSON as it is written.
-mod wire {
+mod json {
     use super::{BTreeMap, Deserialize, RawValue};
 
     #[derive(Deserialize)]

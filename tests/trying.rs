@@ -176,7 +176,7 @@ fn review_tells_what_was_used_and_why_a_policy_is_asked() {
         (
             "matchConditions: [{name: odd, expression: 'object.spec.x == 1'}]".to_owned(),
             &[],
-            "asked: nobody can tell, which is a failure of the policy: odd: ",
+            "asked: could not be evaluated, which counts as a failure of the policy: odd: ",
         ),
         (
             rule(

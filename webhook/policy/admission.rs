@@ -187,7 +187,7 @@ impl Question for Mutate<'_> {
             (Err(denial), _) => (Some(policy.denied(denial)), None),
             (Ok(Change::Unchanged), _) => (None, None),
             (Ok(change), Some(object)) => (None, changes::apply(object, change, deadline).await?),
-            (Ok(_), None) => return Err(Failure::Answer("it changes an object where there is none".to_owned())),
+            (Ok(_), None) => return Err(Failure::Answer("it changes the object, but the request has none".to_owned())),
         };
         Ok((Said { denial, warnings: said.warnings, annotations: said.annotations }, object))
     }

@@ -36,7 +36,7 @@ impl Selection<'_> {
                 Err(failure) => failed = failed.or(Some(format!("policy {}: {}", policy.spec.name, failure.message()))),
             }
         }
-        // Where one failed, nobody can tell: the error keeps the "no" out of kube-apiserver's cache.
+        // Where one failed, the answer is not known: the error keeps the "no" out of kube-apiserver's cache.
         TokenVerdict::Unauthenticated { error: failed }
     }
 }

@@ -147,7 +147,7 @@ async fn load(makers: Makers<'_>, shelf: &Shelf, spec: PolicySpec) -> Result<Vec
     };
     let loaded = kinds.into_iter().map(|kind| {
         if kind == Kind::Authenticator && spec.instance_policy == Instances::Reuse {
-            let words = "Reuse is never for authenticators, which see tokens";
+            let words = "Reuse is not allowed for authenticators, since they see tokens";
             return Err(vec![error("spec.instancePolicy".to_owned(), words.to_owned())]);
         }
         let mut spec = spec.clone();

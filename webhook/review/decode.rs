@@ -84,7 +84,7 @@ fn version(header: Header, kind: &str, group: &str) -> Result<Version, Malformed
         Some((its, "v1")) if its == group => Ok(Version::V1),
         Some((its, "v1beta1")) if its == group => Ok(Version::V1Beta1),
         Some((its, _)) if its == group => {
-            Err(Malformed(format!("apiVersion {} is not supported: v1 and v1beta1 are", quote(&found))))
+            Err(Malformed(format!("apiVersion {} is not supported; expected v1 or v1beta1", quote(&found))))
         }
         _ => Err(Malformed(format!("expected apiVersion {group}/v1 or {group}/v1beta1, got {}", quote(&found)))),
     }
@@ -228,7 +228,7 @@ mod tests {
         let with = |version: &str| refused(format!(r#"{{"kind":"TokenReview","apiVersion":"{version}"}}"#));
         assert_eq!(
             with("authentication.k8s.io/v2"),
-            "apiVersion \"authentication.k8s.io/v2\" is not supported: v1 and v1beta1 are"
+            "apiVersion \"authentication.k8s.io/v2\" is not supported; expected v1 or v1beta1"
         );
         for other in ["v1", "apps/v1", "authentication.k8s.io", "authentication.k8s.io.evil/v1"] {
             assert_eq!(with(other), format!("expected apiVersion {GROUP}/v1 or {GROUP}/v1beta1, got \"{other}\""));

@@ -78,7 +78,7 @@ impl Lowering {
             && Key::of(value).is_none()
             && !matches!(value, Value::Double(_))
         {
-            return Err(Mistake::new(at, format!("a value of type {} is no index", value.kind().name())));
+            return Err(Mistake::new(at, format!("a value of type {} cannot be an index", value.kind().name())));
         }
         let name = if optional { "_[?_]" } else { "_[_]" };
         let (typ, _) = self.resolve(node.at, name, false, &[container, typ])?;

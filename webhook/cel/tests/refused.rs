@@ -114,7 +114,7 @@ fn bad_constants() {
             ("duration('one hour') == duration('1h')", "not a duration"),
             ("timestamp('yesterday') == timestamp('2023-01-01T00:00:00Z')", "not a time"),
             ("int('Three') == 3", "line 1, column 4: int(): not an integer"),
-            ("{'a': true}[dyn(null)]", "no index"),
+            ("{'a': true}[dyn(null)]", "cannot be an index"),
         ],
     );
 }

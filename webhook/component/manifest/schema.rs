@@ -44,7 +44,7 @@ impl Schema {
     }
 }
 
-/// Of errors that only say that there are others, those others are told.
+/// An error that only groups others is left out: its causes are reported.
 fn collect(error: &ValidationError<'_, '_>, violations: &mut Vec<Violation>) {
     if violations.len() >= MAX_VIOLATIONS {
         return;

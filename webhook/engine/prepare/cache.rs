@@ -70,7 +70,7 @@ impl Cache {
             Ok(found) => Some(found),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
-                warn!(entry = %path.display(), %error, "an entry of the code cache is not used; it is made anew");
+                warn!(entry = %path.display(), %error, "an entry of the code cache cannot be used, and is made again");
                 None
             }
         }

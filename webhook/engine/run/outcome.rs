@@ -96,7 +96,7 @@ pub(in crate::engine) fn replied<T>(ended: Result<Result<T, String>, Failure>, s
 /// Text of a guest for the operator's log: cleaned, and of bounded length. An authenticator's own words may hold the token.
 pub(in crate::engine) fn shown(text: &str, keep: bool) -> String {
     if !keep {
-        return "its words are withheld, since it sees tokens: grant it log to see them".to_owned();
+        return "message withheld, since the policy sees tokens: set grants.log to show it".to_owned();
     }
     line(&text[..text.floor_char_boundary(MAX_SHOWN)])
 }

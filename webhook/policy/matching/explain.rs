@@ -15,9 +15,9 @@ impl Match {
     ) -> String {
         match decided {
             Err(Failure::Condition(words) | Failure::ConditionLimit(words)) => {
-                format!("nobody can tell, which is a failure of the policy: {words}")
+                format!("could not be evaluated, which counts as a failure of the policy: {words}")
             }
-            Err(failure) => format!("nobody can tell, which is a failure of the policy: {failure}"),
+            Err(failure) => format!("could not be evaluated, which counts as a failure of the policy: {failure}"),
             Ok(Decision::Asked(rule)) => self.asked(*rule),
             Ok(Decision::NoRule) => {
                 let rules = self.rules.resource_rules.iter().enumerate();
@@ -76,7 +76,7 @@ impl ResourceRule {
             Part::Name => ("resourceNames", request.name.as_str(), &self.resource_names),
             Part::Scope => {
                 let word = if self.scope == Scope::Cluster { "Cluster" } else { "Namespaced" };
-                return format!("has scope {word}, which the object has not");
+                return format!("applies only to {word} objects");
             }
         };
         lists(name, came, list)

@@ -1,4 +1,4 @@
-//! matchConstraints, without a cluster at hand: resources, scope, the name of the namespace, labels.
+//! matchConstraints, without access to a cluster: resources, scope, the name of the namespace, labels.
 //!
 //! Follows k8s.io/apiserver `pkg/admission/plugin/webhook/predicates`. Of objects only the labels are read that selectors
 //! name.

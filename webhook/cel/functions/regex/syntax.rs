@@ -57,7 +57,7 @@ impl Translation<'_> {
                     continue;
                 }
                 ')' => {
-                    let outer = groups.pop().ok_or("a closing bracket too many")?;
+                    let outer = groups.pop().ok_or("one closing bracket too many")?;
                     self.out.push(')');
                     last = Last::Atom(greatest);
                     greatest = greatest.max(outer);

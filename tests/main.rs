@@ -57,6 +57,8 @@ mod misbehaving;
 mod pod_security;
 /// Policies in Python, built by `verdict build`.
 mod python;
+/// What policies in Python take of packages.
+mod python_packages;
 /// Refusals before the body was read, as curl and Go's client see them.
 mod refusals;
 /// The order of the rooms in `webhook/`.

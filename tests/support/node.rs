@@ -46,7 +46,8 @@ pub fn policies(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(name)
 }
 
-fn copy(from: &Path, to: &Path) {
+/// A folder and everything in it but what tools put there.
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder below target");
     for entry in fs::read_dir(from).unwrap_or_else(|error| panic!("{}: {error}", from.display())) {
         let entry = entry.expect("an entry");

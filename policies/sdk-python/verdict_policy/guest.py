@@ -7,6 +7,7 @@ component: every review starts from a copy of the memory as it is after ``init``
 from __future__ import annotations
 
 import gc
+import importlib
 import io
 import os
 import sys
@@ -15,7 +16,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from . import admission, authentication, authorization, calls, host
+from . import admission, authentication, authorization, calls, host, kept
 from .settings import SettingsErrors
 from .user import UserInfo
 
@@ -102,12 +103,20 @@ def importing() -> Iterator[None]:
         raise
 
 
+def keep_files(left_out: list[str]) -> None:
+    """What lies beside the policy and in packages, for what they read and import while a review is answered."""
+    # The folders that `verdict build` gives to componentize-py, by their numbers. Two, the SDK, needs none.
+    kept.keep(["/1", "/3"], left_out)
+
+
 def exports(policy: ModuleType, err: Any, imports: Any, interfaces: Any) -> dict[str, Any]:
     """The classes that componentize-py looks for, for the interfaces of the world. ``err`` is its exception."""
     _bindings.connect(*(getattr(imports, name, None) for name in ("log", "audit_log", "review")))
-    if "datetime" in sys.modules:
-        # strptime imports it when it is first called, which is too late.
-        import _strptime  # noqa: F401  # pyright: ignore[reportMissingImports]
+    # What modules of Python import when their functions are first called, which is too late.
+    for module, late in _LATE.items():
+        if module in sys.modules:
+            for name in late:
+                importlib.import_module(name)
 
     def guarded(function: Any) -> Any:
         """What it raises becomes the error of the contract; out of memory stays a trap."""
@@ -156,6 +165,14 @@ def exports(policy: ModuleType, err: Any, imports: Any, interfaces: Any) -> dict
     answers("authorization", "authorize", _ruling)
     answers("provider", "handle_event", _reply)
     return {name: type(name, (), methods) for name, methods in classes.items()}
+
+
+_LATE = {
+    "datetime": ["_strptime"],
+    "time": ["_strptime"],
+    "zoneinfo": ["importlib.resources"],
+    "importlib.resources": ["importlib.readers"],
+}
 
 
 def _environment(runtime: Any) -> dict[str, str]:

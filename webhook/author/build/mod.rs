@@ -178,7 +178,8 @@ pub fn build(folder: &Path, out: Option<&Path>) -> Result<Built, BuildError> {
     let language = Language::of(folder).ok_or_else(|| BuildError::NothingToBuild(folder.to_owned()))?;
     // Before minutes are spent on the rest.
     let manifest = config::manifest::manifest(folder).map_err(BuildError::Manifest)?;
-    if folder.join(embedded::FOLDER).is_dir() {
+    // Packages alone may lie there too.
+    if ["sdk", "wit"].iter().any(|it| folder.join(embedded::FOLDER).join(it).is_dir()) {
         let (name, files) = language.sdk();
         if embedded::refresh(folder, name, files)? {
             crate::text::tell(&format!(

@@ -3,16 +3,19 @@
 //! Knows python3, pip and componentize-py, which come from PyPI by the hashes of a lock file. The tool is installed once
 //! per lock file, in the user's cache folder.
 
+mod lock;
+mod packages;
 mod sources;
+mod stage;
 mod tool;
 
 use std::{
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
-use self::sources::Sources;
+use self::{sources::Sources, stage::Stage};
 use super::{BuildError, beside, embedded, imported, read, started, world::World};
 use crate::{
     component::manifest::{Import, Manifest},
@@ -26,16 +29,18 @@ pub(super) fn build(folder: &Path, manifest: &Manifest) -> Result<Vec<u8>, Build
     imported(Import::ALL.into_iter().filter(|it| seen.calls.iter().any(|name| name == it.name())), manifest.imports())?;
     let cache = tool::cache(folder);
     let tool = tool::componentize(&python, folder, &cache)?;
-    let packages = tool.packages(folder)?;
-    let stage = Stage(beside(&cache.join("python-build"), "unfinished"));
-    stage.fill(&sources, &seen.defined, manifest.imports())?;
-    let kept = cache.join("python-built").join(format!("{}.wasm", stage.digest(&tool.name, packages.as_deref())?));
-    // CPython draws the seed of its hashes while it is started, which here is at build time, and nothing can set it: the
-    // tool makes other bytes of the same sources each time. So what was made once is kept.
+    let stage = Stage::new(beside(&cache.join("python-build"), "unfinished"));
+    if let Some(packages) = packages::install(&tool, folder)? {
+        packages::stage(&packages, &stage)?;
+    }
+    fill(&stage, &sources, &seen.defined, manifest.imports())?;
+    let kept = cache.join("python-built").join(format!("{}.wasm", stage.digest(&tool.name)?));
+    // What CPython left of random numbers, and of where its own files lay, is in the memory that the tool makes the component
+    // of: other bytes of the same sources each time. So what was made once is kept.
     if let Ok(bytes) = fs::read(&kept) {
         return Ok(bytes);
     }
-    let bytes = stage.componentize(&tool, folder, packages.as_deref())?;
+    let bytes = componentize(&stage, &tool, folder)?;
     tool::keep(&kept, &bytes)?;
     Ok(bytes)
 }
@@ -57,61 +62,52 @@ fn look(python: &Path, folder: &Path, sources: &Sources) -> Result<Seen, BuildEr
     Ok(Seen { defined: lines("defines "), calls: lines("calls ") })
 }
 
-/// Everything that the tool is given, in a folder of its own that ends with it: Python writes beside what it imports.
-struct Stage(PathBuf);
-
-impl Stage {
-    fn fill(&self, sources: &Sources, defined: &[String], imports: &[Import]) -> Result<(), BuildError> {
-        let interfaces: Vec<Interface> =
-            Interface::ALL.into_iter().filter(|it| defined.iter().any(|name| name == function(*it))).collect();
-        let cleanup = defined.iter().any(|name| name == "cleanup");
-        let world = World::new(imports, &interfaces, cleanup).with_runtime();
-        self.write("wit/guest.wit", world.text().as_bytes())?;
-        for file in embedded::WIT.iter().filter(|it| it.path.starts_with("deps/")) {
-            self.write(&format!("wit/{}", file.path), file.bytes)?;
-        }
-        self.write("glue/verdict_guest.py", glue(&interfaces, imports).as_bytes())?;
-        for file in embedded::SDK_PYTHON.iter().filter(|it| it.path.starts_with("verdict_policy/")) {
-            self.write(&format!("sdk/{}", file.path), file.bytes)?;
-        }
-        sources.copy(&self.0.join("policy"))
+fn fill(stage: &Stage, sources: &Sources, defined: &[String], imports: &[Import]) -> Result<(), BuildError> {
+    let interfaces: Vec<Interface> =
+        Interface::ALL.into_iter().filter(|it| defined.iter().any(|name| name == function(*it))).collect();
+    let cleanup = defined.iter().any(|name| name == "cleanup");
+    let world = World::new(imports, &interfaces, cleanup).with_runtime();
+    stage.write("wit/guest.wit", world.text().as_bytes())?;
+    for file in embedded::WIT.iter().filter(|it| it.path.starts_with("deps/")) {
+        stage.write(&format!("wit/{}", file.path), file.bytes)?;
     }
-
-    fn write(&self, path: &str, bytes: &[u8]) -> Result<(), BuildError> {
-        let path = self.0.join(path);
-        let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&path, bytes));
-        written.map_err(|error| BuildError::File { path, error })
+    for file in embedded::SDK_PYTHON.iter().filter(|it| it.path.starts_with("verdict_policy/")) {
+        stage.write(&format!("sdk/{}", file.path), file.bytes)?;
     }
-
-    /// Of all that the tool is given.
-    fn digest(&self, tool: &str, packages: Option<&Path>) -> Result<String, BuildError> {
-        sources::digest(tool, &[Some(self.0.as_path()), packages].into_iter().flatten().collect::<Vec<_>>())
+    sources.copy(&stage.path("policy"))?;
+    let left_out = packages::too_large(stage)?;
+    if !left_out.is_empty() {
+        crate::text::tell(&format!(
+            "verdict: too large to be kept in the component: the files of {}: what they read while a review is answered is not there",
+            left_out.join(", ")
+        ));
     }
-
-    fn componentize(&self, tool: &tool::Tool, folder: &Path, packages: Option<&Path>) -> Result<Vec<u8>, BuildError> {
-        crate::text::tell("verdict: making a component of CPython and the policy: some seconds");
-        let out = self.0.join("out.wasm");
-        // As the author calls it, in what Python says of it.
-        let shown = if folder == Path::new(".") { String::new() } else { format!("{}/", folder.display()) };
-        let mut command = Command::new(&tool.python);
-        command.args(["-I", "-c", include_str!("componentize.py")]).arg(shown);
-        command.arg("--quiet").arg("--wit-path").arg(self.0.join("wit")).args(["--world", "guest", "componentize"]);
-        for path in ["glue", "policy", "sdk"].map(|it| self.0.join(it)).iter().map(PathBuf::as_path).chain(packages) {
-            command.arg("--python-path").arg(path);
-        }
-        command.arg("verdict_guest").arg("--output").arg(&out);
-        // It would look there for more packages, and add its own frames to what Python says.
-        command.env_remove("VIRTUAL_ENV").env("RUST_BACKTRACE", "0");
-        said("componentize-py", &mut command)?;
-        read(&out)
+    stage.write("glue/verdict_guest.py", glue(&interfaces, imports, &left_out).as_bytes())?;
+    // Each has its number among the folders that the tool mounts, whether there is anything in it or not.
+    for folder in ["packages", "environment/lib/site-packages"] {
+        stage.create(folder)?;
     }
+    stage.seed()?;
+    stage.set_times()
 }
 
-impl Drop for Stage {
-    fn drop(&mut self) {
-        // Nobody looks there again.
-        let _ = fs::remove_dir_all(&self.0);
+fn componentize(stage: &Stage, tool: &tool::Tool, folder: &Path) -> Result<Vec<u8>, BuildError> {
+    crate::text::tell("verdict: making a component of CPython and the policy: some seconds");
+    let out = stage.path("out.wasm");
+    // As the author calls it, in what Python says of it.
+    let shown = if folder == Path::new(".") { String::new() } else { format!("{}/", folder.display()) };
+    let mut command = Command::new(&tool.python);
+    command.args(["-I", "-c", include_str!("componentize.py")]).arg(shown);
+    command.arg("--quiet").arg("--wit-path").arg(stage.path("wit")).args(["--world", "guest", "componentize"]);
+    for path in ["glue", "policy", "sdk", "packages"].map(|it| stage.path(it)) {
+        command.arg("--python-path").arg(path);
     }
+    command.arg("verdict_guest").arg("--output").arg(&out);
+    // It adds the packages of this environment, or else all that are installed on this machine, and its own frames to what
+    // Python says.
+    command.env("VIRTUAL_ENV", stage.path("environment")).env("RUST_BACKTRACE", "0");
+    said("componentize-py", &mut command)?;
+    read(&out)
 }
 
 /// Runs it, and gives what it printed. Where it fails, what it said is the error; else that goes on to standard error.
@@ -143,7 +139,7 @@ fn function(interface: Interface) -> &'static str {
 }
 
 /// The module that componentize-py starts with. It imports the bindings, which are there only for what the world has.
-fn glue(interfaces: &[Interface], imports: &[Import]) -> String {
+fn glue(interfaces: &[Interface], imports: &[Import], left_out: &[String]) -> String {
     let has = |some: &[Interface]| interfaces.iter().any(|it| some.contains(it));
     let mut imports: String = imports.iter().map(|it| format!("{}, ", it.name().replace('-', "_"))).collect();
     imports += "guest_runtime";
@@ -161,6 +157,7 @@ fn glue(interfaces: &[Interface], imports: &[Import]) -> String {
     format!(
         "from verdict_policy import guest\n\nwith guest.importing():\n    import policy\nfrom componentize_py_types \
          import Err\nimport wit_world.exports.lifecycle\n{exports}from wit_world import exports, imports\nfrom \
-         wit_world.imports import {imports}\n\nglobals().update(guest.exports(policy, Err, imports, exports))\n"
+         wit_world.imports import {imports}\n\nguest.keep_files({left_out:?})\n\
+         globals().update(guest.exports(policy, Err, imports, exports))\n"
     )
 }

@@ -5,8 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sha2::{Digest as _, Sha256};
-
 use crate::author::build::BuildError;
 
 /// Files relative to the folder, sorted, `policy.py` among them.
@@ -78,40 +76,6 @@ fn is_test(path: &Path) -> bool {
         || path.extension().is_some_and(|it| it == "pyc")
 }
 
-/// Of every file in the folders, with `seed`.
-pub(super) fn digest(seed: &str, folders: &[&Path]) -> Result<String, BuildError> {
-    let mut hash = Sha256::new();
-    let mut add = |bytes: &[u8]| {
-        hash.update(u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
-        hash.update(bytes);
-    };
-    add(seed.as_bytes());
-    for folder in folders {
-        let mut files = Vec::new();
-        let wrong = |error| BuildError::File { path: folder.to_path_buf(), error };
-        list(folder, &mut files).map_err(wrong)?;
-        files.sort();
-        for file in files {
-            let relative = file.strip_prefix(folder).unwrap_or(&file);
-            add(relative.to_string_lossy().as_bytes());
-            add(&fs::read(&file).map_err(wrong)?);
-        }
-    }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            list(&entry.path(), files)?;
-        } else {
-            files.push(entry.path());
-        }
-    }
-    Ok(())
-}
-
 const POLICY: &str = "policy.py";
 
 #[cfg(test)]
@@ -145,10 +109,5 @@ mod tests {
         assert_eq!(files, ["helpers/__init__.py", "helpers/words.json", "other.py", "policy.py"]);
         let modules: Vec<&Path> = sources.modules().collect();
         assert_eq!(modules, [Path::new("policy.py"), Path::new("helpers/__init__.py"), Path::new("other.py")]);
-        let digest = |seed| digest(seed, &[folder.path()]).unwrap();
-        let before = digest("a");
-        assert_ne!(before, digest("b"));
-        fs::write(folder.path().join("other.py"), "1").unwrap();
-        assert_ne!(before, digest("a"));
     }
 }

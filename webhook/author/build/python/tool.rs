@@ -1,4 +1,4 @@
-//! What comes from elsewhere: python3 from the author's machine, componentize-py and the policy's own packages from PyPI.
+//! What comes from elsewhere: python3 from the author's machine, pip and componentize-py from PyPI.
 
 use std::{
     env, fs,
@@ -18,53 +18,6 @@ pub(super) struct Tool {
     pub(super) name: String,
     /// The Python that can import it.
     pub(super) python: PathBuf,
-}
-
-impl Tool {
-    /// The policy's own packages, as `requirements.txt` has them; none without one.
-    pub(super) fn packages(&self, folder: &Path) -> Result<Option<PathBuf>, BuildError> {
-        let requirements = folder.join("requirements.txt");
-        if !requirements.is_file() {
-            return Ok(None);
-        }
-        let packages = folder.join(embedded::FOLDER).join("packages");
-        let (mark, digest) = (packages.join(".requirements"), short(&[&read(&requirements)?]));
-        if fs::read_to_string(&mark).is_ok_and(|it| it == digest) {
-            return Ok(Some(packages));
-        }
-        crate::text::tell(&format!("verdict: installing the packages of {}", requirements.display()));
-        let unfinished = Unfinished(beside(&packages, "unfinished"));
-        let mut install = Command::new(&self.python);
-        install.args(["-m", "pip", "install", "--no-compile", "--target"]).arg(&unfinished.0);
-        // Wheels that run anywhere: what is compiled for this machine does not run in a component.
-        install.args([
-            "--only-binary=:all:",
-            "--platform=any",
-            "--implementation=py",
-            "--abi=none",
-            "--python-version=3.14",
-        ]);
-        install.args(QUIETLY).arg("--requirement").arg(&requirements);
-        progress("pip", &mut install).map_err(|error| match error {
-            BuildError::ToolFailed { tool, status } => BuildError::NotAPolicy(format!(
-                "{tool} failed ({status}): {}: packages in a component must be wheels of pure Python, since what is compiled \
-                 for this machine does not run there",
-                requirements.display()
-            )),
-            error => error,
-        })?;
-        let file = |path: &Path| {
-            let path = path.to_owned();
-            move |error| BuildError::File { path, error }
-        };
-        fs::create_dir_all(&unfinished.0).map_err(file(&unfinished.0))?;
-        fs::write(unfinished.0.join(".requirements"), digest).map_err(file(&mark))?;
-        if packages.exists() {
-            fs::remove_dir_all(&packages).map_err(file(&packages))?;
-        }
-        fs::rename(&unfinished.0, &packages).map_err(file(&packages))?;
-        Ok(Some(packages))
-    }
 }
 
 /// A Python that is new enough and can make virtual environments.
@@ -92,9 +45,9 @@ pub(super) fn cache(folder: &Path) -> PathBuf {
     std::path::absolute(&cache).unwrap_or(cache)
 }
 
-/// The tool that `requirements.lock` of the folder names, or that of this binary where there is none.
+/// The tool that `build-requirements.lock` of the folder names, or that of this binary where there is none.
 pub(super) fn componentize(python: &Path, folder: &Path, cache: &Path) -> Result<Tool, BuildError> {
-    let own = folder.join("requirements.lock");
+    let own = folder.join(LOCK);
     let lock = if own.is_file() { read(&own)? } else { default_lock().to_vec() };
     let name = format!("python-{}", short(&[&lock, about(python)?.as_bytes()]));
     let venv = cache.join(&name);
@@ -111,7 +64,7 @@ pub(super) fn componentize(python: &Path, folder: &Path, cache: &Path) -> Result
     };
     fs::create_dir_all(cache).map_err(file(cache))?;
     progress("python3", Command::new(python).args(["-I", "-m", "venv"]).arg(&unfinished.0))?;
-    let lock_file = unfinished.0.join("requirements.lock");
+    let lock_file = unfinished.0.join(LOCK);
     fs::write(&lock_file, &lock).map_err(file(&lock_file))?;
     let mut install = Command::new(tool(&unfinished.0).python);
     install.args(["-m", "pip", "install", "--require-hashes", "--only-binary=:all:"]).args(QUIETLY);
@@ -147,24 +100,28 @@ pub(super) fn keep(path: &Path, bytes: &[u8]) -> Result<(), BuildError> {
 }
 
 /// Runs it with all its words on standard error.
-fn progress(tool: &'static str, command: &mut Command) -> Result<(), BuildError> {
+pub(super) fn progress(tool: &'static str, command: &mut Command) -> Result<(), BuildError> {
     let command = command.stdin(Stdio::null()).stdout(std::io::stderr()).stderr(Stdio::inherit());
-    // A virtual environment that the author is in, and where pip installs to, are not for what we run.
-    command.env_remove("VIRTUAL_ENV").env_remove("PYTHONPATH").env_remove("PYTHONHOME").env_remove("PIP_TARGET");
-    // Into folders of our own, root or not.
-    command.env("PIP_ROOT_USER_ACTION", "ignore");
-    match started(tool, ADVICE, command.status())? {
+    match started(tool, ADVICE, outside(command).status())? {
         status if status.success() => Ok(()),
         status => Err(BuildError::ToolFailed { tool, status }),
     }
 }
 
+/// A virtual environment that the author is in, and where their pip installs to, are not for what we run.
+pub(super) fn outside(command: &mut Command) -> &mut Command {
+    command.env_remove("VIRTUAL_ENV").env_remove("PYTHONPATH").env_remove("PYTHONHOME").env_remove("PIP_TARGET");
+    // Into folders of our own, root or not.
+    command.env("PIP_ROOT_USER_ACTION", "ignore")
+}
+
 fn default_lock() -> &'static [u8] {
-    let lock = embedded::TEMPLATES.iter().find(|it| it.path == "python/common/requirements.lock");
+    let lock = embedded::TEMPLATES.iter().find(|it| it.path.strip_prefix("python/common/") == Some(LOCK));
     lock.map_or(b"", |it| it.bytes)
 }
 
-fn short(parts: &[&[u8]]) -> String {
+/// A digest that is short enough for a name.
+pub(super) fn short(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(Sha256::digest(part));
@@ -173,7 +130,7 @@ fn short(parts: &[&[u8]]) -> String {
 }
 
 /// A folder that is gone, unless it was renamed.
-struct Unfinished(PathBuf);
+pub(super) struct Unfinished(pub(super) PathBuf);
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
@@ -184,6 +141,10 @@ impl Drop for Unfinished {
 
 /// Where Python comes from.
 pub(super) const ADVICE: &str = "install Python 3.10 or later, with venv: https://www.python.org/downloads, or on Debian and Ubuntu `apt install python3 python3-venv`";
-const QUIETLY: [&str; 2] = ["--disable-pip-version-check", "--no-input"];
+/// The version of Python in a component.
+pub(super) const PYTHON: &str = "3.14";
+/// Of the tools of the build. Whoever has none builds with those of this binary.
+const LOCK: &str = "build-requirements.lock";
+pub(super) const QUIETLY: [&str; 2] = ["--disable-pip-version-check", "--no-input"];
 /// Components of 18 MB each.
 const MOST_KEPT: usize = 8;

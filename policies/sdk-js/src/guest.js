@@ -102,8 +102,9 @@ function text(name, error) {
   const lines = String(error.stack ?? "").split("\n").map((it) => original(it.trim()));
   // Not those of this package, and not those of the engine.
   const own = lines.filter((it) => /^at .*\.[jt]s:/.test(it) && !/(sdk-js|sdk\/js|verdict-policy-sdk)\/src\//.test(it)).slice(0, 3);
+  const advice = error.message === "Intl is not defined" ? [`QuickJS has none: see "No Intl" in .verdict/sdk/js/README.md`] : [];
   const causes = error.cause instanceof Error ? [`caused by ${error.cause.name}: ${error.cause.message}`] : [];
-  return [`${error.name}: ${error.message}`, ...causes, ...own].join("\n  ");
+  return [`${error.name}: ${error.message}`, ...advice, ...causes, ...own].join("\n  ");
 }
 
 export function settingsErrors(error) {

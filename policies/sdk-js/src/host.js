@@ -4,12 +4,16 @@
 /** The server's functions; without an import of it there is none. */
 export const host = {};
 
+/** What was printed before there was a server: levels and texts. */
+export const early = [];
+
 let connected = false;
 
 /** Puts real functions behind the imports. Not for policies. */
 export function connect(functions) {
   Object.assign(host, functions);
   connected = true;
+  for (const [level, text] of early.splice(0)) host.log?.(level, text);
 }
 
 /** A function of the server; `name` is what verdict.yaml calls the import. */

@@ -1,11 +1,49 @@
 // What policies expect of a JavaScript runtime and QuickJS leaves out, or would answer from the moment of the build.
 // Imported first, before any code of the policy runs. Never used in Node.
 
-import { called, host } from "./host.js";
+import { called, early, host } from "./host.js";
+
+const random = () => called("random", "guest-runtime")();
+
+// While the policy is built there is no server: what is printed goes to its author.
+const building = () => host.random === undefined;
+const { verdictOutput: output } = globalThis;
+delete globalThis.verdictOutput;
+
+function tell(text) {
+  const bytes = new TextEncoder().encode(`${text}\n`);
+  // The engine takes a number for a word of eight bytes, and a number holds six.
+  for (let at = 0; at < bytes.length; at += 6) {
+    const part = bytes.subarray(at, at + 6);
+    output?.(2, part.reduceRight((word, byte) => word * 256 + byte, 0), part.length);
+  }
+}
+
+/** Where the caller of the caller stands, as the engine calls it; `verdict build` makes a file and a line of it. */
+const place = () => /\(?(componentize-qjs:user\.js:\d+)/.exec(new Error().stack.split("\n")[3])?.[1] ?? "a module";
+
+// The same sources make the same component, so these are drawn from a row that is always the same.
+let drawn = 0;
+function drawnAtBuild() {
+  tell(`${place()}: Math.random() at the top level of a module is drawn when the policy is built: the same number in every review`);
+  drawn = (Math.imul(drawn, 1664525) + 1013904223) >>> 0;
+  return drawn / 2 ** 32;
+}
 
 // QuickJS seeds its own once, and a component starts from the memory of its build.
-const random = () => called("random", "guest-runtime")();
-Math.random = () => Math.floor(random() / 2 ** 11) / 2 ** 53;
+Math.random = () => (building() ? drawnAtBuild() : Math.floor(random() / 2 ** 11) / 2 ** 53);
+
+// QuickJS knows no time zone and would answer for another one without a word.
+for (const name of ["toLocaleString", "toLocaleDateString", "toLocaleTimeString"]) {
+  const own = Date.prototype[name];
+  Date.prototype[name] = function (locales, options) {
+    const zone = options?.timeZone;
+    if (zone !== undefined && !/^(UTC|Etc\/UTC|GMT)$/i.test(zone)) {
+      throw new RangeError(`${name}: there are no time zones here but UTC, not ${zone}: see "No Intl" in .verdict/sdk/js/README.md`);
+    }
+    return own.call(this, locales, options);
+  };
+}
 
 const format = (values) =>
   values.map((it) => (typeof it === "string" ? it : it instanceof Error ? `${it}` : (json(it) ?? String(it)))).join(" ");
@@ -18,9 +56,15 @@ function json(value) {
   }
 }
 
-// At the build nobody listens, and that is said; later only where the log is imported.
+// What is printed at the build is repeated in `init`, for whoever runs the policy; all of it only where the log is imported.
 const printing = (level) => (...values) => {
-  if (host.log !== undefined || host.random === undefined) called("log", "log")(level, format(values));
+  const text = format(values);
+  if (building()) {
+    early.push([level, text]);
+    tell(text);
+  } else {
+    host.log?.(level, text);
+  }
 };
 
 globalThis.console ??= {

@@ -11,7 +11,7 @@ use wasmtime::{
 };
 use wit_component::{StringEncoding, embed_component_metadata};
 
-use super::engine;
+use super::{engine, positions::Positions};
 use crate::{
     author::build::{
         BuildError,
@@ -22,16 +22,41 @@ use crate::{
 };
 
 /// The component of `script`; `engine` is as `engine::adapted` gives it.
-pub(super) fn component(engine: &[u8], script: &str, world: &World) -> Result<Vec<u8>, BuildError> {
+pub(super) fn component(
+    engine: &[u8],
+    script: &str,
+    positions: &Positions,
+    world: &World,
+) -> Result<Vec<u8>, BuildError> {
     let bad = |error: anyhow::Error| BuildError::NotAPolicy(format!("no component can be made: {error:#}"));
     let linked = link(engine, world).map_err(bad)?;
     // A thread of its own: it may be called from one that drives others.
     let started = thread::scope(|scope| scope.spawn(|| start(&linked, script)).join());
-    started.unwrap_or_else(|_| Err(Stopped::Tool(anyhow::anyhow!("the tool crashed")))).map_err(|stopped| match stopped
-    {
-        Stopped::Script(words) => BuildError::NotAPolicy(format!("the policy cannot be loaded: {}", words.trim())),
+    let started = started.unwrap_or_else(|_| Err(Stopped::Tool(anyhow::anyhow!("the tool crashed"))));
+    let Started { component, printed } = started.map_err(|stopped| match stopped {
+        Stopped::Script(words) => {
+            BuildError::NotAPolicy(format!("the policy cannot be loaded: {}", said(&positions.original(&words))))
+        }
         Stopped::Tool(error) => bad(error),
-    })
+    })?;
+    if !printed.trim().is_empty() {
+        crate::text::tell(positions.original(&printed).trim());
+    }
+    Ok(component)
+}
+
+/// What an author makes something of: without the SDK's own lines, and what the engine puts before the words.
+fn said(words: &str) -> String {
+    let words = words.trim();
+    let words = words.rsplit_once(EVALUATING).map_or(words, |(_, rest)| rest);
+    let own = |line: &&str| {
+        !["verdict-policy-sdk/", "sdk/js/", "sdk-js/"].iter().any(|it| line.contains(&format!("{it}src/")))
+    };
+    let mut said = words.lines().filter(own).collect::<Vec<_>>().join("\n");
+    if words.contains("Intl is not defined") {
+        said += "\nQuickJS has no Intl: see \"No Intl\" in .verdict/sdk/js/README.md";
+    }
+    said
 }
 
 fn link(engine: &[u8], world: &World) -> anyhow::Result<Vec<u8>> {
@@ -59,7 +84,13 @@ enum Stopped {
     Tool(anyhow::Error),
 }
 
-fn start(linked: &[u8], script: &str) -> Result<Vec<u8>, Stopped> {
+/// The component, and what was printed while it was made.
+struct Started {
+    component: Vec<u8>,
+    printed: String,
+}
+
+fn start(linked: &[u8], script: &str) -> Result<Started, Stopped> {
     let tool = |error: wasmtime::Error| Stopped::Tool(anyhow::anyhow!("{error:#}"));
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| Stopped::Tool(error.into()))?;
     let instrumented = Instrumented::new(linked).map_err(|error| Stopped::Tool(anyhow::anyhow!(error)))?;
@@ -77,12 +108,17 @@ fn start(linked: &[u8], script: &str) -> Result<Vec<u8>, Stopped> {
             Ok((Err(words),)) => return Err(Stopped::Script(format!("{words}\n{printed}"))),
             Err(error) => return Err(Stopped::Tool(anyhow::anyhow!("{error:#}\n{printed}"))),
         }
-        instrumented.read(&mut store, instance).await.map_err(|error| Stopped::Tool(anyhow::anyhow!(error)))
+        let component = instrumented.read(&mut store, instance).await;
+        let component = component.map_err(|error| Stopped::Tool(anyhow::anyhow!(error)))?;
+        Ok(Started { component, printed })
     })
 }
 
 /// Of the engine's `init`: a script of its own, that of the policy, the file of it for imports, whether to collect no garbage.
 type Arguments<'a> = (&'a str, &'a str, Option<&'a str>, bool);
+
+/// What the engine says before an error of the script.
+const EVALUATING: &str = "Failed to finish JavaScript module evaluation: ";
 
 /// What the engine's own tool runs before a script that uses no streams.
 const SHIM: &str = "const wit = globalThis.wit = {};\n";

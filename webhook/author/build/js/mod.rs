@@ -6,6 +6,7 @@
 mod component;
 mod engine;
 mod exports;
+mod package;
 mod positions;
 
 use std::{
@@ -16,7 +17,9 @@ use std::{
 };
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
+use self::{package::Package, positions::Positions};
 use super::{
     BuildError, imported, read, started,
     world::{self, World},
@@ -33,11 +36,15 @@ use crate::{
 pub(super) fn build(folder: &Path, manifest: &Manifest) -> Result<Vec<u8>, BuildError> {
     let folder = std::path::absolute(folder).map_err(|error| BuildError::File { path: folder.to_owned(), error })?;
     let entry = entry(&folder)?;
+    let package = Package::read(&folder)?;
     let modules = install(&folder)?;
+    if package.type_checks() {
+        check_types(&folder, &modules, entry)?;
+    }
     let engine = engine::adapted(&modules)?;
     let work = modules.join(".cache/verdict");
     fs::create_dir_all(&work).map_err(|error| BuildError::File { path: work.clone(), error })?;
-    let policy = policy(&folder, &work, entry)?;
+    let policy = policy(&folder, &package, &work, entry)?;
     let interfaces = exports::interfaces(entry, &policy.exports)?;
     imported(Import::ALL.into_iter().filter(|it| policy.calls(it.name())), manifest.imports())?;
     let environment = !manifest.grants.env.is_empty();
@@ -48,33 +55,33 @@ pub(super) fn build(folder: &Path, manifest: &Manifest) -> Result<Vec<u8>, Build
         )));
     }
     let cleanup = policy.exports.iter().any(|it| it == "cleanup");
+    write(&work.join("first.js"), &first())?;
     write(&work.join("entry.js"), &glue(entry, &interfaces, cleanup, manifest.imports(), environment))?;
     let script = work.join("policy.js");
-    let options = ["--external:verdict:*", "--external:wasi:*", "--sourcemap=external", "--sources-content=false"];
-    let outfile = format!("--outfile={}", script.display());
-    esbuild(&folder, &work.join("entry.js"), &[&options[..], &[&outfile]].concat())?;
-    let (text, map) = (read(&script)?, read(&work.join("policy.js.map"))?);
+    let options = json!({
+        "entryPoints": [work.join("entry.js")],
+        "outfile": &script,
+        "external": ["verdict:*", "wasi:*"],
+        "sourcemap": "external",
+        "sourcesContent": false,
+    });
+    esbuild(&folder, &package, &options)?;
+    let (text, positions) = (read(&script)?, Positions::read(&read(&work.join("policy.js.map"))?)?);
     // At the end, so that it moves no line: the SDK reads it to say where an error was thrown.
-    let script = format!("{}\n{}", String::from_utf8_lossy(&text), positions::statement(&map)?);
+    let script = format!("{}\n{}", String::from_utf8_lossy(&text), positions.statement());
     let mut world = World::new(manifest.imports(), &interfaces, cleanup).with_runtime();
     if environment {
         world = world.with_environment();
     }
-    component::component(&engine, &script, &world)
+    component::component(&engine, &script, &positions, &world)
 }
 
 /// The name in package.json.
 pub(super) fn name(folder: &Path) -> Result<String, BuildError> {
-    #[derive(Deserialize)]
-    struct Package {
-        name: Option<String>,
-    }
-    let path = folder.join("package.json");
-    let package: Package = serde_json::from_slice(&read(&path)?)
-        .map_err(|error| BuildError::NotAPolicy(format!("{}: {error}", path.display())))?;
-    let name = package.name.unwrap_or_default();
-    let name = name.rsplit('/').next().unwrap_or_default();
+    let package = Package::read(folder)?;
+    let name = package.name.rsplit('/').next().unwrap_or_default();
     if name.is_empty() {
+        let path = folder.join("package.json");
         return Err(BuildError::NotAPolicy(format!("{}: expected a \"name\"", path.display())));
     }
     Ok(name.to_owned())
@@ -112,7 +119,7 @@ fn install(folder: &Path) -> Result<PathBuf, BuildError> {
 }
 
 /// A look at the policy's own module.
-fn policy(folder: &Path, work: &Path, entry: &str) -> Result<Entry, BuildError> {
+fn policy(folder: &Path, package: &Package, work: &Path, entry: &str) -> Result<Entry, BuildError> {
     #[derive(Deserialize)]
     struct Meta {
         outputs: BTreeMap<String, Output>,
@@ -127,12 +134,9 @@ fn policy(folder: &Path, work: &Path, entry: &str) -> Result<Entry, BuildError> 
     struct Input {
         bytes_in_output: u64,
     }
-    let meta = work.join("meta.json");
-    let (metafile, outfile) =
-        (format!("--metafile={}", meta.display()), format!("--outfile={}", work.join("exports.js").display()));
-    esbuild(folder, &folder.join(entry), &[&metafile, &outfile])?;
-    let meta: Meta = serde_json::from_slice(&read(&meta)?)
-        .map_err(|error| BuildError::NotAPolicy(format!("{}: {error}", meta.display())))?;
+    let options = json!({"entryPoints": [folder.join(entry)], "metafile": true, "outfile": work.join("exports.js")});
+    let meta: Meta = serde_json::from_slice(&esbuild(folder, package, &options)?)
+        .map_err(|error| BuildError::NotAPolicy(format!("esbuild tells what is not understood here: {error}")))?;
     let mut policy = Entry { exports: Vec::new(), files: Vec::new() };
     for output in meta.outputs.into_values() {
         policy.exports.extend(output.exports);
@@ -141,33 +145,60 @@ fn policy(folder: &Path, work: &Path, entry: &str) -> Result<Entry, BuildError> 
     Ok(policy)
 }
 
-/// What it finds wrong it says itself, with file and line.
-fn esbuild(folder: &Path, entry: &Path, more: &[&str]) -> Result<(), BuildError> {
-    let mut command = Command::new("node");
-    command
-        .current_dir(folder)
-        .args(["--input-type=module", "--eval", RUN_ESBUILD, "--"])
-        .arg(entry)
-        .args(["--bundle", "--format=esm", "--platform=neutral", "--main-fields=module,main", "--target=es2023"])
-        .args(["--log-level=warning", "--legal-comments=none", "--charset=utf8"])
-        .args(more);
-    run("node", &mut command)
+/// Gives what esbuild tells of its work, where `options` want that. What it finds wrong is the error.
+fn esbuild(folder: &Path, package: &Package, options: &Value) -> Result<Vec<u8>, BuildError> {
+    let options = package.esbuild(options).to_string();
+    said(
+        "node",
+        Command::new("node").current_dir(folder).args(["--input-type=module", "--eval", BUNDLE, "--", &options]),
+    )
 }
 
-/// The package's program is a script or a binary, as it was installed.
-const RUN_ESBUILD: &str = r#"
-import { createRequire } from "node:module";
-import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
-const program = createRequire(process.cwd() + "/").resolve("esbuild/bin/esbuild");
-const script = readFileSync(program).subarray(0, 2).toString() === "\#!";
-const args = process.argv.slice(1);
-const { status, error } = script
-  ? spawnSync(process.execPath, [program, ...args], { stdio: "inherit" })
-  : spawnSync(program, args, { stdio: "inherit" });
-if (error) throw error;
-process.exitCode = status ?? 1;
-"#;
+/// With the compiler that is among the author's own packages: esbuild takes types away and looks at none.
+fn check_types(folder: &Path, modules: &Path, entry: &str) -> Result<(), BuildError> {
+    let tsc = modules.join("typescript/bin/tsc");
+    let mut check = Command::new("node");
+    check.current_dir(folder).arg(&tsc).arg("--noEmit").arg("--pretty").arg("false");
+    match ["tsconfig.json", "jsconfig.json"].into_iter().find(|it| folder.join(it).is_file()) {
+        Some(config) => check.args(["--project", config]),
+        None => check.args(STRICTLY).arg(entry),
+    };
+    if !tsc.is_file() {
+        return Err(BuildError::NotAPolicy(format!("{}: not found: run npm install typescript", tsc.display())));
+    }
+    let output = started("node", INSTALL, check.stdin(Stdio::null()).output())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    Err(BuildError::NotAPolicy(format!("tsc finds wrong types:\n{}", words.trim())))
+}
+
+/// Runs it and gives what it printed. Where it fails, what it said is the error; else that goes on to standard error.
+fn said(tool: &'static str, command: &mut Command) -> Result<Vec<u8>, BuildError> {
+    let output = started(tool, INSTALL, command.stdin(Stdio::null()).output())?;
+    let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    match (output.status.success(), words.is_empty()) {
+        (true, true) => {}
+        (true, false) => crate::text::tell(&words),
+        (false, true) => return Err(BuildError::ToolFailed { tool, status: output.status }),
+        (false, false) => return Err(BuildError::NotAPolicy(words)),
+    }
+    Ok(output.stdout)
+}
+
+const BUNDLE: &str = include_str!("bundle.js");
+const STRICTLY: [&str; 9] = [
+    "--strict",
+    "--target",
+    "es2023",
+    "--module",
+    "nodenext",
+    "--allowImportingTsExtensions",
+    "--skipLibCheck",
+    "--types",
+    "verdict-policy-sdk/globals",
+];
 
 fn run(tool: &'static str, command: &mut Command) -> Result<(), BuildError> {
     let output = started(tool, INSTALL, command.stdout(Stdio::null()).stderr(Stdio::inherit()).output())?;
@@ -214,6 +245,7 @@ fn glue(entry: &str, interfaces: &[Interface], cleanup: bool, imports: &[Import]
     }
     format!(
         r#"// Written by verdict build.
+import "./first.js";
 import "verdict-policy-sdk/runtime";
 import * as guest from "verdict-policy-sdk/guest";
 import * as policy from "../../../{entry}";
@@ -225,9 +257,14 @@ export const lifecycle = guest.lifecycle(policy, connect);
     )
 }
 
+/// Before anything else: what is printed while the policy is built needs a way out.
+fn first() -> String {
+    format!("import {{ output }} from \"{}\";\nglobalThis.verdictOutput = output;\n", contract::GUEST_RUNTIME)
+}
+
 fn write(path: &Path, text: &str) -> Result<(), BuildError> {
     fs::write(path, text).map_err(|error| BuildError::File { path: path.to_owned(), error })
 }
 
 const ENTRIES: [&str; 4] = ["policy.js", "policy.ts", "policy.mjs", "policy.mts"];
-const INSTALL: &str = "install Node.js 20 or later from https://nodejs.org";
+const INSTALL: &str = "install Node.js 20.6 or later from https://nodejs.org";

@@ -70,8 +70,8 @@ pub(super) fn deadline(caller: Instant, limit: Duration, used: Duration) -> Inst
 
 fn failure(error: PatchError) -> Failure {
     match error {
-        PatchError::Invalid(words) => Failure::Answer(words),
-        PatchError::TooLarge(words) => Failure::Size(words),
+        PatchError::Invalid(why) => Failure::Answer(why.to_string()),
+        PatchError::TooLarge(what) => Failure::Size(what.to_string()),
         PatchError::OutOfTime => Failure::Timeout,
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     Envelope, Malformed, Version,
-    decode::{self, Header, Strings, missing, null_as_default, parse, read, strings},
+    decode::{self, Header, Strings, null_as_default, parse, read, strings},
     user::{self, UserInfo},
     written,
 };
@@ -122,16 +122,12 @@ fn requirements(selector: &[Requirement]) -> Vec<Value> {
 /// Short words for the caller.
 pub fn decode(body: &[u8]) -> Result<Envelope<SubjectAccessReview>, Malformed> {
     let (wire, version) = read::<Wire<'_>>(body, KIND, GROUP)?;
-    let spec = wire.spec.ok_or_else(|| missing("spec"))?;
+    let spec = wire.spec.ok_or(Malformed::Missing("spec"))?;
     let attributes = match (spec.resource_attributes, spec.non_resource_attributes) {
         (Some(resource), None) => Attributes::Resource(resource.read()),
         (None, Some(path)) => Attributes::NonResource(NonResourceAttributes { verb: path.verb, path: path.path }),
-        (Some(_), Some(_)) => {
-            return Err(Malformed("spec has both resourceAttributes and nonResourceAttributes".to_owned()));
-        }
-        (None, None) => {
-            return Err(Malformed("spec has neither resourceAttributes nor nonResourceAttributes".to_owned()));
-        }
+        (Some(_), Some(_)) => return Err(Malformed::BothAttributes),
+        (None, None) => return Err(Malformed::NoAttributes),
     };
     let groups = match version {
         Version::V1 => spec.groups,

@@ -9,8 +9,8 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::{
     Envelope, Malformed,
-    decode::{self, Header, missing, null_as_default, read, required},
-    patch::parse as parse_tree,
+    decode::{self, Header, null_as_default, read, required},
+    patch::{self, PatchText},
     user::UserInfo,
 };
 use crate::spec::Operation;
@@ -181,7 +181,7 @@ impl AdmissionRequest<'_> {
                 request[key] = json!(text);
             }
         }
-        if let Some(options) = self.options.and_then(|it| parse_tree(it.get(), "options").ok()) {
+        if let Some(options) = self.options.and_then(|it| patch::parse(it.get(), PatchText::Options).ok()) {
             request["options"] = options;
         }
         request
@@ -200,16 +200,16 @@ pub(crate) fn same(one: &str, other: &str) -> bool {
 /// Short words for the caller.
 pub fn decode(body: &[u8]) -> Result<Envelope<AdmissionRequest<'_>>, Malformed> {
     let (wire, version) = read::<Wire<'_>>(body, KIND, GROUP)?;
-    let wire = wire.request.ok_or_else(|| missing("request"))?;
+    let wire = wire.request.ok_or(Malformed::Missing("request"))?;
     let operation = match required(wire.operation, "request.operation")?.as_str() {
         "CREATE" => Operation::Create,
         "UPDATE" => Operation::Update,
         "DELETE" => Operation::Delete,
         "CONNECT" => Operation::Connect,
-        _ => return Err(Malformed("request.operation is none of CREATE, UPDATE, DELETE and CONNECT".to_owned())),
+        _ => return Err(Malformed::Operation),
     };
-    let kind = wire.kind.ok_or_else(|| missing("request.kind"))?;
-    let resource = wire.resource.ok_or_else(|| missing("request.resource"))?;
+    let kind = wire.kind.ok_or(Malformed::Missing("request.kind"))?;
+    let resource = wire.resource.ok_or(Malformed::Missing("request.resource"))?;
     // Who names the requested resource names its subresource too, by leaving it out if there is none.
     let request_subresource = match (wire.request_sub_resource, &wire.request_resource) {
         (Some(subresource), _) => subresource,

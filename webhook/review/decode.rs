@@ -1,17 +1,14 @@
 //! From a body to one of the reviews.
 //!
-//! Owns the words of every refusal. They never quote the body, except its kind and apiVersion, because a body can hold
-//! a token. Values that nobody asks for are skipped without recursion, however deeply they nest.
+//! Values that nobody asks for are skipped without recursion, however deeply they nest.
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
-use serde_json::{error::Category, value::RawValue};
+use serde_json::value::RawValue;
 
-use super::Version;
-
-/// Why a body is not a review: short words for the caller, without any of the body's secrets.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Malformed(pub String);
+use super::{
+    Version,
+    malformed::{Found, Malformed},
+};
 
 /// The fields that every Kubernetes object starts with.
 #[derive(Default, Deserialize)]
@@ -48,13 +45,16 @@ pub(super) trait Wire<'a>: Deserialize<'a> {
 /// Reads `body`, a `kind` of the API group `group`, in one pass: objects are long.
 ///
 /// What it claims to be comes first among the errors, as if it had been read first.
-pub(super) fn read<'a, T: Wire<'a>>(body: &'a [u8], kind: &str, group: &str) -> Result<(T, Version), Malformed> {
-    let text = std::str::from_utf8(body)
-        .map_err(|error| Malformed(format!("not UTF-8 after {} bytes", error.valid_up_to())))?;
+pub(super) fn read<'a, T: Wire<'a>>(
+    body: &'a [u8],
+    kind: &'static str,
+    group: &'static str,
+) -> Result<(T, Version), Malformed> {
+    let text = std::str::from_utf8(body).map_err(|error| Malformed::NotText(error.valid_up_to()))?;
     match text.trim_ascii_start().as_bytes().first() {
-        None => return Err(Malformed("the body is empty".to_owned())),
+        None => return Err(Malformed::Empty),
         Some(b'{') => (),
-        Some(_) => return Err(Malformed("the body is not a JSON object".to_owned())),
+        Some(_) => return Err(Malformed::NoObject),
     }
     match serde_json::from_str::<T>(text) {
         Ok(mut wire) => {
@@ -63,49 +63,39 @@ pub(super) fn read<'a, T: Wire<'a>>(body: &'a [u8], kind: &str, group: &str) -> 
         }
         Err(error) => {
             version(parse(text)?, kind, group)?;
-            Err(refusal(&error))
+            Err(Malformed::from(&error))
         }
     }
 }
 
-fn version(header: Header, kind: &str, group: &str) -> Result<Version, Malformed> {
+fn version(header: Header, expected: &'static str, group: &'static str) -> Result<Version, Malformed> {
     let found = header.kind.unwrap_or_default();
     if found.is_empty() {
-        return Err(Malformed(format!("kind is missing: expected {kind}")));
+        return Err(Malformed::NoKind { expected });
     }
-    if found != kind {
-        return Err(Malformed(format!("expected kind {kind}, got {}", quote(&found))));
+    if found != expected {
+        return Err(Malformed::Kind { expected, found: Found::new(&found) });
     }
     let found = header.api_version.unwrap_or_default();
     if found.is_empty() {
-        return Err(Malformed(format!("apiVersion is missing: expected {group}/v1 or {group}/v1beta1")));
+        return Err(Malformed::NoVersion { group });
     }
     match found.split_once('/') {
         Some((its, "v1")) if its == group => Ok(Version::V1),
         Some((its, "v1beta1")) if its == group => Ok(Version::V1Beta1),
-        Some((its, _)) if its == group => {
-            Err(Malformed(format!("apiVersion {} is not supported; expected v1 or v1beta1", quote(&found))))
-        }
-        _ => Err(Malformed(format!("expected apiVersion {group}/v1 or {group}/v1beta1, got {}", quote(&found)))),
+        Some((its, _)) if its == group => Err(Malformed::Version(Found::new(&found))),
+        _ => Err(Malformed::Group { group, found: Found::new(&found) }),
     }
 }
 
 /// Reads a part of a body.
 pub(super) fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, Malformed> {
-    serde_json::from_str(text).map_err(|error| refusal(&error))
+    serde_json::from_str(text).map_err(|error| Malformed::from(&error))
 }
 
-/// `field`, or words that say that it is missing. Go leaves empty fields out or writes them empty.
-pub(super) fn required(field: Option<String>, name: &str) -> Result<String, Malformed> {
-    match field {
-        Some(text) if !text.is_empty() => Ok(text),
-        _ => Err(missing(name)),
-    }
-}
-
-/// The words for a field that is not there.
-pub(super) fn missing(name: &str) -> Malformed {
-    Malformed(format!("{name} is missing"))
+/// `field`, or that `name` is missing. Go leaves empty fields out or writes them empty.
+pub(super) fn required(field: Option<String>, name: &'static str) -> Result<String, Malformed> {
+    field.filter(|text| !text.is_empty()).ok_or(Malformed::Missing(name))
 }
 
 /// Go clients write `null` for empty slices and maps, and take it for every other type too.
@@ -134,31 +124,6 @@ pub(super) fn strings<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<
     Ok(Strings::deserialize(deserializer)?.0)
 }
 
-/// serde_json's message where its words are fixed, and our own where it would quote the body.
-fn refusal(error: &serde_json::Error) -> Malformed {
-    let place = format!("line {} column {}", error.line(), error.column());
-    let words = error.to_string();
-    Malformed(match error.classify() {
-        Category::Eof => format!("not JSON: cut off at {place}"),
-        Category::Syntax | Category::Io => format!("not JSON: {words}"),
-        // "invalid type: string "s3cret", expected a sequence": what was expected is ours, what came is not.
-        Category::Data => match words.rsplit_once(", expected ") {
-            Some((_, expected)) => format!("wrong type: expected {expected}"),
-            None if words.starts_with("duplicate field `") => words,
-            None => format!("wrong value at {place}"),
-        },
-    })
-}
-
-/// At most 64 characters of `text` in quotes, escaped.
-fn quote(text: &str) -> String {
-    const SHOWN: usize = 64;
-    match text.char_indices().nth(SHOWN) {
-        None => format!("{text:?}"),
-        Some((end, _)) => format!("{:?}", format!("{}…", &text[..end])),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,7 +137,7 @@ mod tests {
     }
 
     fn refused(body: impl AsRef<[u8]>) -> String {
-        read::<Header>(body.as_ref(), "TokenReview", GROUP).map(|_| ()).unwrap_err().0
+        read::<Header>(body.as_ref(), "TokenReview", GROUP).map(|_| ()).unwrap_err().to_string()
     }
 
     #[test]
@@ -184,8 +149,8 @@ mod tests {
         {
             assert_eq!(is(none), None, "{none}");
         }
-        assert_eq!(kind("{\"kind\": \"A\",\n").unwrap_err().0, "not JSON: cut off at line 2 column 0");
-        assert_eq!(kind("[1, x]").unwrap_err().0, "not JSON: expected value at line 1 column 5");
+        assert_eq!(kind("{\"kind\": \"A\",\n").unwrap_err().to_string(), "not JSON: cut off at line 2 column 0");
+        assert_eq!(kind("[1, x]").unwrap_err().to_string(), "not JSON: expected value at line 1 column 5");
     }
 
     #[test]
@@ -260,7 +225,7 @@ mod tests {
         struct Sample {
             list: Option<Vec<String>>,
         }
-        let words = |text| parse::<Sample>(text).unwrap_err().0;
+        let words = |text| parse::<Sample>(text).unwrap_err().to_string();
         assert_eq!(
             words(r#"{"list":"s3cret, expected nothing"}"#),
             "wrong type: expected a sequence at line 1 column 34"

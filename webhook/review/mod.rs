@@ -9,13 +9,15 @@ pub mod admission;
 pub mod causes;
 pub mod clean;
 mod decode;
+mod malformed;
 pub mod patch;
 pub mod together;
 pub mod token;
 pub mod user;
 pub mod verdict;
 
-pub use decode::{Malformed, kind};
+pub use decode::kind;
+pub use malformed::{Found, Malformed, Position};
 
 /// The kinds of reviews.
 pub const KINDS: [&str; 3] = [token::KIND, access::KIND, admission::KIND];

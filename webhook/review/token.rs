@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Envelope, Malformed, Version,
-    decode::{self, Header, missing, read, required, strings},
+    decode::{self, Header, read, required, strings},
     user::UserInfo,
     verdict::TokenVerdict,
     written,
@@ -61,7 +61,7 @@ impl fmt::Debug for TokenReview {
 /// Short words for the caller; they never hold the token.
 pub fn decode(body: &[u8]) -> Result<Envelope<TokenReview>, Malformed> {
     let (wire, version) = read::<Wire>(body, KIND, GROUP)?;
-    let spec = wire.spec.ok_or_else(|| missing("spec"))?;
+    let spec = wire.spec.ok_or(Malformed::Missing("spec"))?;
     let review = TokenReview { token: required(spec.token, "spec.token")?, audiences: spec.audiences };
     Ok(Envelope { version, review })
 }
@@ -161,7 +161,7 @@ mod tests {
             (r#"{"token":""}"#, "spec.token is missing"),
             (r#"{"token":{"secret":1}}"#, "wrong type: expected a string"),
         ] {
-            let error = decode(review(spec).as_bytes()).unwrap_err().0;
+            let error = decode(review(spec).as_bytes()).unwrap_err().to_string();
             assert!(error.starts_with(words), "{error}");
         }
     }

@@ -288,7 +288,7 @@ async fn ask(
 ) -> Result<Vec<u8>, Refusal> {
     let raw = std::str::from_utf8(bytes).map_err(|_| (StatusCode::BAD_REQUEST, "the body is not UTF-8".to_owned()))?;
     let ask = Ask { raw, deadline: deadline.into_std(), watch: None, now: None };
-    let malformed = |Malformed(words)| (StatusCode::BAD_REQUEST, words);
+    let malformed = |malformed: Malformed| (StatusCode::BAD_REQUEST, malformed.to_string());
     Ok(match question {
         Question::Authenticate => {
             let envelope = token::decode(bytes).map_err(malformed)?;

@@ -1,6 +1,7 @@
 //! Certificates: from PEM to what rustls serves with, and when they expire.
 
 use std::{
+    fmt,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -8,7 +9,10 @@ use std::{
 use rustls::{
     CertificateError, RootCertStore, ServerConfig,
     crypto::ring,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{
+        CertificateDer, PrivateKeyDer,
+        pem::{self, PemObject},
+    },
     server::WebPkiClientVerifier,
 };
 
@@ -16,9 +20,53 @@ use super::names::{ClientName, Named, NotListed};
 use crate::observe::HandshakeFailure;
 
 /// What is wrong with the certificates, for the operator.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct TlsError(String);
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file of certificates is not PEM.
+    #[error("{file} is not PEM: {why}")]
+    NotPem {
+        /// Which.
+        file: PemFile,
+        /// What the reader says.
+        why: pem::Error,
+    },
+    /// There is no certificate in it.
+    #[error("{0} has no CERTIFICATE in PEM")]
+    Empty(PemFile),
+    /// What is in it is not an X.509 certificate.
+    #[error("{0} cannot be read")]
+    Unreadable(PemFile),
+    /// The key is no key.
+    #[error("the key is not a private key in PEM: {0}")]
+    Key(pem::Error),
+    /// Nobody can be trusted by it.
+    #[error("the client CA cannot be used: {0}")]
+    ClientCa(String),
+    /// The key belongs to another certificate, or is of a kind that is not served with.
+    #[error("the certificate and the key do not fit: {0}")]
+    Mismatch(rustls::Error),
+    /// rustls offers no version of TLS.
+    #[error("{0}")]
+    Versions(rustls::Error),
+}
+
+/// A file that certificates are read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PemFile {
+    /// The server's own chain.
+    Certificate,
+    /// Those who sign clients.
+    ClientCa,
+}
+
+impl fmt::Display for PemFile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Certificate => "the certificate",
+            Self::ClientCa => "the client CA",
+        })
+    }
+}
 
 /// The server's certificate chain and key, and those whom it trusts to sign clients, all as PEM.
 pub struct Pem<'a> {
@@ -38,25 +86,22 @@ impl Pem<'_> {
     /// # Errors
     /// Which of the three is wrong, and how.
     pub fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
-        let chain = certificates(self.certificate, "the certificate")?;
-        let key = PrivateKeyDer::from_pem_slice(self.key)
-            .map_err(|error| TlsError(format!("the key is not a private key in PEM: {error}")))?;
+        let chain = certificates(self.certificate, PemFile::Certificate)?;
+        let key = PrivateKeyDer::from_pem_slice(self.key).map_err(TlsError::Key)?;
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .map_err(|error| TlsError(error.to_string()))?;
+            .map_err(TlsError::Versions)?;
         let builder = match self.client_ca {
             None => builder.with_no_client_auth(),
             Some(pem) => {
                 let mut roots = RootCertStore::empty();
-                for certificate in certificates(pem, "the client CA")? {
-                    roots
-                        .add(certificate)
-                        .map_err(|error| TlsError(format!("the client CA cannot be used: {error}")))?;
+                for certificate in certificates(pem, PemFile::ClientCa)? {
+                    roots.add(certificate).map_err(|error| TlsError::ClientCa(error.to_string()))?;
                 }
                 let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
                     .build()
-                    .map_err(|error| TlsError(format!("the client CA cannot be used: {error}")))?;
+                    .map_err(|error| TlsError::ClientCa(error.to_string()))?;
                 if self.client_names.is_empty() {
                     builder.with_client_cert_verifier(verifier)
                 } else {
@@ -65,9 +110,7 @@ impl Pem<'_> {
                 }
             }
         };
-        let mut config = builder
-            .with_single_cert(chain, key)
-            .map_err(|error| TlsError(format!("the certificate and the key do not fit: {error}")))?;
+        let mut config = builder.with_single_cert(chain, key).map_err(TlsError::Mismatch)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Arc::new(config))
     }
@@ -78,12 +121,12 @@ impl Pem<'_> {
     /// It is not a certificate.
     pub fn broad_client_ca(&self) -> Result<Option<String>, TlsError> {
         let Some(pem) = self.client_ca else { return Ok(None) };
-        let all = certificates(pem, "the client CA")?;
+        let all = certificates(pem, PemFile::ClientCa)?;
         if all.len() > 1 {
             return Ok(Some(format!("it has {} certificates", all.len())));
         }
         for der in &all {
-            let unreadable = |_| TlsError("the client CA cannot be read".to_owned());
+            let unreadable = |_| TlsError::Unreadable(PemFile::ClientCa);
             let (_, certificate) = x509_parser::parse_x509_certificate(der).map_err(unreadable)?;
             let subject = certificate.subject();
             let mut names =
@@ -100,8 +143,8 @@ impl Pem<'_> {
     /// # Errors
     /// It is not a certificate.
     pub fn expiry(&self) -> Result<SystemTime, TlsError> {
-        let chain = certificates(self.certificate, "the certificate")?;
-        let unreadable = || TlsError("the certificate cannot be read".to_owned());
+        let chain = certificates(self.certificate, PemFile::Certificate)?;
+        let unreadable = || TlsError::Unreadable(PemFile::Certificate);
         let (_, certificate) = x509_parser::parse_x509_certificate(&chain[0]).map_err(|_| unreadable())?;
         let seconds = u64::try_from(certificate.validity().not_after.timestamp()).map_err(|_| unreadable())?;
         Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
@@ -129,12 +172,11 @@ pub(super) fn reason(error: &std::io::Error) -> HandshakeFailure {
 }
 
 /// At least one.
-fn certificates(pem: &[u8], what: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| TlsError(format!("{what} is not PEM: {error}")))?;
+fn certificates(pem: &[u8], file: PemFile) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let certificates: Vec<_> =
+        CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|why| TlsError::NotPem { file, why })?;
     if certificates.is_empty() {
-        return Err(TlsError(format!("{what} has no CERTIFICATE in PEM")));
+        return Err(TlsError::Empty(file));
     }
     Ok(certificates)
 }

@@ -71,8 +71,19 @@ pub(in crate::engine) struct Wasm {
 
 /// The engine could not be set up on this machine.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the Wasm engine cannot be set up: {0}")]
-pub struct EngineError(String);
+pub enum EngineError {
+    /// wasmtime refuses, for want of address space for example.
+    #[error("the Wasm engine cannot be set up: {0:#}")]
+    Wasmtime(Arc<wasmtime::Error>),
+    /// A thread of it does not start.
+    #[error("the Wasm engine cannot be set up: its thread `{name}` does not start: {why}")]
+    Thread {
+        /// What it is for.
+        name: &'static str,
+        /// What the system said.
+        why: Arc<std::io::Error>,
+    },
+}
 
 impl Engine {
     /// Reserves address space for the pool (not memory), and starts the clock.
@@ -81,7 +92,7 @@ impl Engine {
     /// When the machine refuses the address space or a thread.
     pub fn new(capacity: Capacity) -> Result<Self, EngineError> {
         let lanes = Arc::new(Lanes::new(capacity));
-        let sweeper = start_sweeper(&lanes).map_err(|error| EngineError(error.to_string()))?;
+        let sweeper = start_sweeper(&lanes)?;
         Ok(Self(Arc::new(Inner {
             plain: Arc::new(Wasm::new(pooled(capacity, lanes::kept(capacity)), false)?),
             fuelled: OnceLock::new(),
@@ -143,11 +154,11 @@ impl Wasm {
     /// When the machine refuses the address space or a thread.
     pub(in crate::engine) fn new(mut config: Config, fuelled: bool) -> Result<Self, EngineError> {
         config.consume_fuel(fuelled);
-        let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
+        let failed = |error: wasmtime::Error| EngineError::Wasmtime(Arc::new(error));
         let engine = wasmtime::Engine::new(&config).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         imports::add_to_linker(&mut linker).map_err(failed)?;
-        let clock = start_clock(&engine).map_err(|error| EngineError(error.to_string()))?;
+        let clock = start_clock(&engine)?;
         Ok(Self { engine, linker, fuelled, _clock: clock })
     }
 
@@ -210,10 +221,10 @@ fn pool(capacity: Capacity, kept: usize) -> PoolingAllocationConfig {
 }
 
 /// Ticks for as long as the engine lives. A thread of its own: tokio's may all be busy in guests.
-fn start_clock(engine: &wasmtime::Engine) -> std::io::Result<mpsc::Sender<()>> {
+fn start_clock(engine: &wasmtime::Engine) -> Result<mpsc::Sender<()>, EngineError> {
     let (alive, ended) = mpsc::channel();
     let engine = engine.weak();
-    thread::Builder::new().name("epoch".to_owned()).spawn(move || {
+    start("epoch", move || {
         while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(TICK) {
             let Some(engine) = engine.upgrade() else {
                 break;
@@ -225,10 +236,10 @@ fn start_clock(engine: &wasmtime::Engine) -> std::io::Result<mpsc::Sender<()>> {
 }
 
 /// Ends what has rested for long, for as long as the engine lives. Not the clock's thread: giving memory back takes time.
-fn start_sweeper(lanes: &Arc<Lanes>) -> std::io::Result<mpsc::Sender<()>> {
+fn start_sweeper(lanes: &Arc<Lanes>) -> Result<mpsc::Sender<()>, EngineError> {
     let (alive, ended) = mpsc::channel();
     let lanes = Arc::downgrade(lanes);
-    thread::Builder::new().name("sweep".to_owned()).spawn(move || {
+    start("sweep", move || {
         while let Err(mpsc::RecvTimeoutError::Timeout) = ended.recv_timeout(MAX_REST / 6) {
             let Some(lanes) = lanes.upgrade() else {
                 break;
@@ -237,6 +248,11 @@ fn start_sweeper(lanes: &Arc<Lanes>) -> std::io::Result<mpsc::Sender<()>> {
         }
     })?;
     Ok(alive)
+}
+
+fn start(name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<(), EngineError> {
+    let started = thread::Builder::new().name(name.to_owned()).spawn(work);
+    started.map(drop).map_err(|why| EngineError::Thread { name, why: Arc::new(why) })
 }
 
 /// How often a running guest is looked at: the precision of deadlines, and how long it may keep a thread from others.

@@ -3,7 +3,7 @@ use super::*;
 fn decoded(version: &str, spec: &str) -> Result<SubjectAccessReview, String> {
     let body =
         format!(r#"{{"kind":"{KIND}","apiVersion":"{GROUP}/{version}","spec":{spec},"status":{{"allowed":false}}}}"#);
-    decode(body.as_bytes()).map(|it| it.review).map_err(|it| it.0)
+    decode(body.as_bytes()).map(|it| it.review).map_err(|it| it.to_string())
 }
 
 #[test]

@@ -27,12 +27,12 @@ fn what_is_missing_is_named() {
     let without = |field: &str| {
         let mut request: Value = serde_json::from_str(REQUEST).unwrap();
         request.as_object_mut().unwrap().remove(field);
-        decode(body(&request.to_string()).as_bytes()).unwrap_err().0
+        decode(body(&request.to_string()).as_bytes()).unwrap_err().to_string()
     };
     for field in ["uid", "operation", "kind", "resource"] {
         assert_eq!(without(field), format!("request.{field} is missing"));
     }
-    assert_eq!(decode(body("null").as_bytes()).unwrap_err().0, "request is missing");
+    assert_eq!(decode(body("null").as_bytes()).unwrap_err().to_string(), "request is missing");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn every_operation_is_known_and_no_other() {
         let body = body(&REQUEST.replace("CREATE", operation.name()));
         assert_eq!(decode(body.as_bytes()).unwrap().review.operation, operation);
     }
-    let words = decode(body(&REQUEST.replace("CREATE", "PATCH")).as_bytes()).unwrap_err().0;
+    let words = decode(body(&REQUEST.replace("CREATE", "PATCH")).as_bytes()).unwrap_err().to_string();
     assert_eq!(words, "request.operation is none of CREATE, UPDATE, DELETE and CONNECT");
 }
 
@@ -162,7 +162,7 @@ fn every_operation_is_known_and_no_other() {
 fn a_body_that_is_cut_off_anywhere_is_refused() {
     let whole = body(SCALE);
     for end in 1..whole.len() {
-        let words = decode(&whole.as_bytes()[..end]).unwrap_err().0;
+        let words = decode(&whole.as_bytes()[..end]).unwrap_err().to_string();
         assert!(words.starts_with("not JSON: cut off at line "), "{words}");
     }
 }

@@ -6,6 +6,7 @@
 //! otherwise without changing its value is put back.
 
 mod diff;
+mod error;
 mod node;
 mod numbers;
 mod operations;
@@ -15,22 +16,9 @@ mod work;
 use serde_json::Value;
 
 use super::admission::Change;
+pub use error::{Invalid, PatchError, PatchText, Stuck, TooLarge, WrongOperation};
 use node::{Node, weigh};
 pub use work::Work;
-
-/// Why a change cannot be made; for the operator. Quotes at most a path of what the policy said.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PatchError {
-    /// The change is not JSON, does not apply, or makes something else of the object.
-    #[error("{0}")]
-    Invalid(String),
-    /// It is more than the server makes of anything: bytes, values, levels, operations.
-    #[error("{0}")]
-    TooLarge(String),
-    /// The deadline was reached.
-    #[error("the time for making the change is used up")]
-    OutOfTime,
-}
 
 /// The object after `change`, or None when nothing changes.
 ///
@@ -38,7 +26,7 @@ pub enum PatchError {
 /// The change is not JSON, does not apply, is too large, makes something else of the object, or takes too long.
 pub fn apply(object: &str, change: &Change, work: &mut Work) -> Result<Option<String>, PatchError> {
     let Some((text, name)) = named(change) else { return Ok(None) };
-    let old = read(object, "object", work)?;
+    let old = read(object, PatchText::Object, work)?;
     let said = read(text, name, work)?;
     let mut new = match change {
         Change::Full(_) => said,
@@ -52,7 +40,7 @@ pub fn apply(object: &str, change: &Change, work: &mut Work) -> Result<Option<St
         }
     };
     if !matches!(new, Node::Object(_)) {
-        return Err(PatchError::Invalid(format!("the {name} leaves no JSON object")));
+        return Err(Invalid::LeavesNoObject(name).into());
     }
     numbers::restore(&old, &mut new, work)?;
     if numbers::identical(&old, &new, work)? {
@@ -61,7 +49,7 @@ pub fn apply(object: &str, change: &Change, work: &mut Work) -> Result<Option<St
     let mut text = String::new();
     new.write(&mut text);
     if text.len() > MAX_OBJECT {
-        return Err(too_large());
+        return Err(TooLarge::Bytes(PatchText::Changed).into());
     }
     Ok(Some(text))
 }
@@ -73,10 +61,10 @@ pub fn apply(object: &str, change: &Change, work: &mut Work) -> Result<Option<St
 /// # Errors
 /// One of them is no JSON object, is too large or nests too deeply, or it takes too long.
 pub fn between(old: &str, new: &str, work: &mut Work) -> Result<Option<String>, PatchError> {
-    let old = read(old, "object", work)?;
-    let mut new = read(new, "changed object", work)?;
+    let old = read(old, PatchText::Object, work)?;
+    let mut new = read(new, PatchText::Changed, work)?;
     let (Node::Object(_), Node::Object(_)) = (&old, &new) else {
-        return Err(PatchError::Invalid("the object is not a JSON object".to_owned()));
+        return Err(Invalid::NoObject.into());
     };
     numbers::restore(&old, &mut new, work)?;
     diff::between(&old, &new, work)
@@ -108,31 +96,27 @@ pub fn room_between(old: &str, new: &str) -> usize {
 ///
 /// # Errors
 /// It is not JSON, is longer than [`MAX_OBJECT`], has too many values, or nests deeper than [`MAX_DEPTH`] levels.
-pub fn parse(text: &str, name: &str) -> Result<Value, PatchError> {
+pub fn parse(text: &str, name: PatchText) -> Result<Value, PatchError> {
     let size = node::check(text, name)?;
     if size.values + size.objects * OBJECT > MAX_WEIGHT {
-        return Err(PatchError::TooLarge(format!("the {name} has too many values")));
+        return Err(TooLarge::Weight(name).into());
     }
-    node::read(text, name).map(Node::into_value)
+    Ok(node::read(text, name)?.into_value())
 }
 
-fn read<'t>(text: &'t str, name: &str, work: &mut Work) -> Result<Node<'t>, PatchError> {
+fn read<'t>(text: &'t str, name: PatchText, work: &mut Work) -> Result<Node<'t>, PatchError> {
     work.pay(node::check(text, name)?.values)?;
-    node::read(text, name)
+    Ok(node::read(text, name)?)
 }
 
 /// What a change says, and what to call it.
-fn named(change: &Change) -> Option<(&str, &'static str)> {
+fn named(change: &Change) -> Option<(&str, PatchText)> {
     match change {
         Change::Unchanged => None,
-        Change::JsonPatch(text) => Some((text, "JSON Patch")),
-        Change::MergePatch(text) => Some((text, "JSON Merge Patch")),
-        Change::Full(text) => Some((text, "full object")),
+        Change::JsonPatch(text) => Some((text, PatchText::JsonPatch)),
+        Change::MergePatch(text) => Some((text, PatchText::MergePatch)),
+        Change::Full(text) => Some((text, PatchText::Full)),
     }
-}
-
-fn too_large() -> PatchError {
-    PatchError::TooLarge(format!("the changed object is larger than {MAX_OBJECT} bytes"))
 }
 
 /// Bytes of an object or a change, before and after. kube-apiserver takes 3 MiB from a user, which escaping can multiply.
@@ -142,7 +126,7 @@ pub const MAX_OPERATIONS: usize = 10_000;
 /// Levels of arrays and objects: what serde_json reads back, so that nothing recurses deeper.
 pub const MAX_DEPTH: usize = 127;
 /// Values of one document; the densest of 3 MiB has three quarters of this.
-const MAX_VALUES: usize = 2_000_000;
+pub const MAX_VALUES: usize = 2_000_000;
 /// Of a `Value`, some 64 bytes each: what [`parse`] gives takes at most about 256 MiB.
 const MAX_WEIGHT: usize = 4_000_000;
 /// What a `Value`'s object weighs beyond one value, since a map of one key takes as much memory as one of eleven.

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::{MAX_DEPTH, MAX_OBJECT, MAX_VALUES, PatchError, reader};
+use super::{Invalid, MAX_DEPTH, MAX_OBJECT, MAX_VALUES, PatchText, TooLarge, reader};
 
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,23 +40,22 @@ pub(super) struct Size {
 }
 
 /// Looks whether a document that a user or a guest wrote may be read; `name` says in errors which it is.
-pub(super) fn check(text: &str, name: &str) -> Result<Size, PatchError> {
+pub(super) fn check(text: &str, name: PatchText) -> Result<Size, TooLarge> {
     let size = weigh(text);
-    let words = if size.bytes > MAX_OBJECT {
-        format!("the {name} is larger than {MAX_OBJECT} bytes")
+    if size.bytes > MAX_OBJECT {
+        Err(TooLarge::Bytes(name))
     } else if size.depth > MAX_DEPTH {
-        format!("the {name} nests deeper than {MAX_DEPTH} levels")
+        Err(TooLarge::Depth(name))
     } else if size.values > MAX_VALUES {
-        format!("the {name} has more than {MAX_VALUES} values")
+        Err(TooLarge::Values(name))
     } else {
-        return Ok(size);
-    };
-    Err(PatchError::TooLarge(words))
+        Ok(size)
+    }
 }
 
 /// Reads a document that was checked.
-pub(super) fn read<'t>(text: &'t str, name: &str) -> Result<Node<'t>, PatchError> {
-    reader::read(text).map_err(|error| PatchError::Invalid(format!("the {name} cannot be read: {error}")))
+pub(super) fn read(text: &str, name: PatchText) -> Result<Node<'_>, Invalid> {
+    reader::read(text).map_err(|error| Invalid::Unreadable { text: name, why: error.to_string() })
 }
 
 /// How large the tree of a text can become, without building it. Of what is no JSON it tells nothing but its length.

@@ -6,30 +6,26 @@ use std::borrow::Cow;
 use json_patch::jsonptr::{Pointer, PointerBuf};
 
 use super::{
-    MAX_DEPTH, MAX_OBJECT, MAX_OPERATIONS, PatchError, Work,
+    Invalid, MAX_DEPTH, MAX_OBJECT, MAX_OPERATIONS, PatchError, PatchText, Stuck, TooLarge, Work, WrongOperation,
     node::{Fields, Node, Size},
-    numbers, too_large,
+    numbers,
 };
 
 /// Applies a JSON Patch to `object`, which is of no use after an error.
 pub(super) fn apply<'t>(object: &mut Node<'t>, patch: Node<'t>, work: &mut Work) -> Result<(), PatchError> {
     let Node::Array(operations) = patch else {
-        return Err(PatchError::Invalid("the JSON Patch is not an RFC 6902 patch: it is not an array".to_owned()));
+        return Err(Invalid::NoArray.into());
     };
     if operations.len() > MAX_OPERATIONS {
-        return Err(PatchError::TooLarge(format!("the JSON Patch has more than {MAX_OPERATIONS} operations")));
+        return Err(TooLarge::Operations.into());
     }
     let Size { values, .. } = object.size();
     let mut budget = Budget { bytes: MAX_OBJECT, values: values + MAX_OPERATIONS, shifted: MAX_SHIFTED };
     for (index, operation) in operations.into_iter().enumerate() {
-        let operation = Operation::read(operation).map_err(|wrong| {
-            PatchError::Invalid(format!("the JSON Patch is not an RFC 6902 patch: operation {index} {wrong}"))
-        })?;
-        let shown = shown(&operation.path);
+        let operation = Operation::read(operation).map_err(|wrong| Invalid::Operation { index, wrong })?;
+        let path = shown(&operation.path);
         operation.apply(object, &mut budget, work).map_err(|error| match error {
-            Stopped::Stuck(words) => {
-                PatchError::Invalid(format!("operation {index} of the JSON Patch does not apply at {shown}: {words}"))
-            }
+            Stopped::Stuck(stuck) => Invalid::DoesNotApply { index, path, stuck }.into(),
             Stopped::Refused(error) => error,
         })?;
     }
@@ -81,39 +77,39 @@ enum Kind<'t> {
 /// Why an operation was not applied.
 enum Stopped {
     /// It does not fit the object.
-    Stuck(&'static str),
+    Stuck(Stuck),
     /// It costs too much.
     Refused(PatchError),
 }
 
-impl From<PatchError> for Stopped {
-    fn from(error: PatchError) -> Self {
-        Self::Refused(error)
+impl<E: Into<PatchError>> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
     }
 }
 
 impl<'t> Operation<'t> {
-    fn read(operation: Node<'t>) -> Result<Self, &'static str> {
-        let Node::Object(mut fields) = operation else { return Err("is not an object") };
-        let Some(Node::Text(op)) = fields.remove("op") else { return Err("has no op") };
+    fn read(operation: Node<'t>) -> Result<Self, WrongOperation> {
+        let Node::Object(mut fields) = operation else { return Err(WrongOperation::NoObject) };
+        let Some(Node::Text(op)) = fields.remove("op") else { return Err(WrongOperation::NoOp) };
         let mut pointer = |name| match fields.remove(name) {
             Some(Node::Text(text)) => PointerBuf::parse(text.into_owned()).ok(),
             _ => None,
         };
-        let path = pointer("path").ok_or("has no valid path")?;
+        let path = pointer("path").ok_or(WrongOperation::Path)?;
         let kind = match &*op {
             "remove" => Kind::Remove,
-            "move" => Kind::Move(pointer("from").ok_or("has no valid from")?),
-            "copy" => Kind::Copy(pointer("from").ok_or("has no valid from")?),
+            "move" => Kind::Move(pointer("from").ok_or(WrongOperation::From)?),
+            "copy" => Kind::Copy(pointer("from").ok_or(WrongOperation::From)?),
             "add" | "replace" | "test" => {
-                let value = fields.remove("value").ok_or("has no value")?;
+                let value = fields.remove("value").ok_or(WrongOperation::Value)?;
                 match &*op {
                     "add" => Kind::Add(value),
                     "replace" => Kind::Replace(value),
                     _ => Kind::Test(value),
                 }
             }
-            _ => return Err("has an unknown op"),
+            _ => return Err(WrongOperation::UnknownOp),
         };
         Ok(Self { path, kind })
     }
@@ -143,7 +139,7 @@ impl<'t> Operation<'t> {
             }
             Kind::Move(from) => {
                 if path != from && path.starts_with(&from) {
-                    return Err(Stopped::Stuck("a value cannot move into itself"));
+                    return Err(Stopped::Stuck(Stuck::IntoItself));
                 }
                 let size = find(object, &from).ok_or(NOTHING_AT_FROM)?.size();
                 work.pay(size.values)?;
@@ -157,18 +153,18 @@ impl<'t> Operation<'t> {
             // RFC 6902 compares numbers by value.
             Kind::Test(value) => match find(object, &path) {
                 Some(found) if numbers::equal(found, &value, work)? => Ok(()),
-                Some(_) => Err(Stopped::Stuck("the test failed")),
+                Some(_) => Err(Stopped::Stuck(Stuck::Test)),
                 None => Err(NOT_THERE),
             },
         }
     }
 }
 
-fn fits(path: &Pointer, value: Size) -> Result<(), PatchError> {
+fn fits(path: &Pointer, value: Size) -> Result<(), TooLarge> {
     if path.count() + value.depth <= MAX_DEPTH {
         return Ok(());
     }
-    Err(PatchError::TooLarge(format!("the changed object nests deeper than {MAX_DEPTH} levels")))
+    Err(TooLarge::Depth(PatchText::Changed))
 }
 
 fn find<'n, 't>(object: &'n Node<'t>, path: &Pointer) -> Option<&'n Node<'t>> {
@@ -203,16 +199,14 @@ struct Budget {
 }
 
 impl Budget {
-    fn copy(&mut self, size: Size) -> Result<(), PatchError> {
-        self.bytes = self.bytes.checked_sub(size.bytes).ok_or_else(too_large)?;
-        let words = || PatchError::TooLarge("the JSON Patch copies more than the object has".to_owned());
-        self.values = self.values.checked_sub(size.values).ok_or_else(words)?;
+    fn copy(&mut self, size: Size) -> Result<(), TooLarge> {
+        self.bytes = self.bytes.checked_sub(size.bytes).ok_or(TooLarge::Bytes(PatchText::Changed))?;
+        self.values = self.values.checked_sub(size.values).ok_or(TooLarge::Copies)?;
         Ok(())
     }
 
-    fn shift(&mut self, count: usize) -> Result<(), PatchError> {
-        let words = || PatchError::TooLarge("the JSON Patch changes long arrays too often".to_owned());
-        self.shifted = self.shifted.checked_sub(count).ok_or_else(words)?;
+    fn shift(&mut self, count: usize) -> Result<(), TooLarge> {
+        self.shifted = self.shifted.checked_sub(count).ok_or(TooLarge::Shifts)?;
         Ok(())
     }
 
@@ -265,7 +259,7 @@ fn shown(path: &Pointer) -> String {
     }
 }
 
-const NOT_THERE: Stopped = Stopped::Stuck("the path does not exist");
-const NOTHING_AT_FROM: Stopped = Stopped::Stuck("there is nothing at its from");
+const NOT_THERE: Stopped = Stopped::Stuck(Stuck::NotThere);
+const NOTHING_AT_FROM: Stopped = Stopped::Stuck(Stuck::NothingAtFrom);
 /// Some tenths of a second of moving memory.
 const MAX_SHIFTED: usize = 1 << 26;

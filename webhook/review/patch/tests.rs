@@ -23,7 +23,12 @@ fn between(old: &str, new: &str) -> Result<Option<String>, PatchError> {
 
 /// Equal but for the spelling of numbers.
 fn equal(old: &str, new: &str) -> bool {
-    numbers::equal(&node::read(old, "old").unwrap(), &node::read(new, "new").unwrap(), &mut work()).unwrap()
+    numbers::equal(
+        &node::read(old, PatchText::Object).unwrap(),
+        &node::read(new, PatchText::Changed).unwrap(),
+        &mut work(),
+    )
+    .unwrap()
 }
 
 fn json_patch(text: &str) -> Result<Option<String>, PatchError> {
@@ -39,7 +44,7 @@ fn full(old: &str, new: &str) -> Option<String> {
 }
 
 fn read(text: &str) -> Value {
-    parse(text, "text").unwrap()
+    parse(text, PatchText::Object).unwrap()
 }
 
 #[test]
@@ -86,7 +91,7 @@ fn numbers_keep_their_spelling() {
     let spelt = r#"{"a":[1e+5,-0,1e+400,-7,18446744073709551616,1.10,0.0,123456789012345678901234567890.5e-10]}"#;
     assert_eq!(read(spelt).to_string(), spelt);
     let mut written = String::new();
-    node::read(spelt, "text").unwrap().write(&mut written);
+    node::read(spelt, PatchText::Object).unwrap().write(&mut written);
     assert_eq!(written, spelt);
     for integer in ["0", "-1", "9223372036854775807", "-9223372036854775808", "9223372036854775808"] {
         assert_eq!(full("{}", &format!("{{\"n\":{integer}}}")).unwrap(), format!("{{\"n\":{integer}}}"));

@@ -17,7 +17,7 @@ fn a_patch_cannot_grow_an_object_by_copying() {
     let dense = format!("{{\"a\":[{}0]}}", "0,".repeat(100_000));
     let copies: Vec<_> = (0..20).map(|it| json!({"op": "copy", "from": "/a", "path": format!("/c{it}")})).collect();
     let words = apply(&dense, &Change::JsonPatch(json!(copies).to_string())).unwrap_err();
-    assert_eq!(words, PatchError::TooLarge("the JSON Patch copies more than the object has".to_owned()));
+    assert_eq!(words, PatchError::TooLarge(TooLarge::Copies));
     let object = json!({"text": "x".repeat(1 << 20)}).to_string();
     let copies: Vec<_> = (0..40).map(|it| json!({"op": "copy", "from": "/text", "path": format!("/c{it}")})).collect();
     let words = apply(&object, &Change::JsonPatch(json!(copies).to_string())).unwrap_err().to_string();
@@ -41,10 +41,7 @@ fn a_patch_cannot_nest_deeper_than_a_reader_takes() {
     let deep = format!(r#"{{"a":{}}}"#, nest(100_000));
     for change in [Change::Full(deep.clone()), Change::MergePatch(deep.clone()), Change::JsonPatch(deep.clone())] {
         let error = apply(OBJECT, &change).unwrap_err();
-        assert!(
-            matches!(&error, PatchError::TooLarge(words) if words.contains("nests deeper than 127 levels")),
-            "{error}"
-        );
+        assert!(matches!(&error, PatchError::TooLarge(TooLarge::Depth(_))), "{error}");
     }
     assert!(apply(&deep, &Change::MergePatch("{}".into())).is_err());
     assert!(between(&deep, "{}").is_err());
@@ -57,7 +54,7 @@ fn a_document_of_too_many_values_is_refused() {
     assert_eq!(words, "the full object has more than 2000000 values");
     // As maps they take ten times as much memory.
     let objects = format!(r#"{{"a":[{}0]}}"#, "{},".repeat(400_000));
-    assert_eq!(parse(&objects, "object").unwrap_err().to_string(), "the object has too many values");
+    assert_eq!(parse(&objects, PatchText::Object).unwrap_err().to_string(), "the object has too many values");
     let huge = format!(r#"{{"a":"{}"}}"#, "x".repeat(MAX_OBJECT));
     let words = apply("{}", &Change::Full(huge)).unwrap_err().to_string();
     assert_eq!(words, "the full object is larger than 33554432 bytes");

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // SettingError is one thing that is wrong with the settings.
@@ -40,9 +42,10 @@ func Pointer(steps ...any) string {
 	return path.String()
 }
 
-// DecodeSettings decodes as encoding/json does, except that unknown fields are errors and that every error is a
-// [SettingError] with its path, all of them joined. For UnmarshalJSON of types within settings: paths of the errors
-// that it returns are taken as relative to the value.
+// DecodeSettings decodes all types that encoding/json does, except that unknown fields are errors, that names are those of the
+// fields in upper and lower case too, that null is no number, string or object, and that every error is a [SettingError] with its
+// path, all of them joined. For UnmarshalJSON and UnmarshalText of types within settings: paths of the errors that they return are
+// taken as relative to the value; an error that is no SettingError and repeats the value is replaced, since it may be a secret.
 func DecodeSettings(text []byte, into any) error {
 	if !json.Valid(text) {
 		return SettingError{Message: "expected JSON"}
@@ -52,7 +55,10 @@ func DecodeSettings(text []byte, into any) error {
 	return errors.Join(found...)
 }
 
-var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
+var (
+	unmarshaler     = reflect.TypeFor[json.Unmarshaler]()
+	textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
+)
 
 func decode(path string, text []byte, into reflect.Value, found *[]error) {
 	text = bytes.TrimSpace(text)
@@ -61,12 +67,17 @@ func decode(path string, text []byte, into reflect.Value, found *[]error) {
 			*found = append(*found, SettingError{Path: path + one.Path, Message: one.Message})
 		}
 	}
-	if into.Addr().Type().Implements(unmarshaler) {
-		fail(into.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(text))
-		return
-	}
 	null := string(text) == "null"
-	switch kind := into.Kind(); {
+	switch kind, itself := into.Kind(), into.Addr().Type(); {
+	case itself.Implements(unmarshaler):
+		fail(inWords(into.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(text), into.Type(), text))
+	case itself.Implements(textUnmarshaler):
+		var content string
+		if null || json.Unmarshal(text, &content) != nil {
+			fail(expected("a string", text))
+			return
+		}
+		fail(inWords(into.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(content)), into.Type(), text))
 	case null && (kind == reflect.Pointer || kind == reflect.Slice || kind == reflect.Map || kind == reflect.Interface):
 		into.SetZero()
 	case kind == reflect.Pointer:
@@ -74,32 +85,49 @@ func decode(path string, text []byte, into reflect.Value, found *[]error) {
 		decode(path, text, into.Elem(), found)
 	case kind == reflect.Struct:
 		decodeStruct(path, text, into, found)
-	case kind == reflect.Slice && into.Type().Elem().Kind() != reflect.Uint8:
+	case kind == reflect.Array, kind == reflect.Slice && into.Type().Elem().Kind() != reflect.Uint8:
 		var items []json.RawMessage
-		if json.Unmarshal(text, &items) != nil {
+		if null || json.Unmarshal(text, &items) != nil {
 			fail(expected("an array", text))
 			return
 		}
-		into.Set(reflect.MakeSlice(into.Type(), len(items), len(items)))
+		if kind == reflect.Slice {
+			into.Set(reflect.MakeSlice(into.Type(), len(items), len(items)))
+		} else if len(items) > into.Len() {
+			fail(SettingErrorf("", "expected at most %d items, got %d", into.Len(), len(items)))
+			return
+		}
 		for i, item := range items {
 			decode(path+"/"+strconv.Itoa(i), item, into.Index(i), found)
 		}
-	case kind == reflect.Map && into.Type().Key().Kind() == reflect.String:
-		var items map[string]json.RawMessage
-		if json.Unmarshal(text, &items) != nil {
-			fail(expected("an object", text))
-			return
-		}
-		into.Set(reflect.MakeMapWithSize(into.Type(), len(items)))
-		for _, name := range sorted(items) {
-			value := reflect.New(into.Type().Elem()).Elem()
-			decode(path+"/"+escape(name), items[name], value, found)
-			into.SetMapIndex(reflect.ValueOf(name).Convert(into.Type().Key()), value)
-		}
+	case kind == reflect.Map:
+		decodeMap(path, text, into, found)
 	default:
 		if null || json.Unmarshal(text, into.Addr().Interface()) != nil {
 			fail(expected(describe(into.Type()), text))
 		}
+	}
+}
+
+func decodeMap(path string, text []byte, into reflect.Value, found *[]error) {
+	var items map[string]json.RawMessage
+	if json.Unmarshal(text, &items) != nil {
+		*found = append(*found, SettingError{Path: path, Message: expected("an object", text).Message})
+		return
+	}
+	into.Set(reflect.MakeMapWithSize(into.Type(), len(items)))
+	for _, name := range sorted(items) {
+		at := path + "/" + escape(name)
+		// Names can be numbers, or of a type with UnmarshalText: encoding/json knows.
+		key := reflect.New(reflect.MapOf(into.Type().Key(), reflect.TypeFor[bool]()))
+		one, _ := json.Marshal(map[string]bool{name: true})
+		if json.Unmarshal(one, key.Interface()) != nil {
+			*found = append(*found, SettingErrorf(at, "expected a name that is %s", describe(into.Type().Key())))
+			continue
+		}
+		value := reflect.New(into.Type().Elem()).Elem()
+		decode(at, items[name], value, found)
+		into.SetMapIndex(key.Elem().MapKeys()[0], value)
 	}
 }
 
@@ -109,34 +137,47 @@ func decodeStruct(path string, text []byte, into reflect.Value, found *[]error) 
 		*found = append(*found, SettingError{Path: path, Message: expected("an object", text).Message})
 		return
 	}
-	fields := map[string][]int{}
-	for _, field := range reflect.VisibleFields(into.Type()) {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-		if !field.IsExported() || name == "-" || field.Anonymous && name == "" {
-			continue
-		}
-		if name == "" {
-			name = field.Name
-		}
-		fields[name] = field.Index
-	}
+	fields := fieldsOf(into.Type())
 	for _, name := range sorted(items) {
-		index, known := fields[name]
+		at := path + "/" + escape(name)
+		field, known := fields[name]
 		if !known {
 			message := "unknown field; expected none"
 			if len(fields) > 0 {
 				message = "unknown field; expected " + strings.Join(sorted(fields), ", ")
 			}
-			*found = append(*found, SettingError{Path: path + "/" + escape(name), Message: message})
+			*found = append(*found, SettingError{Path: at, Message: message})
 			continue
 		}
-		field, err := into.FieldByIndexErr(index)
-		if err != nil {
-			*found = append(*found, SettingError{Path: path, Message: err.Error()})
+		value, settable := field.at(into)
+		if !settable {
+			*found = append(*found, SettingErrorf(at, "the policy cannot take it: it embeds a pointer to a type that is not exported"))
 			continue
 		}
-		decode(path+"/"+escape(name), items[name], field, found)
+		item := items[name]
+		if field.quoted && string(item) != "null" {
+			var content string
+			if json.Unmarshal(item, &content) != nil || !json.Valid([]byte(content)) {
+				*found = append(*found, SettingError{Path: at, Message: expected(describe(value.Type())+" in a string", item).Message})
+				continue
+			}
+			item = json.RawMessage(content)
+		}
+		decode(at, item, value, found)
 	}
+}
+
+// inWords leaves out what a type of somebody else's says if that repeats the value: time.Time and netip.Prefix do.
+func inWords(err error, t reflect.Type, text []byte) error {
+	var ours SettingError
+	if err == nil || errors.As(err, &ours) {
+		return err
+	}
+	value := strings.Trim(string(text), `"`)
+	if len(value) >= shortestSecret && strings.Contains(err.Error(), value) {
+		return expected(describe(t), text)
+	}
+	return err
 }
 
 // expected tells the kind of what came, never the value: settings may be secrets, and this goes to logs.
@@ -162,6 +203,20 @@ func kindOf(text []byte) string {
 }
 
 func describe(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	pointer := reflect.PointerTo(t)
+	switch {
+	case t == reflect.TypeFor[json.Number]():
+		return "a number"
+	case t == reflect.TypeFor[time.Duration]():
+		return "an integer: nanoseconds (a type of your own with UnmarshalText can take 5s)"
+	case pointer.Implements(unmarshaler), pointer.Implements(textUnmarshaler):
+		return "what " + t.String() + " takes"
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
+		return "a string of base64"
+	}
 	switch t.Kind() {
 	case reflect.String:
 		return "a string"
@@ -209,3 +264,6 @@ func settingErrors(err error) []SettingError {
 	}
 	return []SettingError{{Message: err.Error()}}
 }
+
+// shortestSecret is how many bytes a value must have that no log may show.
+const shortestSecret = 4

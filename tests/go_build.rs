@@ -85,7 +85,6 @@ fn errors_of_the_compiler_name_file_and_line() {
         (WHOLE.replace("func main() {}", "func main() {"), "main.go:13:"),
         (WHOLE.replace("\"verdict.dev/policy\"", "\"verdict.dev/policies\""), "main.go:4:"),
         (WHOLE.replace("\"verdict.dev/policy\"", "\"verdict.dev/policy\"\n\t\"os\""), "imported and not used"),
-        (WHOLE.replace("package main", "package policies"), "main package"),
         (WHOLE.replace("func main() {}", ""), "function main is undeclared"),
     ] {
         let folder = policy("1.26", &source);
@@ -110,6 +109,60 @@ fn a_program_that_is_no_policy_is_told_what_to_do() {
         assert_eq!(code, 1, "{error}");
         assert!(error.contains("it exports no review interface: import at least one of"), "{error}");
     }
+}
+
+/// A module can hold several policies, and what they share.
+#[test]
+fn a_module_of_several_policies_is_built_one_by_one() {
+    if !fixtures::has_go() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let verdict = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_verdict"));
+        let output = command.args(args).current_dir(folder.path()).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    };
+    assert!(verdict(&["new", "team", "--lang", "go", "--kind", "validator"]).0);
+    let module = folder.path().join("team");
+    // The one that was begun with moves below, another one comes, and both use a package of the module.
+    for part in ["cmd/first", "cmd/second", "shared"] {
+        fs::create_dir_all(module.join(part)).unwrap();
+    }
+    for part in ["main.go", "main_test.go", "verdict.yaml", "settings.schema.json", "tests", "reviews"] {
+        fs::rename(module.join(part), module.join("cmd/first").join(part)).unwrap();
+    }
+    fs::write(module.join("shared/shared.go"), "package shared\n\nconst Answer = 42\n").unwrap();
+    let shared = WHOLE.replace("import (", "import (\n\t\"team/shared\"\n").replace("{}, nil", "{}, answer()");
+    let shared =
+        shared + "\nfunc answer() error {\n\tpolicy.Log(policy.Info, \"%d\", shared.Answer)\n\treturn nil\n}\n";
+    fs::write(module.join("cmd/second/main.go"), shared).unwrap();
+
+    let (built, out, error) = verdict(&["build", "team/cmd/first"]);
+    // As its manifest calls it.
+    assert!(built && out.trim_end().ends_with("team/cmd/first/team.wasm"), "{out}{error}");
+    let (passed, out, error) = verdict(&["test", "team/cmd/first", "--no-build"]);
+    assert!(passed && out.contains(" passed, 0 failed"), "{out}{error}");
+    fs::remove_file(module.join(".verdict/sdk/go/podspec.go")).unwrap();
+    let (built, out, error) = verdict(&["build", "team/cmd/second"]);
+    assert!(built && out.trim_end().ends_with("team/cmd/second/second.wasm"), "{out}{error}");
+    assert!(error.contains("team/.verdict: updated to this version"), "{error}");
+
+    let (built, _, error) = verdict(&["build", "team"]);
+    assert!(
+        !built
+            && error
+                .contains("team: it holds no package main, but folders that do: build one of cmd/first, cmd/second"),
+        "{error}"
+    );
+    let (built, _, error) = verdict(&["build", "team/shared"]);
+    assert!(
+        !built && error.contains("team/shared: expected a package main, which is what a policy in Go is"),
+        "{error}"
+    );
+    let (built, _, error) = verdict(&["build", "team/cmd"]);
+    assert!(!built && error.contains("nothing to build"), "{error}");
 }
 
 /// It would crash in its first review.

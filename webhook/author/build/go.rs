@@ -1,7 +1,11 @@
 //! Go: the standard toolchain makes a core module for WASI preview 1; this makes a component of it, with an adapter of
 //! our own that holds no handles, so that a snapshot after init can carry all of the guest.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use super::{BuildError, beside, read, run, world};
 
@@ -10,6 +14,7 @@ pub(super) fn build(folder: &Path) -> Result<Vec<u8>, BuildError> {
     // In the folder, since nothing says that a temporary one elsewhere is large enough.
     let module = beside(&folder.join("go.wasm"), "module");
     check_version(&folder)?;
+    check_package(&folder)?;
     let compiled = compile(&folder, &module).and_then(|()| read(&module));
     // It is there only if go got that far.
     let _ = fs::remove_file(&module);
@@ -34,6 +39,44 @@ fn check_version(folder: &Path) -> Result<(), BuildError> {
     }
 }
 
+/// A policy is a package main. Where the folder is none, the packages below it that are.
+fn check_package(folder: &Path) -> Result<(), BuildError> {
+    let list = |packages: &str| {
+        let format = "{{if eq .Name \"main\"}}{{.Dir}}{{end}}";
+        let printed = run("go", ADVICE, go(folder).args(["list", "-e", "-f", format, packages]))?;
+        Ok(String::from_utf8_lossy(&printed).lines().filter(|it| !it.is_empty()).map(PathBuf::from).collect())
+    };
+    let here: Vec<PathBuf> = list(".")?;
+    if !here.is_empty() {
+        return Ok(());
+    }
+    let mut below: Vec<PathBuf> = list("./...")?;
+    below.sort();
+    let relative = |it: &PathBuf| it.strip_prefix(folder).unwrap_or(it).display().to_string();
+    let below: Vec<String> = below.iter().map(relative).collect();
+    let place = folder.display();
+    Err(BuildError::NotAPolicy(if below.is_empty() {
+        format!("{place}: expected a package main, which is what a policy in Go is")
+    } else {
+        format!("{place}: it holds no package main, but folders that do: build one of {}", below.join(", "))
+    }))
+}
+
+/// The folder of the module that `folder` belongs to: the nearest with a go.mod, as Go looks for it.
+pub(super) fn module(folder: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(folder).ok()?;
+    let module = absolute.ancestors().find(|it| it.join(MODULE).is_file())?;
+    // As it was written, where that is the folder itself.
+    Some(if module == absolute { folder.to_owned() } else { module.to_owned() })
+}
+
+/// Whether it holds sources of a module.
+pub(super) fn is_package(folder: &Path) -> bool {
+    let is_source = |it: &fs::DirEntry| it.path().extension().is_some_and(|it| it == "go");
+    let mut files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files.any(|it| is_source(&it)) && module(folder).is_some()
+}
+
 /// Of `go1.26.3`, `go1.27rc1`, `devel go1.28-4f3a`.
 fn release(version: &str) -> Option<(u32, u32)> {
     let (_, numbers) = version.split_once("go")?;
@@ -55,9 +98,12 @@ fn go(folder: &Path) -> Command {
     go
 }
 
-/// The last element of the module's path, without a major version.
+/// That of the folder; of the module's own package the last element of its path, without a major version.
 pub(super) fn name(folder: &Path) -> Result<String, BuildError> {
-    let path = folder.join("go.mod");
+    let path = folder.join(MODULE);
+    if !path.is_file() {
+        return super::folder_name(folder);
+    }
     let text = String::from_utf8_lossy(&read(&path)?).into_owned();
     let module = text.lines().find_map(|line| line.trim().strip_prefix("module ")).unwrap_or_default();
     let module = module.split("//").next().unwrap_or_default().trim().trim_matches('"');
@@ -70,6 +116,7 @@ pub(super) fn name(folder: &Path) -> Result<String, BuildError> {
     Ok(name.to_owned())
 }
 
+const MODULE: &str = "go.mod";
 const OLDEST: (u32, u32) = (1, 26);
 const ADVICE: &str = "install Go 1.26 or later from https://go.dev/dl";
 

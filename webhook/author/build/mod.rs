@@ -22,7 +22,7 @@ use std::{
 use crate::{
     component::manifest::{self, Import, Manifest},
     config::{self, ConfigError},
-    engine::prepare::describe,
+    engine::{prepare::describe, run::ProgramError},
 };
 
 /// Why there is no component, and what to do about it.
@@ -84,7 +84,7 @@ pub enum BuildError {
 pub enum Language {
     /// Cargo.toml.
     Rust,
-    /// go.mod.
+    /// go.mod, in the folder or above it.
     Go,
     /// package.json.
     JavaScript,
@@ -124,7 +124,14 @@ impl Language {
             ("package.json", Self::JavaScript),
             ("policy.py", Self::Python),
         ];
-        marks.into_iter().find(|(file, _)| folder.join(file).is_file()).map(|(_, language)| language)
+        let marked = marks.into_iter().find(|(file, _)| folder.join(file).is_file()).map(|(_, language)| language);
+        marked.or_else(|| go::is_package(folder).then_some(Self::Go))
+    }
+
+    /// The folder that holds the SDK: a module in Go has one for all of its policies.
+    fn root(self, folder: &Path) -> PathBuf {
+        let module = if self == Self::Go { go::module(folder) } else { None };
+        module.unwrap_or_else(|| folder.to_owned())
     }
 
     /// The folder of its SDK, and the files.
@@ -146,16 +153,32 @@ impl Language {
         }
     }
 
+    /// What is made by a tool is made again, not mended.
+    fn wrong_manifest(self, mut errors: Vec<ConfigError>) -> BuildError {
+        let of_schema = |it: &&mut ConfigError| it.field.as_deref().is_some_and(|it| it.starts_with("settings"));
+        for error in errors.iter_mut().filter(of_schema).filter(|_| self == Self::Rust) {
+            error.message.push_str(" (`BLESS=1 cargo test` writes the schema from the type of the settings)");
+        }
+        BuildError::Manifest(errors)
+    }
+
+    /// The server's words for a component that it would refuse, and what the author forgot.
+    fn no_policy(self, error: &ProgramError) -> BuildError {
+        let forgotten = match (self, error) {
+            (Self::Rust, ProgramError::Export(_)) => {
+                ": add `verdict_sdk::export!(MyPolicy: Validator);` to the crate once, with your type and each kind that it answers"
+            }
+            _ => "",
+        };
+        BuildError::NotAPolicy(format!("{error}{forgotten}"))
+    }
+
     /// The name of a policy that has no manifest.
     fn policy_name(self, folder: &Path) -> Result<String, BuildError> {
         match self {
             Self::Go => go::name(folder),
             Self::JavaScript => js::name(folder),
-            Self::Rust | Self::Python => {
-                let folder =
-                    fs::canonicalize(folder).map_err(|error| BuildError::File { path: folder.to_owned(), error })?;
-                Ok(folder.file_name().unwrap_or_default().to_string_lossy().into_owned())
-            }
+            Self::Rust | Self::Python => folder_name(folder),
         }
     }
 }
@@ -177,15 +200,13 @@ pub struct Built {
 pub fn build(folder: &Path, out: Option<&Path>) -> Result<Built, BuildError> {
     let language = Language::of(folder).ok_or_else(|| BuildError::NothingToBuild(folder.to_owned()))?;
     // Before minutes are spent on the rest.
-    let manifest = config::manifest::manifest(folder).map_err(BuildError::Manifest)?;
+    let manifest = config::manifest::manifest(folder).map_err(|errors| language.wrong_manifest(errors))?;
+    let root = language.root(folder);
     // Packages alone may lie there too.
-    if ["sdk", "wit"].iter().any(|it| folder.join(embedded::FOLDER).join(it).is_dir()) {
+    if ["sdk", "wit"].iter().any(|it| root.join(embedded::FOLDER).join(it).is_dir()) {
         let (name, files) = language.sdk();
-        if embedded::refresh(folder, name, files)? {
-            crate::text::tell(&format!(
-                "verdict: {}: updated to this version",
-                folder.join(embedded::FOLDER).display()
-            ));
+        if embedded::refresh(&root, name, files)? {
+            crate::text::tell(&format!("verdict: {}: updated to this version", root.join(embedded::FOLDER).display()));
         }
     }
     let path = out.map_or_else(|| place(language, folder, manifest.as_ref()), |out| Ok(out.to_owned()))?;
@@ -194,7 +215,7 @@ pub fn build(folder: &Path, out: Option<&Path>) -> Result<Built, BuildError> {
     if let Some(manifest) = &manifest {
         bytes = manifest::embed(&bytes, manifest).map_err(|error| BuildError::NotAPolicy(error.to_string()))?;
     }
-    let description = describe(&bytes).map_err(|error| BuildError::NotAPolicy(error.to_string()))?;
+    let description = describe(&bytes).map_err(|error| language.no_policy(&error))?;
     let wanted = manifest.as_ref().map_or(&Import::DEFAULT[..], Manifest::imports);
     let called = Import::ALL.into_iter().filter(|it| description.imports.iter().any(|name| name == it.interface()));
     imported(called, wanted)?;
@@ -230,6 +251,11 @@ fn imported(called: impl Iterator<Item = Import>, wanted: &[Import]) -> Result<(
 fn place(language: Language, folder: &Path, manifest: Option<&Manifest>) -> Result<PathBuf, BuildError> {
     let name = manifest.map_or_else(|| language.policy_name(folder), |it| Ok(it.name.clone()))?;
     Ok(folder.join(format!("{name}.wasm")))
+}
+
+fn folder_name(folder: &Path) -> Result<String, BuildError> {
+    let folder = fs::canonicalize(folder).map_err(|error| BuildError::File { path: folder.to_owned(), error })?;
+    Ok(folder.file_name().unwrap_or_default().to_string_lossy().into_owned())
 }
 
 fn started<T>(tool: &'static str, advice: &'static str, result: io::Result<T>) -> Result<T, BuildError> {

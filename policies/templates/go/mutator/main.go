@@ -10,7 +10,7 @@ type settings struct {
 	Labels map[string]string `json:"labels"`
 }
 
-// object has the fields that matter here: what is not in it stays as it is. For all of them: go get k8s.io/api.
+// object has the fields that matter here: what is not in it stays as it is. For all of them: corev1.Pod of k8s.io/api.
 type object struct {
 	Metadata struct {
 		Labels map[string]string `json:"labels"`

@@ -12,7 +12,7 @@ type settings struct {
 	Registries []string `json:"registries"`
 }
 
-// pod has the fields that matter here. For all of them: go get k8s.io/api.
+// pod has the fields that matter here. For all of them: corev1.Pod of k8s.io/api.
 type pod struct {
 	Spec struct {
 		Containers          []container `json:"containers"`

@@ -163,3 +163,22 @@ fn a_policy_is_only_begun_where_nothing_is() {
     let (_, _, words) = try_verdict(&root, &["new", "a", "--lang", "cobol", "--kind", "validator"]);
     assert!(words.contains("rust, go"), "{words}");
 }
+
+/// What an author of Rust forgets easily: the macro, and the schema's file.
+#[test]
+fn what_was_forgotten_in_rust_is_named_with_what_mends_it() {
+    let root = folder("forgotten");
+    let (made, _, words) = try_verdict(&root, &["new", "late", "--lang", "rust", "--kind", "validator"]);
+    assert!(made, "{words}");
+    let policy = root.join("late");
+    let sources = policy.join("src/lib.rs");
+    let text = fs::read_to_string(&sources).unwrap();
+    let export = "verdict_sdk::export!(Late: Validator);\n";
+    assert!(text.contains(export), "{text}");
+    fs::write(&sources, text.replace(export, "")).unwrap();
+    let (built, _, words) = try_verdict(&policy, &["build"]);
+    assert!(!built && words.contains("add `verdict_sdk::export!(MyPolicy: Validator);` to the crate once"), "{words}");
+    fs::remove_file(policy.join("settings.schema.json")).unwrap();
+    let (built, _, words) = try_verdict(&policy, &["build"]);
+    assert!(!built && words.contains("`BLESS=1 cargo test` writes the schema from the type of the settings"), "{words}");
+}

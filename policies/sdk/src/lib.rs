@@ -4,6 +4,12 @@
 //! answers: [`Authenticator`], [`Authorizer`], [`Validator`], [`Mutator`], [`Provider`]. [`export!`] makes a
 //! component of it. Everything is plain Rust, so that unit tests run natively ([`testing`]); only what
 //! [`export!`] makes knows Wasm.
+//!
+//! Objects of Kubernetes are types of your own, with the fields that matter: what a type does not have is not read, which is
+//! quick. With the feature `k8s-openapi` they can be those of that crate, re-exported as `verdict_sdk::k8s_openapi`: in Cargo.toml
+//! `verdict-policy-sdk = { path = "…", features = ["k8s-openapi"] }`, in the policy
+//! `request.object::<verdict_sdk::k8s_openapi::api::core::v1::Pod>()`. The feature `allocator`, which is on, is for policies that
+//! bring no allocator of their own.
 
 mod access;
 mod admission;

@@ -18,12 +18,12 @@ use crate::bindings::runtime::verdict::guest_runtime::guest_runtime;
 
 /// POSIX's, without its promises on how much is written: the host caps what it keeps.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn write(fd: c_int, bytes: *const u8, count: usize) -> isize {
+unsafe extern "C" fn write(fd: c_int, bytes: *const c_void, count: usize) -> isize {
     if !matches!(fd, 1 | 2) {
         return failed(EBADF);
     }
     // SAFETY: the caller's promise; nothing may be at no address.
-    let bytes = if count == 0 { &[] } else { unsafe { slice::from_raw_parts(bytes, count) } };
+    let bytes = if count == 0 { &[] } else { unsafe { slice::from_raw_parts(bytes.cast::<u8>(), count) } };
     for chunk in bytes.chunks(8) {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);

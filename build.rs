@@ -10,6 +10,8 @@ use std::{
     process::Command,
 };
 
+use serde_json::Value;
+
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(env::var("OUT_DIR")?);
@@ -27,12 +29,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("cargo::rerun-if-changed=policies/{file}");
     }
     for package in &packages {
-        println!("cargo::rerun-if-changed=policies/{}/src", package.name);
-        println!("cargo::rerun-if-changed=policies/{}/Cargo.toml", package.name);
+        println!("cargo::rerun-if-changed=policies/{package}/src");
+        for file in ["Cargo.toml", MANIFEST, "settings.schema.json"] {
+            let path = policies.join(package).join(file);
+            if path.is_file() {
+                println!("cargo::rerun-if-changed={}", path.display());
+            }
+        }
     }
 
     compile(&policies, &target, &packages)?;
-    fs::write(out.join("builtin.rs"), table(&target, &packages)?)?;
+    fs::write(out.join("builtin.rs"), table(&policies, &target, &out, &packages)?)?;
     fs::write(out.join("embedded.rs"), embedded(&root)?)?;
     Ok(())
 }
@@ -84,28 +91,17 @@ fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-struct Package {
-    name: String,
-    description: String,
-}
-
-fn packages(policies: &Path) -> Result<Vec<Package>, Box<dyn Error>> {
+/// The names of the folders that are one.
+fn packages(policies: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut packages = Vec::new();
     for entry in fs::read_dir(policies)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let manifest = entry.path().join("Cargo.toml");
-        if name == "sdk" || !manifest.is_file() {
-            continue;
+        if name != "sdk" && entry.path().join("Cargo.toml").is_file() {
+            packages.push(name);
         }
-        let text = fs::read_to_string(&manifest)?;
-        let description = text
-            .lines()
-            .find_map(|line| line.strip_prefix("description = \"")?.strip_suffix('"'))
-            .ok_or_else(|| format!("{}: expected a line description = \"…\"", manifest.display()))?;
-        packages.push(Package { name, description: description.to_owned() });
     }
-    packages.sort_by(|one, other| one.name.cmp(&other.name));
+    packages.sort();
     Ok(packages)
 }
 
@@ -134,14 +130,14 @@ fn ensure_target(policies: &Path) -> Result<(), Box<dyn Error>> {
     Err(words.into())
 }
 
-fn compile(policies: &Path, target: &Path, packages: &[Package]) -> Result<(), Box<dyn Error>> {
+fn compile(policies: &Path, target: &Path, packages: &[String]) -> Result<(), Box<dyn Error>> {
     let mut cargo = Command::new(env::var("CARGO")?);
     cargo
         .current_dir(policies)
         .args(["build", "--release", "--locked", "--target", TARGET, "--target-dir"])
         .arg(target);
     for package in packages {
-        cargo.args(["--package", &package.name]);
+        cargo.args(["--package", package]);
     }
     // What was set for the host would change the guests, or let this build wait for itself.
     for (name, _) in env::vars_os() {
@@ -172,17 +168,51 @@ fn compile(policies: &Path, target: &Path, packages: &[Package]) -> Result<(), B
     Err(format!("the policies in {} do not compile:\n{words}", policies.display()).into())
 }
 
-fn table(target: &Path, packages: &[Package]) -> Result<String, Box<dyn Error>> {
+fn table(policies: &Path, target: &Path, out: &Path, packages: &[String]) -> Result<String, Box<dyn Error>> {
     let mut table = "const ALL: &[Builtin] = &[\n".to_owned();
-    for Package { name, description } in packages {
-        let component = target.join(TARGET).join("release").join(format!("{}.wasm", name.replace('-', "_")));
-        writeln!(
-            table,
-            "    Builtin {{ name: {name:?}, description: {description:?}, component: include_bytes!({component:?}) }},"
-        )?;
+    for name in packages {
+        let file = format!("{}.wasm", name.replace('-', "_"));
+        let mut component = fs::read(target.join(TARGET).join("release").join(&file))?;
+        let folder = policies.join(name);
+        let manifest = manifest(&folder).map_err(|error| format!("{}: {error}", folder.join(MANIFEST).display()))?;
+        component.extend(section("verdict:manifest", manifest.to_string().as_bytes()));
+        let component_with = out.join(file);
+        fs::write(&component_with, component)?;
+        writeln!(table, "    Builtin {{ name: {name:?}, component: include_bytes!({component_with:?}) }},")?;
     }
     table.push_str("];\n");
     Ok(table)
 }
 
+/// What `verdict build` makes of the file, which a unit test compares; the server's own code that checks it is not compiled yet.
+fn manifest(folder: &Path) -> Result<Value, Box<dyn Error>> {
+    let mut manifest: Value = serde_saphyr::from_str(&fs::read_to_string(folder.join(MANIFEST))?)?;
+    let fields = manifest.as_object_mut().ok_or("expected a mapping")?;
+    fields.remove("apiVersion");
+    fields.remove("kind");
+    if let Some(Value::String(file)) = fields.get("settings") {
+        let schema = serde_json::from_str(&fs::read_to_string(folder.join(file))?)?;
+        fields.insert("settings".to_owned(), schema);
+    }
+    Ok(manifest)
+}
+
+/// A custom section, as it stands in Wasm.
+fn section(name: &str, content: &[u8]) -> Vec<u8> {
+    let name = [length(name.len()), name.as_bytes().to_vec()].concat();
+    [vec![0], length(name.len() + content.len()), name, content.to_vec()].concat()
+}
+
+/// A number in unsigned LEB128.
+fn length(mut number: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+    bytes
+}
+
+const MANIFEST: &str = "verdict.yaml";
 const TARGET: &str = "wasm32-wasip2";

@@ -218,9 +218,12 @@ const MAX_TEXT: usize = 1000;
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use serde_json::json;
 
     use super::*;
+    use crate::{component::manifest, config, loader};
 
     #[test]
     fn a_page_has_all_that_the_manifest_says() {
@@ -260,5 +263,17 @@ mod tests {
         let settings = json!({"properties": {"a": {"$ref": "#/properties/a"}, "b": {"properties": {"c": {"$ref": "#/properties/b"}, "d": {"$ref": "#/properties/b"}}}}});
         let manifest = Manifest { name: "a".to_owned(), settings: Some(settings), ..Manifest::default() };
         assert!(markdown(&manifest, &[]).len() < 1 << 20);
+    }
+
+    #[test]
+    fn every_builtin_policy_has_the_manifest_of_its_folder() {
+        for builtin in loader::builtin::all() {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(builtin.name);
+            let written = config::manifest::manifest(&folder).unwrap().unwrap();
+            assert_eq!(manifest::embedded(builtin.component).unwrap().as_ref(), Some(&written), "{}", builtin.name);
+            assert_eq!(written.name, builtin.name);
+            let page = markdown(&written, &[]);
+            assert!(written.description.is_some() && !page.contains("no schema"), "{page}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::{author::docs, component::manifest, config, engine::prepare::describe
 /// What the policy does, its settings with an example of each kind, what it is asked about and what it wants to be granted.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// A policy's folder with verdict.yaml, or its component (.wasm).
+    /// A policy's folder with verdict.yaml, its component (.wasm), or builtin:NAME.
     #[arg(default_value = ".")]
     policy: PathBuf,
 }

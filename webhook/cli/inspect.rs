@@ -12,7 +12,7 @@ use crate::{
         prepare::{PrepareError, Priority, Source, describe},
         run::{Capacity, Engine, Start},
     },
-    loader::{self, builtin},
+    loader,
     spec::{Grants, Kind},
     text,
 };
@@ -83,10 +83,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     };
     let shown = Shown {
         component: spec.component.location.to_string(),
-        description: builtin::find(&spec.name)
-            .filter(|_| spec.source.starts_with("builtin:"))
-            .map(|it| it.description)
-            .or_else(|| manifest.as_ref()?.description.as_deref()),
+        description: manifest.as_ref().and_then(|it| it.description.as_deref()),
         manifest: manifest.as_ref(),
         protocol: contract::CONTRACT,
         size,

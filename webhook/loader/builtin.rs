@@ -4,9 +4,7 @@
 pub struct Builtin {
     /// As in `builtin:NAME`.
     pub name: &'static str,
-    /// One sentence, from its Cargo.toml.
-    pub description: &'static str,
-    /// The binary.
+    /// The binary, with the manifest of `verdict.yaml` in it.
     pub component: &'static [u8],
 }
 

@@ -9,7 +9,7 @@ use super::{
     expect::{Expect, ExpectedCause, Verdict},
     text::{difference, pretty},
 };
-use crate::review::user::UserInfo;
+use crate::review::{clean::annotation_key, user::UserInfo};
 
 /// What came of a case, as far as it can be compared; also the content of a snapshot.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -164,8 +164,8 @@ impl Expect {
         {
             wrong.push(Mismatch::values("warnings", &json!(parts), &json!(came.warnings)));
         }
-        if let Some(annotations) = &self.annotations
-            && !came.has_annotations(annotations)
+        if let Some(annotations) = self.annotations.as_ref().map(|it| came.in_full(it))
+            && annotations != came.annotations
         {
             wrong.push(Mismatch::values("annotations", &json!(annotations), &json!(came.annotations)));
         }
@@ -215,14 +215,18 @@ impl Came {
         }
     }
 
-    fn has_annotations(&self, expected: &BTreeMap<String, String>) -> bool {
-        let full = |key: &String| {
-            let prefixed = self.policies.iter().map(|policy| crate::review::clean::annotation_key(policy, key));
-            Some(key.clone()).into_iter().chain(prefixed).find(|key| self.annotations.contains_key(key))
+    /// With the name of a policy before each key, as the audit log has it, whether the author wrote it or not.
+    fn in_full(&self, expected: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+        let full = |(key, value): (&String, &String)| {
+            let prefixed = self.policies.iter().map(|policy| annotation_key(policy, key));
+            let mut keys: Vec<String> = Some(key.clone()).into_iter().chain(prefixed).collect();
+            let same = keys.iter().find(|key| self.annotations.get(*key) == Some(value));
+            let there = same.or_else(|| keys.iter().find(|key| self.annotations.contains_key(*key))).cloned();
+            // What nobody wrote is shown as the last policy would have written it.
+            let key = there.or_else(|| keys.pop()).unwrap_or_default();
+            (key, value.clone())
         };
-        let found: Option<BTreeMap<String, String>> =
-            expected.iter().map(|(key, value)| Some((full(key)?, value.clone()))).collect();
-        found.is_some_and(|found| found == self.annotations)
+        expected.iter().map(full).collect()
     }
 }
 

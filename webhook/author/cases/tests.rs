@@ -167,3 +167,26 @@ fn hostile_files_end_in_words() {
         let _ = one(text);
     }
 }
+
+#[test]
+fn annotations_need_no_policy_before_their_keys() {
+    let came = |annotations: &[(&str, &str)]| {
+        let annotations = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Came { verdict: Some(Verdict::Allowed), policies: vec!["a".into(), "b".into()], annotations, ..Came::default() }
+    };
+    let wrong = |expected: &[(&str, &str)], annotations: &[(&str, &str)]| {
+        let expected = expected.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let mut wrong = Expect { annotations: Some(expected), ..Expect::default() }.compare(&came(annotations));
+        wrong.pop().map(|it| it.diff.unwrap_or_default())
+    };
+    let both = [("a.team", "x"), ("b.team", "y")];
+    assert_eq!(wrong(&[("a.team", "x"), ("b.team", "y")], &both), None);
+    assert_eq!(wrong(&[("team", "x")], &both[..1]), None);
+    assert_eq!(wrong(&[("team", "y")], &both[1..]), None);
+    // Which policy is meant, the value tells.
+    assert_eq!(wrong(&[("a.team", "x"), ("team", "y")], &both), None);
+    let diff = wrong(&[("team", "z"), ("other", "o")], &both).unwrap();
+    for line in ["-  \"a.team\": \"z\"", "-  \"b.other\": \"o\"", "+  \"a.team\": \"x\"", "+  \"b.team\": \"y\""] {
+        assert!(diff.contains(line), "{diff}");
+    }
+}

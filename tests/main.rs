@@ -21,6 +21,8 @@ mod cases;
 mod cel;
 /// The command line as a user has it.
 mod cli;
+/// What time it is in a case.
+mod clock;
 /// Match conditions on objects that users send.
 mod conditions;
 /// What a component says of itself and this server does not know.

@@ -4,9 +4,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use serde_json::Value as Json;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::{
     Case, Setup,
@@ -90,8 +92,17 @@ impl Reader<'_> {
         let asks = QUESTIONS.iter().any(|name| case.given(name).is_some());
         // Where the settings are refused nothing can be asked.
         let review = if refused && !asks { Some(String::new()) } else { self.question(&case, field, report) };
+        let now = case.optional("now").filter(|field| {
+            // Settings are read before, once for all cases.
+            if refused && !asks {
+                field.error(report, format!("only goes with {}", QUESTIONS.join(", ")));
+            }
+            asks
+        });
+        let now = now.and_then(|field| time(field, report));
         let idempotent = case.optional("idempotent").is_none_or(|field| field.boolean(report).unwrap_or(true));
-        Some(Case { file: self.path.to_owned(), name: name?, setup, review: review?, expect: expected?, idempotent })
+        let (file, expect) = (self.path.to_owned(), expected?);
+        Some(Case { file, name: name?, setup, review: review?, now, expect, idempotent })
     }
 
     fn name(&mut self, field: &Field<'_>, report: &mut Report<'_>) -> Option<String> {
@@ -241,6 +252,16 @@ fn limits(document: &fields::Object<'_>, policies: &[PathBuf], report: &mut Repo
     limits::limits(field, report)
 }
 
+/// From 1970 on, and as long as nanoseconds since then fit into 64 bits with a sign, in which Go counts.
+fn time(field: &Field<'_>, report: &mut Report<'_>) -> Option<SystemTime> {
+    let time = OffsetDateTime::parse(field.text(report)?, &Rfc3339).ok();
+    let since = time.and_then(|it| i64::try_from(it.unix_timestamp_nanos()).ok()).and_then(|it| u64::try_from(it).ok());
+    if since.is_none() {
+        field.expected(report, "a time of RFC 3339 from 1970 to 2261, such as 2026-03-02T09:00:00+01:00");
+    }
+    Some(SystemTime::UNIX_EPOCH + Duration::from_nanos(since?))
+}
+
 fn environment(field: &Field<'_>, report: &mut Report<'_>) -> BTreeMap<String, String> {
     let entries = field.entries(report).into_iter();
     entries.filter_map(|(name, field)| Some((name.to_owned(), field.text(report)?.to_owned()))).collect()
@@ -262,6 +283,7 @@ const CASE: &[&str] = &[
     "oldObject",
     "review",
     "event",
+    "now",
     "operation",
     "user",
     "namespace",

@@ -16,7 +16,7 @@ mod snapshot;
 mod tests;
 pub(crate) mod text;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::SystemTime};
 
 pub use compare::{Came, Mismatch};
 pub use expect::{Expect, Verdict};
@@ -36,6 +36,8 @@ pub struct Case {
     pub setup: Setup,
     /// The review, or the event, as JSON.
     pub review: String,
+    /// What time it is for the policies; None: that of this machine's clock.
+    pub now: Option<SystemTime>,
     /// What should come of it.
     pub expect: Expect,
     /// Whether a changed object must stay as it is when it is asked about again.

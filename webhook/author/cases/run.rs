@@ -184,7 +184,7 @@ async fn run(case: &Case, set: Option<Loaded>, bless: bool) -> (Done, Option<Pat
             done.wrong.push(Mismatch::new("verdict", Verdict::SettingsError.name(), came));
             return (done, None);
         }
-        Some(Ok(set)) => match ask(&set, &case.review, &mut done).await {
+        Some(Ok(set)) => match ask(&set, case, &case.review, &mut done).await {
             Ok(came) => {
                 if case.idempotent && case.expect.verdict != Some(Verdict::Error) {
                     again(&set, case, &came, &mut done).await;
@@ -231,13 +231,13 @@ fn words(error: &ConfigError) -> String {
     }
 }
 
-async fn ask(set: &Set, review: &str, done: &mut Done) -> Result<Came, Mismatch> {
+async fn ask(set: &Set, case: &Case, review: &str, done: &mut Done) -> Result<Came, Mismatch> {
     let watch = Watch::default().listening().explaining();
     let limits: Duration = set.policies().iter().map(|it| it.spec().limits.time).sum();
     let begin = Instant::now();
     // Every policy may use all of its time, as mutator and as validator, and wait for its turn.
     let deadline = begin + limits * 2 + PATIENCE;
-    let answered = set.answer(Ask { raw: review, deadline, watch: Some(&watch), now: None }).await;
+    let answered = set.answer(Ask { raw: review, deadline, watch: Some(&watch), now: case.now }).await;
     done.took += begin.elapsed();
     let answered =
         answered.map_err(|error| Mismatch::new("review", "one that the policy can be asked", error.to_string()))?;
@@ -261,7 +261,7 @@ async fn again(set: &Set, case: &Case, came: &Came, done: &mut Done) {
     review["request"]["object"] = object.clone();
     let expected = "no further change when its own result is sent again (or `idempotent: false` in the case)";
     // The time that is shown, and what was logged, are the first call's.
-    match ask(set, &review.to_string(), &mut Done::default()).await {
+    match ask(set, case, &review.to_string(), &mut Done::default()).await {
         Err(mismatch) => done.wrong.push(mismatch),
         Ok(again) => {
             if let Some(changed) = &again.object {

@@ -32,7 +32,7 @@ fn a_case_has_a_whole_review_or_an_object_that_becomes_one() {
         "settings: {{a: 1}}\nenv: {{A: one}}\nlimits: {{timeoutMilliseconds: 2000}}\ncases:\n\
         - {{name: first, object: {object}, user: {{username: bob, groups: [dev]}}, namespace: shop, expect: {{verdict: allowed}}}}\n\
         - {{name: second, object: {object}, operation: UPDATE, oldObject: {object}, subresource: status, settings: {{}}, env: {{A: two}}, expect: {{verdict: denied}}}}\n\
-        - {{name: third, review: review.json, idempotent: false, expect: {{snapshot: true}}}}\n\
+        - {{name: third, review: review.json, now: 2026-03-02T09:00:00+01:00, idempotent: false, expect: {{snapshot: true}}}}\n\
         - {{name: fourth, event: [1, null], expect: {{verdict: answered, answer: null}}}}\n\
         - {{name: fifth, expect: {{verdict: settings-error, settingsErrors: [{{path: /a}}]}}}}\n"
     );
@@ -51,6 +51,8 @@ fn a_case_has_a_whole_review_or_an_object_that_becomes_one() {
     assert_eq!(found[1].setup.limits.time, std::time::Duration::from_secs(2));
     // A file's own spelling stays.
     assert_eq!(found[2].review, review);
+    let nine = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_772_438_400);
+    assert_eq!((found[1].now, found[2].now), (None, Some(nine)));
     assert!(!found[2].idempotent && found[2].expect.snapshot && found[2].expect.verdict.is_none());
     assert_eq!((found[3].review.as_str(), &found[3].expect.answer), ("[1,null]", &Some(serde_json::Value::Null)));
     assert!(found[4].review.is_empty());
@@ -107,6 +109,17 @@ fn what_is_wrong_is_said_with_its_line_and_path() {
         (
             case(&format!("event: {{}}, user: {{username: a}}, {allowed}")),
             "a.yaml:4: cases[0].user: is allowed only with object",
+        ),
+        (
+            case(&format!("{object}, now: 2026-03-02, {allowed}")),
+            "a.yaml:4: cases[0].now: expected a time of RFC 3339 from 1970 to 2261, such as 2026-03-02T09:00:00+01:00",
+        ),
+        (case(&format!("{object}, now: 1969-12-31T23:59:59Z, {allowed}")), "a.yaml:4: cases[0].now: expected a time"),
+        (case(&format!("{object}, now: 2263-01-01T00:00:00Z, {allowed}")), "a.yaml:4: cases[0].now: expected a time"),
+        (case(&format!("{object}, now: 12, {allowed}")), "a.yaml:4: cases[0].now: expected"),
+        (
+            case("now: 2026-03-02T09:00:00Z, expect: {verdict: settings-error}"),
+            "a.yaml:4: cases[0].now: only goes with object, review, event",
         ),
         (case(&format!("{object}, settings: [], {allowed}")), "a.yaml:4: cases[0].settings: expected a mapping"),
         (

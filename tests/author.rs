@@ -180,5 +180,8 @@ fn what_was_forgotten_in_rust_is_named_with_what_mends_it() {
     assert!(!built && words.contains("add `verdict_sdk::export!(MyPolicy: Validator);` to the crate once"), "{words}");
     fs::remove_file(policy.join("settings.schema.json")).unwrap();
     let (built, _, words) = try_verdict(&policy, &["build"]);
-    assert!(!built && words.contains("`BLESS=1 cargo test` writes the schema from the type of the settings"), "{words}");
+    assert!(
+        !built && words.contains("`BLESS=1 cargo test` writes the schema from the type of the settings"),
+        "{words}"
+    );
 }

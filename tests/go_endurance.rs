@@ -1,5 +1,6 @@
 //! A Go policy that prints, logs, panics now and then and decodes large objects, for very many reviews, whatever a review's
-//! instance begins with: nothing traps but what panics on purpose.
+//! instance begins with: nothing traps but what panics on purpose. They take minutes and run by name only:
+//! `cargo test --test verdict go_endurance -- --ignored`.
 
 use std::{fs, path::PathBuf, sync::Arc};
 
@@ -11,24 +12,28 @@ use crate::support::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: cargo test go_endurance -- --ignored"]
 async fn a_hundred_thousand_reviews_that_begin_with_a_snapshot() {
     let Some(component) = fixtures::go("fixtures/misbehaving-go") else { return };
     endure(&component, "", "snapshot", 100_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: cargo test go_endurance -- --ignored"]
 async fn a_hundred_thousand_reviews_in_reused_instances() {
     let Some(component) = fixtures::go("fixtures/misbehaving-go") else { return };
     endure(&component, "  instancePolicy: Reuse", "snapshot", 100_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: cargo test go_endurance -- --ignored"]
 async fn thousands_of_reviews_that_begin_with_init() {
     let Some(component) = without_snapshot() else { return };
     endure(&component, "", "init", 5_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: cargo test go_endurance -- --ignored"]
 async fn reused_instances_that_begin_with_init() {
     let Some(component) = without_snapshot() else { return };
     endure(&component, "  instancePolicy: Reuse", "init", 5_000).await;

@@ -11,7 +11,6 @@ use crate::support::{
     host::{Host, admission, config_map},
     http,
     pki::Pki,
-    samples::decides_as_required_labels_in_rust,
     verdict::Verdict,
 };
 
@@ -37,13 +36,6 @@ fn the_unit_tests_of_the_go_modules_pass() {
     }
     for module in ["sdk-go", "required-labels-go"] {
         fixtures::go_checks(&Path::new(env!("CARGO_MANIFEST_DIR")).join("policies").join(module));
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn required_labels_decides_as_the_one_in_rust() {
-    if let Some(component) = fixtures::go("required-labels-go") {
-        decides_as_required_labels_in_rust(&component, std::time::Duration::from_secs(5)).await;
     }
 }
 

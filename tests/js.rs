@@ -15,7 +15,6 @@ use crate::support::{
     host::{Host, admission, config_map},
     http, node,
     pki::Pki,
-    samples::decides_as_required_labels_in_rust,
     verdict::Verdict,
 };
 
@@ -44,13 +43,6 @@ fn the_unit_tests_in_javascript_pass() {
         let output = Command::new("npm").args(["test", "--silent"]).current_dir(&folder).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && text.contains("fail 0"), "{}: {text}", folder.display());
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn required_labels_decides_as_the_one_in_rust() {
-    if let Some(component) = node::component("required-labels-js") {
-        decides_as_required_labels_in_rust(&component, std::time::Duration::from_secs(5)).await;
     }
 }
 

@@ -51,6 +51,8 @@ mod isolation;
 mod js;
 /// Lanes, and instances that rest: nothing idle holds what somebody waits for.
 mod lanes;
+/// What holds in every language alike.
+mod languages;
 /// What a policy says when it panics.
 mod last_words;
 /// Policies that misbehave: each gives a valid review with its own words, and the next is not affected.

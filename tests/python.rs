@@ -12,7 +12,6 @@ use crate::support::{
     fixtures,
     host::{Host, access, admission, token},
     pki::Pki,
-    samples::decides_as_required_labels_in_rust,
     verdict::Verdict,
 };
 
@@ -54,13 +53,6 @@ fn the_unit_tests_in_python_pass() {
         let output = tests.output().unwrap();
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && !text.contains("Ran 0 tests"), "{}: {text}", folder.display());
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn required_labels_decides_as_the_one_in_rust() {
-    if let Some(component) = fixtures::python("required-labels-python") {
-        decides_as_required_labels_in_rust(&component, std::time::Duration::from_secs(20)).await;
     }
 }
 

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use wasmtime::component::{Component, types::ComponentItem};
 
-use crate::spec::Interface;
+use crate::spec::{Import, Interface};
 
 /// An interface that policies export.
 #[derive(Debug)]
@@ -25,9 +25,6 @@ pub(crate) const VALIDATING: Exported =
 pub(crate) const MUTATING: Exported = Exported { name: "verdict:admission/mutating@1.0.0", functions: &["mutate"] };
 pub(crate) const PROVIDER: Exported = Exported { name: "verdict:events/provider@1.0.0", functions: &["handle-event"] };
 
-pub(crate) const LOG: &str = "verdict:host/log@1.0.0";
-pub(crate) const AUDIT_LOG: &str = "verdict:host/audit-log@1.0.0";
-pub(crate) const REVIEW: &str = "verdict:host/review@1.0.0";
 /// For the adapters of runtimes.
 pub(crate) const GUEST_RUNTIME: &str = "verdict:guest-runtime/guest-runtime@1.0.0";
 /// Types only.
@@ -71,6 +68,17 @@ pub(crate) fn exported(interface: Interface) -> Exported {
     }
 }
 
+/// What of the server it is.
+pub(crate) fn imported(import: Import) -> String {
+    format!("verdict:host/{}@1.0.0", import.name())
+}
+
+/// What a policy may import.
+fn imports() -> impl Iterator<Item = String> {
+    let others = TYPES.into_iter().chain([GUEST_RUNTIME]).map(str::to_owned);
+    Import::ALL.into_iter().map(imported).chain(others)
+}
+
 /// Every export that bears our name must be one that this server asks, with exactly the functions that it knows.
 pub(crate) fn check_exports(engine: &wasmtime::Engine, component: &Component) -> Result<(), ContractError> {
     for (exported, item) in component.component_type().exports(engine) {
@@ -105,7 +113,7 @@ pub(crate) fn check_exports(engine: &wasmtime::Engine, component: &Component) ->
 pub(crate) fn check_imports(engine: &wasmtime::Engine, component: &Component) -> Result<(), ContractError> {
     for (imported, _) in component.component_type().imports(engine) {
         if imported.starts_with(NAMESPACE) {
-            if !IMPORTS.iter().chain(&TYPES).any(|it| *it == imported) {
+            if !imports().any(|it| it == imported) {
                 return Err(ContractError::Newer(format!("it imports {imported}, which this one does not have")));
             }
         } else if imported.starts_with("wasi:") {
@@ -124,8 +132,6 @@ pub(crate) fn check_imports(engine: &wasmtime::Engine, component: &Component) ->
 const NAMESPACE: &str = "verdict:";
 /// What a policy may export, with all its functions.
 const EXPORTS: [Exported; 7] = [LIFECYCLE, CLEANUP, AUTHENTICATION, AUTHORIZATION, VALIDATING, MUTATING, PROVIDER];
-/// What a policy may import and call.
-const IMPORTS: [&str; 4] = [LOG, AUDIT_LOG, REVIEW, GUEST_RUNTIME];
 /// The packages that are linked, of version 0.2; with nothing behind them.
 const WASI: [&str; 6] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
 
@@ -160,7 +166,7 @@ mod tests {
             .collect();
         exports.sort();
         assert_eq!(named(&mut world.exports.iter()), exports);
-        let mut imports: Vec<&str> = IMPORTS.iter().chain(&TYPES).copied().collect();
+        let mut imports: Vec<String> = imports().collect();
         imports.sort_unstable();
         let found: Vec<String> = named(&mut world.imports.iter()).into_iter().map(|(name, _)| name).collect();
         assert_eq!(found, imports);

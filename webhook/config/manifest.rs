@@ -12,11 +12,11 @@ use super::{
     yaml::{self, Value},
 };
 use crate::{
-    component::manifest::{Import, MAX_TEXT, Manifest, Wanted, schema::Schema},
+    component::manifest::{MAX_TEXT, Manifest, Wanted, schema::Schema},
     loader::file,
     spec::{
         Kind, MatchSpec,
-        declared::manifest::{Import as Written, Matches, PolicyManifest},
+        declared::manifest::{Matches, PolicyManifest},
         schema,
     },
     text::is_hostile,
@@ -82,11 +82,6 @@ pub fn default_match(manifest: &Manifest) -> Result<MatchSpec, Vec<ConfigError>>
 fn read(declared: PolicyManifest, root: &Field<'_>, settings: Option<Json>) -> Manifest {
     let trimmed = |text: Option<String>| text.map(|it| it.trim().to_owned());
     let json = |name| root.at(name).map(|field| field.node.json());
-    let import = |it: Written| match it {
-        Written::Log => Import::Log,
-        Written::AuditLog => Import::AuditLog,
-        Written::Review => Import::Review,
-    };
     Manifest {
         name: declared.name,
         version: declared.version,
@@ -97,7 +92,7 @@ fn read(declared: PolicyManifest, root: &Field<'_>, settings: Option<Json>) -> M
         settings,
         match_constraints: json("matchConstraints"),
         match_conditions: json("matchConditions"),
-        imports: declared.imports.map(|it| it.into_iter().map(import).collect()),
+        imports: declared.imports,
         reads: declared.reads,
         grants: Wanted {
             env: declared.grants.env.into_iter().map(|(name, what)| (name, what.trim().to_owned())).collect(),
@@ -173,6 +168,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::spec::Import;
 
     const HEAD: &str = "apiVersion: author.verdict.dev/v1alpha1\nkind: PolicyManifest\n";
 

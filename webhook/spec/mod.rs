@@ -5,6 +5,7 @@
 pub mod declared;
 mod digest;
 mod failure;
+mod import;
 mod kind;
 mod limits;
 mod matching;
@@ -16,6 +17,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 pub use digest::{Digest, NotADigest};
 pub use failure::Failure;
+pub use import::Import;
 pub use kind::{Interface, Kind};
 pub use limits::{Grants, Instances, Limits, MAX_MEMORY, MAX_TIME, MIN_MEMORY};
 pub use matching::{

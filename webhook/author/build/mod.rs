@@ -20,9 +20,13 @@ use std::{
 };
 
 use crate::{
-    component::manifest::{self, Import, Manifest},
+    component::{
+        contract,
+        manifest::{self, Manifest},
+    },
     config::{self, ConfigError},
     engine::{prepare::describe, run::ProgramError},
+    spec::Import,
 };
 
 /// Why there is no component, and what to do about it.
@@ -217,7 +221,7 @@ pub fn build(folder: &Path, out: Option<&Path>) -> Result<Built, BuildError> {
     }
     let description = describe(&bytes).map_err(|error| language.no_policy(&error))?;
     let wanted = manifest.as_ref().map_or(&Import::DEFAULT[..], Manifest::imports);
-    let called = Import::ALL.into_iter().filter(|it| description.imports.iter().any(|name| name == it.interface()));
+    let called = Import::ALL.into_iter().filter(|it| description.imports.contains(&contract::imported(*it)));
     imported(called, wanted)?;
     write(&path, &bytes)?;
     Ok(Built { path, manifest })

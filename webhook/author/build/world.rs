@@ -7,13 +7,13 @@ use wit_parser::{Resolve, UnresolvedPackageGroup, WorldId};
 
 use super::{BuildError, embedded, segments};
 use crate::{
-    component::{contract, manifest::Import},
-    spec::Interface,
+    component::contract,
+    spec::{Import, Interface},
 };
 
 /// Everything that a component imports and exports of the contract, by whole names.
 pub(super) struct World {
-    imports: Vec<&'static str>,
+    imports: Vec<String>,
     exports: Vec<&'static str>,
     /// WIT of its own for more imports.
     more: &'static str,
@@ -24,18 +24,18 @@ impl World {
     pub(super) fn new(imports: &[Import], interfaces: &[Interface], cleanup: bool) -> Self {
         let exports = [contract::LIFECYCLE].into_iter().chain(cleanup.then_some(contract::CLEANUP));
         let exports = exports.chain(interfaces.iter().map(|it| contract::exported(*it))).map(|it| it.name).collect();
-        Self { imports: imports.iter().map(|it| it.interface()).collect(), exports, more: "" }
+        Self { imports: imports.iter().map(|it| contract::imported(*it)).collect(), exports, more: "" }
     }
 
     /// With what adapters of runtimes need.
     pub(super) fn with_runtime(mut self) -> Self {
-        self.imports.push(contract::GUEST_RUNTIME);
+        self.imports.push(contract::GUEST_RUNTIME.to_owned());
         self
     }
 
     /// With granted environment variables, as WASI has them.
     pub(super) fn with_environment(mut self) -> Self {
-        self.imports.push(ENVIRONMENT);
+        self.imports.push(ENVIRONMENT.to_owned());
         self.more = " package wasi:cli@0.2.0 { interface environment { get-environment: func() -> list<tuple<string, string>>; } }";
         self
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::component::contract;
+use crate::spec::Import;
 
 pub(crate) use section::MAX_TEXT;
 pub use section::{SectionError, embed, embedded};
@@ -57,43 +57,6 @@ pub struct Manifest {
     /// What it would like to be granted. Only the operator grants.
     #[serde(default, skip_serializing_if = "Wanted::is_nothing")]
     pub grants: Wanted,
-}
-
-/// An interface of the server that every policy may import, and does only where its manifest says so.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Import {
-    /// Lines of the server's log.
-    Log,
-    /// Facts about a review, as structured lines of the log.
-    AuditLog,
-    /// The raw review, which is copied for every call of a policy that imports it.
-    Review,
-}
-
-impl Import {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Log, Self::AuditLog, Self::Review];
-    /// Those of a policy that does not say.
-    pub const DEFAULT: [Self; 2] = [Self::Log, Self::AuditLog];
-
-    /// As manifests spell it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Log => "log",
-            Self::AuditLog => "audit-log",
-            Self::Review => "review",
-        }
-    }
-
-    /// The whole name of the interface.
-    pub(crate) fn interface(self) -> &'static str {
-        match self {
-            Self::Log => contract::LOG,
-            Self::AuditLog => contract::AUDIT_LOG,
-            Self::Review => contract::REVIEW,
-        }
-    }
 }
 
 /// The grants that a policy is written for.

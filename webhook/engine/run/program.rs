@@ -25,7 +25,7 @@ use crate::{
         contract::{self, ContractError},
         manifest::Manifest,
     },
-    spec::{Grants, Interface},
+    spec::{Grants, Import, Interface},
 };
 
 /// A prepared component, linked; shared by all policies with the same component, settings and grants.
@@ -136,7 +136,8 @@ impl Program {
         grants: Arc<Grants>,
     ) -> Result<Self, ProgramError> {
         let (pre, exports) = link(wasm, component)?;
-        let imports_review = about.description.imports.iter().any(|name| name == contract::REVIEW);
+        let review = contract::imported(Import::Review);
+        let imports_review = about.description.imports.contains(&review);
         let most = (MAX_MEMORIES as u32, MAX_TABLES as u32);
         let (memories, tables) = component.resources_required().map_or(most, |it| (it.num_memories, it.num_tables));
         let slots = lanes::slots_of(memories, tables);

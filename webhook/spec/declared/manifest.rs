@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{Constraints, MatchCondition, conditions};
+use crate::spec::Import;
 
 /// What an author says of a policy. `verdict build` puts it into the component.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -65,18 +66,6 @@ pub struct Matches {
     #[serde(default)]
     #[schemars(schema_with = "conditions")]
     pub match_conditions: Vec<MatchCondition>,
-}
-
-/// An interface of the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Import {
-    /// Lines of the server's log.
-    Log,
-    /// Facts about a review, as structured lines of the log.
-    AuditLog,
-    /// The raw review, which is copied for every call of a policy that imports it.
-    Review,
 }
 
 /// The grants that a policy is written for.

@@ -25,12 +25,9 @@ use super::{
     world::{self, World},
 };
 use crate::{
-    component::{
-        contract,
-        manifest::{Import, Manifest},
-    },
+    component::{contract, manifest::Manifest},
     config::manifest::FILE,
-    spec::Interface,
+    spec::{Import, Interface},
 };
 
 pub(super) fn build(folder: &Path, manifest: &Manifest) -> Result<Vec<u8>, BuildError> {
@@ -236,7 +233,7 @@ fn glue(entry: &str, interfaces: &[Interface], cleanup: bool, imports: &[Import]
             Import::AuditLog => ("audit", "write"),
             Import::Review => ("review", "raw"),
         };
-        modules += &format!("import * as {name} from \"{}\";\n", import.interface());
+        modules += &format!("import * as {name} from \"{}\";\n", contract::imported(*import));
         functions += &format!(", {name}: {name}.{function}");
     }
     if environment {

@@ -18,8 +18,8 @@ use std::{
 use self::{sources::Sources, stage::Stage};
 use super::{BuildError, beside, embedded, imported, read, started, world::World};
 use crate::{
-    component::manifest::{Import, Manifest},
-    spec::Interface,
+    component::manifest::Manifest,
+    spec::{Import, Interface},
 };
 
 pub(super) fn build(folder: &Path, manifest: &Manifest) -> Result<Vec<u8>, BuildError> {

@@ -49,6 +49,8 @@ mod imports;
 mod isolation;
 /// Policies in JavaScript and TypeScript, built by `verdict build`; and a host in JavaScript.
 mod js;
+/// What `verdict build` says to authors who write JavaScript.
+mod js_build;
 /// Lanes, and instances that rest: nothing idle holds what somebody waits for.
 mod lanes;
 /// What holds in every language alike.
@@ -75,6 +77,8 @@ mod swap;
 mod tables;
 /// One review, tried and measured.
 mod trying;
+/// Types of SDKs and templates, as mypy and tsc see them.
+mod types;
 
 /// Against a real kube-apiserver.
 mod kube;

@@ -52,19 +52,23 @@ def cleanup(policy: ModuleType) -> None:
 
 
 def validate(policy: ModuleType, request: AdmissionRequest) -> Allow | Deny:
-    return _answer(policy, "validate", request, (Allow, Deny))
+    answer: Allow | Deny = _answer(policy, "validate", request, (Allow, Deny))
+    return answer
 
 
 def mutate(policy: ModuleType, request: AdmissionRequest) -> Unchanged | Change | JSONPatch | MergePatch | Deny:
-    return _answer(policy, "mutate", request, (Unchanged, Change, JSONPatch, MergePatch, Deny))
+    answer: Unchanged | Change | JSONPatch | MergePatch | Deny = _answer(policy, "mutate", request, (Unchanged, Change, JSONPatch, MergePatch, Deny))
+    return answer
 
 
 def authenticate(policy: ModuleType, review: TokenReview) -> Authenticated | Unknown | Rejected:
-    return _answer(policy, "authenticate", review, (Authenticated, Unknown, Rejected))
+    answer: Authenticated | Unknown | Rejected = _answer(policy, "authenticate", review, (Authenticated, Unknown, Rejected))
+    return answer
 
 
 def authorize(policy: ModuleType, review: SubjectAccessReview) -> Ruling:
-    return _answer(policy, "authorize", review, (Ruling,))
+    answer: Ruling = _answer(policy, "authorize", review, (Ruling,))
+    return answer
 
 
 def handle_event(policy: ModuleType, event: str) -> str:

@@ -198,8 +198,7 @@ def _text(value: object) -> str:
 def _validation(policy: ModuleType, to: Any, imports: Any, request: Any) -> Any:
     shared = imports.admission
     answer = calls.validate(policy, _request(request))
-    denied = isinstance(answer, admission.Deny)
-    outcome = to.Outcome_Denied(_denial(shared, answer)) if denied else to.Outcome_Allowed()
+    outcome = to.Outcome_Denied(_denial(shared, answer)) if isinstance(answer, admission.Deny) else to.Outcome_Allowed()
     return to.Validation(outcome, list(answer.warnings), _annotations(shared, answer))
 
 

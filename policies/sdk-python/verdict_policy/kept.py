@@ -50,7 +50,11 @@ def _known(path: Any) -> str | None:
 class _File(io.BytesIO):
     def __init__(self, path: str) -> None:
         super().__init__(_files[path])
-        self.name, self.mode = path, "rb"
+        self.name = path
+
+    @property
+    def mode(self) -> str:
+        return "rb"
 
     def writable(self) -> bool:
         return False
@@ -167,4 +171,4 @@ def _install(roots: list[str]) -> None:
     setattr(importlib.machinery.SourceFileLoader, "get_data", get_data)
     # Before the one that looks into folders, which finds only that there are none.
     at = sys.meta_path.index(importlib.machinery.PathFinder)
-    sys.meta_path.insert(at, _Finder(roots))  # type: ignore[arg-type]
+    sys.meta_path.insert(at, _Finder(roots))

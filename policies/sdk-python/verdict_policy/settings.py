@@ -48,7 +48,7 @@ def decode_settings(into: type[T], settings: Any) -> T:
     ``__post_init__`` raises counts too; its path is relative to that object.
     """
     errors: list[SettingsError] = []
-    value = _decode(into, settings, "", errors)
+    value: T = _decode(into, settings, "", errors)
     if errors:
         raise SettingsErrors(errors)
     return value

@@ -182,11 +182,10 @@ def _access(spec: dict[str, Any]) -> authorization.SubjectAccessReview:
     if path is not None:
         attributes: Any = authorization.NonResourceAttributes(path.get("verb", ""), path.get("path", ""))
     else:
-        attributes = authorization.ResourceAttributes(
-            *(it.get(name, "") for name in ("verb", "group", "version", "resource", "subresource", "namespace", "name")),
-            field_selector=_selector(it.get("fieldSelector")),
-            label_selector=_selector(it.get("labelSelector")),
-        )
+        names = ("verb", "group", "version", "resource", "subresource", "namespace", "name")
+        texts: dict[str, Any] = {name: it.get(name, "") for name in names}
+        fields, labels = _selector(it.get("fieldSelector")), _selector(it.get("labelSelector"))
+        attributes = authorization.ResourceAttributes(**texts, field_selector=fields, label_selector=labels)
     return authorization.SubjectAccessReview(user, attributes)
 
 

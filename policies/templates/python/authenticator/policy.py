@@ -3,6 +3,7 @@
 import hashlib
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from verdict_policy import Authenticated, SettingsError, TokenReview, Unknown, UserInfo, decode_settings
 
@@ -29,7 +30,11 @@ class Settings:
     users: list[User]
 
 
-def init(settings: dict) -> None:
+# Set by init, before anything asks for it.
+known: dict[str, User]
+
+
+def init(settings: dict[str, Any]) -> None:
     """Runs once, before any review."""
     global known
     known = {user.sha256: user for user in decode_settings(Settings, settings).users}

@@ -18,20 +18,20 @@ EXAMPLE = {"users": [{"sha256": DIGEST, "username": "jane", "groups": ["develope
 
 
 class TestPolicy(unittest.TestCase):
-    def test_the_sample_reviews_give_the_verdict_that_they_are_named_after(self):
+    def test_the_sample_reviews_give_the_verdict_that_they_are_named_after(self) -> None:
         asked = testing.Policy(policy, EXAMPLE)
         for file in (HERE / "reviews").glob("*.json"):
             with self.subTest(file.name):
                 known = isinstance(asked.authenticate(file), Authenticated)
                 self.assertEqual(known, file.name.startswith("authenticated-"))
 
-    def test_a_token_is_its_user(self):
+    def test_a_token_is_its_user(self) -> None:
         asked = testing.Policy(policy, EXAMPLE)
         answer = asked.authenticate({"spec": {"token": "correct-horse"}})
         self.assertEqual(answer, Authenticated(UserInfo("jane", groups=["developers"])))
         self.assertEqual(asked.authenticate({"spec": {"token": ""}}), Unknown())
 
-    def test_bad_settings_are_refused_where_they_are(self):
+    def test_bad_settings_are_refused_where_they_are(self) -> None:
         for user, path in [
             ({"sha256": "abc", "username": "jane"}, "/users/0/sha256"),
             ({"sha256": DIGEST.upper(), "username": "jane"}, "/users/0/sha256"),

@@ -1,6 +1,7 @@
 """A group may read in the namespaces of a prefix."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from verdict_policy import Ruling, SettingsError, SubjectAccessReview, decode_settings
 
@@ -19,7 +20,11 @@ class Settings:
             raise SettingsError("/namespacePrefix", "expected a prefix, got an empty one")
 
 
-def init(settings: dict) -> None:
+# Set by init, before anything asks for it.
+config: Settings
+
+
+def init(settings: dict[str, Any]) -> None:
     """Runs once, before any review."""
     global config
     config = decode_settings(Settings, settings)

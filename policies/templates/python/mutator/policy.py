@@ -1,6 +1,7 @@
 """Adds labels that are missing."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from verdict_policy import AdmissionRequest, Change, SettingsError, Unchanged, decode_settings
 
@@ -16,7 +17,11 @@ class Settings:
             raise SettingsError("/labels", "expected at least one label")
 
 
-def init(settings: dict) -> None:
+# Set by init, before anything asks for it.
+config: Settings
+
+
+def init(settings: dict[str, Any]) -> None:
     """Runs once, before any review."""
     global config
     config = decode_settings(Settings, settings)

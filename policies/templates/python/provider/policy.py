@@ -27,7 +27,11 @@ class Event:
     ready: int
 
 
-def init(settings: dict) -> None:
+# Set by init, before anything asks for it.
+config: Settings
+
+
+def init(settings: dict[str, Any]) -> None:
     """Runs once, before any event."""
     global config
     config = decode_settings(Settings, settings)

@@ -16,14 +16,14 @@ EVENT = {"namespace": "shop", "name": "web", "replicas": 3, "ready": 1}
 
 
 class TestPolicy(unittest.TestCase):
-    def test_too_few_replicas_are_a_warning(self):
+    def test_too_few_replicas_are_a_warning(self) -> None:
         asked = testing.Policy(policy)
         self.assertEqual(
             asked.handle_event(EVENT), {"severity": "warning", "text": "shop/web: 1 of 3 replicas are ready"}
         )
         self.assertEqual(asked.audited, {"severity": "warning"})
 
-    def test_enough_replicas_are_ok(self):
+    def test_enough_replicas_are_ok(self) -> None:
         for settings, event in [
             ({"minimum": 0.3}, EVENT),
             ({}, {**EVENT, "ready": 3}),
@@ -32,11 +32,11 @@ class TestPolicy(unittest.TestCase):
             with self.subTest(settings=settings, event=event):
                 self.assertEqual(testing.Policy(policy, settings).handle_event(event)["severity"], "ok")
 
-    def test_another_shape_is_an_error(self):
+    def test_another_shape_is_an_error(self) -> None:
         with self.assertRaisesRegex(testing.PolicyError, "/ready: expected an integer"):
             testing.Policy(policy).handle_event({**EVENT, "ready": "1"})
 
-    def test_bad_settings_are_refused_where_they_are(self):
+    def test_bad_settings_are_refused_where_they_are(self) -> None:
         for minimum in (-0.1, 1.1, "1"):
             with self.subTest(minimum), self.assertRaises(SettingsErrors) as raised:
                 testing.Policy(policy, {"minimum": minimum})

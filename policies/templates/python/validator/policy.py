@@ -1,6 +1,7 @@
 """Containers come from allowed registries."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from verdict_policy import AdmissionRequest, Allow, Cause, Deny, SettingsError, decode_settings, field_path
 
@@ -19,7 +20,11 @@ class Settings:
                 raise SettingsError(f"/registries/{index}", f"expected a prefix that ends with /, got {registry}")
 
 
-def init(settings: dict) -> None:
+# Set by init, before anything asks for it.
+config: Settings
+
+
+def init(settings: dict[str, Any]) -> None:
     """Runs once, before any review."""
     global config
     config = decode_settings(Settings, settings)

@@ -266,6 +266,10 @@ fn what_is_no_policy_is_told_with_its_place() {
         ("async def mutate(request):\n    pass\n", "policy.py:1: mutate is async"),
         ("import nowhere\n\ndef validate(request):\n    pass\n", "policy.py\", line 1, in <module>\n"),
         ("def validate(request):\n    pass\n\nraise ValueError('at once')\n", "ValueError: at once"),
+        (
+            "words = open(__file__.replace('policy.py', 'words.txt'))\n\ndef validate(request):\n    pass\n",
+            "words.txt is not in the component: put what is read into a package, a folder with an __init__.py",
+        ),
     ] {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("policy.py"), source).unwrap();

@@ -59,6 +59,13 @@ test("an exception becomes its message and where it was thrown", () => {
   assert.match(failure({ validate() { throw "words"; } }), /validate threw "words"/);
 });
 
+test("whoever misses Intl is told where to read on", () => {
+  const validate = () => {
+    throw new ReferenceError("Intl is not defined");
+  };
+  assert.match(failure({ validate }), /QuickJS has none: see "No Intl" in/);
+});
+
 test("a mutator changes the object", () => {
   const policy = { mutate: (request) => sdk.change(request, (pod) => ((pod.metadata.labels ??= {}).team = "a")) };
   const answer = load(policy).mutate(review);

@@ -36,6 +36,9 @@ def shown(folder, text):
     text = "\n".join(kept)
     for mount, path in mounted:
         text = text.replace(f'"{mount}', f'"{path}')
+    beside = re.search(r"No such file or directory: '/1/([^'/]+)'", text)
+    if beside:
+        text += f"\n{beside[1]} is not in the component: put what is read into a package, a folder with an __init__.py beside policy.py"
     return text or "componentize-py failed without a word"
 
 

@@ -9,15 +9,17 @@ use tracing::{
     field::{Field, Visit},
 };
 use tracing_subscriber::{
+    Layer,
     fmt::{
         FmtContext, FormatEvent, FormatFields,
         format::Writer,
         time::{FormatTime as _, SystemTime},
     },
+    layer::Context,
     registry::LookupSpan,
 };
 
-use crate::text;
+use crate::{author::TOLD, text};
 
 /// For people: time, level, target, message, then the fields as `name=value`.
 pub(super) struct TextLines;
@@ -76,6 +78,19 @@ where
             write!(writer, "{comma}{}:{}", Value::from(name.as_str()), text::json(&value.to_string()))?;
         }
         writeln!(writer, "}}")
+    }
+}
+
+/// Shows an author who waits what goes on, whatever the level of the log is.
+pub(super) struct Told;
+
+impl<S: Subscriber> Layer<S> for Told {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if event.metadata().target() == TOLD {
+            for (_, words) in fields(event) {
+                text::tell(words.as_str().unwrap_or_default());
+            }
+        }
     }
 }
 

@@ -33,6 +33,7 @@ use tracing::{level_filters::LevelFilter, warn};
 use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
+    author::TOLD,
     config::ConfigError,
     engine::{
         prepare::{Cache, Compiler, Priority},
@@ -201,7 +202,7 @@ fn start_logging(format: LogFormat, level: LevelFilter) {
     let libraries = level.min(LevelFilter::WARN);
     let targets = Targets::new()
         .with_default(if level == LevelFilter::TRACE { level } else { libraries })
-        .with_targets([("verdict", level), ("guest", level), ("audit", level)]);
+        .with_targets([("verdict", level), ("guest", level), ("audit", level), (TOLD, LevelFilter::OFF)]);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let layer = match format {
         LogFormat::Text => {
@@ -209,7 +210,7 @@ fn start_logging(format: LogFormat, level: LevelFilter) {
         }
         LogFormat::Json => layer.event_format(log::JsonLines).boxed(),
     };
-    tracing_subscriber::registry().with(layer.with_filter(targets)).init();
+    tracing_subscriber::registry().with(layer.with_filter(targets)).with(log::Told).init();
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, std::io::Error> {

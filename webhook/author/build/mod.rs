@@ -210,7 +210,10 @@ pub fn build(folder: &Path, out: Option<&Path>) -> Result<Built, BuildError> {
     if ["sdk", "wit"].iter().any(|it| root.join(embedded::FOLDER).join(it).is_dir()) {
         let (name, files) = language.sdk();
         if embedded::refresh(&root, name, files)? {
-            crate::text::tell(&format!("verdict: {}: updated to this version", root.join(embedded::FOLDER).display()));
+            crate::author::tell(&format!(
+                "verdict: {}: updated to this version",
+                root.join(embedded::FOLDER).display()
+            ));
         }
     }
     let path = out.map_or_else(|| place(language, folder, manifest.as_ref()), |out| Ok(out.to_owned()))?;

@@ -40,7 +40,7 @@ pub(super) fn component(
         Stopped::Tool(error) => bad(error),
     })?;
     if !printed.trim().is_empty() {
-        crate::text::tell(positions.original(&printed).trim());
+        crate::author::tell(positions.original(&printed).trim());
     }
     Ok(component)
 }

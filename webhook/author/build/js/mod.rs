@@ -105,7 +105,10 @@ fn install(folder: &Path) -> Result<PathBuf, BuildError> {
     let installed = time(&modules.join(".package-lock.json"));
     let present = ["esbuild", engine::PACKAGE, "verdict-policy-sdk"].iter().all(|it| modules.join(it).is_dir());
     if !present || installed.is_none() || installed < time(&lock) {
-        crate::text::tell(&format!("verdict: {}: installing what package-lock.json names (npm ci)", folder.display()));
+        crate::author::tell(&format!(
+            "verdict: {}: installing what package-lock.json names (npm ci)",
+            folder.display()
+        ));
         // No script of a package runs: none is needed.
         run(
             "npm",
@@ -177,7 +180,7 @@ fn said(tool: &'static str, command: &mut Command) -> Result<Vec<u8>, BuildError
     let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     match (output.status.success(), words.is_empty()) {
         (true, true) => {}
-        (true, false) => crate::text::tell(&words),
+        (true, false) => crate::author::tell(&words),
         (false, true) => return Err(BuildError::ToolFailed { tool, status: output.status }),
         (false, false) => return Err(BuildError::NotAPolicy(words)),
     }

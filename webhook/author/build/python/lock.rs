@@ -30,18 +30,18 @@ pub(super) fn up_to_date(tool: &Tool, folder: &Path) -> Result<PathBuf, BuildErr
             None => return Ok(lock),
             Some(line) if line == mark => return Ok(lock),
             Some(_) => {
-                crate::text::tell(&format!("verdict: {}: changed since {LOCK} was written", requirements.display()))
+                crate::author::tell(&format!("verdict: {}: changed since {LOCK} was written", requirements.display()))
             }
         }
     }
-    crate::text::tell(&format!("verdict: choosing the packages of {}", requirements.display()));
+    crate::author::tell(&format!("verdict: choosing the packages of {}", requirements.display()));
     let Chosen { packages, told } = choose(tool, &requirements)?;
     let mut text = format!(
         "# Written by `verdict build`, which builds from it: wheels of pure Python for CPython {PYTHON}. Commit it. Without it, or\n\
          # when {REQUIREMENTS} changes, the newest versions are chosen anew.\n{mark}\n"
     );
     for line in &told {
-        crate::text::tell(&format!("verdict: {}: {line}", requirements.display()));
+        crate::author::tell(&format!("verdict: {}: {line}", requirements.display()));
         let _ = writeln!(text, "# {line}");
     }
     for package in packages {

@@ -77,7 +77,7 @@ fn fill(stage: &Stage, sources: &Sources, defined: &[String], imports: &[Import]
     sources.copy(&stage.path("policy"))?;
     let left_out = packages::too_large(stage)?;
     if !left_out.is_empty() {
-        crate::text::tell(&format!(
+        crate::author::tell(&format!(
             "verdict: too large to be kept in the component: the files of {}: what they read while a review is answered is not there",
             left_out.join(", ")
         ));
@@ -92,7 +92,7 @@ fn fill(stage: &Stage, sources: &Sources, defined: &[String], imports: &[Import]
 }
 
 fn componentize(stage: &Stage, tool: &tool::Tool, folder: &Path) -> Result<Vec<u8>, BuildError> {
-    crate::text::tell("verdict: making a component of CPython and the policy: some seconds");
+    crate::author::tell("verdict: making a component of CPython and the policy: some seconds");
     let out = stage.path("out.wasm");
     // As the author calls it, in what Python says of it.
     let shown = if folder == Path::new(".") { String::new() } else { format!("{}/", folder.display()) };
@@ -122,7 +122,7 @@ fn said(tool: &'static str, command: &mut Command) -> Result<String, BuildError>
         });
     }
     if !words.is_empty() {
-        crate::text::tell(&words);
+        crate::author::tell(&words);
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

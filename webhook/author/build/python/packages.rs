@@ -25,7 +25,7 @@ pub(super) fn install(tool: &Tool, folder: &Path) -> Result<Option<PathBuf>, Bui
     if fs::read_to_string(&mark).is_ok_and(|it| it == digest) {
         return Ok(Some(packages));
     }
-    crate::text::tell(&format!("verdict: installing the packages of {}", lock.display()));
+    crate::author::tell(&format!("verdict: installing the packages of {}", lock.display()));
     let unfinished = tool::Unfinished(beside(&packages, "unfinished"));
     let mut pip = Command::new(&tool.python);
     pip.args([

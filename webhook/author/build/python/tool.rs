@@ -56,7 +56,7 @@ pub(super) fn componentize(python: &Path, folder: &Path, cache: &Path) -> Result
     if tool(&venv).python.exists() {
         return Ok(tool(&venv));
     }
-    crate::text::tell(&format!("verdict: installing componentize-py into {}", venv.display()));
+    crate::author::tell(&format!("verdict: installing componentize-py into {}", venv.display()));
     let unfinished = Unfinished(beside(&venv, "unfinished"));
     let file = |path: &Path| {
         let path = path.to_owned();

@@ -30,6 +30,44 @@ fn every_import_points_down() {
 }
 
 #[test]
+fn nothing_but_the_command_line_prints() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("webhook");
+    let mut wrong = Vec::new();
+    for file in WalkDir::new(&root).into_iter().map(Result::unwrap) {
+        let path = file.path().strip_prefix(&root).unwrap();
+        if file.path().extension() == Some("rs".as_ref()) && !path.starts_with("cli") {
+            let lines = prints(&fs::read_to_string(file.path()).unwrap());
+            wrong.extend(lines.into_iter().map(|line| format!("{}:{line}", path.display())));
+        }
+    }
+    assert!(wrong.is_empty(), "these print: {wrong:?}");
+    assert_eq!(prints("fn f() {\n println!(\"a\");\n std::io::stderr();\n}\nuse std::io::{self, stdout};"), [2, 3, 5]);
+    // What a tool prints, and what is only said.
+    assert_eq!(prints("command.stdout(std::io::stderr()); // println!(\n \"io::stdout()\""), [0_usize; 0]);
+}
+
+/// The lines of a file that write to standard output or standard error themselves.
+fn prints(source: &str) -> Vec<usize> {
+    let tokens = tokens(source);
+    let token = |at: usize| tokens.get(at).map_or("", |it| it.1);
+    let is_stream = |at: usize| ["stdout", "stderr"].contains(&token(at));
+    let mut found = Vec::new();
+    let mut imports = false;
+    for (at, (line, name)) in tokens.iter().enumerate() {
+        match *name {
+            "use" => imports = true,
+            ";" => imports = false,
+            "print" | "println" | "eprint" | "eprintln" | "dbg" if token(at + 1) == "!" => found.push(*line),
+            "stdout" | "stderr" if imports => found.push(*line),
+            // Unless it is where a child of this process writes: `.stdout(std::io::stderr())`.
+            "io" if token(at + 1) == "::" && is_stream(at + 2) && !(at >= 4 && is_stream(at - 4)) => found.push(*line),
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
 fn an_arrow_that_points_up_is_found() {
     let map = Map::read(
         "//! - [`cli`]: prints;\n//! - [`server`], [`admin`]: listen;\n//! - [`engine::prepare`]:\n//! - [`engine::run`]:\n//! - [`text`]: last.\n",

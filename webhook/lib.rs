@@ -21,7 +21,7 @@
 //! - [`text`]: one way to clean hostile text for a log, a terminal, a page, a header;
 //! - [`turn`]: how long a task may keep its thread.
 
-// Text goes to a terminal through `text`, which cleans it.
+// What is printed goes through `cli/terminal.rs`, which cleans it.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod admin;

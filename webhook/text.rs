@@ -5,10 +5,7 @@
 //! authors see such a character escaped ([`line`], [`lines`], [`json`]), so that nothing is hidden from them; users see it
 //! left out ([`plain_line`], [`plain_lines`]). Cleaning what is clean changes nothing.
 
-use std::{
-    fmt::Write as _,
-    io::{self, IsTerminal as _, Write as _},
-};
+use std::fmt::Write as _;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
@@ -53,57 +50,6 @@ pub fn json(text: &str) -> String {
         }
     }
     shown
-}
-
-/// Writes [`lines`] and an end of line to standard output. Nothing else writes text there. Who stops reading has seen
-/// enough.
-pub fn print(text: &str) {
-    let _ = writeln!(io::stdout(), "{}", lines(text));
-}
-
-/// Writes a script of this program's own, of which nothing may be escaped.
-pub fn print_script(text: &str) {
-    let _ = write!(io::stdout(), "{text}");
-}
-
-/// As [`print`], to standard error.
-pub fn tell(text: &str) {
-    let _ = writeln!(io::stderr(), "{}", lines(text));
-}
-
-/// A colour of a terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
-    /// What goes.
-    Red,
-    /// What comes.
-    Green,
-    /// Where.
-    Cyan,
-}
-
-/// As [`tell`], each line in its colour where standard error is a terminal. `NO_COLOR` turns colours off,
-/// `CLICOLOR_FORCE` on (no-color.org, bixense.com/clicolors).
-pub fn tell_coloured<'t>(all: impl IntoIterator<Item = (Option<Colour>, &'t str)>) {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|it| !it.is_empty() && it != "0");
-    let coloured = !set("NO_COLOR") && (set("CLICOLOR_FORCE") || io::stderr().is_terminal());
-    for (colour, text) in all {
-        let text = line(text);
-        let _ = match colour.filter(|_| coloured) {
-            Some(colour) => writeln!(io::stderr(), "\u{1b}[{}m{text}\u{1b}[0m", colour.code()),
-            None => writeln!(io::stderr(), "{text}"),
-        };
-    }
-}
-
-impl Colour {
-    fn code(self) -> u8 {
-        match self {
-            Self::Red => 31,
-            Self::Green => 32,
-            Self::Cyan => 36,
-        }
-    }
 }
 
 /// A value as people write YAML. Numbers beyond 128 bits lose digits.

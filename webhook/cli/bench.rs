@@ -10,7 +10,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Failed, Outcome, load, runtime, tried::Tried};
+use super::{Failed, Outcome, load, runtime, terminal, tried::Tried};
 use crate::{
     engine::run::Capacity,
     observe::{Metrics, Watch},
@@ -100,7 +100,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     })?;
     if args.json {
         let report = serde_json::json!({"measurements": rows, "note": note});
-        text::print(&text::json(&serde_json::to_string_pretty(&report)?));
+        terminal::print(&text::json(&serde_json::to_string_pretty(&report)?));
     } else {
         print(&rows, note);
     }
@@ -204,12 +204,12 @@ fn micros(time: Duration) -> f64 {
 fn print(rows: &[Row], note: Option<&str>) {
     if let Some(row) = rows.first() {
         let outcomes = if row.outcomes.is_empty() { "no policy is asked".to_owned() } else { row.outcomes.join(", ") };
-        text::print(&format!("answer: {outcomes}\n"));
+        terminal::print(&format!("answer: {outcomes}\n"));
     }
-    text::print("instances  at once  reviews/s      p50 µs   p99 µs  mean µs = start µs + guest µs + rest     MiB");
+    terminal::print("instances  at once  reviews/s      p50 µs   p99 µs  mean µs = start µs + guest µs + rest     MiB");
     for it in rows {
         let memory = it.memory as f64 / f64::from(1 << 20);
-        text::print(&format!(
+        terminal::print(&format!(
             "{:<9} {:>8} {:>10.0}  {:>10.1} {:>8.1} {:>8.1} {:>10.1} {:>10.1} {:>6.1} {:>7.1}",
             it.instances,
             it.at_once,
@@ -225,10 +225,10 @@ fn print(rows: &[Row], note: Option<&str>) {
     }
     let failed: usize = rows.iter().map(|it| it.failed).sum();
     if failed > 0 {
-        text::print(&format!("\na policy failed in {failed} reviews: `verdict review` shows why"));
+        terminal::print(&format!("\na policy failed in {failed} reviews: `verdict review` shows why"));
     }
     if let Some(note) = note {
-        text::print(&format!("\nnote: {note}"));
+        terminal::print(&format!("\nnote: {note}"));
     }
 }
 

@@ -2,11 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Failed, Outcome};
-use crate::{
-    author::build::{self, BuildError},
-    text,
-};
+use super::{Failed, Outcome, terminal};
+use crate::author::build::{self, BuildError};
 
 /// A folder with a Cargo.toml needs cargo with the target wasm32-wasip2, one with a go.mod needs go 1.26 or later, one with
 /// a package.json Node.js 20 or later, one with a policy.py Python 3.10 or later. What verdict.yaml says goes into the
@@ -25,7 +22,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     match build::build(&args.dir, args.out.as_deref()) {
-        Ok(built) => text::print(&built.path.display().to_string()),
+        Ok(built) => terminal::print(&built.path.display().to_string()),
         Err(BuildError::Manifest(errors)) => return Err(Failed::configurations(&errors)),
         Err(error) => return Err(error.into()),
     }

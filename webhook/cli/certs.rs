@@ -9,11 +9,8 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{Failed, Outcome};
-use crate::{
-    certs::{Bundle, CLIENT, VALID_DAYS},
-    text,
-};
+use super::{Failed, Outcome, terminal};
+use crate::certs::{Bundle, CLIENT, VALID_DAYS};
 
 /// Development certificates: not for production, where the cluster's own CA should sign.
 #[derive(clap::Args)]
@@ -43,11 +40,11 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let bundle = Bundle::generate(&names)?;
     write(&bundle, &args.dir, args.force)?;
     let dir = args.dir.display();
-    text::print(&format!(
+    terminal::print(&format!(
         "wrote to {dir}: ca.crt ca.key server.crt server.key client.crt client.key (good for {VALID_DAYS} days)"
     ));
-    text::print(&format!("the server answers as {}", names.join(", ")));
-    text::print(&format!(
+    terminal::print(&format!("the server answers as {}", names.join(", ")));
+    terminal::print(&format!(
         "next: verdict serve --tls-cert {dir}/server.crt --tls-key {dir}/server.key --client-ca {dir}/ca.crt --client-name {CLIENT} --policies PATH"
     ));
     Ok(Outcome::Done)

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{CacheArgs, Failed, Outcome, load, runtime, specs};
-use crate::{engine::run::Capacity, observe::Metrics, text};
+use super::{CacheArgs, Failed, Outcome, load, runtime, specs, terminal};
+use crate::{engine::run::Capacity, observe::Metrics};
 
 /// Every error is printed, with its file, policy and field; the exit code is then 3.
 #[derive(clap::Args)]
@@ -29,7 +29,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     match loaded {
         Ok(set) if wrong.is_empty() => {
             for policy in set.policies() {
-                text::print(&format!("ok {} {}", policy.kind(), policy.spec().name));
+                terminal::print(&format!("ok {} {}", policy.kind(), policy.spec().name));
             }
             Ok(Outcome::Done)
         }

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::{CacheArgs, Failed, Outcome, compiler, runtime, specs};
+use super::{CacheArgs, Failed, Outcome, compiler, runtime, specs, terminal};
 use crate::{
     engine::{
         prepare::{Cache, Priority, answer_parent, limit_memory},
@@ -10,7 +10,6 @@ use crate::{
     },
     observe::Metrics,
     policy::Set,
-    text,
 };
 
 /// Policies are initialised with their settings and grants, as `serve` would do, so that it finds all of them. The
@@ -42,9 +41,9 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let set = set.map_err(|errors| Failed::configurations(&errors))?;
     for policy in set.policies() {
         let about = policy.about();
-        text::print(&format!("ok {} (starts from {})", policy.spec().name, about.start.name()));
+        terminal::print(&format!("ok {} (starts from {})", policy.spec().name, about.start.name()));
     }
-    text::print(&format!("{} policies, compiled code in {}", set.policies().len(), dir.display()));
+    terminal::print(&format!("{} policies, compiled code in {}", set.policies().len(), dir.display()));
     Ok(Outcome::Done)
 }
 

@@ -3,8 +3,7 @@
 use clap::CommandFactory as _;
 use clap_complete::{Shell, generate};
 
-use super::{Cli, Failed, Outcome};
-use crate::text;
+use super::{Cli, Failed, Outcome, terminal};
 
 /// For bash: `source <(verdict completions bash)` in ~/.bashrc. For zsh: `verdict completions zsh > _verdict` in a folder
 /// of $fpath. For fish: `verdict completions fish > ~/.config/fish/completions/verdict.fish`.
@@ -17,6 +16,6 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let mut script = Vec::new();
     generate(args.shell, &mut Cli::command(), "verdict", &mut script);
-    text::print_script(std::str::from_utf8(&script)?);
+    terminal::print_script(std::str::from_utf8(&script)?);
     Ok(Outcome::Done)
 }

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Failed, Outcome, specs};
-use crate::{author::docs, component::manifest, config, engine::prepare::describe, loader, spec::Kind, text};
+use super::{Failed, Outcome, specs, terminal};
+use crate::{author::docs, component::manifest, config, engine::prepare::describe, loader, spec::Kind};
 
 /// What the policy does, its settings with an example of each kind, what it is asked about and what it wants to be granted.
 #[derive(clap::Args)]
@@ -19,7 +19,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         let manifest = manifest.ok_or_else(|| {
             Failed::configuration(format!("{}: expected a file verdict.yaml in it", args.policy.display()))
         })?;
-        text::print(docs::markdown(&manifest, &[]).trim_end());
+        terminal::print(docs::markdown(&manifest, &[]).trim_end());
         return Ok(Outcome::Done);
     }
     let spec = specs(&args.policy)?.remove(0);
@@ -32,6 +32,6 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     })?;
     let description = describe(&component.bytes).map_err(|error| Failed::configuration(format!("{named}: {error}")))?;
     let kinds: Vec<&str> = description.interfaces.iter().map(|it| Kind::of(*it).name()).collect();
-    text::print(docs::markdown(&manifest, &kinds).trim_end());
+    terminal::print(docs::markdown(&manifest, &kinds).trim_end());
     Ok(Outcome::Done)
 }

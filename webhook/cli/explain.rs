@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{Failed, Outcome};
+use super::{Failed, Outcome, terminal};
 use crate::{
     config::fields::is_near,
     spec::{
@@ -12,7 +12,6 @@ use crate::{
         declared::AUTHOR_API_VERSION,
         schema::{self, API_VERSION},
     },
-    text,
 };
 
 /// What the fields of a document are for, for example `verdict explain validator.spec.matchConstraints`.
@@ -30,7 +29,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         Some(field) => page(field, args.recursive)?,
         None => kinds(),
     };
-    text::print(page.trim_end());
+    terminal::print(page.trim_end());
     Ok(Outcome::Done)
 }
 

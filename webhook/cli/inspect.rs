@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{CacheArgs, Failed, Outcome, compiler, json_argument, runtime, specs};
+use super::{CacheArgs, Failed, Outcome, compiler, json_argument, runtime, specs, terminal};
 use crate::{
     component::{
         contract,
@@ -95,7 +95,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         imports: &description.imports,
     };
     if args.json {
-        text::print(&text::json(&serde_json::to_string_pretty(&shown)?));
+        terminal::print(&text::json(&serde_json::to_string_pretty(&shown)?));
         return Ok(Outcome::Done);
     }
     row("component", &shown.component);
@@ -159,5 +159,5 @@ fn list(name: &str, items: &[String]) {
 }
 
 fn row(name: &str, value: &str) {
-    text::print(&format!("{name:<11} {}", text::line(value)));
+    terminal::print(&format!("{name:<11} {}", text::line(value)));
 }

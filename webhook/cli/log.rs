@@ -19,6 +19,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
+use super::terminal;
 use crate::{author::TOLD, text};
 
 /// For people: time, level, target, message, then the fields as `name=value`.
@@ -88,7 +89,7 @@ impl<S: Subscriber> Layer<S> for Told {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         if event.metadata().target() == TOLD {
             for (_, words) in fields(event) {
-                text::tell(words.as_str().unwrap_or_default());
+                terminal::tell(words.as_str().unwrap_or_default());
             }
         }
     }

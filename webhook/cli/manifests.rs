@@ -7,13 +7,12 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{CacheArgs, Failed, Outcome, load, runtime};
+use super::{CacheArgs, Failed, Outcome, load, runtime, terminal};
 use crate::{
     config,
     engine::run::Capacity,
     observe::Metrics,
     registration::{self, Manifest, Options, Place, Registered},
-    text,
 };
 
 /// Webhook configurations to apply, and files for kube-apiserver's machine. Nothing is applied.
@@ -109,7 +108,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
 fn show(manifests: Vec<Manifest>, folder: Option<&Path>) -> anyhow::Result<()> {
     for manifest in manifests {
         match folder {
-            None => text::print(&format!("---\n# {}\n{}", manifest.file, manifest.yaml.trim_end())),
+            None => terminal::print(&format!("---\n# {}\n{}", manifest.file, manifest.yaml.trim_end())),
             Some(folder) => write(folder, manifest.file, &manifest.yaml)?,
         }
     }
@@ -142,6 +141,6 @@ fn write(folder: &Path, file: &str, yaml: &str) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let path = folder.join(file);
     fs::write(&path, yaml).with_context(|| path.display().to_string())?;
-    text::print(&format!("wrote {}", path.display()));
+    terminal::print(&format!("wrote {}", path.display()));
     Ok(())
 }

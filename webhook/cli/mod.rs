@@ -17,6 +17,7 @@ mod object;
 mod review;
 mod schema;
 mod serve;
+mod terminal;
 mod test;
 mod tried;
 
@@ -42,7 +43,6 @@ use crate::{
     observe::Metrics,
     policy::Set,
     spec::PolicySpec,
-    text,
 };
 
 /// Answers kube-apiserver's TokenReview, SubjectAccessReview and AdmissionReview with sandboxed Wasm policies.
@@ -189,7 +189,7 @@ pub fn main() -> ExitCode {
 
 /// What is wrong may quote files of others, which must not drive the terminal.
 fn complain(words: &str) {
-    text::tell(&format!("verdict: {words}"));
+    terminal::tell(&format!("verdict: {words}"));
 }
 
 /// How this process logs.

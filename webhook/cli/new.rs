@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use clap::{ValueEnum, builder::PossibleValue};
 
-use super::{Failed, Outcome};
+use super::{Failed, Outcome, terminal};
 use crate::{
     author::{build::Language, new},
     spec::Interface,
-    text,
 };
 
 /// The folder builds and its tests pass as it is: one example of the kind, with settings and their schema, sample reviews,
@@ -74,7 +73,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     }
     let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(name));
     new::write(&folder, name, args.lang, args.kind.0)?;
-    text::print(&format!(
+    terminal::print(&format!(
         "{}: {} in {}. Next:\n  cd {}\n  verdict build\n  verdict test\nThen its README.md.",
         name,
         new::kind(args.kind.0),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Failed, Outcome, complain, documents::Document, load, runtime, tried::Tried};
+use super::{Failed, Outcome, complain, documents::Document, load, runtime, terminal, tried::Tried};
 use crate::{
     author::cases::text::difference,
     engine::run::Capacity,
@@ -16,7 +16,7 @@ use crate::{
         verdict::TokenVerdict,
     },
     spec::Kind,
-    text::{self, Colour},
+    text,
 };
 
 /// The answers go to standard output; what a mutator changed, what the policy logs, and the time and memory that it took,
@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         let mut all_allowed = true;
         for (document, review) in documents.iter().zip(reviews.iter().flatten()) {
             if documents.len() > 1 {
-                text::tell_coloured([(Some(Colour::Cyan), document.name.as_str())]);
+                terminal::tell_coloured([(Some(terminal::Colour::Cyan), document.name.as_str())]);
             }
             all_allowed &= ask(&set, args, document, review, time).await?;
         }
@@ -93,13 +93,13 @@ fn tell(seen: &[Seen], explain: bool) {
         let named = format!("verdict: {} ({})", it.policy, Kind::of(it.interface).name());
         if explain {
             let word = if it.asked { "asked" } else { "not asked" };
-            text::tell(&format!("{named}: {word}: {}", it.why));
+            terminal::tell(&format!("{named}: {word}: {}", it.why));
         }
         if let Some(called) = &it.called {
             let outcome = called.outcome.name();
             let (timing, memory) = (&called.usage.timing, called.usage.memory);
             let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
-            text::tell(&format!(
+            terminal::tell(&format!(
                 "{named}: {outcome}, {:.2} ms ({:.2} to start, {:.2} in the policy), {:.1} MiB",
                 milliseconds(timing.whole),
                 milliseconds(timing.instantiate),
@@ -109,7 +109,7 @@ fn tell(seen: &[Seen], explain: bool) {
         }
     }
     if !explain && !seen.iter().any(|it| it.asked) {
-        text::tell("verdict: no policy is asked about this; --explain tells why");
+        terminal::tell("verdict: no policy is asked about this; --explain tells why");
     }
 }
 
@@ -144,7 +144,7 @@ fn admitted(admission: &Admission<'_>, output: Output) -> Result<bool, Failed> {
     let came = admission.request.object.map(|it| it.get());
     if let (Some(before), Some(after)) = (came, &admission.object) {
         let difference = difference(&yaml(before.as_bytes())?, &yaml(after.as_bytes())?);
-        text::tell_coloured(difference.lines().map(|line| (colour(line), line)));
+        terminal::tell_coloured(difference.lines().map(|line| (colour(line), line)));
     }
     let verdicts: Vec<_> = admission.mutated.iter().chain(&admission.validated).collect();
     let allowed = verdicts.iter().all(|it| it.denial.is_none());
@@ -159,11 +159,11 @@ fn admitted(admission: &Admission<'_>, output: Output) -> Result<bool, Failed> {
     Ok(allowed)
 }
 
-fn colour(line: &str) -> Option<Colour> {
+fn colour(line: &str) -> Option<terminal::Colour> {
     match line.as_bytes().first()? {
-        b'-' => Some(Colour::Red),
-        b'+' => Some(Colour::Green),
-        b'@' => Some(Colour::Cyan),
+        b'-' => Some(terminal::Colour::Red),
+        b'+' => Some(terminal::Colour::Green),
+        b'@' => Some(terminal::Colour::Cyan),
         _ => None,
     }
 }
@@ -173,9 +173,9 @@ impl Output {
         match self {
             Self::Json => {
                 let value: Value = serde_json::from_slice(json)?;
-                text::print(&text::json(&serde_json::to_string_pretty(&value)?));
+                terminal::print(&text::json(&serde_json::to_string_pretty(&value)?));
             }
-            Self::Yaml => text::print(&format!("---\n{}", yaml(json)?.trim_end())),
+            Self::Yaml => terminal::print(&format!("---\n{}", yaml(json)?.trim_end())),
         }
         Ok(())
     }

@@ -7,8 +7,9 @@ use anyhow::Context as _;
 use super::{
     Failed, Outcome,
     explain::{document, documents},
+    terminal,
 };
-use crate::{spec::schema::editor, text};
+use crate::spec::schema::editor;
 
 /// JSON Schema (draft-07) of the documents that this program reads. With `# yaml-language-server: $schema=verdict.schema.json` as the
 /// first line of a file, editors check it, complete fields and show what each is for.
@@ -29,7 +30,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let text = serde_json::to_string_pretty(&schema)?;
     match &args.out {
         Some(path) => fs::write(path, format!("{text}\n")).with_context(|| path.display().to_string())?,
-        None => text::print(&text),
+        None => terminal::print(&text),
     }
     Ok(Outcome::Done)
 }

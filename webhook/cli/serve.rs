@@ -13,7 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{CacheArgs, Failed, Outcome, certs, load, runtime};
+use super::{CacheArgs, Failed, Outcome, certs, load, runtime, terminal};
 use crate::{
     admin::Admin,
     certs::Bundle,
@@ -26,7 +26,6 @@ use crate::{
         tls::Pem,
     },
     spec::PolicySpec,
-    text,
 };
 
 /// Without certificates it makes its own and listens on loopback. Without policies it serves the built-in examples,
@@ -243,7 +242,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
         "serving"
     );
     if demo && let Some(ca) = &certificates.ca {
-        text::print(&try_next(address, admin_address, ca));
+        terminal::print(&try_next(address, admin_address, ca));
     }
     let shutdown = async {
         tokio::select! {

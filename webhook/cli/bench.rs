@@ -10,7 +10,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Failed, Outcome, load, runtime, terminal, tried::Tried};
+use super::{Ended, Failed, load, runtime, terminal, tried::Tried};
 use crate::{
     engine::run::Capacity,
     observe::{Metrics, Watch},
@@ -69,7 +69,7 @@ struct Sample {
     failed: bool,
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let specs = args.tried.specs()?;
     let documents = args.tried.documents()?;
     let [document] = &documents[..] else {
@@ -105,7 +105,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         print(&rows, note);
     }
     let failed = rows.iter().any(|it| it.failed > 0);
-    Ok(if failed { Outcome::No } else { Outcome::Done })
+    Ok(if failed { Ended::No } else { Ended::Done })
 }
 
 /// `much` is a number of reviews, or a time.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Failed, Outcome, terminal};
+use super::{Ended, Failed, terminal};
 use crate::author::build::{self, BuildError};
 
 /// A folder with a Cargo.toml needs cargo with the target wasm32-wasip2, one with a go.mod needs go 1.26 or later, one with
@@ -20,11 +20,11 @@ pub(super) struct Args {
     out: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     match build::build(&args.dir, args.out.as_deref()) {
         Ok(built) => terminal::print(&built.path.display().to_string()),
         Err(BuildError::Manifest(errors)) => return Err(Failed::configurations(&errors)),
         Err(error) => return Err(error.into()),
     }
-    Ok(Outcome::Done)
+    Ok(Ended::Done)
 }

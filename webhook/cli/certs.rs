@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{Failed, Outcome, terminal};
+use super::{Ended, Failed, terminal};
 use crate::certs::{Bundle, CLIENT, VALID_DAYS};
 
 /// Development certificates: not for production, where the cluster's own CA should sign.
@@ -28,7 +28,7 @@ pub(super) struct Args {
     force: bool,
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let mut names: Vec<String> = LOOPBACK.iter().map(|it| (*it).to_owned()).collect();
     names.extend(args.names.iter().cloned());
     if let Some(service) = &args.service {
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     terminal::print(&format!(
         "next: verdict serve --tls-cert {dir}/server.crt --tls-key {dir}/server.key --client-ca {dir}/ca.crt --client-name {CLIENT} --policies PATH"
     ));
-    Ok(Outcome::Done)
+    Ok(Ended::Done)
 }
 
 /// Writes all six files, or none where one is there already.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{CacheArgs, Failed, Outcome, load, runtime, specs, terminal};
+use super::{CacheArgs, Ended, Failed, load, runtime, specs, terminal};
 use crate::{engine::run::Capacity, observe::Metrics};
 
 /// Every error is printed, with its file, policy and field; the exit code is then 3.
@@ -15,7 +15,7 @@ pub(super) struct Args {
     cache: CacheArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let mut all = Vec::new();
     let mut wrong = Vec::new();
     for path in &args.paths {
@@ -31,7 +31,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
             for policy in set.policies() {
                 terminal::print(&format!("ok {} {}", policy.kind(), policy.spec().name));
             }
-            Ok(Outcome::Done)
+            Ok(Ended::Done)
         }
         Ok(_) => Err(Failed::Configuration(wrong)),
         Err(Failed::Configuration(errors)) => {

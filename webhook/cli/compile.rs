@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::{CacheArgs, Failed, Outcome, compiler, runtime, specs, terminal};
+use super::{CacheArgs, Ended, Failed, compiler, runtime, specs, terminal};
 use crate::{
     engine::{
         prepare::{Cache, Priority, answer_parent, limit_memory},
@@ -23,7 +23,7 @@ pub(super) struct Args {
     cache: CacheArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let mut all = Vec::new();
     for path in &args.paths {
         all.extend(specs(path)?);
@@ -44,7 +44,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         terminal::print(&format!("ok {} (starts from {})", policy.spec().name, about.start.name()));
     }
     terminal::print(&format!("{} policies, compiled code in {}", set.policies().len(), dir.display()));
-    Ok(Outcome::Done)
+    Ok(Ended::Done)
 }
 
 /// What `serve` starts for each policy that it compiles: a component on standard input, code on standard output.
@@ -56,9 +56,9 @@ pub(super) struct PrepareArgs {
 }
 
 /// One component from standard input to standard output.
-pub(super) fn prepare(args: &PrepareArgs) -> Result<Outcome, Failed> {
+pub(super) fn prepare(args: &PrepareArgs) -> Result<Ended, Failed> {
     limit_memory(args.max_memory)?;
     let answered = runtime()?.block_on(answer_parent(io::stdin().lock(), io::stdout().lock()));
     answered.map_err(|error| Failed::Error(anyhow::anyhow!("{error}")))?;
-    Ok(Outcome::Done)
+    Ok(Ended::Done)
 }

@@ -3,7 +3,7 @@
 use clap::CommandFactory as _;
 use clap_complete::{Shell, generate};
 
-use super::{Cli, Failed, Outcome, terminal};
+use super::{Cli, Ended, Failed, terminal};
 
 /// For bash: `source <(verdict completions bash)` in ~/.bashrc. For zsh: `verdict completions zsh > _verdict` in a folder
 /// of $fpath. For fish: `verdict completions fish > ~/.config/fish/completions/verdict.fish`.
@@ -13,9 +13,9 @@ pub(super) struct Args {
     shell: Shell,
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let mut script = Vec::new();
     generate(args.shell, &mut Cli::command(), "verdict", &mut script);
     terminal::print_script(std::str::from_utf8(&script)?);
-    Ok(Outcome::Done)
+    Ok(Ended::Done)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Failed, Outcome, specs, terminal};
+use super::{Ended, Failed, specs, terminal};
 use crate::{author::docs, component::manifest, config, engine::prepare::describe, loader, spec::Kind};
 
 /// What the policy does, its settings with an example of each kind, what it is asked about and what it wants to be granted.
@@ -13,14 +13,14 @@ pub(super) struct Args {
     policy: PathBuf,
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     if args.policy.is_dir() {
         let manifest = config::manifest::manifest(&args.policy).map_err(|errors| Failed::configurations(&errors))?;
         let manifest = manifest.ok_or_else(|| {
             Failed::configuration(format!("{}: expected a file verdict.yaml in it", args.policy.display()))
         })?;
         terminal::print(docs::markdown(&manifest, &[]).trim_end());
-        return Ok(Outcome::Done);
+        return Ok(Ended::Done);
     }
     let spec = specs(&args.policy)?.remove(0);
     let component = loader::load(&spec.component).map_err(|error| Failed::configuration(error.to_string()))?;
@@ -33,5 +33,5 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     let description = describe(&component.bytes).map_err(|error| Failed::configuration(format!("{named}: {error}")))?;
     let kinds: Vec<&str> = description.interfaces.iter().map(|it| Kind::of(*it).name()).collect();
     terminal::print(docs::markdown(&manifest, &kinds).trim_end());
-    Ok(Outcome::Done)
+    Ok(Ended::Done)
 }

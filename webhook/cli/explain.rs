@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{Failed, Outcome, terminal};
+use super::{Ended, Failed, terminal};
 use crate::{
     config::fields::is_near,
     spec::{
@@ -24,13 +24,13 @@ pub(super) struct Args {
     recursive: bool,
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let page = match &args.field {
         Some(field) => page(field, args.recursive)?,
         None => kinds(),
     };
     terminal::print(page.trim_end());
-    Ok(Outcome::Done)
+    Ok(Ended::Done)
 }
 
 /// The documents that this program reads, by their kind.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{CacheArgs, Failed, Outcome, compiler, json_argument, runtime, specs, terminal};
+use super::{CacheArgs, Ended, Failed, compiler, json_argument, runtime, specs, terminal};
 use crate::{
     component::{
         contract,
@@ -53,7 +53,7 @@ struct Shown<'a> {
     imports: &'a [String],
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let spec = specs(&args.component)?.remove(0);
     let component = loader::load(&spec.component).map_err(|error| Failed::configuration(error.to_string()))?;
     let mut settings = args.settings.as_deref().map_or(Ok(spec.settings.clone()), json_argument)?;
@@ -96,7 +96,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     };
     if args.json {
         terminal::print(&text::json(&serde_json::to_string_pretty(&shown)?));
-        return Ok(Outcome::Done);
+        return Ok(Ended::Done);
     }
     row("component", &shown.component);
     if let Some(description) = shown.description {
@@ -115,7 +115,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     }
     list("exports", shown.exports);
     list("imports", shown.imports);
-    Ok(Outcome::Done)
+    Ok(Ended::Done)
 }
 
 fn print_manifest(manifest: &Manifest) {

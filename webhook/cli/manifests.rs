@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{CacheArgs, Failed, Outcome, load, runtime, terminal};
+use super::{CacheArgs, Ended, Failed, load, runtime, terminal};
 use crate::{
     config,
     engine::run::Capacity,
@@ -67,11 +67,11 @@ enum Of {
     },
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     if let Some(Of::Crds { out }) = &args.of {
         let crds = registration::crds().map_err(|error| Failed::configuration(error.to_string()))?;
         show(crds, out.as_deref())?;
-        return Ok(Outcome::Done);
+        return Ok(Ended::Done);
     }
     let place = place(args)?;
     let ca_file = args.ca_file.clone().unwrap_or_default();
@@ -102,7 +102,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         ));
     }
     show(manifests, args.out.as_deref())?;
-    Ok(Outcome::Done)
+    Ok(Ended::Done)
 }
 
 fn show(manifests: Vec<Manifest>, folder: Option<&Path>) -> anyhow::Result<()> {

@@ -108,7 +108,7 @@ enum Command {
 }
 
 /// How a command ended.
-enum Outcome {
+enum Ended {
     Done,
     /// The command worked, and the answer is no.
     No,
@@ -168,8 +168,8 @@ pub fn main() -> ExitCode {
         Command::Completions(args) => completions::run(&args),
     };
     match ended {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::No) => ExitCode::from(1),
+        Ok(Ended::Done) => ExitCode::SUCCESS,
+        Ok(Ended::No) => ExitCode::from(1),
         Err(Failed::Error(error)) => {
             complain(&format!("{error:#}"));
             ExitCode::from(1)

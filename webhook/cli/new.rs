@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ValueEnum, builder::PossibleValue};
 
-use super::{Failed, Outcome, terminal};
+use super::{Ended, Failed, terminal};
 use crate::{
     author::{build::Language, new},
     spec::Interface,
@@ -62,7 +62,7 @@ impl ValueEnum for Language {
     }
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let name = &args.name;
     let letters = |it: u8| it.is_ascii_lowercase() || it.is_ascii_digit() || it == b'-';
     let is_name = name.len() <= 63 && name.bytes().all(letters) && !name.ends_with('-');
@@ -80,5 +80,5 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         args.lang.title(),
         folder.display()
     ));
-    Ok(Outcome::Done)
+    Ok(Ended::Done)
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::{Failed, Outcome, complain, documents::Document, load, runtime, terminal, tried::Tried};
+use super::{Ended, Failed, complain, documents::Document, load, runtime, terminal, tried::Tried};
 use crate::{
     author::cases::text::difference,
     engine::run::Capacity,
@@ -45,7 +45,7 @@ enum Output {
     Yaml,
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let all = args.tried.specs()?;
     // Every policy may use all of its time, as mutator and as validator.
     let time = all.iter().map(|it| it.limits.time).sum::<Duration>() * 2;
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
             }
             all_allowed &= ask(&set, args, document, review, time).await?;
         }
-        Ok(if all_allowed { Outcome::Done } else { Outcome::No })
+        Ok(if all_allowed { Ended::Done } else { Ended::No })
     })
 }
 

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use anyhow::Context as _;
 
 use super::{
-    Failed, Outcome,
+    Ended, Failed,
     explain::{document, documents},
     terminal,
 };
@@ -22,7 +22,7 @@ pub(super) struct Args {
     out: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let schema = match &args.kind {
         Some(kind) => editor::one(document(kind)?),
         None => editor::any_of(&documents().map(|(_, it)| it).collect::<Vec<_>>()),
@@ -32,5 +32,5 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
         Some(path) => fs::write(path, format!("{text}\n")).with_context(|| path.display().to_string())?,
         None => terminal::print(&text),
     }
-    Ok(Outcome::Done)
+    Ok(Ended::Done)
 }

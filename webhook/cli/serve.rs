@@ -13,7 +13,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{CacheArgs, Failed, Outcome, certs, load, runtime, terminal};
+use super::{CacheArgs, Ended, Failed, certs, load, runtime, terminal};
 use crate::{
     admin::Admin,
     certs::Bundle,
@@ -101,7 +101,7 @@ struct Certificates {
     ca: Option<PathBuf>,
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let plan = plan(args)?;
     let capacity = Capacity { instances: args.max_instances, memory: args.guest_memory.saturating_mul(1 << 20) };
     let limits = Limits {
@@ -121,7 +121,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
     runtime.block_on(serve(args, plan, capacity, limits))?;
     // A guest that still computes must not hold up the end.
     runtime.shutdown_timeout(Duration::from_secs(1));
-    Ok(Outcome::Done)
+    Ok(Ended::Done)
 }
 
 fn plan(args: &Args) -> Result<Plan, Failed> {

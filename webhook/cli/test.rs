@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{CacheArgs, Failed, Outcome, compiler, runtime, specs};
+use super::{CacheArgs, Ended, Failed, compiler, runtime, specs};
 use crate::{
     author::{
         build::{self, BuildError},
@@ -64,7 +64,7 @@ enum Format {
     Junit,
 }
 
-pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
+pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let folder = args.tests.clone().unwrap_or_else(|| args.dir.join("tests"));
     let mut suite = cases::read(&folder).map_err(|errors| Failed::configurations(&errors))?;
     let mut examples = examples(&args.dir)?;
@@ -100,7 +100,7 @@ pub(super) fn run(args: &Args) -> Result<Outcome, Failed> {
             fs::write(path, written).map_err(|error| Failed::Error(anyhow::anyhow!("{}: {error}", path.display())))?
         }
     }
-    Ok(if results.count().1 == 0 { Outcome::Done } else { Outcome::No })
+    Ok(if results.count().1 == 0 { Ended::Done } else { Ended::No })
 }
 
 fn contains(name: &str, file: &Path, filter: &str) -> bool {

@@ -145,7 +145,7 @@ fn what_was_expected_and_what_came_is_said_for_each_failure() {
         "causes: - expected, + got\n",
         "  -    \"field\": \"metadata.name\"\n  +    \"field\": \"metadata.labels.team\",\n",
         "  -[\n  -  \"old\"\n  -]\n  +[]\n",
-        "  -{\n  -  \"a\": \"b\"\n  -}\n  +{}\n",
+        "  -{\n  -  \"required-labels.a\": \"b\"\n  -}\n  +{}\n",
         "  +    \"labels\": {\n  +      \"team\": \"x\"\n",
         "  got      settings-error\n",
         "settings:\n  expected the policy to take them\n  got      spec.settings: expected at least one of labels and annotations\n",

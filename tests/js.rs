@@ -120,7 +120,7 @@ async fn what_fails_in_javascript_fails_in_its_own_words() {
 fn what_a_javascript_policy_prints_and_throws_is_in_the_log() {
     for (deed, lines) in [
         ("print", &["printed in init {\\\"a\\\":[1]}", "Error: printed 1", "logged u"][..]),
-        ("throw", &["RangeError: thrown on purpose for u", "at thrower (policy.ts:69)", "at validate (policy.ts:24)"]),
+        ("throw", &["RangeError: thrown on purpose for u", "at thrower (policy.ts:74)", "at validate (policy.ts:24)"]),
         ("nothing", &["validate must return allow() or deny(message), got nothing"]),
         ("promise", &["validate returned a promise"]),
     ] {

@@ -61,12 +61,12 @@ macro_rules! export {
                     &POLICY
                 }
             }
-            impl $crate::bindings::base::exports::verdict::policy::lifecycle::Guest for Exported {
+            impl $crate::generated::base::exports::verdict::policy::lifecycle::Guest for Exported {
                 fn init(settings: ::std::string::String) -> $crate::rt::InitResult {
                     $crate::rt::init::<Self>(&settings)
                 }
             }
-            $crate::bindings::base::export!(Exported with_types_in $crate::bindings::base);
+            $crate::generated::base::export!(Exported with_types_in $crate::generated::base);
             $($crate::__export_kind!($kind);)+
         };
     };
@@ -134,59 +134,59 @@ macro_rules! __implement {
 #[macro_export]
 macro_rules! __export_kind {
     (Cleanup) => {
-        impl $crate::bindings::cleanup::exports::verdict::policy::cleanup::Guest for Exported {
+        impl $crate::generated::cleanup::exports::verdict::policy::cleanup::Guest for Exported {
             fn cleanup() -> ::std::result::Result<(), ::std::string::String> {
                 $crate::rt::cleanup::<Self>()
             }
         }
-        $crate::bindings::cleanup::export!(Exported with_types_in $crate::bindings::cleanup);
+        $crate::generated::cleanup::export!(Exported with_types_in $crate::generated::cleanup);
     };
     (Authenticator) => {
-        impl $crate::bindings::authentication::exports::verdict::authentication::authentication::Guest for Exported {
+        impl $crate::generated::authentication::exports::verdict::authentication::authentication::Guest for Exported {
             fn authenticate(
                 review: $crate::rt::wit::authentication::TokenReview,
             ) -> ::std::result::Result<$crate::rt::wit::authentication::Outcome, ::std::string::String> {
                 $crate::rt::authenticate::<Self>(review)
             }
         }
-        $crate::bindings::authentication::export!(Exported with_types_in $crate::bindings::authentication);
+        $crate::generated::authentication::export!(Exported with_types_in $crate::generated::authentication);
     };
     (Authorizer) => {
-        impl $crate::bindings::authorization::exports::verdict::authorization::authorization::Guest for Exported {
+        impl $crate::generated::authorization::exports::verdict::authorization::authorization::Guest for Exported {
             fn authorize(
                 review: $crate::rt::wit::authorization::SubjectAccessReview,
             ) -> ::std::result::Result<$crate::rt::wit::authorization::Ruling, ::std::string::String> {
                 $crate::rt::authorize::<Self>(review)
             }
         }
-        $crate::bindings::authorization::export!(Exported with_types_in $crate::bindings::authorization);
+        $crate::generated::authorization::export!(Exported with_types_in $crate::generated::authorization);
     };
     (Validator) => {
-        impl $crate::bindings::validating::exports::verdict::admission::validating::Guest for Exported {
+        impl $crate::generated::validating::exports::verdict::admission::validating::Guest for Exported {
             fn validate(
                 request: $crate::rt::wit::admission::Request,
             ) -> ::std::result::Result<$crate::rt::wit::validating::Validation, ::std::string::String> {
                 $crate::rt::validate::<Self>(request)
             }
         }
-        $crate::bindings::validating::export!(Exported with_types_in $crate::bindings::validating);
+        $crate::generated::validating::export!(Exported with_types_in $crate::generated::validating);
     };
     (Mutator) => {
-        impl $crate::bindings::mutating::exports::verdict::admission::mutating::Guest for Exported {
+        impl $crate::generated::mutating::exports::verdict::admission::mutating::Guest for Exported {
             fn mutate(
                 request: $crate::rt::wit::admission::Request,
             ) -> ::std::result::Result<$crate::rt::wit::mutating::Mutation, ::std::string::String> {
                 $crate::rt::mutate::<Self>(request)
             }
         }
-        $crate::bindings::mutating::export!(Exported with_types_in $crate::bindings::mutating);
+        $crate::generated::mutating::export!(Exported with_types_in $crate::generated::mutating);
     };
     (Provider) => {
-        impl $crate::bindings::provider::exports::verdict::events::provider::Guest for Exported {
+        impl $crate::generated::provider::exports::verdict::events::provider::Guest for Exported {
             fn handle_event(event: ::std::string::String) -> ::std::result::Result<::std::string::String, ::std::string::String> {
                 $crate::rt::handle_event::<Self>(&event)
             }
         }
-        $crate::bindings::provider::export!(Exported with_types_in $crate::bindings::provider);
+        $crate::generated::provider::export!(Exported with_types_in $crate::generated::provider);
     };
 }

@@ -56,7 +56,7 @@ pub mod review {
 #[cfg(target_family = "wasm")]
 mod imports {
     use super::log::Level;
-    use crate::bindings::base::verdict::host;
+    use crate::generated::base::verdict::host;
 
     pub(super) fn log(level: Level, message: &str) {
         let level = match level {

@@ -15,7 +15,7 @@ mod access;
 mod admission;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
-pub mod bindings;
+pub mod generated;
 mod error;
 mod export;
 mod host;

@@ -5,7 +5,7 @@ use crate::{
     AdmissionRequest, Annotation, Attributes, Authentication, Cause, Change, Decision, Denial, GroupVersionKind,
     GroupVersionResource, Mutation, NonResourceAttributes, Operation, Requested, ResourceAttributes, Ruling,
     SelectorOperator, SelectorRequirement, SubjectAccessReview, Token, TokenReview, User, Validation,
-    bindings::base::verdict::policy::types,
+    generated::base::verdict::policy::types,
 };
 
 impl From<types::UserInfo> for User {

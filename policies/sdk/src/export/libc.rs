@@ -14,7 +14,7 @@ use std::{
     ptr, slice,
 };
 
-use crate::bindings::runtime::verdict::guest_runtime::guest_runtime;
+use crate::generated::runtime::verdict::guest_runtime::guest_runtime;
 
 /// POSIX's, without its promises on how much is written: the host caps what it keeps.
 #[unsafe(no_mangle)]

@@ -4,12 +4,12 @@ use std::{cell::OnceCell, thread::LocalKey};
 
 use crate::{
     Authenticator, Authorizer, Cleanup, Error, Mutator, Policy, Provider, Validator,
-    bindings::base::exports::verdict::policy::lifecycle::SettingsError, settings,
+    generated::base::exports::verdict::policy::lifecycle::SettingsError, settings,
 };
 
 /// wit-bindgen's types, by interface.
 pub mod wit {
-    pub use crate::bindings::{
+    pub use crate::generated::{
         authentication::exports::verdict::authentication::authentication,
         authorization::exports::verdict::authorization::authorization, mutating::exports::verdict::admission::mutating,
         validating::exports::verdict::admission::validating, validating::verdict::admission::admission,

@@ -1,0 +1,396 @@
+//! Documents of a kind, right and wrong: a whole one, changed in each place and in combinations.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use verdict::spec::{Kind, schema};
+
+/// A whole document of the kind, and what comes of changing each of its fields.
+pub fn documents(kind: Kind) -> Vec<Value> {
+    let whole = whole(kind);
+    let schema = schema::object(kind);
+    let mut changed = Vec::new();
+    let mut places = Vec::new();
+    places_of(&whole, String::new(), &mut places);
+    for place in places {
+        // Of the head, kube-apiserver has rules of its own for what is not the object's text.
+        if place.is_empty() || place == "/metadata" || place == "/kind" || place == "/apiVersion" || place == "/status"
+        {
+            continue;
+        }
+        let at = whole.pointer(&place).expect("a place");
+        for value in others(at, schema_of(schema, &place)) {
+            let mut document = whole.clone();
+            *document.pointer_mut(&place).expect("a place") = value;
+            changed.push(document);
+        }
+        let (above, name) = place.rsplit_once('/').expect("a pointer");
+        if let Some(fields) = whole.pointer(above).and_then(Value::as_object)
+            && fields.contains_key(name)
+            && place != "/spec"
+        {
+            let mut document = whole.clone();
+            document.pointer_mut(above).and_then(Value::as_object_mut).expect("an object").remove(name);
+            changed.push(document);
+        }
+    }
+    changed.extend(special(kind, &whole));
+    let seen: BTreeSet<String> = [whole].iter().chain(&changed).map(ToString::to_string).collect();
+    seen.iter().map(|it| serde_json::from_str(it).expect("JSON")).collect()
+}
+
+/// Every field that the kind has.
+pub fn whole(kind: Kind) -> Value {
+    let mut spec = json!({
+        "component": {"path": "a.wasm", "sha256": "0123456789abcdef".repeat(4)},
+        "settings": {"labels": ["team"], "deep": {"a": [1, null]}},
+        "order": 5,
+        "limits": {"timeoutMilliseconds": 500, "memory": "64Mi", "fuel": 1000},
+        "grants": {"env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"file": "b"}}], "log": true},
+        "validationActions": ["Warn", "Audit"],
+        "shadow": true,
+        "failurePolicy": "Fail",
+        "limitPolicy": "Fail",
+        "instancePolicy": "Reuse",
+        "message": "because",
+        "matchConditions": [{"name": "a", "expression": "true"}, {"name": "b", "expression": "1 == 1"}],
+        "matchConstraints": {
+            "matchPolicy": "Exact",
+            "resourceRules": [{
+                "apiGroups": ["", "apps"], "apiVersions": ["v1"], "resources": ["pods", "deployments/scale"],
+                "operations": ["CREATE", "UPDATE"], "resourceNames": ["a", "b"], "scope": "Namespaced",
+            }],
+            "excludeResourceRules": [{"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*/*"], "operations": ["*"]}],
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "a"}},
+            "objectSelector": {
+                "matchLabels": {"app": "web"},
+                "matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}, {"key": "c", "operator": "Exists"}],
+            },
+        },
+    });
+    let known = &schema::object(kind)["properties"]["spec"]["properties"];
+    spec.as_object_mut().expect("an object").retain(|name, _| known.get(name).is_some());
+    json!({
+        "apiVersion": schema::API_VERSION,
+        "kind": kind.name(),
+        "metadata": {"name": "whole", "labels": {"team": "a"}, "annotations": {"example.com/a": "b"}},
+        "spec": spec,
+    })
+}
+
+/// Combinations that no single change makes.
+fn special(kind: Kind, whole: &Value) -> Vec<Value> {
+    let mut all = Vec::new();
+    let mut with = |pointer: &str, value: Value| {
+        let mut document = whole.clone();
+        if let Some(place) = document.pointer_mut(pointer) {
+            *place = value;
+            all.push(document);
+        }
+    };
+    for component in [
+        json!({"builtin": "pod-security"}),
+        json!({"builtin": "Not A Name"}),
+        json!({"image": "registry.example.org/a:1"}),
+        json!({"url": "https://example.org/a.wasm"}),
+        json!({"url": "http://example.org/a.wasm", "sha256": "0".repeat(64)}),
+        json!({"url": "https://example.org/a.wasm", "sha256": "0".repeat(64)}),
+        json!({"path": "a", "builtin": "b"}),
+        json!({"path": null, "builtin": "b"}),
+        json!({"image": "a", "url": "https://b", "path": "c", "builtin": "d"}),
+        json!({"sha256": "0".repeat(64)}),
+    ] {
+        with("/spec/component", component);
+    }
+    for name in ["a", "a.b", "A", "-a", "a-", "", "a_b", "ä", &"a".repeat(63), &"a".repeat(64)] {
+        with("/metadata/name", json!(name));
+    }
+    for memory in [
+        json!(1_048_575),
+        json!(1_048_576),
+        json!(1_073_741_824),
+        json!(1_073_741_825),
+        json!("1Mi"),
+        json!("1023Ki"),
+        json!("1Gi"),
+        json!("1025Mi"),
+        json!("2G"),
+        json!("1k"),
+        json!("64MB"),
+        json!("1.5Gi"),
+        json!("-1"),
+        json!("+64Mi"),
+        json!("1e7"),
+        json!("67108864"),
+        json!("99999999999999999999"),
+        json!("00064Mi"),
+        json!("64Mi "),
+        json!("500m"),
+    ] {
+        with("/spec/limits/memory", memory);
+    }
+    for actions in [
+        json!(["Deny"]),
+        json!(["Warn"]),
+        json!(["Deny", "Audit"]),
+        json!(["Deny", "Warn"]),
+        json!(["Deny", "Deny"]),
+        json!([]),
+        json!(["Deny", "Warn", "Audit"]),
+        json!(["Audit", "Warn"]),
+        json!(["deny"]),
+        json!([null]),
+    ] {
+        with("/spec/validationActions", actions);
+    }
+    for resources in [
+        json!(["*"]),
+        json!(["*/*"]),
+        json!(["*", "pods"]),
+        json!(["*", "pods/status"]),
+        json!(["*", "*"]),
+        json!(["*/*", "pods"]),
+        json!(["pods/*", "pods/status"]),
+        json!(["pods/*", "pods"]),
+        json!(["pods/*", "deployments/status"]),
+        json!(["*/scale", "deployments/scale"]),
+        json!(["*/scale", "deployments/status"]),
+        json!(["*", "*/scale"]),
+        json!(["Pods"]),
+        json!([""]),
+        json!(["/"]),
+        json!(["pods/"]),
+        json!(["/status"]),
+        json!(["pods/a/b"]),
+        json!(["pod s"]),
+        json!(["po*"]),
+        json!(["pods/*x"]),
+        json!(["pods/Status"]),
+        json!(["pods", "pods"]),
+    ] {
+        with("/spec/matchConstraints/resourceRules/0/resources", resources);
+    }
+    for groups in [
+        json!(["*"]),
+        json!(["*", "apps"]),
+        json!(["apps/v1"]),
+        json!([""]),
+        json!(["a b"]),
+        json!(["a\tb"]),
+        json!(["a*"]),
+    ] {
+        with("/spec/matchConstraints/resourceRules/0/apiGroups", groups.clone());
+        with("/spec/matchConstraints/resourceRules/0/apiVersions", groups);
+    }
+    for operations in [
+        json!(["*"]),
+        json!(["*", "CREATE"]),
+        json!(["create"]),
+        json!(["CREATE", "CREATE"]),
+        json!(["CONNECT", "DELETE"]),
+    ] {
+        with("/spec/matchConstraints/resourceRules/0/operations", operations);
+    }
+    for names in [
+        json!(["a", "a"]),
+        json!(["."]),
+        json!([".."]),
+        json!(["..."]),
+        json!([".a"]),
+        json!(["..a"]),
+        json!(["a/b"]),
+        json!(["a%b"]),
+        json!([""]),
+    ] {
+        with("/spec/matchConstraints/resourceRules/0/resourceNames", names);
+    }
+    for expression in [
+        json!({"key": "a", "operator": "In"}),
+        json!({"key": "a", "operator": "In", "values": []}),
+        json!({"key": "a", "operator": "NotIn", "values": ["a", "b"]}),
+        json!({"key": "a", "operator": "Exists", "values": []}),
+        json!({"key": "a", "operator": "Exists", "values": ["b"]}),
+        json!({"key": "a", "operator": "DoesNotExist", "values": ["b"]}),
+        json!({"key": "a", "operator": "DoesNotExist", "values": null}),
+        json!({"key": "-a", "operator": "Exists"}),
+        json!({"key": "a/b/c", "operator": "Exists"}),
+        json!({"key": "Example.com/a", "operator": "Exists"}),
+        json!({"operator": "In", "values": ["not a value"]}),
+    ] {
+        with("/spec/matchConstraints/objectSelector/matchExpressions/0", expression.clone());
+        with("/spec/matchConstraints/namespaceSelector", json!({"matchExpressions": [expression]}));
+    }
+    for labels in [
+        json!({"-bad": "a"}),
+        json!({"a": "not a value"}),
+        json!({"a": ""}),
+        json!({"a": 1}),
+        json!({"": "a"}),
+        json!({"A_b.c": "x"}),
+    ] {
+        with("/spec/matchConstraints/objectSelector/matchLabels", labels.clone());
+        with("/metadata/labels", labels);
+    }
+    for conditions in [
+        json!([]),
+        json!([{"name": "a", "expression": "true"}, {"name": "a", "expression": "false"}]),
+        json!([{"name": "a b", "expression": "true"}]),
+        json!([{"name": "example.com/a", "expression": "true"}]),
+        json!([{"name": "", "expression": "true"}]),
+        json!([{"name": "a", "expression": " \t"}]),
+        json!([{"name": "a", "expression": "nothing.here"}]),
+        Value::Array((0..64).map(|it| json!({"name": format!("n{it}"), "expression": "true"})).collect()),
+        Value::Array((0..65).map(|it| json!({"name": format!("n{it}"), "expression": "true"})).collect()),
+    ] {
+        with("/spec/matchConditions", conditions);
+    }
+    for variable in [
+        json!({"name": "A", "value": ""}),
+        json!({"name": "A", "value": null}),
+        json!({"name": "A"}),
+        json!({"name": "A", "value": "1", "valueFrom": {"file": "a"}}),
+        json!({"name": "A", "valueFrom": {}}),
+        json!({"name": "B", "value": "1"}),
+        json!({"name": "A=B", "value": "1"}),
+        json!({"name": "A B", "value": "1"}),
+        json!({"name": "a.b-c", "value": "1"}),
+        json!({"name": "", "value": "1"}),
+        json!({"name": "A", "value": "a\u{0}b"}),
+        json!({"name": "A", "value": "x".repeat(65_536)}),
+        json!({"name": "A", "value": "x".repeat(65_537)}),
+    ] {
+        with("/spec/grants/env/0", variable);
+    }
+    for message in ["x".repeat(1_024), "x".repeat(1_025), "ä".repeat(1_024), " \n".to_owned(), " a ".to_owned()] {
+        with("/spec/message", json!(message));
+    }
+    for order in [
+        json!(-2_147_483_648_i64),
+        json!(2_147_483_647),
+        json!(2_147_483_648_i64),
+        json!(-2_147_483_649_i64),
+        json!(1.5),
+    ] {
+        with("/spec/order", order);
+    }
+    for fuel in [json!(0), json!(1), json!(9_223_372_036_854_775_807_i64), json!(-1)] {
+        with("/spec/limits/fuel", fuel);
+    }
+    for field in [
+        "validationActions",
+        "shadow",
+        "failurePolicy",
+        "limitPolicy",
+        "matchConstraints",
+        "matchConditions",
+        "instancePolicy",
+        "message",
+    ] {
+        let known = schema::object(kind)["properties"]["spec"]["properties"].get(field).is_some();
+        let mut spec = whole["spec"].clone();
+        if !known {
+            spec[field] = json!("x");
+            with("/spec", spec);
+        }
+    }
+    all
+}
+
+/// Every place below, as JSON Pointers. Settings are anything.
+fn places_of(value: &Value, at: String, places: &mut Vec<String>) {
+    if at == "/spec/settings" {
+        places.push(at);
+        return;
+    }
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                places_of(value, format!("{at}/{}", name.replace('~', "~0").replace('/', "~1")), places);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                places_of(item, format!("{at}/{index}"), places);
+            }
+        }
+        _ => {}
+    }
+    places.push(at);
+}
+
+/// What stands there in the schema.
+fn schema_of<'s>(schema: &'s Value, place: &str) -> &'s Value {
+    let mut schema = schema;
+    for name in place.split('/').skip(1) {
+        schema = if schema["items"].is_object() {
+            &schema["items"]
+        } else if schema["properties"].get(name).is_some() {
+            &schema["properties"][name]
+        } else {
+            &schema["additionalProperties"]
+        };
+    }
+    schema
+}
+
+/// Other values for a place: of other types, and around the bounds of its schema.
+fn others(value: &Value, schema: &Value) -> Vec<Value> {
+    let mut others = vec![
+        json!(null),
+        json!("text"),
+        json!(""),
+        json!(5),
+        json!(-1),
+        json!(1.5),
+        json!(true),
+        json!([]),
+        json!({}),
+        json!(["a"]),
+        json!([5]),
+    ];
+    match value {
+        Value::Object(fields) => {
+            let mut more = fields.clone();
+            more.insert("zzz".to_owned(), json!(1));
+            others.push(Value::Object(more));
+            others.push(json!({"zzz": null}));
+        }
+        Value::Array(items) => {
+            others.push(Value::Array([&items[..], &items[..]].concat()));
+            others.push(Value::Array(items.iter().take(1).cloned().collect()));
+            others.push(Value::Array([&items[..], &[json!(null)]].concat()));
+            if let Some(most) = schema["maxItems"].as_u64() {
+                others.push(Value::Array(
+                    items.iter().cycle().take(usize::try_from(most).expect("small") + 1).cloned().collect(),
+                ));
+            }
+        }
+        Value::String(text) => {
+            others.extend([
+                json!(text.to_lowercase()),
+                json!(text.to_uppercase()),
+                json!(format!("{text} ")),
+                json!(format!("{text}\n")),
+            ]);
+            others.extend(schema["enum"].as_array().into_iter().flatten().cloned());
+            if let Some(most) = schema["maxLength"].as_u64().filter(|it| *it < 10_000) {
+                let most = usize::try_from(most).expect("small");
+                others.extend([json!("a".repeat(most)), json!("a".repeat(most + 1))]);
+            }
+        }
+        Value::Number(_) => {
+            for bound in ["minimum", "maximum"] {
+                let bound = schema[bound].as_i64();
+                others.extend(
+                    bound
+                        .into_iter()
+                        .flat_map(|it| [it.checked_sub(1), Some(it), it.checked_add(1)])
+                        .flatten()
+                        .map(Value::from),
+                );
+            }
+        }
+        _ => {}
+    }
+    others
+}

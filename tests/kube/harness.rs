@@ -1,5 +1,7 @@
 //! The control plane itself, before any webhook: what the other tests take for granted.
 
+use std::fs;
+
 use crate::support::{binaries::binaries, control_plane::ControlPlane, eventually, pki::Pki, processes::folder};
 
 #[test]
@@ -32,4 +34,16 @@ fn a_control_plane_starts_serves_audits_and_restarts() {
     let plane = plane.restart(&pki, &["--authorization-mode=AlwaysAllow".to_owned()]);
     let kept = plane.kubectl(&["get", "configmap", "kept", "-o", "jsonpath={.data.a}"]);
     assert_eq!(kept.ok(), "b");
+}
+
+#[test]
+fn a_client_certificate_is_the_same_each_time() {
+    let pki = Pki::new(&folder("pki"));
+    let bytes = |name| {
+        let identity = pki.client(name, &[]);
+        [identity.cert, identity.key].map(|file| fs::read(file).expect("a file"))
+    };
+    let first = bytes("kube-apiserver-webhook-client");
+    assert_ne!(bytes("somebody else"), first);
+    assert_eq!(bytes("kube-apiserver-webhook-client"), first);
 }

@@ -1,8 +1,10 @@
 //! Certificates made for one test run: an authority, and identities that it signed. Files on disk, since that is what the flags take.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Mutex,
 };
 
 use rcgen::{
@@ -16,6 +18,9 @@ pub struct Pki {
     /// The authority's certificate.
     pub ca: PathBuf,
     pub ca_pem: String,
+    /// By the names of their files. Each is made once: when kube-apiserver finds another client certificate in its file, it closes all
+    /// its connections to webhooks, with the reviews that are on them.
+    made: Mutex<BTreeMap<String, Identity>>,
 }
 
 /// A certificate and its key.
@@ -36,7 +41,7 @@ impl Pki {
         let ca_pem = params.self_signed(&key).expect("a certificate").pem();
         let ca = folder.join("ca.crt");
         fs::write(&ca, &ca_pem).expect("a writable folder");
-        Self { folder: folder.to_owned(), issuer: Issuer::new(params, key), ca, ca_pem }
+        Self { folder: folder.to_owned(), issuer: Issuer::new(params, key), ca, ca_pem, made: Mutex::default() }
     }
 
     /// A server on loopback, under these further names.
@@ -69,6 +74,11 @@ impl Pki {
         mut params: CertificateParams,
         usage: ExtendedKeyUsagePurpose,
     ) -> Identity {
+        let file = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let mut made = self.made.lock().expect("no panic while one is made");
+        if let Some(identity) = made.get(&file) {
+            return identity.clone();
+        }
         params.distinguished_name.push(DnType::CommonName, name);
         for organization in organizations {
             params.distinguished_name.push(DnType::OrganizationName, *organization);
@@ -77,11 +87,11 @@ impl Pki {
         params.extended_key_usages = vec![usage];
         let key = KeyPair::generate().expect("a key");
         let cert = params.signed_by(&key, &self.issuer).expect("a certificate");
-        let file = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         let identity =
             Identity { cert: self.folder.join(format!("{file}.crt")), key: self.folder.join(format!("{file}.key")) };
         fs::write(&identity.cert, cert.pem()).expect("a writable folder");
         fs::write(&identity.key, key.serialize_pem()).expect("a writable folder");
+        made.insert(file, identity.clone());
         identity
     }
 }

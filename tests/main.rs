@@ -23,6 +23,8 @@ mod cel;
 mod cli;
 /// What time it is in a case.
 mod clock;
+/// The command line as data: folders with files, commands and all that they print.
+mod commands;
 /// Match conditions on objects that users send.
 mod conditions;
 /// What a component says of itself and this server does not know.

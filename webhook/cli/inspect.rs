@@ -13,6 +13,7 @@ use crate::{
         run::{Capacity, Engine, Start},
     },
     loader,
+    policy::dotted,
     spec::{Grants, Kind},
     text,
 };
@@ -72,7 +73,8 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let start = match runtime()?.block_on(compiler.load(&engine, &source)) {
         Ok(program) => program.about().start.clone(),
         Err(PrepareError::Settings(errors)) => {
-            let errors: Vec<String> = errors.iter().map(|it| format!("{}: {}", it.path, it.message)).collect();
+            let errors: Vec<String> =
+                errors.iter().map(|it| format!("settings{}: {}", dotted(&it.path), it.message)).collect();
             Start::Init(format!(
                 "not known, since init refuses these settings; give --settings ({})",
                 errors.join("; ")

@@ -18,6 +18,7 @@ use crate::{
 /// Webhook configurations to apply, and files for kube-apiserver's machine. Nothing is applied.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(group = clap::ArgGroup::new("place").args(["url", "service"]).required(true))]
 pub(super) struct Args {
     #[command(subcommand)]
     of: Option<Of>,
@@ -25,7 +26,7 @@ pub(super) struct Args {
     #[arg(long, env = "VERDICT_POLICIES", value_delimiter = ',', required = true)]
     policies: Vec<PathBuf>,
     /// Where kube-apiserver reaches the server, as https://HOST:PORT.
-    #[arg(long, required_unless_present = "service", conflicts_with = "service")]
+    #[arg(long)]
     url: Option<String>,
     /// The Service through which kube-apiserver reaches the server, as NAMESPACE/NAME or NAMESPACE/NAME:PORT.
     #[arg(long)]

@@ -29,12 +29,12 @@ pub struct Component {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file cannot be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {error}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
-        source: ReadError,
+        /// What is wrong with it, part of the message.
+        error: ReadError,
     },
     /// No component of this name is compiled into this binary.
     #[error("builtin:{name} does not exist; there are {}", available.join(", "))]
@@ -61,8 +61,8 @@ pub fn load(reference: &ComponentRef) -> Result<Component, LoadError> {
     let bytes = match &reference.location {
         Location::File(path) => match file::read(path, MAX_SIZE) {
             Ok(bytes) => Cow::Owned(bytes),
-            Err(source) => {
-                return Err(LoadError::Read { path: path.clone(), source });
+            Err(error) => {
+                return Err(LoadError::Read { path: path.clone(), error });
             }
         },
         Location::Builtin(name) => match builtin::find(name) {

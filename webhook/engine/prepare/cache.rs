@@ -27,12 +27,12 @@ pub struct Cache {
 #[derive(Debug, thiserror::Error)]
 pub enum CacheError {
     /// The system refused.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {error}", path.display())]
     Io {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
-        source: io::Error,
+        /// What the system said, part of the message.
+        error: io::Error,
     },
     /// Compiled code in it would be run, and others could have put it there.
     #[error("{} can be written by other users than this one and root: compiled code is not kept there", path.display())]
@@ -48,7 +48,7 @@ impl Cache {
     /// # Errors
     /// It cannot be made or read, or others could write to it.
     pub fn open(dir: &Path, max: u64) -> Result<Self, CacheError> {
-        let io = |source| CacheError::Io { path: dir.to_owned(), source };
+        let io = |error| CacheError::Io { path: dir.to_owned(), error };
         DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io)?;
         let dir = dir.canonicalize().map_err(io)?;
         for (depth, folder) in dir.ancestors().enumerate() {

@@ -4,9 +4,8 @@
 use std::path::PathBuf;
 
 use crate::{
-    cli::verdict,
     commands::Case,
-    support::{fixtures, node},
+    support::{fixtures, node, verdict::verdict},
 };
 
 #[test]

@@ -2,10 +2,7 @@
 
 use std::{fs, path::Path};
 
-use crate::{
-    cli::verdict,
-    support::{fixtures, node},
-};
+use crate::support::{fixtures, node, verdict::verdict};
 
 /// `verdict test` of cases that ask `component`, as a validator, what time it is. Where settings do not say that it should
 /// tell, the object's name does.

@@ -4,8 +4,8 @@
 //!
 //! A case runs in a copy of its folder. In its commands and files `${policies}` stands for the folder `policies/` of this
 //! repository, and `${misbehaving}` and `${misbehaving-admission}` for the components of these fixtures; the output has them
-//! again. `[time]`, `[bytes]`, `[line]`, `[functions]` and `[folder]` stand for what is not the same every time, and `⟨U+001B⟩` for
-//! a character that would drive a terminal.
+//! again. Of a file `NAME.wat` the copy has what it says, as `NAME.wasm`. `[time]`, `[bytes]`, `[digest]`, `[line]`, `[functions]` and `[folder]` stand for what is not the same every time, and
+//! `⟨U+001B⟩` for a character that would drive a terminal.
 //!
 //! `INSTA_UPDATE=always` writes the outputs, `INSTA_GLOB_FILTER='review/*/*'` picks cases.
 
@@ -60,8 +60,12 @@ impl Case {
             } else if name == Path::new("commands") {
                 case.commands = fs::read_to_string(entry.path()).unwrap();
             } else if entry.path().extension().is_none_or(|it| it != "snap") {
-                let text = fs::read_to_string(entry.path()).unwrap();
-                fs::write(to, case.filled(&text)).unwrap();
+                let text = case.filled(&fs::read_to_string(entry.path()).unwrap());
+                match name.extension() {
+                    Some(it) if it == "wat" => fs::write(to.with_extension("wasm"), wat::parse_str(text).unwrap()),
+                    _ => fs::write(to, text),
+                }
+                .unwrap();
             }
         }
         case
@@ -154,6 +158,10 @@ const VARIES: &[(&str, &str)] = &[
     (r#"("seconds": |\btime=")[0-9.e-]+"#, "${1}[time]"),
     (r"\b[0-9.]+ MiB\b", "[bytes]"),
     (r#"("memory": )[1-9][0-9]*"#, "${1}[bytes]"),
+    (r"\b[0-9.]+ to start, [0-9.]+ in the policy", "[time] to start, [time] in the policy"),
+    (r"(?m)^[0-9T:.-]+Z ", "[time] "),
+    (r#"(size +|"size": )[0-9]+( bytes)?"#, "${1}[bytes]"),
+    ("sha256:[0-9a-f]{64}", "sha256:[digest]"),
     (r"\.rs:\d+:\d+", ".rs:[line]"),
     (r"(, called by [^ ,()]+)+", ", called by [functions]"),
 ];

@@ -6,15 +6,12 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use verdict::text::is_hostile;
 
-use crate::{
-    cli,
-    support::{
-        fixtures,
-        host::{access, config_map, misbehaving, token},
-        http, kinds,
-        pki::Pki,
-        verdict::Verdict,
-    },
+use crate::support::{
+    fixtures,
+    host::{access, config_map, misbehaving, token},
+    http, kinds,
+    pki::Pki,
+    verdict::{Verdict, verdict},
 };
 
 /// Every place where guests' text goes: denials that are enforced, warned of and recorded, rejections, reasons, errors.
@@ -105,7 +102,7 @@ fn no_guest_forges_lines_on_a_terminal() {
     let policies = write("policies.yaml", &policies());
     for (name, review) in [("admission", config_map("u")), ("token", token("t")), ("access", access())] {
         let review = write(name, &review.to_string());
-        let (_, out, error) = cli::verdict(&["review", &policies, &review, "--explain"]);
+        let (_, out, error) = verdict(&["review", &policies, &review, "--explain"]);
         for text in [&out, &error] {
             assert!(!text.contains(|it| it != '\n' && is_hostile(it)), "{name}: {text:?}");
         }

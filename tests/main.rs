@@ -19,8 +19,6 @@ mod callers;
 mod cases;
 /// Expressions against Kubernetes' own code.
 mod cel;
-/// The command line as a user has it.
-mod cli;
 /// What time it is in a case.
 mod clock;
 /// The command line as data: folders with files, commands and all that they print.

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 use verdict::{component::manifest::schema::Schema, spec::Kind};
 
-use crate::{cli::verdict, support::examples::examples};
+use crate::support::{examples::examples, verdict::verdict};
 
 #[test]
 fn fields_are_explained_as_kubectl_does() {

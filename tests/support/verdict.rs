@@ -1,4 +1,4 @@
-//! The real `verdict` binary: `serve` with mutual TLS.
+//! The real `verdict` binary: one command, or `serve` with mutual TLS.
 
 use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
@@ -82,6 +82,15 @@ fn addresses(log: &Path) -> Option<(SocketAddr, SocketAddr)> {
     let text = fs::read_to_string(log).ok()?;
     let mut lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     lines.find_map(|line| Some((line["https"].as_str()?.parse().ok()?, line["admin"].as_str()?.parse().ok()?)))
+}
+
+/// What a command ends with: exit code, standard output, standard error.
+pub fn verdict(args: &[&str]) -> (i32, String, String) {
+    let cache = concat!(env!("CARGO_TARGET_TMPDIR"), "/cache");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_verdict"));
+    let output = command.args(args).env("VERDICT_CACHE_DIR", cache).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 /// A command line of `verdict` without any environment.

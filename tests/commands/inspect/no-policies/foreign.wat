@@ -1,0 +1,1 @@
+(component (import "acme:secrets/vault@1.0.0" (instance (export "read" (func)))))

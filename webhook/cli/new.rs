@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let is_name = name.len() <= 63 && name.bytes().all(letters) && !name.ends_with('-');
     if !is_name || !name.starts_with(|it: char| it.is_ascii_lowercase()) {
         return Err(Failed::Usage(format!(
-            "{name:?}: expected at most 63 lower-case letters, digits and '-', beginning with a letter, as in no-root"
+            "{name:?}: expected at most 63 lower-case letters, digits and '-', beginning with a letter and ending with no '-', as in no-root"
         )));
     }
     let folder = args.dir.clone().unwrap_or_else(|| PathBuf::from(name));

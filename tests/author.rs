@@ -146,24 +146,6 @@ async fn javascript_from_an_idea_to_a_tested_policy() {
     }
 }
 
-#[test]
-fn a_policy_is_only_begun_where_nothing_is() {
-    let root = folder("nothing");
-    let new = |name: &str, more: &[&str]| {
-        let args = ["new", name, "--lang", "rust", "--kind", "validator"];
-        try_verdict(&root, &[&args, more].concat())
-    };
-    for name in ["My-policy", "2fa", "a_b", "a-", ""] {
-        let (success, _, words) = new(name, &[]);
-        assert!(!success && words.contains("expected at most 63 lower-case letters"), "{name}: {words}");
-    }
-    assert!(new("a", &["--dir", "deep/er"]).0);
-    let (success, _, words) = new("b", &["--dir", "deep/er"]);
-    assert!(!success && words.contains("the folder is not empty, and nothing in it is overwritten"), "{words}");
-    let (_, _, words) = try_verdict(&root, &["new", "a", "--lang", "cobol", "--kind", "validator"]);
-    assert!(words.contains("rust, go"), "{words}");
-}
-
 /// What an author of Rust forgets easily: the macro, and the schema's file.
 #[test]
 fn what_was_forgotten_in_rust_is_named_with_what_mends_it() {

@@ -75,7 +75,7 @@ mod schemas;
 mod swap;
 /// A guest that leaves something in every kind of state that core Wasm has.
 mod tables;
-/// One review, tried and measured.
+/// What is measured, and what shells complete.
 mod trying;
 /// Types of SDKs and templates, as mypy and tsc see them.
 mod types;

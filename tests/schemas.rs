@@ -1,5 +1,5 @@
-//! `verdict explain` and `verdict schema`: the declared objects as people and editors see them. That a cluster sees the same is tested against
-//! kube-apiserver.
+//! `verdict explain` and `verdict schema`: the declared objects as people and editors see them; the pages themselves are in
+//! `tests/commands/explain/`. That a cluster sees the same is tested against kube-apiserver.
 
 use std::fs;
 
@@ -9,32 +9,10 @@ use verdict::{component::manifest::schema::Schema, spec::Kind};
 use crate::support::{examples::examples, verdict::verdict};
 
 #[test]
-fn fields_are_explained_as_kubectl_does() {
-    insta::with_settings!({snapshot_path => "config/snapshots", prepend_module_to_snapshot => false}, {
-        for field in ["validator.spec.matchConstraints", "authorizers.spec.failurePolicy", "PolicyManifest.reads"] {
-            let (code, page, error) = verdict(&["explain", field]);
-            assert_eq!(code, 0, "{error}");
-            insta::assert_snapshot!(format!("explain {field}"), page);
-        }
-    });
-    let (code, page, _) = verdict(&["explain", "--recursive", "validator"]);
-    assert_eq!(code, 0);
-    for line in ["  spec <Object> -required-", "      sha256 <string>", "      timeoutMilliseconds <integer>"] {
-        assert!(page.contains(line), "{line}:\n{page}");
-    }
+fn every_kind_is_explained() {
+    let (_, kinds, _) = verdict(&["explain"]);
     for kind in Kind::ALL {
-        let (_, kinds, _) = verdict(&["explain"]);
         assert!(kinds.contains(&format!("\n  {kind}\n")), "{kinds}");
-    }
-    for (field, expected) in [
-        ("policy", "policy is not a kind; expected one of Validator, Mutator"),
-        ("validator.spec.matchConstraint", "did you mean matchConstraints?"),
-        ("validator.spec.order.more", "it has no fields"),
-        ("authenticator.spec.failurePolicy", "has no field failurePolicy: expected one of component, grants"),
-    ] {
-        let (code, _, error) = verdict(&["explain", field]);
-        assert_eq!(code, 2, "{field}");
-        assert!(error.contains(expected), "{field}: {error}");
     }
 }
 

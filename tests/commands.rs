@@ -59,7 +59,7 @@ impl Case {
                 fs::create_dir(to).unwrap();
             } else if name == Path::new("commands") {
                 case.commands = fs::read_to_string(entry.path()).unwrap();
-            } else if entry.path().extension().is_none_or(|it| it != "snap") {
+            } else if !entry.file_name().to_string_lossy().starts_with("output.snap") {
                 let text = case.filled(&fs::read_to_string(entry.path()).unwrap());
                 match name.extension() {
                     Some(it) if it == "wat" => fs::write(to.with_extension("wasm"), wat::parse_str(text).unwrap()),

@@ -41,13 +41,13 @@ async fn reused_instances_that_begin_with_init() {
 
 async fn endure(component: &std::path::Path, more: &str, start: &str, reviews: usize) {
     let yaml = format!(
-        "apiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: p}}\nspec:\n  component: {{path: {}}}\n  settings: {{do: endure}}\n  limits: {{timeoutMilliseconds: 10000, memory: 128Mi}}\n{more}\n",
+        "apiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: p}}\nspec:\n  component: {{path: {}}}\n  limits: {{timeoutMilliseconds: 10000, memory: 128Mi}}\n{more}\n",
         component.display()
     );
     let host = Arc::new(Host::yaml(&yaml).await);
     let started = format!("verdict_policies_started{{from=\"{start}\"}} 1");
     assert!(host.metrics.text().contains(&started), "{}", host.metrics.text());
-    let (small, large) = (Arc::new(config_map("small")), Arc::new(large()));
+    let (small, large) = (Arc::new(enduring(config_map("small"))), Arc::new(enduring(large())));
     let tasks: Vec<_> = (0..TASKS)
         .map(|_| {
             let (host, small, large) = (Arc::clone(&host), Arc::clone(&small), Arc::clone(&large));
@@ -55,7 +55,7 @@ async fn endure(component: &std::path::Path, more: &str, start: &str, reviews: u
                 for count in 0..reviews / TASKS {
                     if count % PANIC_EVERY == PANIC_EVERY - 1 {
                         let mut panics = Value::clone(&small);
-                        panics["request"]["name"] = "panic".into();
+                        panics["request"]["name"] = "trap".into();
                         assert_eq!(message(&host, &panics).await, "p: the policy crashed");
                     } else if count % LARGE_EVERY == LARGE_EVERY / 5 {
                         assert_eq!(message(&host, &large).await, length(&large));
@@ -78,6 +78,12 @@ async fn endure(component: &std::path::Path, more: &str, start: &str, reviews: u
 async fn message(host: &Host, review: &Value) -> String {
     let answer = host.review("/validate", review).await;
     answer["response"]["status"]["message"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+/// The policy does what the name of the object says.
+fn enduring(mut review: Value) -> Value {
+    review["request"]["name"] = "endure".into();
+    review
 }
 
 /// What the policy says of an object that it decoded and encoded again.

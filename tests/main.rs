@@ -31,7 +31,7 @@ mod contract;
 mod forgetful;
 /// Text of guests that would be more than text in a log, on a terminal or in an answer.
 mod forging;
-/// Policies in Go, built by `verdict build`.
+/// What is only so in Go.
 mod go;
 /// What `verdict build` says to authors who write Go, and the templates in Go.
 mod go_build;
@@ -47,13 +47,13 @@ mod guests;
 mod imports;
 /// No state crosses reviews, and what operators can choose about that.
 mod isolation;
-/// Policies in JavaScript and TypeScript, built by `verdict build`; and a host in JavaScript.
+/// What is only so in JavaScript; and a host in JavaScript.
 mod js;
 /// What `verdict build` says to authors who write JavaScript.
 mod js_build;
 /// Lanes, and instances that rest: nothing idle holds what somebody waits for.
 mod lanes;
-/// What holds in every language alike.
+/// What holds in every language alike: Rust, Go, JavaScript and Python.
 mod languages;
 /// What a policy says when it panics.
 mod last_words;
@@ -61,7 +61,7 @@ mod last_words;
 mod misbehaving;
 /// The built-in policy `pod-security` against the fixtures of Kubernetes.
 mod pod_security;
-/// Policies in Python, built by `verdict build`.
+/// What is only so in Python.
 mod python;
 /// What policies in Python take of packages.
 mod python_packages;

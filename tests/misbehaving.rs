@@ -342,6 +342,7 @@ async fn what_init_refuses_is_told_with_the_setting() {
         refused("refuse-settings").await,
         [
             "test.yaml:7: Validator bad: spec.settings.do: expected something else",
+            "test.yaml:7: Validator bad: spec.settings.more[0].key: and here",
             "test.yaml:7: Validator bad: spec.settings: and more of it"
         ]
     );

@@ -163,5 +163,5 @@ const VARIES: &[(&str, &str)] = &[
     (r#"(size +|"size": )[0-9]+( bytes)?"#, "${1}[bytes]"),
     ("sha256:[0-9a-f]{64}", "sha256:[digest]"),
     (r"\.rs:\d+:\d+", ".rs:[line]"),
-    (r"(, called by [^ ,()]+)+", ", called by [functions]"),
+    (r"(, called by ([^ ,()<>]|<[^()]*>)+)+", ", called by [functions]"),
 ];

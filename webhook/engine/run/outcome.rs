@@ -1,6 +1,12 @@
 //! How a call into a guest ended: within its time, and whose fault it was when it failed.
 
-use std::{future::poll_fn, pin::pin, task::Poll, time::Instant};
+use std::{
+    fmt::{self, Write},
+    future::poll_fn,
+    pin::pin,
+    task::Poll,
+    time::Instant,
+};
 
 use tokio::time::timeout_at;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace, component::ResourceTableError};
@@ -64,7 +70,7 @@ pub(in crate::engine) fn classify<T>(ended: wasmtime::Result<T>, state: &State) 
 /// What the guest said last, what ended it, and in which functions, as far as they have names.
 fn trapped(why: &str, error: &wasmtime::Error, state: &State) -> String {
     let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
-    let names: Vec<&str> = frames.iter().filter_map(|it| it.func_name()).map(short).take(MAX_FRAMES).collect();
+    let names: Vec<String> = frames.iter().filter_map(|it| it.func_name()).map(readable).take(MAX_FRAMES).collect();
     let place = if names.is_empty() { String::new() } else { format!(" in {}", names.join(", called by ")) };
     match state.output.last_words() {
         words if words.is_empty() => format!("{why}{place}"),
@@ -72,11 +78,28 @@ fn trapped(why: &str, error: &wasmtime::Error, state: &State) -> String {
     }
 }
 
-/// Without the hash that Rust puts behind the name of a function.
-fn short(name: &str) -> &str {
-    match name.rsplit_once("::h") {
+/// A function's name as it stands in the sources, of Rust without hashes. A short name can stand for a very long one: what is beyond
+/// [`MAX_NAME`] is never made.
+fn readable(name: &str) -> String {
+    // Linkers that make names readable leave the hash.
+    let name = match name.rsplit_once("::h") {
         Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|it| it.is_ascii_hexdigit()) => path,
         _ => name,
+    };
+    let mut short = Short(String::new());
+    // It ends early only where the name is too long.
+    let _ = write!(short, "{:#}", rustc_demangle::demangle(name));
+    short.0
+}
+
+/// Takes [`MAX_NAME`] bytes, and refuses the rest.
+struct Short(String);
+
+impl Write for Short {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = MAX_NAME - self.0.len();
+        self.0.push_str(&text[..text.floor_char_boundary(room)]);
+        if text.len() > room { Err(fmt::Error) } else { Ok(()) }
     }
 }
 
@@ -116,3 +139,28 @@ const FUEL_EXHAUSTED: &str = "fuel allocated for hostcalls has been exhausted";
 const MAX_SHOWN: usize = 2 << 10;
 /// Functions that are named of a trap.
 const MAX_FRAMES: usize = 16;
+/// Bytes of one function's name.
+const MAX_NAME: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_functions_are_those_of_the_sources() {
+        for (mangled, name) in [
+            (
+                "_RNvMs_Cse1aiszggr1x_21misbehaving_admissionNtB4_11Misbehaving9misbehave",
+                "<misbehaving_admission::Misbehaving>::misbehave",
+            ),
+            ("_ZN4core9panicking9panic_fmt17h0123456789abcdefE", "core::panicking::panic_fmt"),
+            ("core::panicking::panic_fmt::h0123456789abcdef", "core::panicking::panic_fmt"),
+            ("main.(*Policy).Validate", "main.(*Policy).Validate"),
+            ("verdict:admission/mutating@1.0.0#mutate", "verdict:admission/mutating@1.0.0#mutate"),
+        ] {
+            assert_eq!(readable(mangled), name);
+        }
+        let long = "ä".repeat(1000);
+        assert_eq!(readable(&long), long[..MAX_NAME]);
+    }
+}

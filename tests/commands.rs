@@ -4,8 +4,8 @@
 //!
 //! A case runs in a copy of its folder. In its commands and files `${policies}` stands for the folder `policies/` of this
 //! repository, and `${misbehaving}` and `${misbehaving-admission}` for the components of these fixtures; the output has them
-//! again. Of a file `NAME.wat` the copy has what it says, as `NAME.wasm`. `[time]`, `[bytes]`, `[digest]`, `[line]`, `[functions]` and `[folder]` stand for what is not the same every time, and
-//! `⟨U+001B⟩` for a character that would drive a terminal.
+//! again. Of a file `NAME.wat` the copy has what it says, as `NAME.wasm`. `[time]`, `[bytes]`, `[digest]`, `[line]`, `[functions]`
+//! and `[folder]` stand for what is not the same every time, and `⟨U+001B⟩` for a character that would drive a terminal.
 //!
 //! `INSTA_UPDATE=always` writes the outputs, `INSTA_GLOB_FILTER='review/*/*'` picks cases.
 

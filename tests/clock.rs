@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use crate::support::{fixtures, node, verdict::verdict};
+use crate::{
+    languages::every_component,
+    support::{fixtures, verdict::verdict},
+};
 
 /// `verdict test` of cases that ask `component`, as a validator, what time it is. Where settings do not say that it should
 /// tell, the object's name does.
@@ -40,29 +43,8 @@ fn tells(component: &Path, clocks: usize) {
 }
 
 #[test]
-fn in_rust_it_is_what_the_case_says() {
-    tells(&fixtures::misbehaving("admission"), 2);
-}
-
-#[test]
-fn in_go_it_is_what_the_case_says() {
-    if let Some(component) = fixtures::go("fixtures/misbehaving-go") {
-        tells(&component, 2);
-    }
-}
-
-#[test]
-fn in_javascript_it_is_what_the_case_says() {
-    if let Some(component) = node::component("fixtures/misbehaving-js") {
-        tells(&component, 3);
-    }
-}
-
-#[test]
-fn in_python_it_is_what_the_case_says() {
-    if let Some(component) = fixtures::python("fixtures/misbehaving-python") {
-        tells(&component, 7);
-    }
+fn it_is_what_the_case_says() {
+    every_component(|language, component| tells(component, language.clocks));
 }
 
 /// An instance that is used again has the time of each review, not that of its first.

@@ -9,6 +9,8 @@
 
 mod support;
 
+/// Policies that say when to come again, and those that are plain functions.
+mod answers;
 /// Slow callers in great numbers.
 mod attack;
 /// As a new author would, from `verdict new` to the server.
@@ -27,8 +29,6 @@ mod commands;
 mod conditions;
 /// What a component says of itself and this server does not know.
 mod contract;
-/// Policies that forget to answer, and those that say when to come again.
-mod forgetful;
 /// Text of guests that would be more than text in a log, on a terminal or in an answer.
 mod forging;
 /// What is only so in Go.

@@ -11,16 +11,16 @@ use std::{
 
 use verdict::{engine::prepare::describe, spec::Interface};
 
-use super::{every_component, table::LANGUAGES};
+use super::{Language, every_component, every_of, table::LANGUAGES};
 use crate::support::{fixtures, node, samples::decides_as_required_labels_in_rust};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn required_labels_decides_as_the_one_in_rust() {
-    for language in LANGUAGES {
-        let Some(component) = language.built.as_ref().and_then(|it| (it.required_labels)()) else { continue };
-        println!("in {}", language.name);
+    let component = |it: &Language| (it.built.as_ref()?.required_labels)();
+    every_of(component, |_, component| async move {
         decides_as_required_labels_in_rust(&component, Duration::from_secs(20)).await;
-    }
+    })
+    .await;
 }
 
 #[test]

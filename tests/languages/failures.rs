@@ -1,10 +1,15 @@
 //! Deeds that fail: each with its own words to the user, its own metric label, and the next review is not affected.
 
+use std::{path::Path, time::Duration};
+
+use http::StatusCode;
+use verdict::spec::PolicySpec;
+
 use super::{
-    every,
+    Language, every, every_of,
     guest::{message, named, object, policy},
 };
-use crate::support::host::{Host, specs};
+use crate::support::host::{Host, access, config_map, specs, token};
 
 /// Those that fail in every language.
 const FAILURES: [(&str, &str); 5] = [
@@ -62,4 +67,33 @@ async fn what_init_refuses_is_told_with_its_path() {
         assert!(errors.len() == 1 && errors[0].contains(guest.language.trap_in_init), "{errors:?}");
     })
     .await;
+}
+
+/// A policy that forgets to answer never allows, in no kind of review. In Rust it does not compile, which the SDK's own documentation tests.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_forgets_to_answer_never_allows() {
+    let component = |it: &Language| (it.built.as_ref()?.forgetful)();
+    every_of(component, |_, component| async move { never_allows(&component).await }).await;
+}
+
+async fn never_allows(component: &Path) {
+    let mut spec = PolicySpec::file("forgetful", component);
+    spec.limits.time = Duration::from_secs(20);
+    let host = Host::load(vec![spec]).await.unwrap();
+    for route in ["/validate", "/mutate"] {
+        let answer = host.review(route, &config_map("u")).await["response"].clone();
+        assert_eq!(answer["allowed"], false, "{route}: {answer}");
+        assert_eq!(answer["status"]["message"], "forgetful: the policy could not decide", "{answer}");
+    }
+    let answer = host.review("/authenticate", &token("t")).await["status"].clone();
+    assert_ne!(answer["authenticated"], true, "{answer}");
+    assert!(answer["error"].is_string(), "{answer}");
+    // Nothing that kube-apiserver would cache.
+    let (status, answer) = host.post("/authorize", access().to_string()).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
+    let (status, answer) = host.post("/events/forgetful", "{}").await;
+    assert!(!status.is_success(), "{status} {answer}");
+    for kind in ["Validator", "Mutator", "Authenticator", "Authorizer", "Provider"] {
+        assert_eq!(host.count(kind, "forgetful", "guest_error"), 1, "{kind}: {}", host.metrics.text());
+    }
 }

@@ -24,6 +24,9 @@ const POLICIES: [(&str, &str, u32, &str); 7] = [
     ("Validator", "large", PATIENT, "  instancePolicy: Reuse"),
 ];
 
+/// The environment, as a policy tells it.
+pub const GRANTED: &str = "A=1 EMPTY= LONGER_NAME=a longer value";
+
 /// On a busy machine.
 const PATIENT: u32 = 20_000;
 

@@ -1,6 +1,9 @@
-//! What is in the server's log: what policies print, and why they failed.
+//! In the real server: what policies print and why they failed is in the log, and they have what is granted.
 
-use super::{Served, every_component};
+use super::{
+    Served, every_component,
+    guest::{GRANTED, message},
+};
 
 /// What every language logs, after the deed.
 const LINES: [(&str, &[&str]); 3] = [
@@ -25,5 +28,6 @@ fn what_a_policy_prints_and_why_it_fails_is_in_the_log() {
                 assert!(found, "{deed}: no {line:?} in {log}");
             }
         }
+        assert_eq!(message(&served.ask("environment")), GRANTED);
     });
 }

@@ -21,19 +21,28 @@ pub use guest::Guest;
 pub use served::Served;
 pub use table::{GO, JAVASCRIPT, Language, PYTHON};
 
-use std::{any::Any, path::Path, thread};
+use std::{
+    any::Any,
+    path::{Path, PathBuf},
+    thread,
+};
 
 use table::LANGUAGES;
 
 /// Asks the guest of each language whose tools are here, all at once. What fails is told with its language.
 async fn every<F: Future<Output = ()> + Send + 'static>(check: fn(&'static Guest) -> F) {
-    let mut checks = Vec::new();
-    for language in LANGUAGES {
-        if let Some(component) = (language.component)() {
-            let check = tokio::spawn(async move { check(Guest::of(language, &component).await).await });
-            checks.push((language, check));
-        }
-    }
+    let ask = |language, component: PathBuf| async move { check(Guest::of(language, &component).await).await };
+    every_of(|language| (language.component)(), ask).await;
+}
+
+/// As [`every`], of another component in each language.
+async fn every_of<F: Future<Output = ()> + Send + 'static>(
+    component: fn(&Language) -> Option<PathBuf>,
+    check: impl Fn(&'static Language, PathBuf) -> F,
+) {
+    let here = LANGUAGES.into_iter().filter_map(|language| Some((language, component(language)?)));
+    let checks: Vec<_> =
+        here.map(|(language, component)| (language, tokio::spawn(check(language, component)))).collect();
     let mut failed = Vec::new();
     for (language, check) in checks {
         if let Err(error) = check.await {
@@ -44,7 +53,7 @@ async fn every<F: Future<Output = ()> + Send + 'static>(check: fn(&'static Guest
 }
 
 /// As [`every`], for what blocks: checks the component of each language.
-fn every_component(check: impl Fn(&'static Language, &Path) + Sync) {
+pub fn every_component(check: impl Fn(&'static Language, &Path) + Sync) {
     let check = &check;
     let here = LANGUAGES.into_iter().filter_map(|language| Some((language, (language.component)()?)));
     let here: Vec<_> = here.collect();

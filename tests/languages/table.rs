@@ -20,6 +20,8 @@ pub struct Language {
     pub found: &'static str,
     /// How many random numbers, clocks and clocks that began with `init` the deed `live` reads.
     pub live: [usize; 3],
+    /// How many clocks the deed `clock` reads.
+    pub clocks: usize,
     /// Whether it can sleep.
     pub sleeps: bool,
     /// How a file that cannot be opened is refused; none where there is nothing that opens files.
@@ -38,7 +40,9 @@ pub struct Language {
 pub struct Built {
     /// The policy that exists in every language.
     pub required_labels: fn() -> Option<PathBuf>,
-    /// What that imports; `wasi` stands for all of WASI.
+    /// The policy that forgets to answer.
+    pub forgetful: fn() -> Option<PathBuf>,
+    /// What required-labels imports; `wasi` stands for all of WASI.
     pub imports: &'static [&'static str],
     /// Where the component that misbehaves can be built again: folders with the same sources, of which some may lie below the given one.
     pub sources: fn(&std::path::Path) -> Vec<PathBuf>,
@@ -55,6 +59,7 @@ static RUST: Language = Language {
     trap_in_init: "init failed: the policy trapped",
     found: "found a mark at [0, ",
     live: [2, 1, 1],
+    clocks: 2,
     sleeps: true,
     no_file: Some("No such file or directory (os error 44)"),
     moves: false,
@@ -72,6 +77,7 @@ pub static GO: Language = Language {
     component: || fixtures::go("fixtures/misbehaving-go"),
     built: Some(Built {
         required_labels: || fixtures::go("required-labels-go"),
+        forgetful: || fixtures::go("fixtures/forgetful-go"),
         imports: &[
             "verdict:admission/admission@1.0.0",
             "verdict:guest-runtime/guest-runtime@1.0.0",
@@ -83,6 +89,7 @@ pub static GO: Language = Language {
     trap_in_init: "init failed: the policy trapped",
     found: "found global, heap first, map first, channel first, environment, what init kept was changed",
     live: [2, 1, 1],
+    clocks: 2,
     sleeps: true,
     no_file: Some("open /etc/passwd: Bad file number"),
     moves: false,
@@ -101,6 +108,7 @@ pub static JAVASCRIPT: Language = Language {
     component: || node::component("fixtures/misbehaving-js"),
     built: Some(Built {
         required_labels: || node::component("required-labels-js"),
+        forgetful: || node::component("fixtures/forgetful-js"),
         imports: &[
             "verdict:admission/admission@1.0.0",
             "verdict:guest-runtime/guest-runtime@1.0.0",
@@ -114,6 +122,7 @@ pub static JAVASCRIPT: Language = Language {
     trap_in_init: "TypeError: failed in init",
     found: "found list first, global, prototype",
     live: [2, 1, 0],
+    clocks: 3,
     sleeps: false,
     no_file: None,
     moves: true,
@@ -133,6 +142,7 @@ pub static PYTHON: Language = Language {
     component: || fixtures::python("fixtures/misbehaving-python"),
     built: Some(Built {
         required_labels: || fixtures::python("required-labels-python"),
+        forgetful: || fixtures::python("fixtures/forgetful-python"),
         imports: &[
             "verdict:admission/admission@1.0.0",
             "verdict:guest-runtime/guest-runtime@1.0.0",
@@ -147,6 +157,7 @@ pub static PYTHON: Language = Language {
     trap_in_init: "ValueError: failed in init",
     found: "found list first, module, environment",
     live: [4, 2, 1],
+    clocks: 7,
     sleeps: true,
     no_file: Some("[Errno 44] No such file or directory: '/etc/passwd'"),
     moves: true,

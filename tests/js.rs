@@ -2,6 +2,8 @@
 
 use std::{fs, process::Command};
 
+use serde_json::Value;
+
 use crate::{
     languages::{Guest, JAVASCRIPT, Served},
     support::node,
@@ -13,6 +15,16 @@ async fn texts_are_encoded_decoded_and_hashed() {
     let text = Guest::of(&JAVASCRIPT, &component).await.message("p", "text").await;
     assert!(text.starts_with("grüße 🎉 ") && text.contains('\u{fffd}'), "{text}");
     assert!(text.ends_with("8285d1ad84c6b6e475d3b50dbf90389c8c7a07a278d9ae46d5698cbe872e3834"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_numbers_have_their_form() {
+    let Some(component) = (JAVASCRIPT.component)() else { return };
+    let text = Guest::of(&JAVASCRIPT, &component).await.message("p", "live").await;
+    let told: Value = serde_json::from_str(&text).unwrap();
+    let [random, uuid] = ["/random/0", "/random/1"].map(|it| told.pointer(it).unwrap().as_str().unwrap());
+    assert!((0.0..1.0).contains(&random.parse::<f64>().unwrap()), "{text}");
+    assert_eq!(uuid.len(), 36, "{text}");
 }
 
 #[test]

@@ -1,53 +1,16 @@
 //! What is only so in Python; what holds in every language is in `languages`.
 
-use std::{fs, path::Path, process::Command, time::Duration};
-
-use serde_json::json;
-use verdict::spec::PolicySpec;
+use std::{fs, path::Path, process::Command};
 
 use crate::{
     languages::{Guest, PYTHON},
-    support::{
-        fixtures,
-        host::{Host, access, token},
-    },
+    support::fixtures,
 };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_imports_another_when_it_is_called_is_there() {
     let Some(component) = (PYTHON.component)() else { return };
     assert_eq!(Guest::of(&PYTHON, &component).await.message("p", "strptime").await, "2026-01-02T00:00:00");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn other_reviews() {
-    let Some(component) = fixtures::python("fixtures/kinds-python") else { return };
-    let mut spec = PolicySpec::file("p", &component);
-    spec.limits.time = Duration::from_secs(20);
-    let host = Host::load(vec![spec]).await.unwrap();
-    let known = host.review("/authenticate", &token("correct-horse")).await;
-    let user =
-        json!({"username": "jane", "uid": "7", "groups": ["developers"], "extra": {"example.org/team": ["a", "b"]}});
-    let audiences = json!(["https://kubernetes.default.svc"]);
-    assert_eq!(known["status"], json!({"authenticated": true, "user": user, "audiences": audiences}));
-    for (bearer, label) in [("expired", "rejected"), ("other", "unknown"), ("raise", "guest_error")] {
-        let answer = host.review("/authenticate", &token(bearer)).await;
-        assert_ne!(answer["status"]["authenticated"], true, "{answer}");
-        assert_eq!(host.count("Authenticator", "p", label), 1, "{}", host.metrics.text());
-    }
-    let mut review = access();
-    assert_ne!(host.review("/authorize", &review).await["status"]["allowed"], true);
-    review["spec"]["resourceAttributes"]["labelSelector"] =
-        json!({"requirements": [{"key": "app", "operator": "In", "values": ["x", "y"]}]});
-    let answer = host.review("/authorize", &review).await;
-    assert_eq!(answer["status"], json!({"allowed": true, "reason": "app IN x, y"}));
-    let spec = review["spec"].as_object_mut().unwrap();
-    spec.remove("resourceAttributes");
-    spec.insert("nonResourceAttributes".to_owned(), json!({"verb": "get", "path": "/healthz"}));
-    let answer = host.review("/authorize", &review).await;
-    assert_eq!(answer["status"], json!({"allowed": false, "denied": true, "reason": "not /healthz"}));
-    let (_, text) = host.post("/events/p", r#"{"a": 1.10}"#).await;
-    assert_eq!(text, r#"{"event":{"a":1.10},"raw":11}"#);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What holds in every language alike: each check is written once, and asked of a component in each.
 //!
-//! The components are the fixtures `misbehaving*`, which do the same deeds under the same names and give the same answers. What a language
+//! Most are asked of the fixtures `misbehaving*`, which do the same deeds under the same names and give the same answers. What a language
 //! says in its own words, or has by itself, is in its row of the table.
 
 /// What arrives of answers, of requests and of what is granted.
@@ -10,6 +10,8 @@ mod building;
 /// What fails, and its words to the user.
 mod failures;
 mod guest;
+/// The kinds of review that are no admission.
+mod kinds;
 /// What policies print, and why they failed.
 mod log;
 mod served;

@@ -42,12 +42,21 @@ pub struct Built {
     pub required_labels: fn() -> Option<PathBuf>,
     /// The policy that forgets to answer.
     pub forgetful: fn() -> Option<PathBuf>,
+    /// What answers the kinds of review that are no admission; none for Go, see `tests/go_kinds.rs`.
+    pub kinds: Option<Kinds>,
     /// What required-labels imports; `wasi` stands for all of WASI.
     pub imports: &'static [&'static str],
     /// Where the component that misbehaves can be built again: folders with the same sources, of which some may lie below the given one.
     pub sources: fn(&std::path::Path) -> Vec<PathBuf>,
     /// Runs the unit tests of the SDK and of the policy that exists in every language.
     pub unit_tests: fn(),
+}
+
+/// A component that answers the kinds of review that are no admission.
+pub struct Kinds {
+    pub component: fn() -> Option<PathBuf>,
+    /// How it writes the number 1.10 of an event.
+    pub number: &'static str,
 }
 
 pub const LANGUAGES: [&Language; 4] = [&RUST, &GO, &JAVASCRIPT, &PYTHON];
@@ -78,6 +87,7 @@ pub static GO: Language = Language {
     built: Some(Built {
         required_labels: || fixtures::go("required-labels-go"),
         forgetful: || fixtures::go("fixtures/forgetful-go"),
+        kinds: None,
         imports: &[
             "verdict:admission/admission@1.0.0",
             "verdict:guest-runtime/guest-runtime@1.0.0",
@@ -109,6 +119,7 @@ pub static JAVASCRIPT: Language = Language {
     built: Some(Built {
         required_labels: || node::component("required-labels-js"),
         forgetful: || node::component("fixtures/forgetful-js"),
+        kinds: Some(Kinds { component: || node::component("fixtures/kinds-js"), number: "1.1" }),
         imports: &[
             "verdict:admission/admission@1.0.0",
             "verdict:guest-runtime/guest-runtime@1.0.0",
@@ -143,6 +154,7 @@ pub static PYTHON: Language = Language {
     built: Some(Built {
         required_labels: || fixtures::python("required-labels-python"),
         forgetful: || fixtures::python("fixtures/forgetful-python"),
+        kinds: Some(Kinds { component: || fixtures::python("fixtures/kinds-python"), number: "1.10" }),
         imports: &[
             "verdict:admission/admission@1.0.0",
             "verdict:guest-runtime/guest-runtime@1.0.0",

@@ -13,11 +13,11 @@
 
 mod access;
 mod admission;
+mod error;
+mod export;
 #[cfg(target_family = "wasm")]
 #[doc(hidden)]
 pub mod generated;
-mod error;
-mod export;
 mod host;
 mod path;
 mod policy;

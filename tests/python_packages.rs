@@ -20,13 +20,8 @@ fn fixture(name: &str, folder: &Path) -> PathBuf {
 }
 
 /// `verdict` with the arguments: whether it succeeded, what it printed, and what it said.
-fn verdict(args: &[&str], folder: &Path, cache: Option<&Path>) -> (bool, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_verdict"));
-    command.args(args).current_dir(folder);
-    if let Some(cache) = cache {
-        command.env("VERDICT_CACHE_DIR", cache);
-    }
-    let output = command.output().unwrap();
+fn verdict(args: &[&str], folder: &Path) -> (bool, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_verdict")).args(args).current_dir(folder).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.success(), text(&output.stdout), text(&output.stderr))
 }
@@ -38,7 +33,7 @@ fn packages_are_pinned_and_their_files_modules_and_time_zones_are_there() {
     }
     let root = tempfile::tempdir().unwrap();
     let folder = fixture("packages-python", root.path());
-    let (built, _, said) = verdict(&["build", "-o", "first.wasm"], &folder, None);
+    let (built, _, said) = verdict(&["build", "-o", "first.wasm"], &folder);
     assert!(built, "{said}");
     // jsonschema needs rpds-py, which is written in Rust.
     let lock = fs::read_to_string(folder.join("requirements.lock")).unwrap();
@@ -52,14 +47,14 @@ fn packages_are_pinned_and_their_files_modules_and_time_zones_are_there() {
 
     // Only a comment: the lock file stands, and so do the bytes.
     fs::write(folder.join("requirements.txt"), "jsonschema\ntzdata # for time zones\n").unwrap();
-    let (built, _, said) = verdict(&["build", "-o", "second.wasm"], &folder, None);
+    let (built, _, said) = verdict(&["build", "-o", "second.wasm"], &folder);
     assert!(built && said.is_empty(), "{said}");
     assert!(fs::read(folder.join("first.wasm")).unwrap() == fs::read(folder.join("second.wasm")).unwrap());
 
     let review = admission("u", json!({"kind": "ConfigMap", "apiVersion": "v1"}));
     fs::write(folder.join("review.json"), review.to_string()).unwrap();
     fs::write(folder.join("policy.yaml"), POLICY).unwrap();
-    let (_, out, said) = verdict(&["review", "policy.yaml", "review.json"], &folder, None);
+    let (_, out, said) = verdict(&["review", "policy.yaml", "review.json"], &folder);
     let answer: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{said}"));
     let expected = "p: 5 | {\"a\": 1} | {\"a\": 1} | ['__init__.py', 'data.json', 'late.py'] | 2026-07-01T14:00:00+02:00 | \
                     PermissionError: /1/words/data.json is kept in the component, which cannot be changed | \
@@ -68,12 +63,12 @@ fn packages_are_pinned_and_their_files_modules_and_time_zones_are_there() {
 
     // Other bytes than the ones that were pinned are not built.
     fs::write(folder.join("requirements.lock"), lock.replace("--hash=sha256:", "--hash=sha256:0000")).unwrap();
-    let (built, _, said) = verdict(&["build", "-o", "third.wasm"], &folder, None);
+    let (built, _, said) = verdict(&["build", "-o", "third.wasm"], &folder);
     assert!(!built && said.contains("cannot be installed as wheels of pure Python with these hashes"), "{said}");
 
     // Other requirements are chosen anew; what is nowhere in pure Python is an error that names it.
     fs::write(folder.join("requirements.txt"), "rpds-py\n").unwrap();
-    let (built, _, said) = verdict(&["build", "-o", "fourth.wasm"], &folder, None);
+    let (built, _, said) = verdict(&["build", "-o", "fourth.wasm"], &folder);
     assert!(!built && said.contains("requirements.txt: changed since requirements.lock was written"), "{said}");
     assert!(said.contains("these packages cannot be had as wheels of pure Python"), "{said}");
     assert!(said.contains("The newest versions need native code: rpds-py "), "{said}");
@@ -82,46 +77,67 @@ fn packages_are_pinned_and_their_files_modules_and_time_zones_are_there() {
 
 const POLICY: &str = "apiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {name: p}\nspec:\n  component: {path: first.wasm}\n  limits: {timeoutMilliseconds: 20000}\n";
 
-/// The bytes differ: the memory of CPython, which becomes the component, depends on the order in which a file system lists Python's own
-/// files. What the component answers does not.
+/// Of two folders, caches and, where there is one in memory, file systems: those list the files of a folder in another order and
+/// give them other numbers.
 #[test]
-fn components_of_the_same_sources_answer_alike_wherever_they_are_made() {
+fn components_of_the_same_sources_are_the_same_bytes_wherever_they_are_made() {
     if fixtures::has_python().is_none() {
         return;
     }
     let root = tempfile::tempdir().unwrap();
-    let answer = |machine: &str, cache: Option<&Path>| {
-        let folder = root.path().join(machine);
-        fs::create_dir(&folder).unwrap();
-        fs::write(folder.join("policy.py"), ORDER).unwrap();
-        fs::write(
-            folder.join("verdict.yaml"),
-            "apiVersion: author.verdict.dev/v1alpha1\nkind: PolicyManifest\nname: order\n",
-        )
-        .unwrap();
-        let (built, _, said) = verdict(&["build", "-o", "first.wasm"], &folder, cache);
-        assert!(built, "{said}");
-        let review = admission("u", json!({"kind": "ConfigMap", "apiVersion": "v1"}));
-        fs::write(folder.join("review.json"), review.to_string()).unwrap();
-        fs::write(folder.join("policy.yaml"), POLICY).unwrap();
-        let (_, out, said) = verdict(&["review", "policy.yaml", "review.json"], &folder, cache);
-        let answer: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{said}"));
-        answer["response"]["status"]["message"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
-    };
-    let here = answer("here", None);
-    assert_eq!(here.matches("word").count(), 20, "{here}");
-    // Nothing was built there, but the tool is installed.
-    let cache = root.path().join("cache");
-    fs::create_dir(&cache).unwrap();
+    let order = root.path().join("order");
+    fs::create_dir(&order).unwrap();
+    fs::write(order.join("policy.py"), ORDER).unwrap();
+    fs::write(
+        order.join("verdict.yaml"),
+        "apiVersion: author.verdict.dev/v1alpha1\nkind: PolicyManifest\nname: order\n",
+    )
+    .unwrap();
+    let misbehaving = fixture("misbehaving-python", root.path());
+    let packages = fixture("packages-python", root.path());
+
+    let memory = Path::new("/dev/shm");
+    let elsewhere = tempfile::tempdir_in(if memory.is_dir() { memory } else { root.path() }).unwrap();
+    let (cache, temporary) = (elsewhere.path().join("cache"), elsewhere.path().join("temporary"));
+    for folder in [&cache, &temporary] {
+        fs::create_dir(folder).unwrap();
+    }
+    // The tool is installed there, and nothing was built.
     for entry in fs::read_dir(default_cache()).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name();
-        if name.to_string_lossy().starts_with("python-") && name != "python-built" {
+        let is_made = ["python-built", "python-start"].iter().any(|it| name == *it);
+        if name.to_string_lossy().starts_with("python-") && !is_made {
             std::os::unix::fs::symlink(entry.path(), cache.join(name)).unwrap();
         }
     }
-    assert_eq!(answer("there", Some(&cache)), here);
-    assert!(cache.join("python-built").exists(), "it was not made again");
+    for folder in [&order, &misbehaving, &packages] {
+        let (built, _, said) = verdict(&["build", "-o", "here.wasm"], folder);
+        assert!(built, "{said}");
+        let there = copied(folder, &root.path().join("there"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_verdict"));
+        command.args(["build", "-o", "there.wasm"]).current_dir(&there);
+        let output = command.env("VERDICT_CACHE_DIR", &cache).env("TMPDIR", &temporary).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let (here, there) = (fs::read(folder.join("here.wasm")).unwrap(), fs::read(there.join("there.wasm")).unwrap());
+        let differ = here.iter().zip(&there).filter(|(a, b)| a != b).count();
+        assert!(here == there, "{}: {} and {} bytes, {differ} differ", folder.display(), here.len(), there.len());
+    }
+    assert_eq!(fs::read_dir(cache.join("python-built")).unwrap().count(), 3, "they were not made again");
+
+    let review = admission("u", json!({"kind": "ConfigMap", "apiVersion": "v1"}));
+    fs::write(order.join("review.json"), review.to_string()).unwrap();
+    fs::write(order.join("policy.yaml"), POLICY.replace("first.wasm", "here.wasm")).unwrap();
+    let (_, out, said) = verdict(&["review", "policy.yaml", "review.json"], &order);
+    let answer: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{said}"));
+    let message = answer["response"]["status"]["message"].as_str().unwrap_or_else(|| panic!("{answer}"));
+    assert_eq!(message.matches("word").count(), 20, "{message}");
+}
+
+fn copied(folder: &Path, to: &Path) -> PathBuf {
+    let to = to.join(folder.file_name().unwrap());
+    copy(folder, &to);
+    to
 }
 
 /// Says in which order a set is.

@@ -104,7 +104,8 @@ def importing() -> Iterator[None]:
 
 
 def keep_files(left_out: list[str]) -> None:
-    """What lies beside the policy and in packages, for what they read and import while a review is answered."""
+    """What lies beside the policy and in packages, for what they read: while they are imported, so that nothing of the file system
+    is left in the component, and while a review is answered."""
     # The folders that `verdict build` gives to componentize-py, by their numbers. Two, the SDK, needs none.
     kept.keep(["/1", "/3"], left_out)
 

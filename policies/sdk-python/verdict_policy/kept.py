@@ -32,11 +32,12 @@ def _read(folder: str, left_out: Sequence[str] = ()) -> None:
     _folders[folder] = names
     for name in names:
         path = f"{folder}/{name}"
-        if os.path.isdir(path):
-            _read(path)
-        else:
+        # Asked for its status, each file system would say something else, which would leave other holes in memory.
+        try:
             with open(path, "rb") as file:
                 _files[path] = file.read()
+        except IsADirectoryError:
+            _read(path)
 
 
 def _known(path: Any) -> str | None:

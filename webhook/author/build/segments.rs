@@ -14,7 +14,7 @@ pub(super) fn merge(module: &[u8]) -> wasmparser::Result<Vec<u8>> {
             Payload::DataCountSection { .. } => return Ok(module.to_vec()),
             Payload::DataSection(section) => match active(section.clone())? {
                 Some(segments) => {
-                    merged.section(&section_of(&fewer(&segments)));
+                    merged.section(&self::section(&segments));
                 }
                 None => return Ok(module.to_vec()),
             },
@@ -29,10 +29,15 @@ pub(super) fn merge(module: &[u8]) -> wasmparser::Result<Vec<u8>> {
 }
 
 /// Where it begins, and what is there.
-type Segment<T> = (u32, T);
+pub(super) type Segment<T> = (u32, T);
+
+/// Their section, with few enough of them.
+pub(super) fn section(segments: &[Segment<&[u8]>]) -> DataSection {
+    section_of(&fewer(segments))
+}
 
 /// All of them in the order of memory, if they all lie at fixed places of the only memory, and none over another.
-fn active(section: DataSectionReader<'_>) -> wasmparser::Result<Option<Vec<Segment<&[u8]>>>> {
+pub(super) fn active(section: DataSectionReader<'_>) -> wasmparser::Result<Option<Vec<Segment<&[u8]>>>> {
     let mut segments = Vec::new();
     for data in section {
         let data = data?;

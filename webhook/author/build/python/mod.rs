@@ -3,6 +3,7 @@
 //! Knows python3, pip and componentize-py, which come from PyPI by the hashes of a lock file. The tool is installed once
 //! per lock file, in the user's cache folder.
 
+mod image;
 mod lock;
 mod packages;
 mod sources;
@@ -33,14 +34,18 @@ pub(super) fn build(folder: &Path, manifest: &Manifest) -> Result<Vec<u8>, Build
     if let Some(packages) = packages::install(&tool, folder)? {
         packages::stage(&packages, &stage)?;
     }
+    stage.write("glue/start.zip", &packed(&tool, &cache)?)?;
     fill(&stage, &sources, &seen.defined, manifest.imports())?;
-    let kept = cache.join("python-built").join(format!("{}.wasm", stage.digest(&tool.name)?));
-    // What CPython left of random numbers, and of where its own files lay, is in the memory that the tool makes the component
-    // of: other bytes of the same sources each time. So what was made once is kept.
+    let made_by = format!("{} {}", tool.name, env!("CARGO_PKG_VERSION"));
+    let kept = cache.join("python-built").join(format!("{}.wasm", stage.digest(&made_by)?));
+    // To make it takes many seconds.
     if let Ok(bytes) = fs::read(&kept) {
         return Ok(bytes);
     }
     let bytes = componentize(&stage, &tool, folder)?;
+    let bytes = image::cleaned(&bytes).map_err(|error| {
+        BuildError::NotAPolicy(format!("componentize-py made a component that cannot be read: {error}"))
+    })?;
     tool::keep(&kept, &bytes)?;
     Ok(bytes)
 }
@@ -82,12 +87,13 @@ fn fill(stage: &Stage, sources: &Sources, defined: &[String], imports: &[Import]
             left_out.join(", ")
         ));
     }
-    stage.write("glue/verdict_guest.py", glue(&interfaces, imports, &left_out).as_bytes())?;
     // Each has its number among the folders that the tool mounts, whether there is anything in it or not.
     for folder in ["packages", "environment/lib/site-packages"] {
         stage.create(folder)?;
     }
-    stage.seed()?;
+    let listing = stage.listing(&[("policy", "/1"), ("sdk", "/2"), ("packages", "/3")])?;
+    stage.write("glue/verdict_guest.py", glue(&interfaces, imports, &left_out, &listing).as_bytes())?;
+    stage.start()?;
     stage.set_times()
 }
 
@@ -102,7 +108,7 @@ fn componentize(stage: &Stage, tool: &tool::Tool, folder: &Path) -> Result<Vec<u
     for path in ["glue", "policy", "sdk", "packages"].map(|it| stage.path(it)) {
         command.arg("--python-path").arg(path);
     }
-    command.arg("verdict_guest").arg("--output").arg(&out);
+    command.arg("verdict_first").arg("--output").arg(&out);
     // It adds the packages of this environment, or else all that are installed on this machine, and its own frames to what
     // Python says.
     command.env("VIRTUAL_ENV", stage.path("environment")).env("RUST_BACKTRACE", "0");
@@ -138,8 +144,35 @@ fn function(interface: Interface) -> &'static str {
     }
 }
 
-/// The module that componentize-py starts with. It imports the bindings, which are there only for what the world has.
-fn glue(interfaces: &[Interface], imports: &[Import], left_out: &[String]) -> String {
+/// What CPython starts with as a zip, first.py in it: made by the tool itself once, since only it has Python's own modules.
+fn packed(tool: &tool::Tool, cache: &Path) -> Result<Vec<u8>, BuildError> {
+    let kept = cache.join("python-start").join(format!("{}-{}.zip", tool.name, tool::short(&[FIRST.as_bytes()])));
+    if let Ok(bytes) = fs::read(&kept) {
+        return Ok(bytes);
+    }
+    let stage = Stage::new(beside(&cache.join("python-start"), "unfinished"));
+    stage.write("wit/pack.wit", b"package verdict:pack;\n\nworld pack {\n    export run: func();\n}\n")?;
+    stage.write("glue/verdict_first.py", FIRST.as_bytes())?;
+    stage.write("glue/verdict_pack.py", include_bytes!("pack.py"))?;
+    stage.create("environment/lib/site-packages")?;
+    let mut command = Command::new(&tool.python);
+    command.args(["-I", "-c", include_str!("componentize.py"), "", "--quiet", "--wit-path"]).arg(stage.path("wit"));
+    command.args(["--world", "pack", "componentize", "--python-path"]).arg(stage.path("glue"));
+    command.arg("verdict_pack").arg("--output").arg(stage.path("out.wasm"));
+    command.env("VIRTUAL_ENV", stage.path("environment")).env("RUST_BACKTRACE", "0");
+    // It ends with an error, since nothing is defined: what counts is what it leaves.
+    let ended = said("componentize-py", &mut command);
+    let Ok(bytes) = fs::read(stage.path("glue/start.zip")) else {
+        return Err(ended.err().unwrap_or_else(|| BuildError::NotAPolicy("componentize-py packed nothing".to_owned())));
+    };
+    tool::keep(&kept, &bytes)?;
+    Ok(bytes)
+}
+
+const FIRST: &str = include_str!("first.py");
+
+/// The module that first.py goes on with. It imports the bindings, which are there only for what the world has.
+fn glue(interfaces: &[Interface], imports: &[Import], left_out: &[String], listing: &str) -> String {
     let has = |some: &[Interface]| interfaces.iter().any(|it| some.contains(it));
     let mut imports: String = imports.iter().map(|it| format!("{}, ", it.name().replace('-', "_"))).collect();
     imports += "guest_runtime";
@@ -155,9 +188,9 @@ fn glue(interfaces: &[Interface], imports: &[Import], left_out: &[String]) -> St
         .map(|it| format!("import wit_world.exports.{}\n", it.name()))
         .collect();
     format!(
-        "from verdict_policy import guest\n\nwith guest.importing():\n    import policy\nfrom componentize_py_types \
+        "import verdict_first\n\nverdict_first.listed({listing})\nfrom verdict_policy import guest\n\n\
+         guest.keep_files({left_out:?})\nwith guest.importing():\n    import policy\nfrom componentize_py_types \
          import Err\nimport wit_world.exports.lifecycle\n{exports}from wit_world import exports, imports\nfrom \
-         wit_world.imports import {imports}\n\nguest.keep_files({left_out:?})\n\
-         globals().update(guest.exports(policy, Err, imports, exports))\n"
+         wit_world.imports import {imports}\n\nexported = guest.exports(policy, Err, imports, exports)\n"
     )
 }

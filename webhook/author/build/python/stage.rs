@@ -2,6 +2,7 @@
 //! and keeps the times of files in its memory, which becomes the component.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -36,15 +37,39 @@ impl Stage {
         fs::create_dir_all(&path).map_err(|error| BuildError::File { path, error })
     }
 
-    /// Gives CPython a seed for its hashes that depends on nothing but what is staged: sets have the same order in each
-    /// component of the same sources, wherever it is made.
-    pub(super) fn seed(&self) -> Result<(), BuildError> {
+    /// The library that CPython starts with: it gives it a seed for its hashes that depends on nothing but what is staged. Sets have
+    /// the same order in each component of the same sources, wherever it is made.
+    pub(super) fn start(&self) -> Result<(), BuildError> {
         let digest = self.digest("")?;
         let number = digest.get(..8).and_then(|it| u32::from_str_radix(it, 16).ok()).unwrap_or_default();
         // Zero would be a switch of its own: no seed at all.
-        let text = include_str!("seed.wat").replace("SEED\\00\")", &format!("{}\\00\")", number.max(1)));
-        let library = wat::parse_str(text).map_err(|error| BuildError::NotAPolicy(format!("no seed: {error}")))?;
-        self.write("glue/verdict_seed.cpython-314-wasm32-wasi.so", &library)
+        let text = include_str!("start.wat").replace("SEED\\00\")", &format!("{}\\00\")", number.max(1)));
+        let library = wat::parse_str(text).map_err(|error| BuildError::NotAPolicy(format!("no library: {error}")))?;
+        self.write("glue/verdict_start.cpython-314-wasm32-wasi.so", &library)
+    }
+
+    /// The names in each folder below these, as Python writes a dictionary: folders by the paths under which the tool mounts them.
+    pub(super) fn listing(&self, mounted: &[(&str, &str)]) -> Result<String, BuildError> {
+        let mut folders: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (folder, mount) in mounted {
+            let root = self.path(folder);
+            for entry in walkdir::WalkDir::new(&root) {
+                let entry = entry.map_err(|error| BuildError::File { path: root.clone(), error: error.into() })?;
+                let within = |path: &Path| match path.strip_prefix(&root) {
+                    Ok(it) if !it.as_os_str().is_empty() => format!("{mount}/{}", it.to_string_lossy()),
+                    _ => (*mount).to_owned(),
+                };
+                if entry.file_type().is_dir() {
+                    folders.entry(within(entry.path())).or_default();
+                }
+                if entry.depth() > 0 {
+                    let parent = within(entry.path().parent().unwrap_or(&root));
+                    folders.entry(parent).or_default().insert(entry.file_name().to_string_lossy().into_owned());
+                }
+            }
+        }
+        // JSON's texts are Python's.
+        serde_json::to_string(&folders).map_err(|error| BuildError::NotAPolicy(format!("no listing: {error}")))
     }
 
     /// All times the same, of folders after what is in them.
@@ -113,7 +138,7 @@ mod tests {
         stage.write("a/b.py", b"1").unwrap();
         let before = stage.digest("x").unwrap();
         assert_ne!(before, stage.digest("y").unwrap());
-        stage.seed().unwrap();
+        stage.start().unwrap();
         let seeded = stage.digest("x").unwrap();
         assert_ne!(before, seeded);
         stage.set_times().unwrap();

@@ -86,7 +86,7 @@ async fn what_a_manifest_says_of_objects_is_asked_of_no_login() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all.wasm");
     fs::write(&path, manifest::embed(&bytes, &serde_json::from_value(manifest).unwrap()).unwrap()).unwrap();
-    let spec = PolicySpec { settings: r#"{"do": "deny"}"#.to_owned(), ..PolicySpec::file("p", &path) };
+    let spec = PolicySpec { settings: Some(r#"{"do": "deny"}"#.to_owned()), ..PolicySpec::file("p", &path) };
     let host = Host::load(vec![spec]).await.unwrap();
     let answer = host.review("/validate", &admission("u", config_map())).await;
     assert_eq!(answer["response"]["allowed"], true, "not asked: {answer}");

@@ -12,13 +12,13 @@ async fn settings_of_the_wrong_type_are_refused_with_their_paths() {
     // Without a schema, which would find it first.
     let Some(component) = (GO.component)() else { return };
     let mut spec = PolicySpec::file("go", &component);
-    spec.settings = r#"{"do": 1, "more": true}"#.to_owned();
+    spec.settings = Some(r#"{"do": 1, "more": true}"#.to_owned());
     let errors = Host::load(vec![spec]).await.err().unwrap().join("\n");
     assert!(errors.contains("settings.do: expected a string, got a number"), "{errors}");
     assert!(errors.contains("settings.more: unknown field; expected do"), "{errors}");
     let Some(component) = fixtures::go("required-labels-go") else { return };
     let mut spec = PolicySpec::file("go", &component);
-    spec.settings = r#"{"labels": ["a", {"key": "b", "pattern": "("}]}"#.to_owned();
+    spec.settings = Some(r#"{"labels": ["a", {"key": "b", "pattern": "("}]}"#.to_owned());
     let errors = Host::load(vec![spec]).await.err().unwrap().join("\n");
     assert!(errors.contains("expected a regular expression"), "{errors}");
 }

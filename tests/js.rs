@@ -66,7 +66,7 @@ fn a_host_in_javascript_gives_the_same_verdicts() {
         let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         (output.status.success(), text.into_owned())
     };
-    let (agrees, text) = run(&settings);
+    let (agrees, text) = run(settings.as_deref().unwrap());
     assert!(agrees && text.matches("ok ").count() == 7, "{text}");
     let (agrees, text) = run(r#"{"labels": ["other"]}"#);
     assert!(!agrees && text.contains("DIFFERS allowed-labels.json: denied: the label other is required"), "{text}");

@@ -59,6 +59,8 @@ mod languages;
 mod last_words;
 /// Policies that misbehave: each gives a valid review with its own words, and the next is not affected.
 mod misbehaving;
+/// Core modules of older protocols.
+mod modules;
 /// The built-in policy `pod-security` against the fixtures of Kubernetes.
 mod pod_security;
 /// What is only so in Python.

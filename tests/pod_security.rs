@@ -68,7 +68,7 @@ async fn the_fixtures_of_kubernetes_get_the_verdict_that_they_are_made_for() {
 async fn policy(engine: &Engine, component: &Component, level: &str, version: &str) -> Template {
     let limits = Limits { time: PATIENCE, ..Limits::default() };
     let settings = json!({"level": level, "version": version}).to_string();
-    let source = Source::new(engine, component.clone(), &settings, &Grants::default(), &limits).unwrap();
+    let source = Source::new(engine, component.clone(), Some(&settings), &Grants::default(), &limits).unwrap();
     let program = Arc::new(compiler().load(engine, &source).await.unwrap());
     assert_eq!(program.about().start, Start::Snapshot);
     Template::new(engine, program, "pod-security", limits, Instances::PerReview).unwrap()
@@ -99,7 +99,14 @@ async fn ask(policy: &Template, path: &Path) -> BTreeSet<String> {
     .to_string();
     let envelope = admission::decode(raw.as_bytes()).unwrap();
     let object = envelope.review.object.map(|object| object.get());
-    let call = Call { raw: &raw, deadline: Instant::now() + PATIENCE, spent: Duration::ZERO, listen: false, now: None };
+    let call = Call {
+        raw: &raw,
+        deadline: Instant::now() + PATIENCE,
+        spent: Duration::ZERO,
+        listen: false,
+        now: None,
+        operation: None,
+    };
     let validation = policy.validate(call, &envelope.review, object).await.result.unwrap();
     let Some(denial) = validation.denial else {
         return BTreeSet::new();

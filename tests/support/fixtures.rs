@@ -38,6 +38,22 @@ fn folder() -> &'static Path {
     })
 }
 
+/// A guest of an older protocol, by its file's name without `.wasm`.
+pub fn module(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let folder = BUILT.get_or_init(|| {
+        let target = target().join("modules");
+        let output = cargo(&["build", "--release", "--locked", "--target", "wasm32-wasip1", "--target-dir"])
+            .arg(&target)
+            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/fixtures/modules"))
+            .output()
+            .expect("cargo");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        target.join("wasm32-wasip1/release")
+    });
+    folder.join(name).with_extension("wasm")
+}
+
 /// The component of a policy in Go, a folder of `policies/`, built by `verdict build` once per process. None, with a line on
 /// stderr that names the skipped test: no Go toolchain on a person's machine. In CI (environment variable `CI`) that is a failure.
 pub fn go(name: &str) -> Option<PathBuf> {

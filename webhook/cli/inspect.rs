@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::{CacheArgs, Ended, Failed, compiler, json_argument, runtime, specs, terminal};
 use crate::{
     component::{
-        contract,
         manifest::{self, Manifest},
+        protocol::{is_component, recognise},
     },
     engine::{
         prepare::{PrepareError, Priority, Source, describe},
@@ -52,26 +52,32 @@ struct Shown<'a> {
     no_snapshot: Option<&'a str>,
     exports: &'a [String],
     imports: &'a [String],
+    /// What a module of Kubewarden asks the host for.
+    #[serde(rename = "hostCapabilities", skip_serializing_if = "<[String]>::is_empty")]
+    host_capabilities: &'a [String],
 }
 
 pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let spec = specs(&args.component)?.remove(0);
     let component = loader::load(&spec.component).map_err(|error| Failed::configuration(error.to_string()))?;
-    let mut settings = args.settings.as_deref().map_or(Ok(spec.settings.clone()), json_argument)?;
-    let description = describe(&component.bytes)
-        .map_err(|error| Failed::configuration(format!("{}: {error}", args.component.display())))?;
-    let manifest = manifest::embedded(&component.bytes)
-        .map_err(|error| Failed::configuration(format!("{}: {error}", args.component.display())))?;
+    let mut settings = args.settings.as_deref().map(json_argument).transpose()?;
+    let wrong = |words: &dyn std::fmt::Display| Failed::configuration(format!("{}: {words}", args.component.display()));
+    let mut description = describe(&component.bytes).map_err(|error| wrong(&error))?;
+    let (manifest, wants) = said_by_author(&component.bytes).map_err(|error| wrong(&error))?;
     // Settings that it takes, to see how it starts: those given, else the author's example.
     if let Some(example) = manifest.as_ref().and_then(|it| it.examples().first()).filter(|_| args.settings.is_none()) {
-        settings = example.to_string();
+        settings = Some(example.to_string());
     }
     let (size, digest) = (component.bytes.len(), format!("sha256:{}", component.digest));
     let engine = Engine::new(Capacity { instances: 1, ..Capacity::default() })?;
     let compiler = compiler(args.cache.open(), Priority::Normal)?;
-    let source = Source::new(&engine, component, &settings, &Grants::default(), &spec.limits)?;
+    let source = Source::new(&engine, component, settings.as_deref(), &Grants::default(), &spec.limits)?;
     let start = match runtime()?.block_on(compiler.load(&engine, &source)) {
-        Ok(program) => program.about().start.clone(),
+        Ok(program) => {
+            // Some protocols are told apart only by asking.
+            description.clone_from(program.description());
+            program.about().start.clone()
+        }
         Err(PrepareError::Settings(errors)) => {
             let errors: Vec<String> =
                 errors.iter().map(|it| format!("settings{}: {}", dotted(&it.path), it.message)).collect();
@@ -87,7 +93,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
         component: spec.component.location.to_string(),
         description: manifest.as_ref().and_then(|it| it.description.as_deref()),
         manifest: manifest.as_ref(),
-        protocol: contract::CONTRACT,
+        protocol: description.protocol.name(),
         size,
         digest,
         kinds: description.interfaces.iter().map(|it| Kind::of(*it).name()).collect(),
@@ -95,6 +101,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
         no_snapshot: start.refusal(),
         exports: &description.exports,
         imports: &description.imports,
+        host_capabilities: &wants,
     };
     if args.json {
         terminal::print(&text::json(&serde_json::to_string_pretty(&shown)?));
@@ -117,7 +124,17 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     }
     list("exports", shown.exports);
     list("imports", shown.imports);
+    list("wants", shown.host_capabilities);
     Ok(Ended::Done)
+}
+
+/// The manifest, and the host capabilities that a module of Kubewarden wants.
+fn said_by_author(bytes: &[u8]) -> Result<(Option<Manifest>, Vec<String>), String> {
+    if is_component(bytes) {
+        return manifest::embedded(bytes).map(|it| (it, Vec::new())).map_err(|error| error.to_string());
+    }
+    let metadata = recognise(bytes).map_err(|error| error.to_string())?.metadata;
+    Ok(metadata.map_or_else(Default::default, |it| (Some(it.manifest()), it.host_capabilities)))
 }
 
 fn print_manifest(manifest: &Manifest) {

@@ -41,7 +41,7 @@ impl Tried {
         let mut all = if self.policy.join(manifest::FILE).is_file() { self.built()? } else { specs(&self.policy)? };
         for spec in &mut all {
             if let Some(settings) = &self.settings {
-                spec.settings = json_argument(settings)?;
+                spec.settings = Some(json_argument(settings)?);
                 spec.settings_lines.clear();
             }
             for variable in &self.env {

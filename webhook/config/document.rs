@@ -113,7 +113,7 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &BTreeMap<us
             name,
             source: place.document.clone(),
             component: component::read(common.component, place.folder)?,
-            settings: settings.map_or_else(|| "{}".to_owned(), |it| it.node.json().to_string()),
+            settings: settings.map(|it| it.node.json().to_string()),
             settings_lines,
             actions: Actions::DECIDE,
             failure_policy: FailurePolicy::Fail,

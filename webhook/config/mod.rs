@@ -87,7 +87,7 @@ impl PolicySpec {
             name: name.to_owned(),
             source,
             component: spec::ComponentRef { location, digest: None },
-            settings: "{}".to_owned(),
+            settings: None,
             settings_lines: BTreeMap::new(),
             actions: spec::Actions::DECIDE,
             failure_policy: spec::FailurePolicy::Fail,

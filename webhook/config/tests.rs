@@ -35,7 +35,10 @@ fn every_field_arrives() {
     assert_eq!(names, ["team-labels", "minimal", "no-opinion", "no-opinion", "as-json"]);
     let policy = named(policies.clone(), "team-labels");
     assert_eq!(policy.component.location, Location::File(examples().join("valid/required-labels.wasm")));
-    assert_eq!(policy.settings, r#"{"big":123456789012345678901234567890,"labels":["team"],"ratio":1.10}"#);
+    assert_eq!(
+        policy.settings.as_deref().unwrap(),
+        r#"{"big":123456789012345678901234567890,"labels":["team"],"ratio":1.10}"#
+    );
     assert_eq!(
         (policy.actions, policy.failure_policy, policy.limit_policy),
         (Actions { deny: false, warn: true, audit: true }, FailurePolicy::Ignore, LimitPolicy::Ignore)

@@ -123,7 +123,7 @@ async fn load(makers: Makers<'_>, shelf: &Shelf, spec: PolicySpec) -> Result<Vec
     let component = shelf.component(&spec.component).await.map_err(|wrong| of_component(wrong.to_string()))?;
     let of_limits = |message: String| vec![error("spec.limits".to_owned(), message)];
     let digest = component.digest;
-    let source = Source::new(makers.engine, component, &spec.settings, &spec.grants, &spec.limits)
+    let source = Source::new(makers.engine, component, spec.settings.as_deref(), &spec.grants, &spec.limits)
         .map_err(|wrong| of_limits(wrong.to_string()))?;
     let program = shelf.program(makers, &source).await.map_err(|wrong| match wrong {
         PrepareError::Program(wrong) => of_component(wrong.to_string()),

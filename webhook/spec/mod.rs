@@ -47,8 +47,8 @@ pub struct PolicySpec {
     pub source: String,
     /// What to run.
     pub component: ComponentRef,
-    /// A JSON object as text; `{}` when not given.
-    pub settings: String,
+    /// A JSON object as text; None: not given.
+    pub settings: Option<String>,
     /// Where they are written: the file with the line of each value, by its JSON Pointer. Empty for those that come from
     /// elsewhere.
     pub settings_lines: BTreeMap<String, String>,

@@ -49,7 +49,7 @@ impl Reader<'_> {
         }
         let policies = document.optional("policies").map(|field| self.policies(field, report)).unwrap_or_default();
         let shared = Setup {
-            settings: settings(&document, &policies, report).unwrap_or_else(|| "{}".to_owned()),
+            settings: settings(&document, &policies, report),
             env: document.optional("env").map(|field| environment(field, report)).unwrap_or_default(),
             limits: limits(&document, &policies, report),
             policies,
@@ -78,7 +78,7 @@ impl Reader<'_> {
         let setup = Setup {
             policies: shared.policies.clone(),
             limits: shared.limits,
-            settings: own.unwrap_or_else(|| shared.settings.clone()),
+            settings: own.or_else(|| shared.settings.clone()),
             env: shared.env.clone().into_iter().chain(env).collect(),
         };
         let expected = case.required("expect", report).and_then(|field| expect(field, report));

@@ -49,8 +49,8 @@ pub struct Case {
 pub struct Setup {
     /// Files of policies; empty: the author's own policy.
     pub policies: Vec<PathBuf>,
-    /// A JSON object as text.
-    pub settings: String,
+    /// A JSON object as text; None: not given.
+    pub settings: Option<String>,
     /// Environment variables that are granted.
     pub env: BTreeMap<String, String>,
     /// What a review of the author's own policy may use.

@@ -44,7 +44,8 @@ pub type Example = (PathBuf, String, Value);
 
 /// What the author may want to know of examples that none of all the cases has as its settings.
 pub fn unused(examples: &[Example], cases: &[Case]) -> Vec<String> {
-    let used: Vec<Value> = cases.iter().filter_map(|it| serde_json::from_str(&it.setup.settings).ok()).collect();
+    let used: Vec<Value> =
+        cases.iter().filter_map(|it| serde_json::from_str(it.setup.settings.as_deref().unwrap_or("{}")).ok()).collect();
     let unused = examples.iter().filter(|(_, _, settings)| !used.contains(settings));
     unused.map(|(file, name, _)| format!("{}: no case uses {name}", file.display())).collect()
 }
@@ -102,8 +103,12 @@ impl Runner {
             memory: one.memory.max(other.memory),
             fuel: None,
         });
-        let of_example =
-            |settings: &Value| Setup { settings: settings.to_string(), env: env.clone(), limits, ..Setup::default() };
+        let of_example = |settings: &Value| Setup {
+            settings: Some(settings.to_string()),
+            env: env.clone(),
+            limits,
+            ..Setup::default()
+        };
         setups.extend(self.examples.iter().map(|(_, _, settings)| of_example(settings)));
         let sets = self.load(setups).await?;
 

@@ -12,10 +12,10 @@ use std::{
 };
 
 use tracing::{debug, warn};
-use wasmtime::{Engine, component::Component};
+use wasmtime::Engine;
 
 use super::{Identity, code, compile::Prepared};
-use crate::engine::run::About;
+use crate::engine::run::{About, program::Code};
 
 /// A folder of prepared code.
 pub struct Cache {
@@ -64,7 +64,7 @@ impl Cache {
     }
 
     /// The entry of `identity`, mapped; marks it as used.
-    pub(super) fn find(&self, engine: &Engine, identity: &Identity) -> Option<(About, Component)> {
+    pub(super) fn find(&self, engine: &Engine, identity: &Identity) -> Option<(About, Code)> {
         let path = self.path(identity).ok()?;
         match open(&path, engine) {
             Ok(found) => Some(found),
@@ -77,15 +77,15 @@ impl Cache {
     }
 
     /// Writes an entry, and gives it back mapped. None: the folder does not take it; the code still works from memory.
-    pub(super) fn keep(&self, engine: &Engine, identity: &Identity, prepared: &Prepared) -> Option<Component> {
+    pub(super) fn keep(&self, engine: &Engine, identity: &Identity, prepared: &Prepared) -> Option<Code> {
         let path = self.path(identity).ok()?;
         let kept = self.write(&path, prepared).and_then(|()| open(&path, engine));
         match kept {
-            Ok((_, component)) => {
+            Ok((_, code)) => {
                 if let Err(error) = self.sweep(&path) {
                     debug!(%error, "the code cache was not swept");
                 }
-                Some(component)
+                Some(code)
             }
             Err(error) => {
                 debug!(entry = %path.display(), %error, "the code cache does not take an entry");
@@ -148,7 +148,7 @@ impl Cache {
     }
 }
 
-fn open(path: &Path, engine: &Engine) -> io::Result<(About, Component)> {
+fn open(path: &Path, engine: &Engine) -> io::Result<(About, Code)> {
     let metadata = fs::symlink_metadata(path)?;
     let wrong = |words: &str| io::Error::new(io::ErrorKind::InvalidData, words);
     if !metadata.is_file() || !is_trusted(&metadata) {
@@ -159,10 +159,10 @@ fn open(path: &Path, engine: &Engine) -> io::Result<(About, Component)> {
     file.read_to_end(&mut bytes)?;
     let about = Trailer::about(&bytes).ok_or_else(|| wrong("it is damaged"))?;
     let about: About = serde_json::from_slice(about)?;
-    let component = code::map(engine, path).map_err(|error| wrong(&format!("{error:#}")))?;
+    let code = code::map(engine, path).map_err(|error| wrong(&format!("{error:#}")))?;
     // The last use, for `sweep`. Entries of root, baked into an image, cannot be marked.
     let _ = file.set_modified(SystemTime::now());
-    Ok((about, component))
+    Ok((about, code))
 }
 
 /// Ours or root's, and nobody else can write it.

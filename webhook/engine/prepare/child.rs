@@ -205,7 +205,7 @@ mod tests {
         let engine = Engine::new(Capacity { instances: 1, memory: 64 << 20 }).unwrap();
         let component = Component { bytes: vec![0; 1 << 20].into(), digest: Digest([0; 32]) };
         let limits = Limits { memory: 1 << 20, ..Limits::default() };
-        Source::new(&engine, component, "{}", &Grants::default(), &limits).unwrap()
+        Source::new(&engine, component, None, &Grants::default(), &limits).unwrap()
     }
 
     async fn prepare_by(script: &str) -> String {
@@ -251,10 +251,7 @@ mod tests {
     async fn the_other_side_answers_with_what_is_wrong() {
         let identity = source().identity;
         let answered = answer(&identity, b"\0asm\x01\0\0\0").await;
-        assert!(
-            answered.starts_with(r#"{"Err":{"Program":{"NotAComponent":"this is a core Wasm module"#),
-            "{answered}"
-        );
+        assert!(answered.starts_with(r#"{"Err":{"Program":{"Protocol":{"Unknown":"nothing"}}}}"#), "{answered}");
         let other = serde_json::to_string(&identity).unwrap().replace("verdict:policy@", "verdict:policy@9.");
         let answered = answer(&serde_json::from_str(&other).unwrap(), b"\0asm\x01\0\0\0").await;
         assert!(answered.contains("was replaced by another version: restart the server"), "{answered}");

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use wasmtime::{OptLevel, component::Component};
 
-use super::{Source, snapshot::Instrumented};
+use super::{Source, modules, snapshot::Instrumented};
 use crate::{
     component::{
         contract::ContractError,
@@ -17,6 +17,7 @@ use crate::{
             self,
             schema::{Schema, Violation},
         },
+        protocol::{self, is_component},
     },
     engine::run::{
         About, Description, Engine, EngineError, ProgramError, Start,
@@ -35,7 +36,9 @@ use crate::{
 /// # Errors
 /// It is no policy.
 pub fn describe(bytes: &[u8]) -> Result<Description, ProgramError> {
-    check_preamble(bytes)?;
+    if !is_component(bytes) {
+        return Ok(modules::description(&protocol::recognise(bytes)?));
+    }
     let draft = draft().map_err(|error| ProgramError::Compile(error.to_string()))?;
     let component =
         Component::from_binary(&draft.engine, bytes).map_err(|error| ProgramError::Compile(format!("{error:#}")))?;
@@ -80,11 +83,14 @@ impl From<ProgramError> for PrepareError {
 /// Takes from milliseconds to seconds of CPU, so it is called off the async threads.
 pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared, PrepareError> {
     let host = |error: &dyn std::fmt::Display| PrepareError::Init(Failure::Host(error.to_string()));
-    check_preamble(&source.bytes)?;
+    if !is_component(&source.bytes) {
+        return modules::prepare(engine, source).await;
+    }
+    let settings = source.identity.settings.as_deref().unwrap_or("{}");
     let manifest = manifest::embedded(&source.bytes).map_err(|error| ProgramError::Manifest(error.to_string()))?;
     // Before anything is compiled, which can take seconds.
     if let Some(schema) = manifest.as_ref().and_then(|it| it.settings.as_ref()) {
-        check_schema(schema, &source.identity.settings)?;
+        check_schema(schema, settings)?;
     }
     let (instrumented, mut start) = match Instrumented::new(&source.bytes) {
         Ok(instrumented) => (Some(instrumented), Start::Snapshot),
@@ -112,7 +118,7 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
                 return Ok(Err(ProgramError::from(ContractError::Newer(words))));
             }
         };
-        let refused = lifecycle.call_init(&mut store, &source.identity.settings).await?.err();
+        let refused = lifecycle.call_init(&mut store, settings).await?.err();
         Ok(Ok((instance, refused)))
     })
     .await;
@@ -145,7 +151,7 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
 
 /// What `init` runs in, once, in code that is compiled quickly and thrown away. One for the whole process, made when first
 /// asked for.
-fn draft() -> Result<&'static Wasm, EngineError> {
+pub(super) fn draft() -> Result<&'static Wasm, EngineError> {
     static DRAFT: OnceLock<Result<Wasm, EngineError>> = OnceLock::new();
     let made = DRAFT.get_or_init(|| {
         let mut config = base();
@@ -153,20 +159,6 @@ fn draft() -> Result<&'static Wasm, EngineError> {
         Wasm::new(config, false)
     });
     made.as_ref().map_err(Clone::clone)
-}
-
-/// wasmtime's own words for these two mistakes do not tell an author what to do.
-fn check_preamble(bytes: &[u8]) -> Result<(), ProgramError> {
-    const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
-    const MODULE: &[u8] = b"\0asm\x01\0\0\0";
-    if bytes.starts_with(COMPONENT) {
-        return Ok(());
-    }
-    Err(ProgramError::NotAComponent(if bytes.starts_with(MODULE) {
-        "this is a core Wasm module, not a component: build it for wasm32-wasip2".to_owned()
-    } else {
-        "this is not a Wasm component: its first bytes are not those of one".to_owned()
-    }))
 }
 
 /// Before `init` sees them, so that every policy with a schema says in the same words what is wrong.
@@ -193,5 +185,5 @@ fn refused_settings(errors: Vec<lifecycle::SettingsError>) -> PrepareError {
 }
 
 /// The limit of reviews is not that of init, which runs once, in code that is not optimised.
-const MAX_INIT_TIME: Duration = Duration::from_secs(10);
+pub(super) const MAX_INIT_TIME: Duration = Duration::from_secs(10);
 const MAX_SETTINGS_ERRORS: usize = 64;

@@ -7,11 +7,14 @@ use tokio::{sync::Semaphore, task::spawn_blocking};
 use super::{
     Cache, Source,
     child::{Child, Priority},
-    code,
+    code as compiled,
     compile::{PrepareError, Prepared, prepare},
 };
 use crate::{
-    engine::run::{Engine, Program, program::ProgramError},
+    engine::run::{
+        Engine, Program,
+        program::{Code, ProgramError},
+    },
     spec::Failure,
 };
 
@@ -51,19 +54,25 @@ impl Compiler {
     pub async fn load(&self, engine: &Engine, source: &Source) -> Result<Program, PrepareError> {
         let identity = &source.identity;
         let wasm = engine.wasm(identity.fuelled).map_err(|error| host(&error))?;
-        let linked = |component, about| {
-            Ok(Program::new(wasm, component, about, identity.settings.as_str().into(), identity.grants.clone().into())?)
+        let linked = |code: &Code, about| {
+            Ok(Program::new(
+                wasm,
+                code,
+                about,
+                identity.settings.as_deref().map(Into::into),
+                identity.grants.clone().into(),
+            )?)
         };
-        if let Some((about, component)) = self.cache.as_ref().and_then(|cache| cache.find(&wasm.engine, identity)) {
-            return linked(&component, about);
+        if let Some((about, code)) = self.cache.as_ref().and_then(|cache| cache.find(&wasm.engine, identity)) {
+            return linked(&code, about);
         }
         let prepared = self.prepare(engine, source).await?;
         let kept = self.cache.as_ref().and_then(|cache| cache.keep(&wasm.engine, identity, &prepared));
-        let component = match kept {
-            Some(component) => component,
-            None => code::load(&wasm.engine, &prepared.code).map_err(|error| host(&error))?,
+        let code = match kept {
+            Some(code) => code,
+            None => compiled::load(&wasm.engine, &prepared.code).map_err(|error| host(&error))?,
         };
-        linked(&component, prepared.about)
+        linked(&code, prepared.about)
     }
 
     async fn prepare(&self, engine: &Engine, source: &Source) -> Result<Prepared, PrepareError> {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    component::contract,
+    component::{contract, protocol::is_component},
     engine::run::{Engine, EngineError, runtime::Wasm},
     loader::Component,
     spec::{Digest, Grants, Limits},
@@ -21,8 +21,8 @@ use crate::{
 pub struct Identity {
     /// SHA-256 of the component.
     pub component: Digest,
-    /// A JSON object as text.
-    pub settings: String,
+    /// A JSON object as text; None: not given, which is `{}` for components.
+    pub settings: Option<String>,
     /// What the operator lets it have.
     pub grants: Grants,
     /// Whether instructions are counted, which every instruction pays for.
@@ -52,14 +52,15 @@ impl Source {
     pub fn new(
         engine: &Engine,
         component: Component,
-        settings: &str,
+        settings: Option<&str>,
         grants: &Grants,
         limits: &Limits,
     ) -> Result<Self, EngineError> {
         let fuelled = limits.fuel.is_some();
+        let settings = if is_component(&component.bytes) { settings.or(Some("{}")) } else { settings };
         let identity = Identity {
             component: component.digest,
-            settings: settings.to_owned(),
+            settings: settings.map(str::to_owned),
             grants: grants.clone(),
             fuelled,
             contract: contract::CONTRACT.to_owned(),

@@ -8,6 +8,7 @@ mod code;
 mod compile;
 mod compiler;
 mod identity;
+mod modules;
 mod snapshot;
 
 pub use cache::{Cache, CacheError};

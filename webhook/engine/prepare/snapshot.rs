@@ -7,10 +7,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt as _;
 use wasmtime::{
-    Store,
+    Instance as CoreInstance, Store, Val,
     component::{Instance, Lift, WasmList},
 };
-use wasmtime_wizer::{ComponentContext, ComponentInstanceState, Wizer};
+use wasmtime_wizer::{
+    ComponentContext, ComponentInstanceState, InstanceState, ModuleContext, SnapshotVal, ValType, Wizer,
+};
 
 use crate::engine::run::{
     runtime::PAGE,
@@ -113,6 +115,71 @@ impl<S: Send> ComponentInstanceState for Reader<'_, S> {
 
     async fn call_func_ret_f64(&mut self, interface: &str, function: &str) -> u64 {
         self.call::<f64>(interface, function).await.unwrap_or_default().to_bits()
+    }
+}
+
+/// A core module with exports that read its state.
+pub(super) struct InstrumentedModule<'a> {
+    context: ModuleContext<'a>,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl<'a> InstrumentedModule<'a> {
+    pub(super) fn new(module: &'a [u8]) -> Result<Self, Refusal> {
+        match catch_unwind(|| tool().instrument(module)) {
+            Ok(Ok((context, bytes))) => Ok(Self { context, bytes }),
+            Ok(Err(error)) => Err(format!("{error:#}")),
+            Err(_) => Err(CRASHED.to_owned()),
+        }
+    }
+
+    /// The module as `instance` is now, without its `_initialize`. The instance stays as it is.
+    pub(super) async fn finish(self, store: &mut Store<State>, instance: CoreInstance) -> Result<Vec<u8>, Refusal> {
+        let mut reader = ModuleReader { store, instance, failed: false };
+        let tool = tool();
+        let made = AssertUnwindSafe(tool.snapshot(&self.context, &mut reader)).catch_unwind().await;
+        match made {
+            Ok(Ok(_)) if reader.failed => Err("its state cannot be read".to_owned()),
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(error)) => Err(format!("{error:#}")),
+            Err(_) => Err(CRASHED.to_owned()),
+        }
+    }
+}
+
+/// It removes the function that it would call, unless there is none of the name.
+fn tool() -> Wizer {
+    let mut wizer = Wizer::new();
+    wizer.init_func("verdict: none").keep_init_func(true);
+    wizer
+}
+
+struct ModuleReader<'a> {
+    store: &'a mut Store<State>,
+    instance: CoreInstance,
+    failed: bool,
+}
+
+impl InstanceState for ModuleReader<'_> {
+    async fn global_get(&mut self, name: &str, _: ValType) -> SnapshotVal {
+        let global = self.instance.get_global(&mut *self.store, name).map(|it| it.get(&mut *self.store));
+        match global {
+            Some(Val::I32(it)) => SnapshotVal::I32(it),
+            Some(Val::I64(it)) => SnapshotVal::I64(it),
+            Some(Val::F32(it)) => SnapshotVal::F32(it),
+            Some(Val::F64(it)) => SnapshotVal::F64(it),
+            Some(Val::V128(it)) => SnapshotVal::V128(it.as_u128()),
+            // The tool added it, of one of these types: the result is thrown away.
+            _ => {
+                self.failed = true;
+                SnapshotVal::I32(0)
+            }
+        }
+    }
+
+    async fn memory_contents(&mut self, name: &str, contents: impl FnOnce(&[u8]) + Send) {
+        let memory = self.instance.get_memory(&mut *self.store, name);
+        contents(memory.map_or(&[], |it| it.data(&*self.store)));
     }
 }
 

@@ -6,6 +6,7 @@ pub(super) mod bindings;
 mod convert;
 mod imports;
 mod lanes;
+pub(super) mod module;
 pub(super) mod outcome;
 pub(super) mod output;
 pub(super) mod program;

@@ -12,7 +12,10 @@ use tokio::time::timeout_at;
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace, component::ResourceTableError};
 use wasmtime_wasi::I32Exit;
 
-use super::state::{MAX_RESOURCES, State};
+use super::{
+    module::{Misbehaved, TooLarge},
+    state::{MAX_RESOURCES, State},
+};
 use crate::{spec::Failure, text::line};
 
 /// Ends host calls too, which the epoch does not.
@@ -48,6 +51,12 @@ pub(in crate::engine) fn classify<T>(ended: wasmtime::Result<T>, state: &State) 
         Failure::Memory
     } else if state.out_of_stack {
         Failure::Stack
+    } else if state.talk.as_ref().is_some_and(|it| it.overflowed()) {
+        Failure::Size("more than an answer may hold".to_owned())
+    } else if let Some(too_large) = error.downcast_ref::<TooLarge>() {
+        Failure::Size(too_large.to_string())
+    } else if let Some(misbehaved) = error.downcast_ref::<Misbehaved>() {
+        Failure::Answer(misbehaved.to_string())
     } else if let Some(I32Exit(code)) = error.downcast_ref() {
         Failure::Trap(trapped(&format!("it ended itself with exit code {code}"), &error, state))
     } else if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {

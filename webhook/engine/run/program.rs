@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wasmtime::{
-    Store,
+    Module as CoreModule, Store,
     component::{Component, Instance, InstancePre},
 };
 
@@ -17,6 +17,7 @@ use super::{
         policy::{cleanup, lifecycle},
     },
     lanes,
+    module::Module,
     runtime::Wasm,
     state::{MAX_MEMORIES, MAX_TABLES, State},
 };
@@ -24,21 +25,35 @@ use crate::{
     component::{
         contract::{self, ContractError},
         manifest::Manifest,
+        protocol::{Protocol, ProtocolError},
     },
     spec::{Grants, Import, Interface},
 };
 
-/// A prepared component, linked; shared by all policies with the same component, settings and grants.
+/// Prepared code, linked; shared by all policies with the same code, settings and grants.
 pub struct Program {
     pub(super) wasm: Arc<Wasm>,
-    pub(super) pre: InstancePre<State>,
-    pub(super) exports: Exports,
+    pub(super) linked: Linked,
     about: About,
-    /// What `init` gets: a JSON object as text.
-    pub(super) settings: Arc<str>,
+    /// A JSON object as text; None: not given.
+    pub(super) settings: Option<Arc<str>>,
     pub(super) grants: Arc<Grants>,
     imports_review: bool,
     slots: u32,
+}
+
+/// Code that was compiled.
+pub(in crate::engine) enum Code {
+    /// Of this contract.
+    Component(Component),
+    /// Of an older protocol.
+    Module(CoreModule),
+}
+
+/// Code with the host's imports.
+pub(super) enum Linked {
+    Component { pre: InstancePre<State>, exports: Box<Exports> },
+    Module(Module),
 }
 
 /// The functions of each interface of the contract that the component exports.
@@ -52,14 +67,16 @@ pub(in crate::engine) struct Exports {
     pub(in crate::engine) provider: Option<provider::GuestIndices>,
 }
 
-/// What a component shows of itself.
+/// What code shows of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Description {
+    /// How it is asked.
+    pub protocol: Protocol,
     /// The review interfaces of the contract that it exports, in the order of [`Interface::ALL`].
     pub interfaces: Vec<Interface>,
     /// The names of everything that it exports.
     pub exports: Vec<String>,
-    /// The names of everything that it imports.
+    /// The names of everything that it imports; of a module `MODULE.NAME`.
     pub imports: Vec<String>,
 }
 
@@ -106,9 +123,9 @@ impl Start {
 /// Why bytes are not a policy. The words are for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum ProgramError {
-    /// A core module, or no Wasm at all.
-    #[error("{0}")]
-    NotAComponent(String),
+    /// A core module of no known protocol, or no Wasm at all.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
     /// Wasm that does not validate or compile.
     #[error("the component does not compile: {0}")]
     Compile(String),
@@ -127,21 +144,47 @@ pub enum ProgramError {
 }
 
 impl Program {
-    /// A component that is compiled for `wasm`; `about`, `settings` and `grants` are what its code was prepared with.
+    /// Code that is compiled for `wasm`; `about`, `settings` and `grants` are what it was prepared with.
     pub(in crate::engine) fn new(
         wasm: &Arc<Wasm>,
-        component: &Component,
+        code: &Code,
         about: About,
-        settings: Arc<str>,
+        settings: Option<Arc<str>>,
         grants: Arc<Grants>,
     ) -> Result<Self, ProgramError> {
-        let (pre, exports) = link(wasm, component)?;
+        let most = (MAX_MEMORIES as u32, MAX_TABLES as u32);
+        let (linked, (memories, tables)) = match code {
+            Code::Component(component) => {
+                let (pre, exports) = link(wasm, component)?;
+                let required = component.resources_required().map_or(most, |it| (it.num_memories, it.num_tables));
+                (Linked::Component { pre, exports: Box::new(exports) }, required)
+            }
+            Code::Module(module) => {
+                let required = module.resources_required();
+                let linked = Module::link(wasm, module, about.description.protocol)?;
+                (Linked::Module(linked), (required.num_memories, required.num_tables))
+            }
+        };
         let review = contract::imported(Import::Review);
         let imports_review = about.description.imports.contains(&review);
-        let most = (MAX_MEMORIES as u32, MAX_TABLES as u32);
-        let (memories, tables) = component.resources_required().map_or(most, |it| (it.num_memories, it.num_tables));
         let slots = lanes::slots_of(memories, tables);
-        Ok(Self { wasm: Arc::clone(wasm), pre, exports, about, settings, grants, imports_review, slots })
+        Ok(Self { wasm: Arc::clone(wasm), linked, about, settings, grants, imports_review, slots })
+    }
+
+    /// Whether an instance can answer a second review.
+    pub(super) fn can_be_reused(&self) -> bool {
+        match &self.linked {
+            Linked::Component { .. } => true,
+            Linked::Module(module) => module.can_be_reused(),
+        }
+    }
+
+    /// What the component does when it is unloaded, if anything.
+    pub(super) fn cleanup(&self) -> Option<&cleanup::GuestIndices> {
+        match &self.linked {
+            Linked::Component { exports, .. } => exports.cleanup.as_ref(),
+            Linked::Module(_) => None,
+        }
     }
 
     /// What is known of it.
@@ -181,7 +224,12 @@ impl Description {
     /// What a compiled component shows of itself.
     pub(in crate::engine) fn of(engine: &wasmtime::Engine, component: &Component, exports: &Exports) -> Self {
         let imports = component.component_type().imports(engine).map(|(name, _)| name.to_owned()).collect();
-        Self { interfaces: exports.interfaces(), exports: exported(engine, component), imports }
+        Self {
+            protocol: Protocol::Component,
+            interfaces: exports.interfaces(),
+            exports: exported(engine, component),
+            imports,
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use wasmtime::{Store, component::Instance};
 use super::{
     bindings::exports::verdict::{authentication::authentication as authn, authorization::authorization as authz},
     convert,
-    program::Program,
+    module::{Asked, k8s_wasm, kubewarden, wapc},
+    program::Exports,
     state::State,
 };
 use crate::{
@@ -27,19 +28,22 @@ pub(super) trait Question: Sync {
     /// Bytes that lifting the answer may copy out of the guest.
     const MAX_ANSWER: usize;
 
+    /// To a component.
     fn put(
         &self,
-        program: &Program,
+        exports: &Exports,
         store: &mut Store<State>,
         instance: &Instance,
     ) -> impl Future<Output = Reply<Self::Answer>> + Send;
+
+    /// To a core module of an older protocol.
+    fn put_to_module(&self, asked: Asked<'_>) -> impl Future<Output = Reply<Self::Answer>> + Send;
 }
 
 /// The function indices of `interface`, which [`super::Template`] only asks of programs that export it.
 macro_rules! exported {
-    ($program:expr, $field:ident) => {
-        $program
-            .exports
+    ($exports:expr, $field:ident) => {
+        $exports
             .$field
             .as_ref()
             .ok_or_else(|| wasmtime::format_err!(concat!("the component does not export ", stringify!($field))))?
@@ -51,11 +55,15 @@ impl Question for TokenReview {
     const INTERFACE: Interface = Interface::Authentication;
     const MAX_ANSWER: usize = 1 << 20;
 
-    async fn put(&self, program: &Program, store: &mut Store<State>, instance: &Instance) -> Reply<Authentication> {
-        let guest = exported!(program, authentication).load(&mut *store, instance)?;
+    async fn put(&self, exports: &Exports, store: &mut Store<State>, instance: &Instance) -> Reply<Authentication> {
+        let guest = exported!(exports, authentication).load(&mut *store, instance)?;
         let audiences: Vec<&str> = self.audiences.iter().map(String::as_str).collect();
         let review = authn::TokenReview { token: &self.token, audiences: &audiences };
         Ok(guest.call_authenticate(store, review).await?.map(convert::authentication))
+    }
+
+    async fn put_to_module(&self, asked: Asked<'_>) -> Reply<Authentication> {
+        k8s_wasm::authenticate(asked, self).await
     }
 }
 
@@ -64,8 +72,8 @@ impl Question for SubjectAccessReview {
     const INTERFACE: Interface = Interface::Authorization;
     const MAX_ANSWER: usize = 1 << 20;
 
-    async fn put(&self, program: &Program, store: &mut Store<State>, instance: &Instance) -> Reply<Ruling> {
-        let guest = exported!(program, authorization).load(&mut *store, instance)?;
+    async fn put(&self, exports: &Exports, store: &mut Store<State>, instance: &Instance) -> Reply<Ruling> {
+        let guest = exported!(exports, authorization).load(&mut *store, instance)?;
         let lists = convert::UserLists::new(&self.user);
         let extra = lists.extra();
         let (field_values, label_values) = match &self.attributes {
@@ -100,6 +108,10 @@ impl Question for SubjectAccessReview {
         let review = authz::SubjectAccessReview { user: lists.user(&self.user, &extra), attributes };
         Ok(guest.call_authorize(store, review).await?.map(convert::ruling))
     }
+
+    async fn put_to_module(&self, asked: Asked<'_>) -> Reply<Ruling> {
+        k8s_wasm::authorize(asked, self).await
+    }
 }
 
 /// A validator's question.
@@ -113,12 +125,20 @@ impl Question for Validate<'_> {
     const INTERFACE: Interface = Interface::Validating;
     const MAX_ANSWER: usize = 1 << 20;
 
-    async fn put(&self, program: &Program, store: &mut Store<State>, instance: &Instance) -> Reply<Validation> {
-        let guest = exported!(program, validating).load(&mut *store, instance)?;
+    async fn put(&self, exports: &Exports, store: &mut Store<State>, instance: &Instance) -> Reply<Validation> {
+        let guest = exported!(exports, validating).load(&mut *store, instance)?;
         let lists = convert::UserLists::new(&self.request.user);
         let extra = lists.extra();
         let request = convert::request(self.request, self.object, lists.user(&self.request.user, &extra));
         Ok(guest.call_validate(store, request).await?.map(convert::validation))
+    }
+
+    async fn put_to_module(&self, asked: Asked<'_>) -> Reply<Validation> {
+        if asked.module.protocol().is_kubewarden() {
+            kubewarden::validate(asked, self.request, self.object).await
+        } else {
+            k8s_wasm::validate(asked, self.request, self.object).await
+        }
     }
 }
 
@@ -134,12 +154,20 @@ impl Question for Mutate<'_> {
     /// A whole object: kube-apiserver takes 3 MiB from a user, which escaping can multiply.
     const MAX_ANSWER: usize = 16 << 20;
 
-    async fn put(&self, program: &Program, store: &mut Store<State>, instance: &Instance) -> Reply<Mutation> {
-        let guest = exported!(program, mutating).load(&mut *store, instance)?;
+    async fn put(&self, exports: &Exports, store: &mut Store<State>, instance: &Instance) -> Reply<Mutation> {
+        let guest = exported!(exports, mutating).load(&mut *store, instance)?;
         let lists = convert::UserLists::new(&self.request.user);
         let extra = lists.extra();
         let request = convert::request(self.request, self.object, lists.user(&self.request.user, &extra));
         Ok(guest.call_mutate(store, request).await?.map(convert::mutation))
+    }
+
+    async fn put_to_module(&self, asked: Asked<'_>) -> Reply<Mutation> {
+        if asked.module.protocol().is_kubewarden() {
+            kubewarden::mutate(asked, self.request, self.object).await
+        } else {
+            k8s_wasm::mutate(asked, self.request, self.object).await
+        }
     }
 }
 
@@ -151,8 +179,12 @@ impl Question for Event<'_> {
     const INTERFACE: Interface = Interface::Provider;
     const MAX_ANSWER: usize = 4 << 20;
 
-    async fn put(&self, program: &Program, store: &mut Store<State>, instance: &Instance) -> Reply<String> {
-        let guest = exported!(program, provider).load(&mut *store, instance)?;
+    async fn put(&self, exports: &Exports, store: &mut Store<State>, instance: &Instance) -> Reply<String> {
+        let guest = exported!(exports, provider).load(&mut *store, instance)?;
         guest.call_handle_event(store, self.0).await
+    }
+
+    async fn put_to_module(&self, asked: Asked<'_>) -> Reply<String> {
+        wapc::handle_event(asked, self.0).await
     }
 }

@@ -11,6 +11,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 use super::{
     imports,
     lanes::{self, Lane, Lanes, MEMORIES_PER_SLOT, TABLES_PER_SLOT},
+    module,
     state::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES, State},
 };
 use crate::spec::MAX_MEMORY;
@@ -63,6 +64,8 @@ pub struct InUse {
 pub(in crate::engine) struct Wasm {
     pub(in crate::engine) engine: wasmtime::Engine,
     pub(super) linker: Linker<State>,
+    /// For core modules.
+    pub(super) modules: wasmtime::Linker<State>,
     /// Whether instructions are counted.
     pub(super) fuelled: bool,
     /// Dropped with the engine, which ends the clock's thread.
@@ -158,8 +161,9 @@ impl Wasm {
         let engine = wasmtime::Engine::new(&config).map_err(failed)?;
         let mut linker = Linker::new(&engine);
         imports::add_to_linker(&mut linker).map_err(failed)?;
+        let modules = module::linker(&engine).map_err(failed)?;
         let clock = start_clock(&engine)?;
-        Ok(Self { engine, linker, fuelled, _clock: clock })
+        Ok(Self { engine, linker, modules, fuelled, _clock: clock })
     }
 
     /// An empty store with this state, its limits in force.

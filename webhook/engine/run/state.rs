@@ -9,10 +9,11 @@ use std::{
 };
 
 use wasmtime::{ResourceLimiter, Store, UpdateDeadline, component::ResourceTable};
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p1::WasiP1Ctx};
 
 use super::{
     imports::{Monotonic, Wall},
+    module::Talk,
     outcome::DeadlineReached,
     output::{Output, Stream},
 };
@@ -22,6 +23,10 @@ use crate::spec::Grants;
 pub(in crate::engine) struct State {
     /// Built when the guest first asks for anything of WASI; most reviews never do.
     wasi: Option<WasiCtx>,
+    /// The same for a core module.
+    preview1: Option<WasiP1Ctx>,
+    /// Of a core module: what it and the host say to each other.
+    pub(super) talk: Option<Box<Talk>>,
     table: ResourceTable,
     grants: Arc<Grants>,
     /// The granted variables as `NAME=value` and a zero byte each, built when a guest's runtime asks for them.
@@ -52,6 +57,8 @@ impl State {
         table.set_max_capacity(MAX_RESOURCES);
         Self {
             wasi: None,
+            preview1: None,
+            talk: None,
             table,
             grants: Arc::clone(grants),
             environment: None,
@@ -71,6 +78,7 @@ impl State {
             self.wall = wall;
             // It has the clock of before.
             self.wasi = None;
+            self.preview1 = None;
         }
     }
 
@@ -87,6 +95,8 @@ impl State {
         self.deadline = deadline;
         self.memory.refused.store(false, Ordering::Relaxed);
         self.out_of_stack = false;
+        // What a module did to its standard streams is its last review's.
+        self.preview1 = None;
     }
 
     /// See the field.
@@ -124,24 +134,41 @@ pub(in crate::engine) fn store(engine: &wasmtime::Engine, state: State) -> Store
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        let ctx = self.wasi.get_or_insert_with(|| {
-            let mut builder = WasiCtx::builder();
-            builder
-                .stdout(Stream { output: self.output.clone(), is_error: false })
-                .stderr(Stream { output: self.output.clone(), is_error: true })
-                .wall_clock(self.wall)
-                .monotonic_clock(Monotonic)
-                .allow_tcp(false)
-                .allow_udp(false)
-                .allow_ip_name_lookup(false)
-                .max_random_size(MAX_RANDOM);
-            for (name, value) in &self.grants.env {
-                builder.env(name, value);
-            }
-            builder.build()
-        });
-        WasiCtxView { ctx, table: &mut self.table }
+        let Self { wasi, table, output, wall, grants, .. } = self;
+        let ctx = wasi.get_or_insert_with(|| wasi_of(output, *wall, grants).build());
+        WasiCtxView { ctx, table }
     }
+}
+
+impl State {
+    /// WASI of a core module.
+    pub(super) fn preview1(&mut self) -> &mut WasiP1Ctx {
+        let Self { preview1, talk, output, wall, grants, .. } = self;
+        preview1.get_or_insert_with(|| {
+            let mut wasi = wasi_of(output, *wall, grants);
+            if let Some(talk) = talk {
+                talk.connect(&mut wasi);
+            }
+            wasi.build_p1()
+        })
+    }
+}
+
+/// WASI with nothing behind it.
+fn wasi_of(output: &Output, wall: Wall, grants: &Grants) -> WasiCtxBuilder {
+    let mut wasi = WasiCtx::builder();
+    wasi.stdout(Stream { output: output.clone(), is_error: false })
+        .stderr(Stream { output: output.clone(), is_error: true })
+        .wall_clock(wall)
+        .monotonic_clock(Monotonic)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .max_random_size(MAX_RANDOM);
+    for (name, value) in &grants.env {
+        wasi.env(name, value);
+    }
+    wasi
 }
 
 /// Counts all memories and tables of an instance against one limit.

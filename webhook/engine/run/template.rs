@@ -13,14 +13,15 @@ use tokio::{
     time::timeout_at,
 };
 use tracing::warn;
-use wasmtime::{Store, component::Instance};
+use wasmtime::{Instance as CoreInstance, Store, component::Instance as ComponentInstance};
 
 use super::{
     Engine,
     lanes::{Lane, Place, Size},
+    module::Asked,
     outcome::{RefusedLater, classify, replied, shown, within},
     output::Output,
-    program::{Program, Start},
+    program::{Linked, Program, Start},
     question::{Event, Mutate, Question, Reply, Validate},
     runtime::MAX_INIT_ANSWER,
     state::State,
@@ -61,6 +62,13 @@ pub(super) struct Live {
     _place: Place,
 }
 
+/// Of a component or of a core module.
+#[derive(Clone, Copy)]
+enum Instance {
+    Component(ComponentInstance),
+    Module(CoreInstance),
+}
+
 /// Where a review can run.
 enum Room {
     New(Place),
@@ -94,6 +102,8 @@ pub struct Call<'a> {
     pub listen: bool,
     /// What time it is for the guest, which then stands still; None: that of this machine's clock.
     pub now: Option<SystemTime>,
+    /// Of a waPC guest that answers events.
+    pub operation: Option<&'a str>,
 }
 
 /// What a call brought.
@@ -131,7 +141,7 @@ impl Template {
         if program.wasm.fuelled != limits.fuel.is_some() {
             return Err(LimitsError::Fuel);
         }
-        let authenticates = program.description().interfaces.contains(&Interface::Authentication);
+        let reusable = program.can_be_reused();
         Ok(Self {
             engine: engine.clone(),
             program,
@@ -139,8 +149,7 @@ impl Template {
             limits,
             need,
             shares: lanes.all().map(|lane| Semaphore::new(lane.fits(need).div_ceil(2).max(1))),
-            // One caller's token must never be where another's review can find it.
-            reuse: instances == Instances::Reuse && !authenticates,
+            reuse: instances == Instances::Reuse && reusable,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         })
     }
@@ -188,7 +197,7 @@ impl Template {
     /// Tells the policy that it is unloaded. What goes wrong is logged and changes nothing.
     pub async fn cleanup(&self) {
         self.forget();
-        let Some(cleanup) = &self.program.exports.cleanup else {
+        let Some(cleanup) = self.program.cleanup() else {
             return;
         };
         let deadline = Instant::now() + self.limits.time;
@@ -202,8 +211,10 @@ impl Template {
             return;
         };
         let ended = within(deadline, async {
-            let instance = self.start(&mut store).await?;
-            cleanup.load(&mut store, &instance)?.call_cleanup(&mut store).await
+            match self.start(&mut store).await? {
+                Instance::Component(instance) => cleanup.load(&mut store, &instance)?.call_cleanup(&mut store).await,
+                Instance::Module(_) => Ok(Ok(())),
+            }
         })
         .await;
         match classify(ended, store.data()) {
@@ -243,7 +254,8 @@ impl Template {
             live.store.data().output.listen();
         }
         // On the heap, since it is large, and moved several times before it is first polled.
-        let call = Box::pin(self.put(&mut live, question, admitted, &mut timing));
+        let operation = call.operation;
+        let call = Box::pin(self.put(&mut live, question, operation, admitted, &mut timing));
         let ended = within(deadline, call).await;
         let result = match replied(classify(ended, live.store.data()), live.store.data()) {
             Err(Failure::Guest(message)) => Err(Failure::Guest(shown(&message, keep))),
@@ -259,7 +271,7 @@ impl Template {
             kept: said.kept,
             dropped: said.dropped,
         };
-        if self.reuse && result.is_ok() {
+        if self.reuses(Q::INTERFACE) && result.is_ok() {
             self.keep(Q::INTERFACE, live);
         }
         Answer { result, usage, facts: said.facts }
@@ -270,6 +282,7 @@ impl Template {
         &self,
         live: &mut Live,
         question: &Q,
+        operation: Option<&str>,
         begin: Instant,
         timing: &mut Timing,
     ) -> Reply<Q::Answer> {
@@ -284,7 +297,17 @@ impl Template {
         if let Some(fuel) = self.limits.fuel {
             live.store.set_fuel(fuel)?;
         }
-        let reply = question.put(&self.program, &mut live.store, &instance).await;
+        let reply = match (&self.program.linked, instance) {
+            (Linked::Component { exports, .. }, Instance::Component(instance)) => {
+                question.put(exports, &mut live.store, &instance).await
+            }
+            (Linked::Module(module), Instance::Module(instance)) => {
+                let settings = self.program.settings.as_deref();
+                let asked = Asked { module, store: &mut live.store, instance: &instance, settings, operation };
+                question.put_to_module(asked).await
+            }
+            _ => Err(wasmtime::format_err!("the instance is not one of this program")),
+        };
         timing.guest = started.elapsed();
         reply
     }
@@ -294,7 +317,7 @@ impl Template {
         let closed = |_| Failure::Host("the engine is closed".to_owned());
         let lane = self.engine.lanes().of(interface);
         let share = self.share(lane);
-        let rested = || if self.reuse { lane.wake(self.id).map(Room::Rested) } else { None };
+        let rested = || if self.reuses(interface) { lane.wake(self.id).map(Room::Rested) } else { None };
         // Most calls need not wait: those need no timer.
         if let Ok(share) = share.try_acquire()
             && let Some(room) = rested().or_else(|| lane.try_take(self.need).map(Room::New))
@@ -315,6 +338,11 @@ impl Template {
     fn share(&self, lane: &Lane) -> &Semaphore {
         let [identity, others] = &self.shares;
         if std::ptr::eq(lane, self.engine.lanes().all()[0]) { identity } else { others }
+    }
+
+    /// One caller's token must never be where another's review can find it.
+    fn reuses(&self, interface: Interface) -> bool {
+        self.reuse && interface != Interface::Authentication
     }
 
     /// Lets an instance rest until its next review, without anything of the last one that the host holds.
@@ -346,15 +374,22 @@ impl Template {
 
     /// A never-used instance as it is after `init`.
     async fn start(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
-        let instance = self.program.pre.instantiate_async(&mut *store).await?;
-        if self.program.about().start == Start::Snapshot {
-            return Ok(instance);
-        }
-        store.set_hostcall_fuel(MAX_INIT_ANSWER);
-        let lifecycle = self.program.exports.lifecycle.load(&mut *store, &instance)?;
-        match lifecycle.call_init(store, &self.program.settings).await? {
-            Ok(()) => Ok(instance),
-            Err(_) => Err(wasmtime::Error::new(RefusedLater)),
+        let started = self.program.about().start == Start::Snapshot;
+        match &self.program.linked {
+            Linked::Module(module) if started => module.instantiate(store).await.map(Instance::Module),
+            Linked::Module(module) => module.start(store).await.map(Instance::Module),
+            Linked::Component { pre, exports } => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                if started {
+                    return Ok(Instance::Component(instance));
+                }
+                store.set_hostcall_fuel(MAX_INIT_ANSWER);
+                let lifecycle = exports.lifecycle.load(&mut *store, &instance)?;
+                match lifecycle.call_init(store, self.program.settings.as_deref().unwrap_or("{}")).await? {
+                    Ok(()) => Ok(Instance::Component(instance)),
+                    Err(_) => Err(wasmtime::Error::new(RefusedLater)),
+                }
+            }
         }
     }
 }

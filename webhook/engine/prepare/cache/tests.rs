@@ -30,7 +30,7 @@ impl Loader {
     fn source(&self, settings: &str, grants: &Grants, limits: &Limits) -> Source {
         let bytes = crate::loader::builtin::find("magic-validator").unwrap().component;
         let component = Component { bytes: bytes.into(), digest: Digest(Sha256::digest(bytes).into()) };
-        Source::new(&self.engine, component, settings, grants, limits).unwrap()
+        Source::new(&self.engine, component, Some(settings), grants, limits).unwrap()
     }
 
     async fn load(&self, settings: &str) -> Program {

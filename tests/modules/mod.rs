@@ -1,0 +1,36 @@
+//! Guests of k8s-wasm, waPC and Kubewarden run unchanged, next to components and like them.
+
+mod hostile;
+mod identity;
+mod table;
+
+use std::{borrow::Cow, fs, path::Path, path::PathBuf};
+
+use tempfile::TempDir;
+use verdict::spec::{Kind, PolicySpec};
+use wasm_encoder::{CustomSection, Encode as _, Section as _};
+
+use crate::support::fixtures;
+
+/// A module of `policies/fixtures/modules`, as what it is declared.
+fn policy(kind: Kind, path: &Path, settings: Option<&str>) -> PolicySpec {
+    PolicySpec { kind: Some(kind), settings: settings.map(str::to_owned), ..PolicySpec::file("p", path) }
+}
+
+/// A fixture with the section that Kubewarden's tool writes.
+fn annotated(folder: &TempDir, fixture: &str, metadata: &str) -> PathBuf {
+    let mut bytes = fs::read(fixtures::module(fixture)).unwrap();
+    let section = CustomSection { name: Cow::Borrowed("io.kubewarden.metadata"), data: metadata.as_bytes().into() };
+    bytes.push(section.id());
+    section.encode(&mut bytes);
+    let path = folder.path().join(format!("{fixture}.wasm"));
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// A module that is written by hand.
+fn written(folder: &TempDir, text: &str) -> PathBuf {
+    let path = folder.path().join("written.wasm");
+    fs::write(&path, wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))).unwrap();
+    path
+}

@@ -1,0 +1,114 @@
+//! A core module of an older protocol becomes code that reviews start from: recognised, initialised once, snapshotted where that is
+//! safe, asked about its settings, and compiled.
+
+use std::{sync::Arc, time::Instant};
+
+use wasmtime::Module as Code;
+
+use super::{
+    Source,
+    compile::{MAX_INIT_TIME, PrepareError, Prepared, SettingsError, draft},
+    snapshot::InstrumentedModule,
+};
+use crate::{
+    component::protocol::{self, Protocol, recognise},
+    engine::run::{
+        About, Description, Engine, ProgramError, Start,
+        module::{Module, kubewarden},
+        outcome::{classify, shown, within},
+        output::Output,
+        state::State,
+    },
+    spec::{Failure, Interface},
+};
+
+/// What a module shows of itself.
+pub(super) fn description(module: &protocol::Module) -> Description {
+    let protocol::Module { protocol, interfaces, exports, imports, .. } = module.clone();
+    Description { protocol, interfaces, exports, imports }
+}
+
+/// As [`super::compile::prepare`], of a module.
+pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared, PrepareError> {
+    let host = |error: &dyn std::fmt::Display| PrepareError::Init(Failure::Host(error.to_string()));
+    let compile_error = |error: wasmtime::Error| ProgramError::Compile(format!("{error:#}"));
+    let recognised = recognise(&source.bytes).map_err(ProgramError::from)?;
+    let mut description = description(&recognised);
+    let draft = draft().map_err(|error| host(&error))?;
+    let plain = Code::from_binary(&draft.engine, &source.bytes).map_err(compile_error)?;
+    let linked = Module::link(draft, &plain, description.protocol)?;
+    let initialises = linked.initialisers().iter().any(|it| description.exports.iter().any(|name| name == it));
+    let (instrumented, mut start) = match InstrumentedModule::new(&source.bytes) {
+        // Nothing runs before the first review: there is nothing that a snapshot could save.
+        _ if !initialises => (None, Start::Snapshot),
+        Ok(instrumented) => (Some(instrumented), Start::Snapshot),
+        Err(refusal) => (None, Start::Init(refusal)),
+    };
+    let linked = match &instrumented {
+        Some(instrumented) => {
+            let code = Code::from_binary(&draft.engine, &instrumented.bytes).map_err(compile_error)?;
+            Module::link(draft, &code, description.protocol)?
+        }
+        None => linked,
+    };
+
+    let deadline = Instant::now() + MAX_INIT_TIME;
+    let output = Output::new(&Arc::from("init"), true);
+    let state = State::new(&Arc::new(source.identity.grants.clone()), source.memory, output, Arc::from(""), deadline);
+    let mut store = draft.store(state);
+    let ended = within(deadline, linked.start(&mut store)).await;
+    let instance = classify(ended, store.data()).map_err(PrepareError::Init)?;
+    let memory = store.data().memory.used();
+    let snapshot = match instrumented {
+        Some(instrumented) => instrumented.finish(&mut store, instance).await.map(Some),
+        None => Ok(None),
+    };
+
+    // What is asked from here on is not in the snapshot.
+    if description.protocol == Protocol::Wapc {
+        if within(deadline, async { Ok(kubewarden::is_policy(&linked, &mut store, &instance).await) })
+            .await
+            .unwrap_or(false)
+        {
+            description.protocol = Protocol::KubewardenWapc;
+            description.interfaces = vec![Interface::Validating, Interface::Mutating];
+        } else {
+            description.interfaces = vec![Interface::Provider];
+        }
+    }
+    if description.protocol.is_kubewarden() {
+        let instance = if linked.can_be_reused() {
+            instance
+        } else {
+            let ended = within(deadline, linked.start(&mut store)).await;
+            classify(ended, store.data()).map_err(PrepareError::Init)?
+        };
+        let settings = source.identity.settings.as_deref();
+        let ended = within(deadline, kubewarden::refused_settings(&linked, &mut store, &instance, settings)).await;
+        if let Some(message) = classify(ended, store.data()).map_err(PrepareError::Init)? {
+            return Err(PrepareError::Settings(vec![SettingsError {
+                path: String::new(),
+                message: shown(&message, true),
+            }]));
+        }
+    }
+    store.data().output.finish();
+    drop(store);
+
+    let engine = &engine.wasm(source.identity.fuelled).map_err(|error| host(&error))?.engine;
+    let snapshot = snapshot.and_then(|made| {
+        let compiled = |bytes: &[u8]| engine.precompile_module(bytes).map_err(|error| format!("{error:#}"));
+        made.map(|bytes| compiled(&bytes)).transpose()
+    });
+    let code = match snapshot {
+        Ok(Some(code)) => code,
+        other => {
+            if let Err(refusal) = other {
+                start = Start::Init(refusal);
+            }
+            engine.precompile_module(&source.bytes).map_err(compile_error)?
+        }
+    };
+    let manifest = recognised.metadata.map(|it| it.manifest());
+    Ok(Prepared { about: About { description, start, memory, manifest }, code })
+}

@@ -1,0 +1,346 @@
+//! What k8s-wasm's modules read and answer: `{"request", "settings"}` and `{"response", "error"}` around whole reviews of v1.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{json, value::RawValue};
+use wasmtime::format_err;
+
+use super::{
+    super::question::Reply,
+    Asked,
+    reviews::{Request, parsed},
+};
+use crate::{
+    component::protocol::function,
+    review::{
+        access::{self, Decision, Ruling, SubjectAccessReview},
+        admission::{self, AdmissionRequest, Annotation, Cause, Change, Denial, Mutation, Validation},
+        token::{self, Authentication, Identity, TokenReview},
+        user::UserInfo,
+    },
+    spec::Interface,
+};
+
+pub(in crate::engine::run) async fn authenticate(asked: Asked<'_>, review: &TokenReview) -> Reply<Authentication> {
+    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": token::KIND, "spec": review.spec_json()});
+    let said = match asked.put::<TokenAnswer>(Interface::Authentication, &request, MAX_ANSWER).await? {
+        Ok(said) => said,
+        Err(words) => return Ok(Err(words)),
+    };
+    check(said.api_version.as_deref(), said.kind.as_deref(), ["authentication.k8s.io/v1", token::KIND])?;
+    let status = said.status.unwrap_or_default();
+    Ok(match status {
+        TokenStatus { authenticated: true, user, audiences, .. } => {
+            Ok(Authentication::Authenticated(Identity { user, audiences }))
+        }
+        // More than a "no": the caller must not remember it.
+        TokenStatus { error, .. } if !error.is_empty() => Err(error),
+        TokenStatus { .. } => Ok(Authentication::Unknown),
+    })
+}
+
+pub(in crate::engine::run) async fn authorize(asked: Asked<'_>, review: &SubjectAccessReview) -> Reply<Ruling> {
+    let request = json!({"apiVersion": "authorization.k8s.io/v1", "kind": access::KIND, "spec": review.spec_json()});
+    let said = match asked.put::<AccessAnswer>(Interface::Authorization, &request, MAX_ANSWER).await? {
+        Ok(said) => said,
+        Err(words) => return Ok(Err(words)),
+    };
+    check(said.api_version.as_deref(), said.kind.as_deref(), ["authorization.k8s.io/v1", access::KIND])?;
+    let status = said.status.unwrap_or_default();
+    let decision = match status {
+        // Both is a contradiction, which allows nothing.
+        AccessStatus { denied: true, .. } => Decision::Deny,
+        AccessStatus { allowed: true, .. } => Decision::Allow,
+        AccessStatus { .. } => Decision::NoOpinion,
+    };
+    Ok(Ok(Ruling { decision, reason: status.reason }))
+}
+
+pub(in crate::engine::run) async fn validate(
+    asked: Asked<'_>,
+    request: &AdmissionRequest<'_>,
+    object: Option<&str>,
+) -> Reply<Validation> {
+    let said = match admit(asked, request, object, Interface::Validating).await? {
+        Ok(said) => said,
+        Err(words) => return Ok(Err(words)),
+    };
+    let (denial, change, warnings, annotations) = said.read()?;
+    if denial.is_none() && change != Change::Unchanged {
+        return Err(format_err!("it changes the object, which a Validator cannot: declare it as a Mutator"));
+    }
+    Ok(Ok(Validation { denial, warnings, annotations }))
+}
+
+pub(in crate::engine::run) async fn mutate(
+    asked: Asked<'_>,
+    request: &AdmissionRequest<'_>,
+    object: Option<&str>,
+) -> Reply<Mutation> {
+    let said = match admit(asked, request, object, Interface::Mutating).await? {
+        Ok(said) => said,
+        Err(words) => return Ok(Err(words)),
+    };
+    let (denial, change, warnings, annotations) = said.read()?;
+    Ok(Ok(Mutation { outcome: denial.map_or(Ok(change), Err), warnings, annotations }))
+}
+
+async fn admit(
+    asked: Asked<'_>,
+    request: &AdmissionRequest<'_>,
+    object: Option<&str>,
+    interface: Interface,
+) -> Reply<AdmissionResponse> {
+    let review = Review {
+        api_version: "admission.k8s.io/v1",
+        kind: admission::KIND,
+        request: Request::new(request, object).map_err(|error| format_err!("{error}"))?,
+    };
+    let said = match asked.put::<AdmissionAnswer>(interface, &review, MAX_OBJECT).await? {
+        Ok(said) => said,
+        Err(words) => return Ok(Err(words)),
+    };
+    check(said.api_version.as_deref(), said.kind.as_deref(), ["admission.k8s.io/v1", admission::KIND])?;
+    let response = said.response.ok_or_else(|| format_err!("response.response is missing"))?;
+    if response.uid != request.uid {
+        return Err(format_err!("response.response.uid is not that of the request"));
+    }
+    Ok(Ok(response))
+}
+
+impl Asked<'_> {
+    /// The response to `request`, or the guest's error, which wins over a response.
+    async fn put<T: for<'de> Deserialize<'de>>(
+        self,
+        interface: Interface,
+        request: &impl Serialize,
+        most: usize,
+    ) -> Reply<T> {
+        let name = function(interface).ok_or_else(|| format_err!("k8s-wasm has no events"))?;
+        let failed = |error: serde_json::Error| format_err!("{error}");
+        let settings: Option<&RawValue> = self.settings.map(serde_json::from_str).transpose().map_err(failed)?;
+        let input = serde_json::to_vec(&Input { request, settings }).map_err(failed)?;
+        let answer = match self.module.ask(self.store, self.instance, name, input, most).await? {
+            Ok(answer) => answer,
+            Err(words) => return Ok(Err(words)),
+        };
+        let output: Output<T> = parsed(&answer, interface != Interface::Authentication)?;
+        match output {
+            Output { error: Some(error), .. } if !error.is_empty() => Ok(Err(error)),
+            Output { response: Some(response), .. } => Ok(Ok(response)),
+            Output { response: None, .. } => Err(format_err!("it has neither a response nor an error")),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Input<'a, T> {
+    request: &'a T,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    settings: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Output<T> {
+    response: Option<T>,
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Review<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    request: Request<'a>,
+}
+
+/// Modules of k8s-wasm may leave both out.
+fn check(api_version: Option<&str>, kind: Option<&str>, expected: [&str; 2]) -> wasmtime::Result<()> {
+    for (field, found, expected) in [("apiVersion", api_version, expected[0]), ("kind", kind, expected[1])] {
+        if found.is_some_and(|it| !it.is_empty() && it != expected) {
+            return Err(format_err!("response.{field} is another one than {expected}"));
+        }
+    }
+    Ok(())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TokenAnswer {
+    api_version: Option<String>,
+    kind: Option<String>,
+    status: Option<TokenStatus>,
+}
+
+#[derive(Default, Deserialize)]
+struct TokenStatus {
+    #[serde(default, deserialize_with = "lenient")]
+    authenticated: bool,
+    #[serde(default, deserialize_with = "lenient")]
+    user: UserInfo,
+    #[serde(default, deserialize_with = "lenient")]
+    audiences: Vec<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    error: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AccessAnswer {
+    api_version: Option<String>,
+    kind: Option<String>,
+    status: Option<AccessStatus>,
+}
+
+#[derive(Default, Deserialize)]
+struct AccessStatus {
+    #[serde(default, deserialize_with = "lenient")]
+    allowed: bool,
+    #[serde(default, deserialize_with = "lenient")]
+    denied: bool,
+    #[serde(default, deserialize_with = "lenient")]
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AdmissionAnswer {
+    api_version: Option<String>,
+    kind: Option<String>,
+    response: Option<AdmissionResponse>,
+}
+
+/// AdmissionResponse of admission.k8s.io/v1.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AdmissionResponse {
+    #[serde(default, deserialize_with = "lenient")]
+    uid: String,
+    #[serde(default, deserialize_with = "lenient")]
+    allowed: bool,
+    #[serde(default, deserialize_with = "lenient")]
+    status: Status,
+    #[serde(default, deserialize_with = "lenient")]
+    patch: String,
+    #[serde(default, deserialize_with = "lenient")]
+    patch_type: String,
+    #[serde(default, deserialize_with = "lenient")]
+    warnings: Vec<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    audit_annotations: BTreeMap<String, String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Status {
+    #[serde(default, deserialize_with = "lenient")]
+    message: String,
+    code: Option<i64>,
+    #[serde(default, deserialize_with = "lenient")]
+    reason: String,
+    #[serde(default, deserialize_with = "lenient")]
+    details: Details,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Details {
+    #[serde(default, deserialize_with = "lenient")]
+    causes: Vec<StatusCause>,
+    retry_after_seconds: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct StatusCause {
+    #[serde(default, deserialize_with = "lenient")]
+    field: String,
+    #[serde(default, deserialize_with = "lenient")]
+    reason: String,
+    #[serde(default, deserialize_with = "lenient")]
+    message: String,
+}
+
+type Read = (Option<Denial>, Change, Vec<String>, Vec<Annotation>);
+
+impl AdmissionResponse {
+    fn read(self) -> wasmtime::Result<Read> {
+        let annotations = self.audit_annotations.into_iter().map(|(key, value)| Annotation { key, value }).collect();
+        if self.allowed {
+            return Ok((None, change(&self.patch_type, &self.patch)?, self.warnings, annotations));
+        }
+        let Status { message, code, reason, details } = self.status;
+        let causes = details.causes.into_iter();
+        let denial = Denial {
+            message,
+            code: code.and_then(|it| u16::try_from(it).ok()).filter(|it| *it != 0),
+            reason,
+            causes: causes.map(|it| Cause { field: it.field, reason: it.reason, message: it.message }).collect(),
+            retry_after: details.retry_after_seconds.filter(|it| *it != 0),
+        };
+        Ok((Some(denial), Change::Unchanged, self.warnings, annotations))
+    }
+}
+
+/// Nothing changes without a patch, whatever its type.
+fn change(patch_type: &str, patch: &str) -> wasmtime::Result<Change> {
+    if patch.is_empty() {
+        return Ok(Change::Unchanged);
+    }
+    let bytes = STANDARD.decode(patch).map_err(|_| format_err!("response.response.patch is not base64"))?;
+    let text = String::from_utf8(bytes).map_err(|_| format_err!("response.response.patch is not UTF-8"))?;
+    match patch_type {
+        "Full" => Ok(Change::Full(text)),
+        "JSONPatch" => Ok(Change::JsonPatch(text)),
+        _ => Err(format_err!("response.response.patchType: expected Full or JSONPatch")),
+    }
+}
+
+/// `null` is what is absent.
+fn lenient<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Bytes of an answer about a user.
+const MAX_ANSWER: usize = 1 << 20;
+/// Bytes of an answer with an object: kube-apiserver takes 3 MiB from a user, which escaping and base64 multiply.
+const MAX_OBJECT: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn read(json: Value) -> wasmtime::Result<Read> {
+        serde_json::from_value::<AdmissionResponse>(json).unwrap().read()
+    }
+
+    #[test]
+    fn patches_are_whole_objects_or_none() {
+        let allowed = |patch_type: &str, patch: &str| {
+            read(json!({"uid": "u", "allowed": true, "patchType": patch_type, "patch": STANDARD.encode(patch)}))
+        };
+        assert_eq!(allowed("Full", "{}").unwrap().1, Change::Full("{}".to_owned()));
+        assert_eq!(allowed("JSONPatch", "[]").unwrap().1, Change::JsonPatch("[]".to_owned()));
+        assert_eq!(allowed("Full", "").unwrap().1, Change::Unchanged);
+        assert_eq!(allowed("", "").unwrap().1, Change::Unchanged);
+        assert!(allowed("Merge", "{}").unwrap_err().to_string().contains("patchType: expected Full"));
+        assert!(read(json!({"allowed": true, "patchType": "Full", "patch": "*"})).is_err());
+        assert!(read(json!({"allowed": true, "patchType": "Full", "patch": STANDARD.encode([0xff])})).is_err());
+        // Not an object that somebody meant.
+        assert!(read(json!({"allowed": false, "patch": "*"})).unwrap().0.is_some());
+    }
+
+    #[test]
+    fn nulls_are_absent() {
+        let null = Value::Null;
+        let (denial, change, warnings, annotations) = read(json!({
+            "uid": null, "allowed": null, "status": null, "patch": null, "patchType": null, "warnings": null,
+            "auditAnnotations": null,
+        }))
+        .unwrap();
+        assert_eq!((denial, change), (Some(Denial::default()), Change::Unchanged));
+        assert!(warnings.is_empty() && annotations.is_empty() && null.is_null());
+    }
+}

@@ -1,0 +1,142 @@
+//! What Kubewarden's policies read and answer: `{"request": AdmissionRequest, "settings"}` and its ValidationResponse, the same in waPC
+//! and in WASI commands.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use wasmtime::{Instance, Store, format_err};
+
+use super::{
+    super::{question::Reply, state::State},
+    Asked, Module,
+    reviews::{Request, parsed},
+};
+use crate::{
+    component::protocol::Protocol,
+    review::admission::{AdmissionRequest, Annotation, Change, Denial, Mutation, Validation},
+};
+
+pub(in crate::engine::run) async fn validate(
+    asked: Asked<'_>,
+    request: &AdmissionRequest<'_>,
+    object: Option<&str>,
+) -> Reply<Validation> {
+    let said = match admit(asked, request, object).await? {
+        Ok(said) => said,
+        Err(words) => return Ok(Err(words)),
+    };
+    if said.accepted && said.mutated_object.is_some() {
+        return Err(format_err!("it changes the object, which a Validator cannot: declare it as a Mutator"));
+    }
+    let (denial, _, warnings, annotations) = said.read();
+    Ok(Ok(Validation { denial, warnings, annotations }))
+}
+
+pub(in crate::engine::run) async fn mutate(
+    asked: Asked<'_>,
+    request: &AdmissionRequest<'_>,
+    object: Option<&str>,
+) -> Reply<Mutation> {
+    let said = match admit(asked, request, object).await? {
+        Ok(said) => said,
+        Err(words) => return Ok(Err(words)),
+    };
+    let (denial, change, warnings, annotations) = said.read();
+    let denial = match (denial, &change) {
+        (None, Change::Full(_)) if object.is_none() => {
+            Some(Denial { message: NO_OBJECT.to_owned(), ..Denial::default() })
+        }
+        (denial, _) => denial,
+    };
+    Ok(Ok(Mutation { outcome: denial.map_or(Ok(change), Err), warnings, annotations }))
+}
+
+/// What is wrong with the settings, in the guest's words; None: nothing. A guest that fails says so too.
+pub(in crate::engine) async fn refused_settings(
+    module: &Module,
+    store: &mut Store<State>,
+    instance: &Instance,
+    settings: Option<&str>,
+) -> wasmtime::Result<Option<String>> {
+    let operation = match module.protocol() {
+        Protocol::KubewardenWasi => "validate-settings",
+        _ => "validate_settings",
+    };
+    let input = settings.unwrap_or("{}").as_bytes().to_vec();
+    let answer = match module.ask(store, instance, operation, input, MAX_ANSWER).await? {
+        Ok(answer) => answer,
+        Err(words) => return Ok(Some(words)),
+    };
+    let said: SettingsResponse = match parsed(&answer, true) {
+        Ok(said) => said,
+        Err(error) => return Ok(Some(format!("the answer of {operation} is not valid: {error}"))),
+    };
+    let none = "the policy does not say what is wrong".to_owned();
+    Ok((!said.valid).then(|| said.message.filter(|it| !it.is_empty()).unwrap_or(none)))
+}
+
+/// Whether a waPC guest knows Kubewarden's operations: it answers `protocol_version` with v1.
+pub(in crate::engine) async fn is_policy(module: &Module, store: &mut Store<State>, instance: &Instance) -> bool {
+    let said = module.ask(store, instance, "protocol_version", Vec::new(), MAX_ANSWER).await;
+    matches!(said, Ok(Ok(answer)) if answer.trim_ascii() == br#""v1""#)
+}
+
+async fn admit(asked: Asked<'_>, request: &AdmissionRequest<'_>, object: Option<&str>) -> Reply<ValidationResponse> {
+    let failed = |error: serde_json::Error| format_err!("{error}");
+    let settings = serde_json::from_str(asked.settings.unwrap_or("{}")).map_err(failed)?;
+    let request = Request::new(request, object).map_err(failed)?;
+    let input = serde_json::to_vec(&Input { request, settings }).map_err(failed)?;
+    let answer = match asked.module.ask(asked.store, asked.instance, "validate", input, MAX_OBJECT).await? {
+        Ok(answer) => answer,
+        Err(words) => return Ok(Err(words)),
+    };
+    parsed(&answer, true).map(Ok)
+}
+
+#[derive(Serialize)]
+struct Input<'a> {
+    request: Request<'a>,
+    settings: &'a RawValue,
+}
+
+/// With the names that the SDKs write.
+#[derive(Deserialize)]
+struct ValidationResponse {
+    accepted: bool,
+    message: Option<String>,
+    code: Option<u16>,
+    /// The whole new object; numbers stay as they are written.
+    mutated_object: Option<Box<RawValue>>,
+    audit_annotations: Option<BTreeMap<String, String>>,
+    warnings: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct SettingsResponse {
+    valid: bool,
+    message: Option<String>,
+}
+
+impl ValidationResponse {
+    fn read(self) -> (Option<Denial>, Change, Vec<String>, Vec<Annotation>) {
+        let annotations = self.audit_annotations.unwrap_or_default().into_iter();
+        let annotations = annotations.map(|(key, value)| Annotation { key, value }).collect();
+        let warnings = self.warnings.unwrap_or_default();
+        if self.accepted {
+            let changed = self.mutated_object.filter(|it| it.get() != "null");
+            let change = changed.map_or(Change::Unchanged, |it| Change::Full(it.get().to_owned()));
+            return (None, change, warnings, annotations);
+        }
+        let denial = Denial { message: self.message.unwrap_or_default(), code: self.code, ..Denial::default() };
+        (Some(denial), Change::Unchanged, warnings, annotations)
+    }
+}
+
+/// As Kubewarden's server says it.
+const NO_OBJECT: &str = "Incoming object is null, which happens only with DELETE operations, but the policy is attempting a mutation. \
+                         This is not allowed";
+/// Bytes of an answer without an object.
+const MAX_ANSWER: usize = 1 << 20;
+/// Bytes of an answer with one.
+const MAX_OBJECT: usize = 16 << 20;

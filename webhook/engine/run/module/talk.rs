@@ -1,0 +1,69 @@
+//! What a module and the host say to each other in one call.
+
+use wasmtime_wasi::WasiCtxBuilder;
+
+use super::pipe::Pipe;
+use crate::component::protocol::Protocol;
+
+/// The host's side of it.
+pub(in crate::engine::run) struct Talk {
+    /// Whether standard output is the answer. Where it is not, it is printed.
+    pub(super) by_stdio: bool,
+    pub(super) stdin: Pipe,
+    pub(super) stdout: Pipe,
+    /// What waPC calls an operation, and a command its argument.
+    pub(super) operation: String,
+    /// Not yet given to the guest.
+    pub(super) input: Vec<u8>,
+    /// Bytes that the answer may have.
+    pub(super) most: usize,
+    pub(super) answer: Option<Vec<u8>>,
+    /// The guest's own words for why there is none.
+    pub(super) error: Option<Vec<u8>>,
+    /// What the host answered to the guest's last call.
+    pub(super) host: Result<Vec<u8>, Vec<u8>>,
+}
+
+impl Talk {
+    pub(super) fn new(protocol: Protocol) -> Self {
+        Self {
+            by_stdio: matches!(protocol, Protocol::K8sWasmWasi | Protocol::KubewardenWasi),
+            stdin: Pipe::default(),
+            stdout: Pipe::default(),
+            operation: String::new(),
+            input: Vec::new(),
+            most: 0,
+            answer: None,
+            error: None,
+            host: Ok(Vec::new()),
+        }
+    }
+
+    /// Nothing of the last call is left.
+    pub(super) fn begin(&mut self, operation: &str, input: Vec<u8>, most: usize) {
+        operation.clone_into(&mut self.operation);
+        self.most = most;
+        self.answer = None;
+        self.error = None;
+        self.host = Ok(Vec::new());
+        self.stdout.empty(most);
+        if self.by_stdio {
+            self.stdin.fill(input);
+        } else {
+            self.input = input;
+        }
+    }
+
+    /// Gives WASI its standard streams and, for a command, its arguments.
+    pub(in crate::engine::run) fn connect(&self, wasi: &mut WasiCtxBuilder) {
+        if self.by_stdio {
+            wasi.stdin(self.stdin.clone()).stdout(self.stdout.clone());
+            wasi.args(&["policy.wasm", self.operation.as_str()]);
+        }
+    }
+
+    /// Whether the guest wrote more than an answer may have.
+    pub(in crate::engine::run) fn overflowed(&self) -> bool {
+        self.by_stdio && self.stdout.overflowed()
+    }
+}

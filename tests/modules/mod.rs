@@ -2,6 +2,7 @@
 
 mod hostile;
 mod identity;
+mod policies_yml;
 mod table;
 
 use std::{borrow::Cow, fs, path::Path, path::PathBuf};

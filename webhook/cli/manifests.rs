@@ -91,8 +91,12 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let specs = config::read(&args.policies).map_err(|errors| Failed::configurations(&errors))?;
     // Loaded as the server would, since what a component exports is what it is registered for.
     let set = runtime()?.block_on(load(specs, Capacity::default(), &args.cache, &Metrics::new()))?;
-    let policies: Vec<Registered> =
-        set.policies().iter().map(|it| Registered { spec: it.spec().clone(), kind: it.kind() }).collect();
+    let policies: Vec<Registered> = set
+        .policies()
+        .iter()
+        .filter(|it| it.spec().kubewarden.is_none())
+        .map(|it| Registered { spec: it.spec().clone(), kind: it.kind() })
+        .collect();
     let client = args.client_cert.clone().zip(args.client_key.clone());
     let options = Options { place, ca, client, folder: args.config_dir.clone(), excluded };
     let manifests =

@@ -125,6 +125,7 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &BTreeMap<us
             instance_policy: Instances::PerReview,
             grants: grants::read(common.grants, variables)?,
             message: None,
+            kubewarden: None,
         })
     };
     Some(match kind {
@@ -197,7 +198,7 @@ fn in_shadow(shadow: bool) -> Actions {
 }
 
 /// Depth is bounded since the tree's is.
-fn lines(node: &Node, pointer: String, file: &str, lines_of: &mut BTreeMap<String, String>) {
+pub(super) fn lines(node: &Node, pointer: String, file: &str, lines_of: &mut BTreeMap<String, String>) {
     match &node.value {
         Value::List(items) => {
             for (at, item) in items.iter().enumerate() {

@@ -195,6 +195,11 @@ pub(crate) struct Object<'n> {
 }
 
 impl<'n> Object<'n> {
+    /// The keys that `at` has, whatever they are.
+    pub(crate) fn of(at: &Field<'n>, fields: Vec<(&'n str, Field<'n>)>) -> Self {
+        Self { at: at.clone(), fields }
+    }
+
     /// As Kubernetes reads it, `null` is absent.
     pub(crate) fn optional(&self, name: &str) -> Option<&Field<'n>> {
         let (_, field) = self.fields.iter().find(|(key, _)| *key == name)?;

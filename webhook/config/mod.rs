@@ -8,6 +8,7 @@ mod error;
 pub(crate) mod fields;
 mod files;
 mod grants;
+mod kubewarden;
 pub(crate) mod limits;
 pub mod manifest;
 mod quantity;
@@ -99,6 +100,7 @@ impl PolicySpec {
             instance_policy: spec::Instances::default(),
             grants: spec::Grants::default(),
             message: None,
+            kubewarden: None,
         }
     }
 }
@@ -116,6 +118,12 @@ fn documents(text: &str, source: &str, folder: &Path, specs: &mut Vec<PolicySpec
         match document {
             // What authors keep beside an example of a policy.
             Ok(node) if document::is_of_author(&node) => {}
+            Ok(node) if kubewarden::is_policies(&node) => {
+                match kubewarden::policies(&node, place.file, &place.document, folder) {
+                    Ok(found) => specs.extend(found),
+                    Err(wrong) => errors.extend(wrong),
+                }
+            }
             Ok(node) => match document::policy(&node, &place) {
                 Ok(spec) => specs.push(spec),
                 Err(wrong) => errors.extend(wrong),

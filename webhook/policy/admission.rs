@@ -115,7 +115,7 @@ impl Policy {
     }
 
     /// What the log tells of a denial.
-    fn reason(&self, denied: &Denied) -> Option<String> {
+    pub(super) fn reason(&self, denied: &Denied) -> Option<String> {
         self.spec.actions.audit.then(|| text::line(&causes::with_lines(&denied.message, &denied.causes)))
     }
 

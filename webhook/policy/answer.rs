@@ -5,13 +5,14 @@ use std::{collections::BTreeSet, fmt};
 
 use serde_json::value::RawValue;
 
-use super::{Ask, Authorization, Selection, Set};
+use super::{Ask, Authorization, OfKubewarden, Selection, Set, Vanilla};
 use crate::{
     config::fields::is_near,
     review::{
         self, KINDS, Malformed, Version, access,
         admission::{self, AdmissionRequest, Change},
         patch::{self, PatchError, Work},
+        together,
         token::{self, TokenReview},
         verdict::{AdmissionVerdict, TokenVerdict},
     },
@@ -151,7 +152,8 @@ impl Set {
     async fn admit<'a>(&self, ask: Ask<'a>) -> Result<Admission<'a>, Unanswerable> {
         let envelope = admission::decode(ask.raw.as_bytes())?;
         let (mutators, validators) = (self.asked(Interface::Mutating).ok(), self.asked(Interface::Validating).ok());
-        if mutators.is_none() && validators.is_none() {
+        let by_id: Vec<OfKubewarden<'_>> = self.of_kubewarden().collect();
+        if mutators.is_none() && validators.is_none() && by_id.is_empty() {
             return Err(self.not_exported(Interface::Validating));
         }
         let request = envelope.review;
@@ -175,7 +177,37 @@ impl Set {
                 AdmissionRequest { object: changed.as_deref().or(done.request.object), ..done.request.clone() };
             done.validated = Some(validators.validate(ask, &request).await);
         }
+        // Each of them as if a webhook of its own were registered for it.
+        for policy in by_id {
+            self.admit_by_id(ask, policy, &mut done).await?;
+        }
         Ok(done)
+    }
+
+    async fn admit_by_id(
+        &self,
+        ask: Ask<'_>,
+        policy: OfKubewarden<'_>,
+        done: &mut Admission<'_>,
+    ) -> Result<(), PatchError> {
+        let changed = done.object.clone().and_then(|it| RawValue::from_string(it).ok());
+        let before = changed.as_deref().or(done.request.object);
+        let request = AdmissionRequest { object: before, ..done.request.clone() };
+        let verdict = policy.admit(ask, &request, Vanilla::No).await;
+        if let (Some(object), Some(patch)) = (before, &verdict.patch) {
+            let change = Change::JsonPatch(patch.clone());
+            done.object = patch::apply(object.get(), &change, &mut Work::until(ask.deadline))?;
+        }
+        let stage = if policy.may_mutate() { &mut done.mutated } else { &mut done.validated };
+        *stage = Some(match stage.take() {
+            Some(other) => together::verdicts(other, verdict),
+            None => verdict,
+        });
+        // One patch that gives the last object.
+        if let (Some(mutated), Some(original), Some(object)) = (&mut done.mutated, done.request.object, &done.object) {
+            mutated.patch = patch::between(original.get(), object, &mut Work::until(ask.deadline))?;
+        }
+        Ok(())
     }
 
     fn asked(&self, interface: Interface) -> Result<Selection<'_>, Unanswerable> {

@@ -104,6 +104,5 @@ impl<'a> Fold<'a> {
 }
 
 fn failed(message: String, code: u16) -> Denied {
-    let reason = if code == 504 { "Timeout" } else { "InternalError" };
-    Denied { message, code, reason: reason.to_owned(), causes: Vec::new(), retry_after: None }
+    Denied { message, ..Denied::of(code) }
 }

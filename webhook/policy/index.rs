@@ -30,7 +30,8 @@ struct Group {
 /// What is known of a policy.
 #[derive(Clone, Copy)]
 struct Known<'a> {
-    interface: Interface,
+    /// None: it is asked by its name only.
+    interface: Option<Interface>,
     rules: &'a [ResourceRule],
     reads: &'a Reads,
 }
@@ -40,7 +41,7 @@ impl Index {
         let known: Vec<Known<'_>> = policies
             .iter()
             .map(|it| Known {
-                interface: it.kind.interface(),
+                interface: it.spec.kubewarden.is_none().then(|| it.kind.interface()),
                 rules: &it.spec.matching.resource_rules,
                 reads: it.matching.reads(),
             })
@@ -77,7 +78,7 @@ impl Entry {
         let asked: Vec<(usize, &Known<'_>, Option<HashSet<&str>>)> = policies
             .iter()
             .enumerate()
-            .filter(|(_, it)| it.interface == interface)
+            .filter(|(_, it)| it.interface == Some(interface))
             .map(|(position, it)| (position, it, named(it.rules)))
             .collect();
         let all: HashSet<&str> = asked.iter().filter_map(|(.., named)| named.as_ref()).flatten().copied().collect();
@@ -123,9 +124,9 @@ mod tests {
             vec![rule(&["pods/*"])],
         ];
         let reads = Reads::default();
-        let known = |rules| Known { interface: Interface::Validating, rules, reads: &reads };
+        let known = |rules| Known { interface: Some(Interface::Validating), rules, reads: &reads };
         let mut policies: Vec<Known<'_>> = rules.iter().map(|rules| known(rules)).collect();
-        policies[4].interface = Interface::Mutating;
+        policies[4].interface = Some(Interface::Mutating);
         let index = Index(Interface::ALL.map(|interface| Entry::new(&policies, interface)));
         assert_eq!(index.of(Interface::Validating), [0, 1, 2, 3]);
         assert_eq!(index.about(Interface::Validating, "pods"), [0, 1, 2, 3]);

@@ -137,7 +137,13 @@ async fn load(makers: Makers<'_>, shelf: &Shelf, spec: PolicySpec) -> Result<Vec
         PrepareError::Init(failure) => of_component(format!("init failed: {failure}")),
     })?;
     let exported = &program.description().interfaces;
+    let protocol = program.description().protocol;
+    if spec.kubewarden.is_some() && !protocol.is_kubewarden() {
+        let words = format!("expected a policy of Kubewarden's; this is {}", protocol.name());
+        return Err(vec![error("module".to_owned(), words)]);
+    }
     let kinds = match spec.kind {
+        Some(kind) if spec.kubewarden.is_some() => vec![kind],
         Some(kind) if exported.contains(&kind.interface()) => vec![kind],
         Some(kind) => {
             let can: Vec<&str> = exported.iter().map(|it| Kind::of(*it).name()).collect();

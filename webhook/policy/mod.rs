@@ -10,6 +10,7 @@ mod authorization;
 mod changes;
 mod fold;
 mod index;
+mod kubewarden;
 mod load;
 mod matching;
 mod provider;
@@ -25,6 +26,7 @@ use std::{
 pub use answer::{Admission, Answered, Unanswerable, UnknownKind};
 pub use authorization::Authorization;
 use index::Index;
+pub use kubewarden::{OfKubewarden, Vanilla};
 pub(crate) use load::dotted;
 use matching::{Bounds, Match};
 
@@ -98,7 +100,11 @@ impl Set {
             None if self.index.of(interface).is_empty() => return None,
             None => None,
             Some(name) => {
-                Some(self.policies.iter().find(|it| it.spec.name == name && it.kind.interface() == interface)?)
+                // Those of Kubewarden's files are asked to validate, whatever they do then.
+                let of_kubewarden = |it: &&Policy| it.spec.kubewarden.is_some() && interface == Interface::Validating;
+                let is = |it: &&Policy| it.spec.kubewarden.is_none() && it.kind.interface() == interface;
+                let mut named = self.policies.iter().filter(|it| it.spec.name == name);
+                Some(named.find(|it| is(it) || of_kubewarden(it))?)
             }
         };
         Some(Selection { set: self, interface, one })

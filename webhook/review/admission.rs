@@ -14,7 +14,7 @@ use super::{
     user::UserInfo,
 };
 use crate::spec::Operation;
-pub use answer::{encode, too_late};
+pub use answer::{encode, encode_raw, too_late};
 
 /// group, version and kind, for example `apps`, `v1`, `Deployment`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -247,6 +247,36 @@ pub fn decode(body: &[u8]) -> Result<Envelope<AdmissionRequest<'_>>, Malformed> 
         dry_run: wire.dry_run,
     };
     Ok(Envelope { version, review })
+}
+
+/// Any JSON that is asked about, as Kubewarden's policy-server takes it: `{"request": …}`.
+#[derive(Debug, Clone)]
+pub struct RawRequest<'a> {
+    /// As it came.
+    pub request: &'a RawValue,
+    /// `request.uid` where that is a text; else empty.
+    pub uid: String,
+}
+
+/// Reads it.
+///
+/// # Errors
+/// Short words for the caller.
+pub fn decode_raw(body: &[u8]) -> Result<RawRequest<'_>, Malformed> {
+    #[derive(Deserialize)]
+    struct Wire<'a> {
+        #[serde(borrow)]
+        request: Option<&'a RawValue>,
+    }
+    #[derive(Deserialize)]
+    struct Uid {
+        uid: Option<Value>,
+    }
+    let wire: Wire<'_> = decode::parse(std::str::from_utf8(body).map_err(|_| Malformed::Missing("request"))?)?;
+    let request = wire.request.ok_or(Malformed::Missing("request"))?;
+    let uid = serde_json::from_str::<Uid>(request.get()).ok().and_then(|it| it.uid);
+    let uid = uid.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+    Ok(RawRequest { request, uid })
 }
 
 #[derive(Deserialize)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     admission::{Annotation, Cause},
     clean::{INVALID, MAX_ANNOTATION_VALUE, MAX_CAUSES, MAX_WARNING, annotation_key, annotation_value},
-    verdict::Denied,
+    verdict::{AdmissionVerdict, Denied},
 };
 use crate::text::shorten;
 
@@ -71,6 +71,16 @@ pub fn denial(mut denials: Vec<Denied>) -> Option<Denied> {
     let causes = fairly(denials.into_iter().map(causes_of).collect(), MAX_CAUSES);
     let causes = causes.into_iter().flatten().collect();
     Some(Denied { message: messages.join("\n"), code, reason, causes, retry_after })
+}
+
+/// Two verdicts on the same review as one; its patch is nobody's.
+pub fn verdicts(one: AdmissionVerdict, other: AdmissionVerdict) -> AdmissionVerdict {
+    AdmissionVerdict {
+        denial: denial(one.denial.into_iter().chain(other.denial).collect()),
+        patch: None,
+        warnings: warnings(vec![one.warnings, other.warnings]),
+        annotations: one.annotations.into_iter().chain(other.annotations).collect(),
+    }
 }
 
 /// How much each gets of `total`: what it wants, or as much as everybody else who wants more. What cannot be divided goes

@@ -34,6 +34,18 @@ pub struct AdmissionVerdict {
     pub annotations: BTreeMap<String, String>,
 }
 
+impl Denied {
+    /// With a code, and its reason; without words.
+    pub fn of(code: u16) -> Self {
+        let reason = match code {
+            403 => "Forbidden",
+            504 => "Timeout",
+            _ => "InternalError",
+        };
+        Self { message: String::new(), code, reason: reason.to_owned(), causes: Vec::new(), retry_after: None }
+    }
+}
+
 /// A denial that is ready for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     observe::Metrics,
-    policy::{Ask, Authorization, Selection, Set},
+    policy::{Ask, Authorization, Selection, Set, Vanilla},
     review::{Malformed, Version, access, admission, token},
     spec::Interface,
     turn::Turns,
@@ -121,11 +121,16 @@ pub fn app(set: Arc<Set>, metrics: Arc<Metrics>, limits: Limits, events: bool) -
     let router = both("/authorize", Question::Authorize, router);
     let router = both("/validate", Question::Validate, router);
     let router = both("/mutate", Question::Mutate, router);
-    let event = |State(app): State<Arc<App>>, Path(policy): Path<String>, request: Request| {
-        answer(app, Question::Event, Some(policy), request)
+    let one = |question: Question| {
+        post(move |State(app): State<Arc<App>>, Path(policy): Path<String>, request: Request| {
+            answer(app, question, Some(policy), request)
+        })
     };
     router
-        .route("/events/{policy}", post(event))
+        .route("/events/{policy}", one(Question::Event))
+        // As Kubewarden's policy-server has them, for policies from its files.
+        .route("/audit/{policy}", one(Question::Audit))
+        .route("/validate_raw/{policy}", one(Question::ValidateRaw))
         .fallback(async || refused(StatusCode::NOT_FOUND, "no such path".to_owned()))
         .method_not_allowed_fallback(async || refused(StatusCode::METHOD_NOT_ALLOWED, "use POST".to_owned()))
         .with_state(Arc::new(app))
@@ -137,6 +142,10 @@ enum Question {
     Authorize,
     Validate,
     Mutate,
+    /// A policy of Kubewarden's, without what the operator makes of its answer.
+    Audit,
+    /// A policy of Kubewarden's, about any JSON.
+    ValidateRaw,
     Event,
 }
 
@@ -145,7 +154,7 @@ impl Question {
         match self {
             Self::Authenticate => Interface::Authentication,
             Self::Authorize => Interface::Authorization,
-            Self::Validate => Interface::Validating,
+            Self::Validate | Self::Audit | Self::ValidateRaw => Interface::Validating,
             Self::Mutate => Interface::Mutating,
             Self::Event => Interface::Provider,
         }
@@ -158,6 +167,8 @@ impl Question {
             Self::Authorize => "authorize",
             Self::Validate => "validate",
             Self::Mutate => "mutate",
+            Self::Audit => "audit",
+            Self::ValidateRaw => "validate_raw",
             Self::Event => "events",
         }
     }
@@ -205,7 +216,9 @@ async fn receive(
         deadline::allowance(parts.uri.query(), app.limits.time).map_err(|words| (StatusCode::BAD_REQUEST, words))?;
     let deadline = Instant::now() + allowance;
     let (limit, budget) = match question {
-        Question::Validate | Question::Mutate => (app.limits.admission_body, &app.budgets.admission),
+        Question::Validate | Question::Mutate | Question::Audit | Question::ValidateRaw => {
+            (app.limits.admission_body, &app.budgets.admission)
+        }
         Question::Authenticate => (app.limits.body, &app.budgets.authentication),
         Question::Authorize => (app.limits.body, &app.budgets.authorization),
         Question::Event => (app.limits.body, &app.budgets.events),
@@ -229,13 +242,11 @@ async fn receive(
     match question {
         Question::Authenticate | Question::Authorize => Turns::new(work, false).await,
         // What they cost must not be in the way of a login.
-        Question::Validate | Question::Mutate | Question::Event => {
-            match (app.lane.run(large, latest.into_std(), work).await, head.get()) {
-                (Ok(answer), _) => answer,
-                (Err(NotRun::TooLate), Some((version, uid))) => Ok(admission::too_late(*version, uid).into()),
-                (Err(wrong), _) => Err(not_run(wrong)),
-            }
-        }
+        _ => match (app.lane.run(large, latest.into_std(), work).await, head.get()) {
+            (Ok(answer), _) => answer,
+            (Err(NotRun::TooLate), Some((version, uid))) => Ok(admission::too_late(*version, uid).into()),
+            (Err(wrong), _) => Err(not_run(wrong)),
+        },
     }
 }
 
@@ -259,10 +270,14 @@ async fn work(
 }
 
 fn selected<'a>(app: &'a App, question: Question, policy: Option<&str>) -> Result<Selection<'a>, Refusal> {
-    app.set.select(question.interface(), policy).ok_or_else(|| {
-        let words = if policy.is_some() { "no such policy, or not of this kind" } else { "no policy answers this" };
-        (StatusCode::NOT_FOUND, words.to_owned())
-    })
+    let selected = app.set.select(question.interface(), policy);
+    let of_kubewarden = matches!(question, Question::Audit | Question::ValidateRaw);
+    selected.filter(|it| !of_kubewarden || it.of_kubewarden().is_some()).ok_or_else(|| no_policy(policy.is_some()))
+}
+
+fn no_policy(named: bool) -> Refusal {
+    let words = if named { "no such policy, or not of this kind" } else { "no policy answers this" };
+    (StatusCode::NOT_FOUND, words.to_owned())
 }
 
 fn not_run(wrong: NotRun) -> Refusal {
@@ -305,8 +320,28 @@ async fn ask(
         Question::Validate => {
             let envelope = admission::decode(bytes).map_err(malformed)?;
             let _ = head.set((envelope.version, envelope.review.uid.to_string()));
-            let verdict = selection.validate(ask, &envelope.review).await;
+            let verdict = match selection.of_kubewarden() {
+                Some(policy) => policy.admit(ask, &envelope.review, Vanilla::No).await,
+                None => selection.validate(ask, &envelope.review).await,
+            };
             admission::encode(envelope.version, &envelope.review, &verdict)
+        }
+        Question::Audit => {
+            let envelope = admission::decode(bytes).map_err(malformed)?;
+            let _ = head.set((envelope.version, envelope.review.uid.to_string()));
+            let verdict = match selection.of_kubewarden() {
+                Some(policy) => policy.admit(ask, &envelope.review, Vanilla::Yes).await,
+                None => return Err(no_policy(true)),
+            };
+            admission::encode(envelope.version, &envelope.review, &verdict)
+        }
+        Question::ValidateRaw => {
+            let raw = admission::decode_raw(bytes).map_err(malformed)?;
+            let verdict = match selection.of_kubewarden() {
+                Some(policy) => policy.admit_raw(ask, raw.request.get()).await,
+                None => return Err(no_policy(true)),
+            };
+            admission::encode_raw(&raw.uid, &verdict)
         }
         Question::Mutate => {
             let envelope = admission::decode(bytes).map_err(malformed)?;

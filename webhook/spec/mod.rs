@@ -72,6 +72,15 @@ pub struct PolicySpec {
     pub grants: Grants,
     /// The operator's own words for a denial.
     pub message: Option<String>,
+    /// From a file of Kubewarden's: asked by its name only, as there.
+    pub kubewarden: Option<Kubewarden>,
+}
+
+/// What a file of Kubewarden's says of a policy beyond what all say. `policyMode: monitor` is [`Actions::SHADOW`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kubewarden {
+    /// Whether it may change objects (`allowedToMutate`).
+    pub may_mutate: bool,
 }
 
 impl PolicySpec {

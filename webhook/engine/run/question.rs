@@ -171,6 +171,23 @@ impl Question for Mutate<'_> {
     }
 }
 
+/// Any JSON, for a policy of Kubewarden's.
+pub(super) struct ValidateRaw<'a>(pub(super) &'a str);
+
+impl Question for ValidateRaw<'_> {
+    type Answer = Mutation;
+    const INTERFACE: Interface = Interface::Validating;
+    const MAX_ANSWER: usize = Mutate::MAX_ANSWER;
+
+    async fn put(&self, _: &Exports, _: &mut Store<State>, _: &Instance) -> Reply<Mutation> {
+        Err(wasmtime::format_err!("components are not asked about any JSON"))
+    }
+
+    async fn put_to_module(&self, asked: Asked<'_>) -> Reply<Mutation> {
+        kubewarden::validate_raw(asked, self.0).await
+    }
+}
+
 /// An event for a provider, as JSON.
 pub(super) struct Event<'a>(pub(super) &'a str);
 

@@ -22,7 +22,7 @@ use super::{
     outcome::{RefusedLater, classify, replied, shown, within},
     output::Output,
     program::{Linked, Program, Start},
-    question::{Event, Mutate, Question, Reply, Validate},
+    question::{Event, Mutate, Question, Reply, Validate, ValidateRaw},
     runtime::MAX_INIT_ANSWER,
     state::State,
 };
@@ -187,6 +187,11 @@ impl Template {
         object: Option<&str>,
     ) -> Answer<Mutation> {
         self.ask(call, &Mutate { request, object }).await
+    }
+
+    /// Asks a policy of Kubewarden's about any JSON.
+    pub async fn validate_raw(&self, call: Call<'_>, request: &str) -> Answer<Mutation> {
+        self.ask(call, &ValidateRaw(request)).await
     }
 
     /// Asks a provider; the event is what came. The answer is any text: the caller checks that it is JSON.

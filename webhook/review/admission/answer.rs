@@ -10,33 +10,14 @@ use crate::review::{Version, verdict::AdmissionVerdict, written};
 
 /// The whole answer to `asked`, as JSON.
 pub fn encode(version: Version, asked: &AdmissionRequest<'_>, verdict: &AdmissionVerdict) -> Vec<u8> {
-    let patch = verdict.patch.as_ref().filter(|_| verdict.denial.is_none());
-    let response = Response {
-        uid: &asked.uid,
-        allowed: verdict.denial.is_none(),
-        status: verdict.denial.as_ref().map(|denied| Status {
-            status: "Failure",
-            message: &denied.message,
-            reason: &denied.reason,
-            details: (!denied.causes.is_empty() || denied.retry_after.is_some()).then(|| Details {
-                name: &asked.name,
-                group: &asked.request_kind.group,
-                kind: &asked.request_kind.kind,
-                causes: denied
-                    .causes
-                    .iter()
-                    .map(|it| WireCause { reason: &it.reason, message: &it.message, field: &it.field })
-                    .collect(),
-                retry_after_seconds: denied.retry_after,
-            }),
-            code: denied.code,
-        }),
-        patch: patch.map(|it| STANDARD.encode(it)),
-        patch_type: patch.map(|_| "JSONPatch"),
-        audit_annotations: &verdict.annotations,
-        warnings: &verdict.warnings,
-    };
+    let subject = Subject { name: &asked.name, group: &asked.request_kind.group, kind: &asked.request_kind.kind };
+    let response = Response::new(&asked.uid, verdict, subject);
     written(&Answer { kind: KIND, api_version: version.of(GROUP), response })
+}
+
+/// The answer to any JSON: `{"response": …}`, as Kubewarden's policy-server gives it.
+pub fn encode_raw(uid: &str, verdict: &AdmissionVerdict) -> Vec<u8> {
+    written(&RawAnswer { response: Response::new(uid, verdict, Subject::default()) })
 }
 
 /// The whole answer to a review of which nothing else can be said in time: a denial with code 504.
@@ -78,6 +59,51 @@ struct Response<'a> {
     audit_annotations: &'a BTreeMap<String, String>,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     warnings: &'a [String],
+}
+
+/// What details are about.
+#[derive(Clone, Copy, Default)]
+struct Subject<'a> {
+    name: &'a str,
+    group: &'a str,
+    kind: &'a str,
+}
+
+impl<'a> Response<'a> {
+    fn new(uid: &'a str, verdict: &'a AdmissionVerdict, subject: Subject<'a>) -> Self {
+        let patch = verdict.patch.as_ref().filter(|_| verdict.denial.is_none());
+        let Subject { name, group, kind } = subject;
+        Self {
+            uid,
+            allowed: verdict.denial.is_none(),
+            status: verdict.denial.as_ref().map(|denied| Status {
+                status: "Failure",
+                message: &denied.message,
+                reason: &denied.reason,
+                details: (!denied.causes.is_empty() || denied.retry_after.is_some()).then(|| Details {
+                    name,
+                    group,
+                    kind,
+                    causes: denied
+                        .causes
+                        .iter()
+                        .map(|it| WireCause { reason: &it.reason, message: &it.message, field: &it.field })
+                        .collect(),
+                    retry_after_seconds: denied.retry_after,
+                }),
+                code: denied.code,
+            }),
+            patch: patch.map(|it| STANDARD.encode(it)),
+            patch_type: patch.map(|_| "JSONPatch"),
+            audit_annotations: &verdict.annotations,
+            warnings: &verdict.warnings,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct RawAnswer<'a> {
+    response: Response<'a>,
 }
 
 #[derive(Serialize)]

@@ -42,14 +42,14 @@ pub(in crate::engine::run) async fn mutate(
         Ok(said) => said,
         Err(words) => return Ok(Err(words)),
     };
-    let (denial, change, warnings, annotations) = said.read();
-    let denial = match (denial, &change) {
-        (None, Change::Full(_)) if object.is_none() => {
-            Some(Denial { message: NO_OBJECT.to_owned(), ..Denial::default() })
-        }
-        (denial, _) => denial,
-    };
-    Ok(Ok(Mutation { outcome: denial.map_or(Ok(change), Err), warnings, annotations }))
+    Ok(Ok(said.mutation(object.is_some())))
+}
+
+/// Any JSON instead of an AdmissionRequest.
+pub(in crate::engine::run) async fn validate_raw(asked: Asked<'_>, request: &str) -> Reply<Mutation> {
+    let request: &RawValue = serde_json::from_str(request).map_err(|error| format_err!("{error}"))?;
+    let said = put(asked, request).await?;
+    Ok(said.map(|it| it.mutation(true)))
 }
 
 /// What is wrong with the settings, in the guest's words; None: nothing. A guest that fails says so too.
@@ -83,9 +83,13 @@ pub(in crate::engine) async fn is_policy(module: &Module, store: &mut Store<Stat
 }
 
 async fn admit(asked: Asked<'_>, request: &AdmissionRequest<'_>, object: Option<&str>) -> Reply<ValidationResponse> {
+    let request = Request::new(request, object).map_err(|error| format_err!("{error}"))?;
+    put(asked, request).await
+}
+
+async fn put(asked: Asked<'_>, request: impl Serialize + Send) -> Reply<ValidationResponse> {
     let failed = |error: serde_json::Error| format_err!("{error}");
     let settings = serde_json::from_str(asked.settings.unwrap_or("{}")).map_err(failed)?;
-    let request = Request::new(request, object).map_err(failed)?;
     let input = serde_json::to_vec(&Input { request, settings }).map_err(failed)?;
     let answer = match asked.module.ask(asked.store, asked.instance, "validate", input, MAX_OBJECT).await? {
         Ok(answer) => answer,
@@ -95,8 +99,8 @@ async fn admit(asked: Asked<'_>, request: &AdmissionRequest<'_>, object: Option<
 }
 
 #[derive(Serialize)]
-struct Input<'a> {
-    request: Request<'a>,
+struct Input<'a, T> {
+    request: T,
     settings: &'a RawValue,
 }
 
@@ -119,6 +123,16 @@ struct SettingsResponse {
 }
 
 impl ValidationResponse {
+    /// `object`: whether there is one that could be changed.
+    fn mutation(self, object: bool) -> Mutation {
+        let (denial, change, warnings, annotations) = self.read();
+        let denial = match (denial, &change) {
+            (None, Change::Full(_)) if !object => Some(Denial { message: NO_OBJECT.to_owned(), ..Denial::default() }),
+            (denial, _) => denial,
+        };
+        Mutation { outcome: denial.map_or(Ok(change), Err), warnings, annotations }
+    }
+
     fn read(self) -> (Option<Denial>, Change, Vec<String>, Vec<Annotation>) {
         let annotations = self.audit_annotations.unwrap_or_default().into_iter();
         let annotations = annotations.map(|(key, value)| Annotation { key, value }).collect();

@@ -1,0 +1,148 @@
+//! A `policies.yml` of Kubewarden's, and the endpoints of its server.
+
+use std::fs;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::StatusCode;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use verdict::config;
+
+use super::annotated;
+use crate::support::{
+    fixtures,
+    host::{Host, admission},
+};
+
+/// Policies of the fixture, with its metadata as it would be for pods that are created.
+async fn host(folder: &TempDir, entries: &str) -> Host {
+    let rules = json!([{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}]);
+    let metadata = json!({"mutating": true, "protocolVersion": "v1", "rules": rules}).to_string();
+    annotated(folder, "kubewarden_wapc", &metadata);
+    let file = folder.path().join("policies.yml");
+    fs::write(&file, entries).unwrap();
+    let specs = config::read(&[file]).unwrap_or_else(|errors| panic!("{errors:?}"));
+    Host::load(specs).await.unwrap_or_else(|errors| panic!("{errors:?}"))
+}
+
+const ENTRIES: &str = "
+plain:
+  module: file://kubewarden_wapc.wasm
+  settings: {labels: [team]}
+mutates:
+  module: file://kubewarden_wapc.wasm
+  allowedToMutate: true
+only-watches:
+  module: file://kubewarden_wapc.wasm
+  policyMode: monitor
+  settings: {labels: [team]}
+own-words:
+  module: file://kubewarden_wapc.wasm
+  settings: {labels: [team]}
+  message: ask the platform team
+";
+
+fn review(labels: Value) -> Value {
+    admission("u", json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "cm", "labels": labels}}))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_are_asked_by_their_ids_about_whatever_arrives() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = host(&folder, ENTRIES).await;
+    // A ConfigMap, though the metadata says pods.
+    let denied = host.review("/validate/plain", &review(json!({}))).await["response"].clone();
+    assert_eq!((&denied["uid"], &denied["allowed"]), (&json!("u"), &json!(false)));
+    // As the policy said it, since nobody else has a say.
+    assert_eq!(denied["status"]["message"], "the label team is required");
+    assert_eq!(host.review("/validate/plain", &review(json!({"team": "a"}))).await["response"]["allowed"], true);
+    // Routes without a name never ask them, and /mutate does not either.
+    for path in ["/validate", "/mutate", "/mutate/mutates", "/validate/unknown", "/audit/unknown"] {
+        let (status, _) = host.post(path, review(json!({})).to_string()).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_change_objects_denies_where_it_would() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = host(&folder, ENTRIES).await;
+    let change = review(json!({"team": "a", "change": "me"}));
+    let changed = host.review("/validate/mutates", &change).await["response"].clone();
+    let patch: Value = serde_json::from_slice(&STANDARD.decode(changed["patch"].as_str().unwrap()).unwrap()).unwrap();
+    assert_eq!(patch, json!([{"op": "add", "path": "/metadata/labels/changed", "value": "yes"}]));
+    assert_eq!((&changed["allowed"], &changed["patchType"]), (&json!(true), &json!("JSONPatch")));
+    let denied = host.review("/validate/plain", &change).await["response"].clone();
+    let words = "Request rejected by policy plain. The policy attempted to mutate the request, but it is currently configured to not \
+                 allow mutations.";
+    assert_eq!((&denied["allowed"], &denied["status"]["message"]), (&json!(false), &json!(words)));
+    assert!(denied.get("patch").is_none());
+    // Nothing can be changed where there is nothing.
+    let mut deleted = review(json!({}));
+    deleted["request"]["operation"] = json!("DELETE");
+    deleted["request"]["object"] = Value::Null;
+    assert_eq!(host.review("/validate/mutates", &deleted).await["response"]["allowed"], true);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mode_and_the_message_count_for_validate_and_not_for_audit() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = host(&folder, ENTRIES).await;
+    let monitored = host.review("/validate/only-watches", &review(json!({}))).await["response"].clone();
+    assert_eq!(monitored, json!({"uid": "u", "allowed": true}));
+    assert_eq!(host.count("Validator", "only-watches", "denied"), 1);
+    let audited = host.review("/audit/only-watches", &review(json!({}))).await["response"].clone();
+    assert_eq!(
+        (&audited["allowed"], &audited["status"]["message"]),
+        (&json!(false), &json!("the label team is required"))
+    );
+
+    let own = host.review("/validate/own-words", &review(json!({}))).await["response"].clone();
+    assert_eq!(own["status"]["message"], "ask the platform team");
+    assert_eq!(own["status"]["details"]["causes"], json!([{"message": "the label team is required"}]));
+    let audited = host.review("/audit/own-words", &review(json!({}))).await["response"].clone();
+    assert_eq!(audited["status"]["message"], "the label team is required");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn raw_requests_are_any_json() {
+    let folder = tempfile::tempdir().unwrap();
+    // What is asked by hand, without an SDK that wants an AdmissionRequest.
+    let command = r#"{"mutating": true, "executionMode": "wasi", "policyType": "raw"}"#;
+    annotated(&folder, "kubewarden-wasi", command);
+    let host = host(
+        &folder,
+        "raw:\n  module: file://kubewarden-wasi.wasm\n  allowedToMutate: true\n  settings: {labels: [team]}\n",
+    )
+    .await;
+    let ask = async |request: Value| {
+        let (status, text) = host.post("/validate_raw/raw", json!({"request": request}).to_string()).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        serde_json::from_str::<Value>(&text).unwrap()["response"].clone()
+    };
+    let denied = ask(json!({"uid": "x", "object": {"metadata": {"name": "a"}}})).await;
+    assert_eq!((&denied["uid"], &denied["allowed"]), (&json!("x"), &json!(false)));
+    assert_eq!(denied["status"]["message"], "the label team is required");
+    let allowed = ask(json!({"uid": 7, "object": {"metadata": {"labels": {"team": "a"}}}})).await;
+    assert_eq!(allowed, json!({"uid": "", "allowed": true}));
+    for body in ["{}", "[]", "nonsense"] {
+        assert_eq!(host.post("/validate_raw/raw", body).await.0, StatusCode::BAD_REQUEST, "{body}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_deny_and_other_modules_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    annotated(&folder, "kubewarden-wasi", r#"{"mutating": false, "executionMode": "wasi"}"#);
+    let host = host(&folder, "fails:\n  module: file://kubewarden-wasi.wasm\n").await;
+    let mut failing = review(json!({}));
+    failing["request"]["object"]["metadata"]["name"] = json!("exit");
+    let denied = host.review("/validate/fails", &failing).await["response"].clone();
+    assert_eq!((&denied["allowed"], &denied["status"]["code"]), (&json!(false), &json!(500)));
+    assert_eq!(denied["status"]["message"], "the policy crashed");
+
+    let file = folder.path().join("other.yml");
+    fs::write(&file, format!("other:\n  module: file://{}\n", fixtures::module("k8s_wasm").display())).unwrap();
+    let errors = Host::load(config::read(&[file]).unwrap()).await.err().unwrap();
+    assert!(errors[0].ends_with("module: expected a policy of Kubewarden's; this is k8s-wasm (WASI)"), "{errors:?}");
+}

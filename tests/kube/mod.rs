@@ -12,6 +12,7 @@ mod entries;
 mod failures;
 mod generated;
 mod harness;
+mod kubewarden;
 mod legacy;
 mod mutating;
 mod registration;

@@ -5,7 +5,11 @@ mod identity;
 mod policies_yml;
 mod table;
 
-use std::{borrow::Cow, fs, path::Path, path::PathBuf};
+use std::{
+    borrow::Cow,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use tempfile::TempDir;
 use verdict::spec::{Kind, PolicySpec};
@@ -20,13 +24,18 @@ fn policy(kind: Kind, path: &Path, settings: Option<&str>) -> PolicySpec {
 
 /// A fixture with the section that Kubewarden's tool writes.
 fn annotated(folder: &TempDir, fixture: &str, metadata: &str) -> PathBuf {
-    let mut bytes = fs::read(fixtures::module(fixture)).unwrap();
+    let path = folder.path().join(format!("{fixture}.wasm"));
+    fs::write(&path, annotate(&fs::read(fixtures::module(fixture)).unwrap(), metadata)).unwrap();
+    path
+}
+
+/// The module with this metadata.
+pub fn annotate(module: &[u8], metadata: &str) -> Vec<u8> {
+    let mut bytes = module.to_vec();
     let section = CustomSection { name: Cow::Borrowed("io.kubewarden.metadata"), data: metadata.as_bytes().into() };
     bytes.push(section.id());
     section.encode(&mut bytes);
-    let path = folder.path().join(format!("{fixture}.wasm"));
-    fs::write(&path, bytes).unwrap();
-    path
+    bytes
 }
 
 /// A module that is written by hand.

@@ -158,14 +158,14 @@ mod tests {
     #[test]
     fn a_file_of_policies_is_recognised_and_read() {
         let text = "a-policy:\n  module: file://a.wasm\n  namespacedName: x\nB_2.c:\n  module: file:///b.wasm\n  policyMode: monitor\n  \
-                    allowedToMutate: true\n  settings: {x: [1]}\n  message: no\n  timeoutEvalSeconds: 5\n  hostCapabilities: []\n";
+                    allowedToMutate: true\n  settings: {x: [1]}\n  message: never\n  timeoutEvalSeconds: 5\n  hostCapabilities: []\n";
         let found = parse(text, "policies.yml", Path::new("/folder")).unwrap();
         let [a, b] = &found[..] else { panic!("{found:?}") };
         assert_eq!((a.name.as_str(), a.kind, a.limits.time), ("a-policy", Some(Kind::Validator), DEFAULT_TIME));
         assert_eq!(a.component.location, Location::File("/folder/a.wasm".into()));
         assert!(a.settings.is_none() && a.actions.deny && a.kubewarden == Some(Kubewarden { may_mutate: false }));
         assert_eq!(b.component.location, Location::File("/b.wasm".into()));
-        assert_eq!((b.settings.as_deref(), b.message.as_deref()), (Some(r#"{"x":[1]}"#), Some("no")));
+        assert_eq!((b.settings.as_deref(), b.message.as_deref()), (Some(r#"{"x":[1]}"#), Some("never")));
         assert!(!b.actions.deny && b.kubewarden == Some(Kubewarden { may_mutate: true }));
         assert_eq!(b.limits.time, Duration::from_secs(5));
     }
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn other_documents_are_none() {
-        for text in ["a: {settings: {}}", "apiVersion: x\nkind: y\nspec: {module: z}", "[]", "a: {module: x}\nb: 7"] {
+        for text in ["a: {settings: {}}", "apiVersion: x\nkind: Z\nspec: {module: z}", "a: {module: x}\nb: 7"] {
             let node = crate::config::yaml::documents(text).remove(0).ok().unwrap();
             assert!(!is_policies(&node), "{text}");
         }

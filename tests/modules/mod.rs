@@ -1,5 +1,6 @@
 //! Guests of k8s-wasm, waPC and Kubewarden run unchanged, next to components and like them.
 
+mod call;
 mod hostile;
 mod identity;
 mod policies_yml;

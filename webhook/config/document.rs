@@ -126,6 +126,7 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &BTreeMap<us
             grants: grants::read(common.grants, variables)?,
             message: None,
             kubewarden: None,
+            operation: None,
         })
     };
     Some(match kind {
@@ -167,6 +168,7 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &BTreeMap<us
             let Object { metadata, spec } = parsed::<ProviderSpec>(root)?;
             PolicySpec {
                 actions: in_shadow(spec.shadow),
+                operation: spec.operation,
                 instance_policy: spec.instance_policy.into(),
                 ..common(metadata.name, spec.common)?
             }

@@ -101,6 +101,7 @@ impl PolicySpec {
             grants: spec::Grants::default(),
             message: None,
             kubewarden: None,
+            operation: None,
         }
     }
 }

@@ -32,7 +32,7 @@ fn document(name: &str, rest: &str) -> String {
 fn every_field_arrives() {
     let policies = read(&[examples().join("valid")]).unwrap_or_else(|errors| panic!("{}", messages(&errors)));
     let names: Vec<&str> = policies.iter().map(|policy| &*policy.name).collect();
-    assert_eq!(names, ["team-labels", "minimal", "no-opinion", "no-opinion", "as-json"]);
+    assert_eq!(names, ["team-labels", "minimal", "no-opinion", "no-opinion", "greeter", "as-json"]);
     let policy = named(policies.clone(), "team-labels");
     assert_eq!(policy.component.location, Location::File(examples().join("valid/required-labels.wasm")));
     assert_eq!(
@@ -61,6 +61,7 @@ fn every_field_arrives() {
     assert!(matching.exact && policy.component.digest.is_some());
     assert_eq!((policies[2].kind, policies[3].kind), (Some(Kind::Authorizer), Some(Kind::Mutator)));
     assert_eq!(policies[3].actions, Actions::SHADOW);
+    assert_eq!(policies[4].operation.as_deref(), Some("sample:Guest!Hello"));
     let json = named(policies, "as-json");
     assert_eq!(json.component.location, Location::Builtin("pod-security".into()));
 }

@@ -94,7 +94,7 @@ impl Asked<'_> {
                     spent: *spent,
                     listen: ask.watch.is_some_and(Watch::listens),
                     now: ask.now,
-                    operation: None,
+                    operation: policy.spec.operation.as_deref(),
                 };
                 let Answer { result, usage, facts } = question.put(&policy.template, call).await;
                 let settled = match result {

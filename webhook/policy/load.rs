@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 
 use super::{Policy, Set, matching::Match};
 use crate::{
+    component::protocol::Protocol,
     config::{ConfigError, manifest::default_match},
     engine::{
         prepare::{Compiler, Identity, PrepareError, SettingsError, Source},
@@ -151,6 +152,9 @@ async fn load(makers: Makers<'_>, shelf: &Shelf, spec: PolicySpec) -> Result<Vec
         }
         None => exported.iter().map(|it| Kind::of(*it)).collect(),
     };
+    if let Some((field, message)) = misfit(protocol, &spec) {
+        return Err(vec![error(field.to_owned(), message)]);
+    }
     let loaded = kinds.into_iter().map(|kind| {
         if kind == Kind::Authenticator && spec.instance_policy == Instances::Reuse {
             let words = "Reuse is not allowed for authenticators, since they see tokens";
@@ -176,6 +180,27 @@ async fn load(makers: Makers<'_>, shelf: &Shelf, spec: PolicySpec) -> Result<Vec
         Ok(Loaded { kind, digest, spec, matching, template })
     });
     loaded.collect()
+}
+
+/// What a policy's fields say that its protocol does not have, or lack that it needs: the field and the words.
+fn misfit(protocol: Protocol, spec: &PolicySpec) -> Option<(&'static str, String)> {
+    let (field, message) = match (protocol, &spec.operation) {
+        (Protocol::Wapc, None) => (
+            "spec.operation",
+            "this waPC module answers no reviews: declare it as a Provider with spec.operation, the name of the operation that each \
+             event is sent to (`verdict call` calls any operation once)"
+                .to_owned(),
+        ),
+        (Protocol::Wapc, Some(_)) if spec.settings.is_some() => {
+            ("spec.settings", "waPC has no settings: the operation gets the event and nothing else".to_owned())
+        }
+        (Protocol::Wapc, Some(_)) | (_, None) => return None,
+        (other, Some(_)) => (
+            "spec.operation",
+            format!("only waPC modules have operations, and the protocol of this one is \"{}\": remove the field", other.name()),
+        ),
+    };
+    Some((field, message))
 }
 
 /// A JSON Pointer as the rest of a field's path: `/labels/0` is `.labels[0]`.

@@ -72,6 +72,8 @@ pub struct PolicySpec {
     pub grants: Grants,
     /// The operator's own words for a denial.
     pub message: Option<String>,
+    /// What a waPC module is called with for each event.
+    pub operation: Option<String>,
     /// From a file of Kubewarden's: asked by its name only, as there.
     pub kubewarden: Option<Kubewarden>,
 }

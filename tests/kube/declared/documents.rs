@@ -49,6 +49,7 @@ pub fn whole(kind: Kind) -> Value {
         "grants": {"env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"file": "b"}}], "log": true},
         "validationActions": ["Warn", "Audit"],
         "shadow": true,
+        "operation": "sample:Guest!Hello",
         "failurePolicy": "Fail",
         "limitPolicy": "Fail",
         "instancePolicy": "Reuse",
@@ -264,6 +265,9 @@ fn special(kind: Kind, whole: &Value) -> Vec<Value> {
     for message in ["x".repeat(1_024), "x".repeat(1_025), "ä".repeat(1_024), " \n".to_owned(), " a ".to_owned()] {
         with("/spec/message", json!(message));
     }
+    for operation in ["x".repeat(256), "x".repeat(257), "ä".repeat(256)] {
+        with("/spec/operation", json!(operation));
+    }
     for order in [
         json!(-2_147_483_648_i64),
         json!(2_147_483_647),
@@ -279,6 +283,7 @@ fn special(kind: Kind, whole: &Value) -> Vec<Value> {
     for field in [
         "validationActions",
         "shadow",
+        "operation",
         "failurePolicy",
         "limitPolicy",
         "matchConstraints",

@@ -102,7 +102,7 @@ pub struct Call<'a> {
     pub listen: bool,
     /// What time it is for the guest, which then stands still; None: that of this machine's clock.
     pub now: Option<SystemTime>,
-    /// Of a waPC guest that answers events.
+    /// Which operation of a waPC guest is meant.
     pub operation: Option<&'a str>,
 }
 

@@ -130,6 +130,10 @@ pub struct ProviderSpec {
     /// What every kind has.
     #[serde(flatten)]
     pub common: CommonSpec,
+    /// The operation of a waPC module that each event is sent to, as its payload, such as sample:Guest!Hello. Required for waPC modules
+    /// without reviews of their own; nothing else has operations.
+    #[schemars(length(min = 1, max = 256), extend("x-expected" = "the name of an operation such as sample:Guest!Hello, of at most 256 characters"))]
+    pub operation: Option<String>,
     /// Asked, counted and recorded, and never decides.
     #[serde(default)]
     #[schemars(extend("default" = false))]

@@ -146,3 +146,72 @@ async fn failures_deny_and_other_modules_are_refused() {
     let errors = Host::load(config::read(&[file]).unwrap()).await.err().unwrap();
     assert!(errors[0].ends_with("module: expected a policy of Kubewarden's; this is k8s-wasm (WASI)"), "{errors:?}");
 }
+
+const GROUPS: &str = "
+either:
+  expression: team() || owner()
+  message: somebody must care
+  policies:
+    team: {module: 'file://kubewarden_wapc.wasm', settings: {labels: [team]}}
+    owner: {module: 'file://kubewarden_wapc.wasm', settings: {labels: [owner]}}
+neither:
+  expression: '!team() && !fails()'
+  message: nobody may care
+  policies:
+    team: {module: 'file://kubewarden_wapc.wasm', settings: {labels: [team]}}
+    fails: {module: 'file://kubewarden-wasi.wasm'}
+watched:
+  expression: team()
+  message: somebody must care
+  policyMode: monitor
+  policies:
+    team: {module: 'file://kubewarden_wapc.wasm', settings: {labels: [team]}}
+";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn groups_decide_together() {
+    let folder = tempfile::tempdir().unwrap();
+    annotated(&folder, "kubewarden-wasi", r#"{"mutating": false, "executionMode": "wasi"}"#);
+    let host = host(&folder, GROUPS).await;
+    let ask = async |id: &str, labels: Value| {
+        host.review(&format!("/validate/{id}"), &review(labels)).await["response"].clone()
+    };
+    assert_eq!(ask("either", json!({"owner": "a"})).await, json!({"uid": "u", "allowed": true}));
+    // The first suffices: the second was asked once only.
+    assert_eq!(ask("either", json!({"team": "a"})).await["allowed"], true);
+    assert_eq!(
+        (host.count("Validator", "either/team", "allowed"), host.count("Validator", "either/owner", "allowed")),
+        (1, 1)
+    );
+    let denied = ask("either", json!({})).await;
+    assert_eq!((&denied["allowed"], &denied["status"]["message"]), (&json!(false), &json!("somebody must care")));
+    let causes = json!([
+        {"field": "spec.policies.team", "message": "the label team is required"},
+        {"field": "spec.policies.owner", "message": "the label owner is required"},
+    ]);
+    assert_eq!(denied["status"]["details"]["causes"], causes);
+    // What would change the object does not count as allowed.
+    let changing = ask("either", json!({"team": "a", "change": "me"})).await;
+    assert_eq!(changing["status"]["details"]["causes"][0]["message"], "mutation is not allowed inside of policy group");
+
+    assert_eq!(ask("watched", json!({})).await, json!({"uid": "u", "allowed": true}));
+    assert_eq!(host.review("/audit/watched", &review(json!({}))).await["response"]["allowed"], false);
+    // Members have no routes of their own.
+    for path in ["/validate/either%2Fteam", "/validate/team", "/mutate/either", "/validate_raw/either"] {
+        let (status, _) = host.post(path, json!({"request": {}}).to_string()).await;
+        assert!(status.is_client_error(), "{path}: {status}");
+    }
+}
+
+/// Without a label `!team()` is true, and `!fails()` of a member that gave up must not be.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_fails_fails_its_group() {
+    let folder = tempfile::tempdir().unwrap();
+    annotated(&folder, "kubewarden-wasi", r#"{"mutating": false, "executionMode": "wasi"}"#);
+    let host = host(&folder, GROUPS).await;
+    let mut failing = review(json!({}));
+    failing["request"]["object"]["metadata"]["name"] = json!("exit");
+    let denied = host.review("/validate/neither", &failing).await["response"].clone();
+    assert_eq!((&denied["allowed"], &denied["status"]["code"]), (&json!(false), &json!(500)), "{denied}");
+    assert_eq!(host.count("Validator", "neither/fails", "trap"), 1);
+}

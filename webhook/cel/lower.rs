@@ -43,12 +43,7 @@ pub(super) fn compile(expression: &str, subject: Subject) -> Result<Lowered, Str
 }
 
 fn check(expression: &str, subject: Subject) -> Result<(Lowered, Type), String> {
-    lower(expression, subject).map_err(|mistake| {
-        let before = expression.get(..mistake.at).unwrap_or(expression);
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        format!("line {line}, column {column}: {}", mistake.words)
-    })
+    lower(expression, subject).map_err(|mistake| mistake.told(expression))
 }
 
 fn lower(expression: &str, subject: Subject) -> Result<(Lowered, Type), Mistake> {

@@ -22,6 +22,7 @@ mod cost;
 mod document;
 mod expr;
 mod functions;
+mod group;
 mod interpret;
 mod large;
 mod list;
@@ -42,6 +43,7 @@ pub use self::{
     budget::{Budget, Unevaluated},
     conditions::{Conditions, Undecided},
     document::{Document, NotText, Unread},
+    group::{Group, Members},
     memory::{Pool, Share, TooLate},
     reads::{Part, Reads},
     variables::Variables,

@@ -1,7 +1,7 @@
 //! Kubewarden's `policies.yml`: a mapping from ids to policies. Follows its policy-server (config.rs): there each id is asked at
 //! `/validate/ID` about whatever arrives, whatever its metadata says.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use tracing::warn;
 
@@ -10,7 +10,10 @@ use super::{
     fields::{Field, Object, Report},
     yaml::{Node, Value},
 };
-use crate::spec::{Actions, ComponentRef, Kind, Kubewarden, Limits, Location, MAX_TIME, PolicySpec};
+use crate::{
+    cel,
+    spec::{Actions, ComponentRef, GroupSpec, Kind, Kubewarden, Limits, Location, MAX_TIME, PolicySpec},
+};
 
 /// Whether a document is one of Kubewarden's: no object of Kubernetes, and each of its values is a policy or a group.
 pub(super) fn is_policies(node: &Node) -> bool {
@@ -33,25 +36,82 @@ pub(super) fn policies(
     let mut specs = Vec::new();
     for (id, field) in Field::root(node).keys() {
         report.object = Some(format!("Kubewarden policy {}", crate::text::shorten(&crate::text::line(id), 64)));
-        specs.extend(policy(id, &field, document, folder, &mut report));
+        let place = Place { document, folder };
+        if field.at("expression").is_some() {
+            specs.extend(group(id, &field, place, &mut report));
+        } else {
+            specs.extend(policy(id, &field, None, place, &mut report));
+        }
     }
     report.object = None;
     report.finish()?;
     Ok(specs)
 }
 
-/// None only after an error was reported.
-fn policy(id: &str, field: &Field<'_>, document: &str, folder: &Path, report: &mut Report<'_>) -> Option<PolicySpec> {
+/// Where a document stands.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    document: &'a str,
+    folder: &'a Path,
+}
+
+/// The members of a group; none only after an error was reported.
+fn group(id: &str, field: &Field<'_>, place: Place<'_>, report: &mut Report<'_>) -> Vec<PolicySpec> {
+    let known = ["expression", "message", "policyMode", "policies", "namespacedName"];
+    let is_id = is_id(id, field, report);
+    let Some(object) = field.object(&known, report).filter(|_| is_id) else { return Vec::new() };
+    let expression = object.required("expression", report).and_then(|it| it.text(report).map(|text| (it, text)));
+    let message = object.required("message", report).and_then(|it| it.text(report));
+    let actions = actions(&object, report);
+    let policies = object.required("policies", report).map(|it| it.entries(report)).unwrap_or_default();
+    let names: Vec<&str> = policies.iter().map(|(name, _)| *name).collect();
+    let (Some((expression_field, expression)), Some(message), Some(actions)) = (expression, message, actions) else {
+        return Vec::new();
+    };
+    if let Err(words) = cel::Group::compile(expression, &names) {
+        expression_field.error(report, words);
+    }
+    let group = Arc::new(GroupSpec {
+        name: id.to_owned(),
+        source: place.document.to_owned(),
+        expression: expression.to_owned(),
+        message: message.to_owned(),
+        actions,
+    });
+    policies.iter().filter_map(|(name, field)| policy(name, field, Some(&group), place, report)).collect()
+}
+
+fn is_id(id: &str, field: &Field<'_>, report: &mut Report<'_>) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if id.is_empty() || id.len() > MAX_ID || !id.bytes().all(fits) {
+    let is = !id.is_empty() && id.len() <= MAX_ID && id.bytes().all(fits);
+    if !is {
         field.error(report, format!("expected an id of letters, digits, -, _ and . that has at most {MAX_ID} of them"));
+    }
+    is
+}
+
+/// None only after an error was reported.
+fn actions(object: &Object<'_>, report: &mut Report<'_>) -> Option<Actions> {
+    let modes = [("protect", Actions::DECIDE), ("monitor", Actions::SHADOW)];
+    object.optional("policyMode").map_or(Some(Actions::DECIDE), |it| it.choice(&modes, report))
+}
+
+/// None only after an error was reported.
+fn policy(
+    id: &str,
+    field: &Field<'_>,
+    group: Option<&Arc<GroupSpec>>,
+    Place { document, folder }: Place<'_>,
+    report: &mut Report<'_>,
+) -> Option<PolicySpec> {
+    if !is_id(id, field, report) {
         return None;
     }
-    if field.at("module").is_none() {
-        field.error(report, "policy groups are not served yet: only entries with `module` are");
-        return None;
+    if group.is_some() {
+        // Its server refuses others there: members have no mode of their own.
+        field.object(&MEMBER, report)?;
     }
-    for (key, unknown) in field.keys().into_iter().filter(|(key, _)| !KNOWN.contains(key)) {
+    for (key, unknown) in field.keys().into_iter().filter(|(key, _)| group.is_none() && !KNOWN.contains(key)) {
         // What its controller adds is no concern of anybody.
         if key != "namespacedName" {
             warn!(
@@ -64,9 +124,7 @@ fn policy(id: &str, field: &Field<'_>, document: &str, folder: &Path, report: &m
     }
     let object = Object::of(field, field.keys());
     let path = object.required("module", report).and_then(|it| module(it, folder, report));
-    let monitor = object
-        .optional("policyMode")
-        .map_or(Some(false), |it| it.choice(&[("protect", false), ("monitor", true)], report));
+    let actions = actions(&object, report);
     let may_mutate = object.optional("allowedToMutate").map_or(Some(false), |it| it.boolean(report));
     let settings = object.optional("settings");
     if let Some(settings) = settings.filter(|it| !matches!(it.node.value, Value::Map(_))) {
@@ -89,19 +147,20 @@ fn policy(id: &str, field: &Field<'_>, document: &str, folder: &Path, report: &m
     if let Some(settings) = settings {
         super::document::lines(settings.node, String::new(), report.source, &mut lines);
     }
-    let (monitor, may_mutate) = (monitor?, may_mutate?);
+    let may_mutate = may_mutate?;
     Some(PolicySpec {
         kind: Some(if may_mutate { Kind::Mutator } else { Kind::Validator }),
-        name: id.to_owned(),
+        // No path of the server has a slash.
+        name: group.map_or_else(|| id.to_owned(), |group| format!("{}/{id}", group.name)),
         source: document.to_owned(),
         component: ComponentRef { location: Location::File(path?), digest: None },
         settings: settings.map(|it| it.node.json().to_string()),
         settings_lines: lines,
-        actions: if monitor { Actions::SHADOW } else { Actions::DECIDE },
+        actions: actions?,
         own_constraints: true,
         limits: Limits { time: time?, ..Limits::default() },
         message: message?,
-        kubewarden: Some(Kubewarden { may_mutate }),
+        kubewarden: Some(Kubewarden { may_mutate, group: group.cloned() }),
         ..PolicySpec::file(id, Path::new(""))
     })
 }
@@ -146,6 +205,7 @@ const KNOWN: [&str; 9] = [
     "timeoutEvalSeconds",
     "namespacedName",
 ];
+const MEMBER: [&str; 5] = ["module", "settings", "contextAwareResources", "hostCapabilities", "timeoutEvalSeconds"];
 /// `--policy-timeout` of its server.
 const DEFAULT_TIME: Duration = Duration::from_secs(2);
 const MAX_ID: usize = 253;
@@ -163,17 +223,21 @@ mod tests {
         let [a, b] = &found[..] else { panic!("{found:?}") };
         assert_eq!((a.name.as_str(), a.kind, a.limits.time), ("a-policy", Some(Kind::Validator), DEFAULT_TIME));
         assert_eq!(a.component.location, Location::File("/folder/a.wasm".into()));
-        assert!(a.settings.is_none() && a.actions.deny && a.kubewarden == Some(Kubewarden { may_mutate: false }));
+        assert!(
+            a.settings.is_none()
+                && a.actions.deny
+                && a.kubewarden == Some(Kubewarden { may_mutate: false, group: None })
+        );
         assert_eq!(b.component.location, Location::File("/b.wasm".into()));
         assert_eq!((b.settings.as_deref(), b.message.as_deref()), (Some(r#"{"x":[1]}"#), Some("never")));
-        assert!(!b.actions.deny && b.kubewarden == Some(Kubewarden { may_mutate: true }));
+        assert!(!b.actions.deny && b.kubewarden == Some(Kubewarden { may_mutate: true, group: None }));
         assert_eq!(b.limits.time, Duration::from_secs(5));
     }
 
     #[test]
     fn everything_that_is_wrong_is_told_with_its_line() {
         let text = "a:\n  module: registry://ghcr.io/x:1\n  policyMode: maybe\nb:\n  module: file://b.wasm\n  settings: 7\n  \
-                    timeoutEvalSeconds: 0\nc/d:\n  module: file://c.wasm\ng:\n  expression: a()\n  message: x\n  policies: {}\n";
+                    timeoutEvalSeconds: 0\nc/d:\n  module: file://c.wasm\ng:\n  expression: a()\n  message: x\n  policies:\n    b: {module: file://b.wasm, policyMode: monitor}\n";
         let errors: Vec<String> =
             parse(text, "p.yml", Path::new("/")).unwrap_err().iter().map(ToString::to_string).collect();
         let expected = [
@@ -182,12 +246,23 @@ mod tests {
             "p.yml:6: Kubewarden policy b: b.settings: expected a mapping; got a number",
             "p.yml:7: Kubewarden policy b: b.timeoutEvalSeconds: expected whole seconds from 1 to 30; got 0",
             "p.yml:9: Kubewarden policy c/d: c/d: expected an id of letters",
-            "p.yml:11: Kubewarden policy g: g: policy groups are not served yet",
+            "p.yml:11: Kubewarden policy g: g.expression: line 1, column 2: a is no policy of this group; there are b",
+            "p.yml:14: Kubewarden policy g: g.policies.b.policyMode: is not a field",
         ];
         assert_eq!(errors.len(), expected.len(), "{errors:#?}");
         for (error, expected) in errors.iter().zip(expected) {
             assert!(error.starts_with(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn groups_and_policies_share_one_space_of_names() {
+        let group = "g: {expression: a(), message: x, policies: {a: {module: 'file://a.wasm'}}}\n";
+        let other = group.to_owned() + "---\ng: {module: 'file://b.wasm'}\n";
+        let errors = parse(&other, "p.yml", Path::new("/")).unwrap_err();
+        assert_eq!(errors.len(), 1);
+        assert!(errors[0].to_string().ends_with("the name is already used in p.yml, document 1"), "{}", errors[0]);
+        assert_eq!(parse(group, "p.yml", Path::new("/")).unwrap()[0].name, "g/a");
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub(crate) mod yaml;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 pub use error::ConfigError;
@@ -153,8 +154,25 @@ fn finished(specs: Vec<PolicySpec>, mut errors: Vec<ConfigError>) -> Result<Vec<
 fn duplicates(specs: &[PolicySpec]) -> Vec<ConfigError> {
     let mut seen: BTreeMap<(Option<spec::Kind>, &str), &str> = BTreeMap::new();
     let mut errors = Vec::new();
+    let mut groups: Vec<&Arc<spec::GroupSpec>> = Vec::new();
+    for group in specs.iter().filter_map(|it| it.kubewarden.as_ref()?.group.as_ref()) {
+        if groups.iter().any(|known| Arc::ptr_eq(known, group)) {
+            continue;
+        }
+        // It is asked where validators are.
+        if let Some(first) = seen.insert((Some(spec::Kind::Validator), &group.name), &group.source) {
+            errors.push(ConfigError {
+                source: group.source.clone(),
+                object: Some(format!("Kubewarden policy {}", group.name)),
+                field: None,
+                message: format!("the name is already used in {first}"),
+            });
+        }
+        groups.push(group);
+    }
     for spec in specs {
-        if let Some(first) = seen.insert((spec.kind, &spec.name), &spec.source) {
+        let kind = if spec.kubewarden.is_some() { Some(spec::Kind::Validator) } else { spec.kind };
+        if let Some(first) = seen.insert((kind, &spec.name), &spec.source) {
             errors.push(ConfigError {
                 source: spec.source.clone(),
                 object: Some(spec.title()),

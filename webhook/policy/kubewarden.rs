@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
-use super::{Ask, Policy, Selection, Set, ask::Question, changes, matching::Decision};
+use super::{Ask, One, Policy, Selection, Set, ask::Question, changes, group::Group, matching::Decision};
 use crate::{
     engine::run::{Answer, Call, Template},
     review::{
@@ -13,7 +13,7 @@ use crate::{
         clean, together,
         verdict::{AdmissionVerdict, Denied},
     },
-    spec::{Failure, Kubewarden, Operation, Outcome},
+    spec::{Failure, Operation, Outcome},
 };
 
 /// Whether the answer is the policy's own, or what the operator makes of it.
@@ -26,18 +26,53 @@ pub enum Vanilla {
 }
 
 impl<'a> Selection<'a> {
-    /// The policy from Kubewarden's files that is asked for by its id.
-    pub fn of_kubewarden(&self) -> Option<OfKubewarden<'a>> {
-        let policy = self.one?;
-        let terms = policy.spec.kubewarden?;
-        Some(OfKubewarden { policy, terms })
+    /// What from Kubewarden's files is asked for by its id.
+    pub fn of_kubewarden(&self) -> Option<ById<'a>> {
+        match self.one.as_ref()? {
+            One::Policy(policy) => OfKubewarden::of(policy).map(ById::Policy),
+            One::Group(group) => Some(ById::Group(self.set, group)),
+        }
+    }
+}
+
+/// A policy or a group.
+#[derive(Clone, Copy)]
+pub enum ById<'a> {
+    /// A policy.
+    Policy(OfKubewarden<'a>),
+    /// A group, with the set of its members.
+    Group(&'a Set, &'a Group),
+}
+
+impl<'a> ById<'a> {
+    /// Asks about an AdmissionRequest.
+    pub async fn admit(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>, vanilla: Vanilla) -> AdmissionVerdict {
+        match self {
+            Self::Policy(policy) => policy.admit(ask, request, vanilla).await,
+            Self::Group(set, group) => group.admit(set, ask, request, vanilla).await,
+        }
+    }
+
+    /// The policy; groups are not asked about any JSON.
+    pub fn policy(&self) -> Option<OfKubewarden<'a>> {
+        match self {
+            Self::Policy(policy) => Some(*policy),
+            Self::Group(..) => None,
+        }
+    }
+
+    /// Whether what it changes counts.
+    pub(super) fn may_mutate(&self) -> bool {
+        self.policy().is_some_and(|it| it.may_mutate)
     }
 }
 
 impl Set {
     /// All that are asked by their ids.
-    pub(super) fn of_kubewarden(&self) -> impl Iterator<Item = OfKubewarden<'_>> {
-        self.policies.iter().filter_map(|policy| Some(OfKubewarden { policy, terms: policy.spec.kubewarden? }))
+    pub(super) fn of_kubewarden(&self) -> impl Iterator<Item = ById<'_>> {
+        let alone = |it: &&Policy| it.spec.kubewarden.as_ref().is_some_and(|it| it.group.is_none());
+        let policies = self.policies.iter().filter(alone).filter_map(OfKubewarden::of).map(ById::Policy);
+        policies.chain(self.groups.iter().map(|group| ById::Group(self, group)))
     }
 }
 
@@ -45,37 +80,60 @@ impl Set {
 #[derive(Clone, Copy)]
 pub struct OfKubewarden<'a> {
     policy: &'a Policy,
-    terms: Kubewarden,
+    may_mutate: bool,
 }
 
-impl OfKubewarden<'_> {
-    /// Whether what it changes counts.
-    pub(super) fn may_mutate(&self) -> bool {
-        self.terms.may_mutate
+impl<'a> OfKubewarden<'a> {
+    pub(super) fn of(policy: &'a Policy) -> Option<Self> {
+        let may_mutate = policy.spec.kubewarden.as_ref()?.may_mutate;
+        Some(Self { policy, may_mutate })
+    }
+
+    pub(super) fn name(&self) -> &'a str {
+        &self.policy.spec.name
+    }
+
+    /// What the policy itself says.
+    ///
+    /// # Errors
+    /// It failed.
+    pub(super) async fn ask(
+        &self,
+        ask: Ask<'_>,
+        request: Option<&AdmissionRequest<'_>>,
+        object: Option<&str>,
+    ) -> Result<Said, Failure> {
+        let asked = self.policy.asked(ask, request, Ok(Decision::Asked(None)), Instant::now(), Duration::ZERO);
+        let asked = asked.ok_or_else(|| Failure::Host("it is not asked".to_owned()))?;
+        asked.put(ask, &About { request, object }).await
     }
 
     /// Asks about an AdmissionRequest.
     pub async fn admit(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>, vanilla: Vanilla) -> AdmissionVerdict {
         let object = request.object.map(RawValue::get);
-        self.put(ask, &About { request: Some(request), object }, vanilla).await
+        self.put(ask, Some(request), object, vanilla).await
     }
 
     /// Asks about any JSON.
     pub async fn admit_raw(&self, ask: Ask<'_>, request: &str) -> AdmissionVerdict {
-        self.put(ask, &About { request: None, object: Some(request) }, Vanilla::No).await
+        self.put(ask, None, Some(request), Vanilla::No).await
     }
 
-    async fn put(&self, ask: Ask<'_>, about: &About<'_>, vanilla: Vanilla) -> AdmissionVerdict {
+    async fn put(
+        &self,
+        ask: Ask<'_>,
+        request: Option<&AdmissionRequest<'_>>,
+        object: Option<&str>,
+        vanilla: Vanilla,
+    ) -> AdmissionVerdict {
         let policy = self.policy;
-        let asked = policy.asked(ask, about.request, Ok(Decision::Asked(None)), Instant::now(), Duration::ZERO);
-        let Some(asked) = asked else { return AdmissionVerdict::default() };
-        let said = asked.put(ask, about).await.unwrap_or_else(|failure| Said::failed(&failure));
+        let said = self.ask(ask, request, object).await.unwrap_or_else(|failure| Said::failed(&failure));
         let mut denial = said.denial;
         let mut changed = said.object;
         if vanilla == Vanilla::No {
             if !policy.enforces() {
                 (denial, changed) = (None, None);
-            } else if changed.is_some() && !self.terms.may_mutate {
+            } else if changed.is_some() && !self.may_mutate {
                 let id = &policy.spec.name;
                 let message = format!(
                     "Request rejected by policy {id}. The policy attempted to mutate the request, but it is currently configured to not \
@@ -90,7 +148,7 @@ impl OfKubewarden<'_> {
         }
         let mut patch = None;
         if denial.is_none()
-            && let (Some(original), Some(changed)) = (about.object, changed)
+            && let (Some(original), Some(changed)) = (object, changed)
         {
             match changes::between(original, changed, ask.deadline).await {
                 Ok(made) => patch = made,
@@ -112,11 +170,12 @@ struct About<'a> {
     object: Option<&'a str>,
 }
 
-struct Said {
-    denial: Option<Denied>,
-    object: Option<String>,
-    warnings: Vec<String>,
-    annotations: Vec<Annotation>,
+/// What a policy said; the object, if it changed it.
+pub(super) struct Said {
+    pub(super) denial: Option<Denied>,
+    pub(super) object: Option<String>,
+    pub(super) warnings: Vec<String>,
+    pub(super) annotations: Vec<Annotation>,
 }
 
 impl Said {

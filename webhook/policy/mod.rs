@@ -9,6 +9,7 @@ mod authentication;
 mod authorization;
 mod changes;
 mod fold;
+mod group;
 mod index;
 mod kubewarden;
 mod load;
@@ -25,8 +26,9 @@ use std::{
 
 pub use answer::{Admission, Answered, Unanswerable, UnknownKind};
 pub use authorization::Authorization;
+use group::Group;
 use index::Index;
-pub use kubewarden::{OfKubewarden, Vanilla};
+pub use kubewarden::{ById, Vanilla};
 pub(crate) use load::dotted;
 use matching::{Bounds, Match};
 
@@ -44,6 +46,7 @@ pub struct Set {
     /// In the order in which chains run.
     policies: Vec<Policy>,
     index: Index,
+    groups: Vec<Group>,
     /// For what is read of objects.
     memory: Pool,
 }
@@ -65,7 +68,15 @@ pub struct Selection<'a> {
     set: &'a Set,
     interface: Interface,
     /// The one that is asked for by name.
-    one: Option<&'a Policy>,
+    one: Option<One<'a>>,
+}
+
+/// What is asked for by name.
+#[derive(Clone, Copy)]
+enum One<'a> {
+    Policy(&'a Policy),
+    /// Of Kubewarden's.
+    Group(&'a Group),
 }
 
 /// One request's circumstances.
@@ -85,7 +96,8 @@ impl Set {
     fn new(mut policies: Vec<Policy>) -> Self {
         policies.sort_by(|one, other| (one.spec.order, &one.spec.name).cmp(&(other.spec.order, &other.spec.name)));
         let index = Index::new(&policies);
-        Self { policies, index, memory: Pool::new(READ, READ_OF_ONE) }
+        let groups = Group::all(&policies);
+        Self { policies, index, groups, memory: Pool::new(READ, READ_OF_ONE) }
     }
 
     /// No policies: nothing can be asked of it.
@@ -101,10 +113,13 @@ impl Set {
             None => None,
             Some(name) => {
                 // Those of Kubewarden's files are asked to validate, whatever they do then.
-                let of_kubewarden = |it: &&Policy| it.spec.kubewarden.is_some() && interface == Interface::Validating;
-                let is = |it: &&Policy| it.spec.kubewarden.is_none() && it.kind.interface() == interface;
-                let mut named = self.policies.iter().filter(|it| it.spec.name == name);
-                Some(named.find(|it| is(it) || of_kubewarden(it))?)
+                let is = |it: &&Policy| match &it.spec.kubewarden {
+                    None => it.kind.interface() == interface,
+                    Some(it) => it.group.is_none() && interface == Interface::Validating,
+                };
+                let group = || self.groups.iter().find(|it| it.name() == name && interface == Interface::Validating);
+                let policy = self.policies.iter().filter(|it| it.spec.name == name).find(is);
+                Some(policy.map(One::Policy).or_else(|| group().map(One::Group))?)
             }
         };
         Some(Selection { set: self, interface, one })
@@ -143,16 +158,20 @@ impl<'a> Selection<'a> {
     fn reads(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> &'a Reads {
         let index = &self.set.index;
         match (self.one, resource(ask, request)) {
-            (Some(policy), _) => policy.matching.reads(),
-            (None, Some(resource)) => index.reads_about(self.interface, resource),
-            (None, None) => index.reads(self.interface),
+            (Some(One::Policy(policy)), _) => policy.matching.reads(),
+            (_, Some(resource)) => index.reads_about(self.interface, resource),
+            (_, None) => index.reads(self.interface),
         }
     }
 
     fn of(&self, indices: &'a [usize]) -> impl Iterator<Item = &'a Policy> + use<'a> {
         let indices = if self.one.is_some() { &[] } else { indices };
         let policies = &self.set.policies;
-        self.one.into_iter().chain(indices.iter().filter_map(|index| policies.get(*index)))
+        let one = match self.one {
+            Some(One::Policy(policy)) => Some(policy),
+            _ => None,
+        };
+        one.into_iter().chain(indices.iter().filter_map(|index| policies.get(*index)))
     }
 }
 

@@ -337,7 +337,7 @@ async fn ask(
         }
         Question::ValidateRaw => {
             let raw = admission::decode_raw(bytes).map_err(malformed)?;
-            let verdict = match selection.of_kubewarden() {
+            let verdict = match selection.of_kubewarden().and_then(|it| it.policy()) {
                 Some(policy) => policy.admit_raw(ask, raw.request.get()).await,
                 None => return Err(no_policy(true)),
             };

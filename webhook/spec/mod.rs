@@ -13,7 +13,7 @@ mod outcome;
 pub mod schema;
 mod usage;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 pub use digest::{Digest, NotADigest};
 pub use failure::Failure;
@@ -79,10 +79,27 @@ pub struct PolicySpec {
 }
 
 /// What a file of Kubewarden's says of a policy beyond what all say. `policyMode: monitor` is [`Actions::SHADOW`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kubewarden {
     /// Whether it may change objects (`allowedToMutate`).
     pub may_mutate: bool,
+    /// Of a member: its group, which all its members share.
+    pub group: Option<Arc<GroupSpec>>,
+}
+
+/// Policies that decide together: `expression` over their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupSpec {
+    /// By which it is asked.
+    pub name: String,
+    /// Where it stands, for messages.
+    pub source: String,
+    /// `a() && (b() || !c())`.
+    pub expression: String,
+    /// For the user, if the whole denies.
+    pub message: String,
+    /// What a verdict does.
+    pub actions: Actions,
 }
 
 impl PolicySpec {

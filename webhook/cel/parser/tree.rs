@@ -50,6 +50,14 @@ impl Mistake {
     pub(in crate::cel) fn new(at: usize, words: impl Into<String>) -> Self {
         Self { at, words: words.into() }
     }
+
+    /// With its line and column in the text.
+    pub(in crate::cel) fn told(&self, text: &str) -> String {
+        let before = text.get(..self.at).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        format!("line {line}, column {column}: {}", self.words)
+    }
 }
 
 pub(super) fn leaf(at: usize, syntax: Syntax) -> Node {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Ended, Failed, specs, terminal};
-use crate::{author::docs, component::manifest, config, engine::prepare::describe, loader, spec::Kind};
+use crate::{author::docs, component::of_author, config, engine::prepare::describe, loader, spec::Kind};
 
 /// What the policy does, its settings with an example of each kind, what it is asked about and what it wants to be granted.
 #[derive(clap::Args)]
@@ -25,8 +25,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let spec = specs(&args.policy)?.remove(0);
     let component = loader::load(&spec.component).map_err(|error| Failed::configuration(error.to_string()))?;
     let named = args.policy.display();
-    let manifest =
-        manifest::embedded(&component.bytes).map_err(|error| Failed::configuration(format!("{named}: {error}")))?;
+    let manifest = of_author(&component.bytes).map_err(|error| Failed::configuration(format!("{named}: {error}")))?;
     let manifest = manifest.ok_or_else(|| {
         Failed::configuration(format!("{named}: it has no manifest: `verdict build` puts one into it"))
     })?;

@@ -4,10 +4,7 @@ use serde::Serialize;
 
 use super::{CacheArgs, Ended, Failed, compiler, json_argument, runtime, specs, terminal};
 use crate::{
-    component::{
-        manifest::{self, Manifest},
-        protocol::{is_component, recognise},
-    },
+    component::{manifest::Manifest, of_author, protocol::recognise},
     engine::{
         prepare::{PrepareError, Priority, Source, describe},
         run::{Capacity, Engine, Start},
@@ -63,7 +60,9 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let mut settings = args.settings.as_deref().map(json_argument).transpose()?;
     let wrong = |words: &dyn std::fmt::Display| Failed::configuration(format!("{}: {words}", args.component.display()));
     let mut description = describe(&component.bytes).map_err(|error| wrong(&error))?;
-    let (manifest, wants) = said_by_author(&component.bytes).map_err(|error| wrong(&error))?;
+    let manifest = of_author(&component.bytes).map_err(|error| wrong(&error))?;
+    let metadata = recognise(&component.bytes).ok().and_then(|it| it.metadata);
+    let wants = metadata.map(|it| it.host_capabilities).unwrap_or_default();
     // Settings that it takes, to see how it starts: those given, else the author's example.
     if let Some(example) = manifest.as_ref().and_then(|it| it.examples().first()).filter(|_| args.settings.is_none()) {
         settings = Some(example.to_string());
@@ -126,15 +125,6 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     list("imports", shown.imports);
     list("wants", shown.host_capabilities);
     Ok(Ended::Done)
-}
-
-/// The manifest, and the host capabilities that a module of Kubewarden wants.
-fn said_by_author(bytes: &[u8]) -> Result<(Option<Manifest>, Vec<String>), String> {
-    if is_component(bytes) {
-        return manifest::embedded(bytes).map(|it| (it, Vec::new())).map_err(|error| error.to_string());
-    }
-    let metadata = recognise(bytes).map_err(|error| error.to_string())?.metadata;
-    Ok(metadata.map_or_else(Default::default, |it| (Some(it.manifest()), it.host_capabilities)))
 }
 
 fn print_manifest(manifest: &Manifest) {

@@ -9,6 +9,7 @@ mod completions;
 mod docs;
 mod documents;
 mod explain;
+mod import;
 mod inspect;
 mod log;
 mod manifests;
@@ -93,6 +94,8 @@ enum Command {
     /// What `serve` starts for each policy that it compiles: a component on standard input, code on standard output.
     #[command(hide = true)]
     Prepare(compile::PrepareArgs),
+    /// Write objects for policies that are configured for another server.
+    Import(import::Args),
     /// Begin a policy: a folder that builds, with an example and its tests.
     New(new::Args),
     /// Build the component of a policy from its sources.
@@ -160,6 +163,7 @@ pub fn main() -> ExitCode {
         Command::Manifests(args) => manifests::run(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Prepare(args) => compile::prepare(&args),
+        Command::Import(args) => import::run(&args),
         Command::New(args) => new::run(&args),
         Command::Build(args) => build::run(&args),
         Command::Bench(args) => bench::run(&args),

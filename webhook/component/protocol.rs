@@ -153,8 +153,9 @@ pub fn recognise(bytes: &[u8]) -> Result<Module, ProtocolError> {
         | Protocol::KubewardenWasi
         | Protocol::KubewardenOpa
         | Protocol::KubewardenGatekeeper => {
+            // One that changes objects can be held to only judging them.
             let mutates = metadata.as_ref().is_some_and(|it| it.mutating);
-            vec![if mutates { Interface::Mutating } else { Interface::Validating }]
+            if mutates { vec![Interface::Validating, Interface::Mutating] } else { vec![Interface::Validating] }
         }
     };
     let imports = seen.imports.iter().map(|(module, name)| format!("{module}.{name}")).collect();
@@ -332,7 +333,7 @@ mod tests {
             (packed("authz") + alloc, Protocol::K8sWasmRaw, &all[1..2]),
             (guest_call.to_owned(), Protocol::Wapc, &[]),
             (guest_call.to_owned() + &metadata(r#"{"mutating": false}"#), Protocol::KubewardenWapc, &all[2..3]),
-            (guest_call.to_owned() + &metadata(r#"{"mutating": true}"#), Protocol::KubewardenWapc, &all[3..]),
+            (guest_call.to_owned() + &metadata(r#"{"mutating": true}"#), Protocol::KubewardenWapc, &all[2..]),
             (
                 plain("_start") + &metadata(r#"{"mutating": false, "executionMode": "wasi"}"#),
                 Protocol::KubewardenWasi,

@@ -3,8 +3,8 @@
 //! it holds all that each prints (standard output, then standard error) and its exit code.
 //!
 //! A case runs in a copy of its folder. In its commands and files `${policies}` stands for the folder `policies/` of this
-//! repository, and `${misbehaving}` and `${misbehaving-admission}` for the components of these fixtures; the output has them
-//! again. Of a file `NAME.wat` the copy has what it says, as `NAME.wasm`. `[time]`, `[bytes]`, `[digest]`, `[line]`, `[functions]`
+//! repository, `${misbehaving}` and `${misbehaving-admission}` for the components of these fixtures, and `${modules}` for the folder
+//! of the built guests of older protocols; the output has them again. Of a file `NAME.wat` the copy has what it says, as `NAME.wasm`. `[time]`, `[bytes]`, `[digest]`, `[line]`, `[functions]`
 //! and `[folder]` stand for what is not the same every time, and `⟨U+001B⟩` for a character that would drive a terminal.
 //!
 //! `INSTA_UPDATE=always` writes the outputs, `INSTA_GLOB_FILTER='review/*/*'` picks cases.
@@ -134,6 +134,7 @@ fn path(placeholder: &str) -> String {
         "${policies}" => concat!(env!("CARGO_MANIFEST_DIR"), "/policies").to_owned(),
         "${misbehaving}" => fixtures::misbehaving("").display().to_string(),
         "${misbehaving-admission}" => fixtures::misbehaving("admission").display().to_string(),
+        "${modules}" => fixtures::module("wapc_echo").parent().unwrap().display().to_string(),
         unknown => panic!("{unknown} stands for nothing"),
     }
 }
@@ -147,7 +148,7 @@ fn visible(char: char) -> String {
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/commands");
 
-const PLACEHOLDERS: [&str; 3] = ["${policies}", "${misbehaving}", "${misbehaving-admission}"];
+const PLACEHOLDERS: [&str; 4] = ["${policies}", "${misbehaving}", "${misbehaving-admission}", "${modules}"];
 
 /// Seconds: a command that should have refused, and serves.
 const LONGEST: &str = "300";

@@ -2,6 +2,7 @@
 
 mod bench;
 mod build;
+mod call;
 mod certs;
 mod check;
 mod compile;
@@ -79,6 +80,8 @@ enum Command {
     Check(check::Args),
     /// Answer one review offline, through the same path as the server.
     Review(review::Args),
+    /// Call an operation of a waPC guest, or a function of an older module, by itself.
+    Call(call::Args),
     /// Show what a component exports and imports.
     Inspect(inspect::Args),
     /// Print a policy's manifest as a page of Markdown.
@@ -156,6 +159,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Review(args) => review::run(&args),
+        Command::Call(args) => call::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Docs(args) => docs::run(&args),
         Command::Explain(args) => explain::run(&args),

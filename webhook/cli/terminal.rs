@@ -15,6 +15,17 @@ pub(super) fn print_script(text: &str) {
     let _ = write!(io::stdout(), "{text}");
 }
 
+/// Writes bytes of others to standard output as they are, so that files and other programs get exactly these; what would drive a
+/// terminal is escaped on one.
+pub(super) fn print_bytes(bytes: &[u8]) {
+    let mut out = io::stdout();
+    if out.is_terminal() {
+        print(&String::from_utf8_lossy(bytes));
+    } else {
+        let _ = out.write_all(bytes).and_then(|()| out.flush());
+    }
+}
+
 /// As [`print`], to standard error.
 pub(super) fn tell(text: &str) {
     let _ = writeln!(io::stderr(), "{}", lines(text));

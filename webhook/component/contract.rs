@@ -11,7 +11,7 @@ use crate::spec::{Import, Interface};
 pub(crate) struct Exported {
     /// The whole name.
     pub(crate) name: &'static str,
-    functions: &'static [&'static str],
+    pub(crate) functions: &'static [&'static str],
 }
 
 pub(crate) const LIFECYCLE: Exported = Exported { name: "verdict:policy/lifecycle@1.0.0", functions: &["init"] };

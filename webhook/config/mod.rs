@@ -11,7 +11,7 @@ mod grants;
 mod kubewarden;
 pub(crate) mod limits;
 pub mod manifest;
-mod quantity;
+pub(crate) mod quantity;
 pub(crate) mod rules;
 mod walk;
 pub(crate) mod yaml;

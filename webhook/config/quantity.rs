@@ -1,7 +1,7 @@
 //! Amounts as people write them: `64Mi`, as Kubernetes' quantities.
 
 /// Bytes: a whole number, optionally with one of k, M, G, Ki, Mi, Gi.
-pub(super) fn bytes(text: &str) -> Option<u64> {
+pub(crate) fn bytes(text: &str) -> Option<u64> {
     const UNITS: [(&str, u64); 6] =
         [("Ki", 1 << 10), ("Mi", 1 << 20), ("Gi", 1 << 30), ("k", 1_000), ("M", 1_000_000), ("G", 1_000_000_000)];
     let (digits, unit) =

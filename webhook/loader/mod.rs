@@ -25,6 +25,15 @@ pub struct Component {
     pub digest: Digest,
 }
 
+impl Component {
+    /// These bytes, whatever they are.
+    pub fn new(bytes: impl Into<Cow<'static, [u8]>>) -> Self {
+        let bytes = bytes.into();
+        let digest = Digest(Sha256::digest(&bytes).into());
+        Self { bytes, digest }
+    }
+}
+
 /// Why there are no bytes to run.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -75,12 +84,12 @@ pub fn load(reference: &ComponentRef) -> Result<Component, LoadError> {
             }
         },
     };
-    let digest = Digest(Sha256::digest(&bytes).into());
+    let component = Component::new(bytes);
     match reference.digest {
-        Some(pinned) if pinned != digest => {
-            Err(LoadError::Digest { component: reference.location.clone(), found: digest, pinned })
+        Some(pinned) if pinned != component.digest => {
+            Err(LoadError::Digest { component: reference.location.clone(), found: component.digest, pinned })
         }
-        _ => Ok(Component { bytes, digest }),
+        _ => Ok(component),
     }
 }
 

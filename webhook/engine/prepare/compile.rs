@@ -64,20 +64,17 @@ pub struct SettingsError {
 }
 
 /// Why a component cannot be used with these settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum PrepareError {
     /// It is no policy.
-    Program(ProgramError),
+    #[error(transparent)]
+    Program(#[from] ProgramError),
     /// `init` refused the settings.
+    #[error("init refused the settings: {}", .0.iter().map(|it| format!("{}: {}", it.path, it.message)).collect::<Vec<_>>().join("; "))]
     Settings(Vec<SettingsError>),
     /// `init` did not end well.
+    #[error("init failed: {0}")]
     Init(Failure),
-}
-
-impl From<ProgramError> for PrepareError {
-    fn from(error: ProgramError) -> Self {
-        Self::Program(error)
-    }
 }
 
 /// Takes from milliseconds to seconds of CPU, so it is called off the async threads.

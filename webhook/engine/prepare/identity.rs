@@ -27,6 +27,9 @@ pub struct Identity {
     pub grants: Grants,
     /// Whether instructions are counted, which every instruction pays for.
     pub fuelled: bool,
+    /// Whether a module's operations are called by themselves: then nothing is asked of it at load, neither what it knows nor whether
+    /// its settings are good.
+    pub called: bool,
     /// What the host offers.
     contract: String,
     /// What makes and runs the code.
@@ -63,10 +66,26 @@ impl Source {
             settings: settings.map(str::to_owned),
             grants: grants.clone(),
             fuelled,
+            called: false,
             contract: contract::CONTRACT.to_owned(),
             engine: digest_of(engine.wasm(fuelled)?),
         };
         Ok(Self { bytes: component.bytes, identity, memory: limits.memory })
+    }
+
+    /// What [`super::Guest`] is made from. Only components have settings outside of reviews: `{}` if not given.
+    ///
+    /// # Errors
+    /// The engine cannot run with such limits.
+    pub fn to_call(
+        engine: &Engine,
+        component: Component,
+        settings: Option<&str>,
+        limits: &Limits,
+    ) -> Result<Self, EngineError> {
+        let mut source = Self::new(engine, component, settings, &Grants::default(), limits)?;
+        source.identity.called = true;
+        Ok(source)
     }
 }
 

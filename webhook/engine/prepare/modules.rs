@@ -60,15 +60,20 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
     let instance = classify(ended, store.data()).map_err(PrepareError::Init)?;
     let memory = store.data().memory.used();
     let snapshot = match instrumented {
+        Some(_) if store.data().asked_host() => {
+            Err("it calls the host when it starts, and a snapshot would keep the answers".to_owned())
+        }
         Some(instrumented) => instrumented.finish(&mut store, instance).await.map(Some),
         None => Ok(None),
     };
 
     // What is asked from here on is not in the snapshot.
+    let called = source.identity.called;
     if description.protocol == Protocol::Wapc {
-        if within(deadline, async { Ok(kubewarden::is_policy(&linked, &mut store, &instance).await) })
-            .await
-            .unwrap_or(false)
+        if !called
+            && within(deadline, async { Ok(kubewarden::is_policy(&linked, &mut store, &instance).await) })
+                .await
+                .unwrap_or(false)
         {
             description.protocol = Protocol::KubewardenWapc;
             description.interfaces = vec![Interface::Validating, Interface::Mutating];
@@ -76,7 +81,7 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
             description.interfaces = vec![Interface::Provider];
         }
     }
-    if description.protocol.is_kubewarden() {
+    if description.protocol.is_kubewarden() && !called {
         let instance = if linked.can_be_reused() {
             instance
         } else {

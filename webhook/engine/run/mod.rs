@@ -7,6 +7,7 @@ mod convert;
 mod imports;
 mod lanes;
 pub(super) mod module;
+mod operation;
 pub(super) mod outcome;
 pub(super) mod output;
 pub(super) mod program;
@@ -15,6 +16,7 @@ pub(super) mod runtime;
 pub(super) mod state;
 mod template;
 
+pub use module::HostCalls;
 pub use program::{About, Description, Program, ProgramError, Start};
 pub use runtime::{Capacity, Engine, EngineError, InUse};
 pub use template::{Answer, Call, LimitsError, Template};

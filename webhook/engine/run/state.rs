@@ -13,7 +13,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p1::WasiP1Ct
 
 use super::{
     imports::{Monotonic, Wall},
-    module::Talk,
+    module::{HostCalls, Talk},
     outcome::DeadlineReached,
     output::{Output, Stream},
 };
@@ -27,6 +27,8 @@ pub(in crate::engine) struct State {
     preview1: Option<WasiP1Ctx>,
     /// Of a core module: what it and the host say to each other.
     pub(super) talk: Option<Box<Talk>>,
+    /// What answers a module's host calls before the host's own table.
+    pub(super) host_calls: Option<HostCalls>,
     table: ResourceTable,
     grants: Arc<Grants>,
     /// The granted variables as `NAME=value` and a zero byte each, built when a guest's runtime asks for them.
@@ -59,6 +61,7 @@ impl State {
             wasi: None,
             preview1: None,
             talk: None,
+            host_calls: None,
             table,
             grants: Arc::clone(grants),
             environment: None,

@@ -18,7 +18,7 @@ use wasmtime::{Instance as CoreInstance, Store, component::Instance as Component
 use super::{
     Engine,
     lanes::{Lane, Place, Size},
-    module::Asked,
+    module::{Asked, HostCalls},
     outcome::{RefusedLater, classify, replied, shown, within},
     output::Output,
     program::{Linked, Program, Start},
@@ -47,6 +47,8 @@ pub struct Template {
     /// Half of each lane, as in [`super::lanes::Lanes::all`]: one slow policy leaves room for the others.
     shares: [Semaphore; 2],
     reuse: bool,
+    /// What answers modules' host calls before the host's own table.
+    pub(super) host_calls: Option<HostCalls>,
     /// Whose the instances are that rest.
     id: u64,
 }
@@ -150,6 +152,7 @@ impl Template {
             need,
             shares: lanes.all().map(|lane| Semaphore::new(lane.fits(need).div_ceil(2).max(1))),
             reuse: instances == Instances::Reuse && reusable,
+            host_calls: None,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
         })
     }
@@ -230,7 +233,7 @@ impl Template {
         store.data().output.finish();
     }
 
-    async fn ask<Q: Question>(&self, call: Call<'_>, question: &Q) -> Answer<Q::Answer> {
+    pub(super) async fn ask<Q: Question>(&self, call: Call<'_>, question: &Q) -> Answer<Q::Answer> {
         let mut timing = Timing::default();
         let begin = Instant::now();
         let room = self.room(Q::INTERFACE, call.deadline).await;
@@ -369,7 +372,9 @@ impl Template {
     fn store(&self, raw: Arc<str>, keep_output: bool, deadline: Instant) -> Result<Store<State>, Failure> {
         let output = Output::new(&self.policy, keep_output);
         let wasm = &self.program.wasm;
-        let mut store = wasm.store(State::new(&self.program.grants, self.limits.memory, output, raw, deadline));
+        let mut state = State::new(&self.program.grants, self.limits.memory, output, raw, deadline);
+        state.host_calls.clone_from(&self.host_calls);
+        let mut store = wasm.store(state);
         if wasm.fuelled {
             // The budget is for reviews; what comes before has the time limit only.
             store.set_fuel(u64::MAX).map_err(|error| Failure::Host(error.to_string()))?;

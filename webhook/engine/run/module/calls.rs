@@ -1,4 +1,7 @@
-//! What guests may call of the host, by binding, namespace and operation, whatever protocol they come by: one table.
+//! What guests may call of the host, by binding, namespace and operation, whatever protocol they come by: one table, and before it
+//! what whoever embeds Verdict answers.
+
+use std::sync::Arc;
 
 use wasmtime::Caller;
 
@@ -6,6 +9,30 @@ use super::{
     super::{output::Level, state::State},
     guest::{memory_of, slice},
 };
+
+/// Answers what guests call of the host, by waPC's `__host_call` and Kubewarden's `host.call`. Clones share it.
+///
+/// It is called on the thread that runs the guest, and waited for: what takes long must not be done in it, since a guest's time limit
+/// only ends it afterwards. Names have at most 128 bytes each, payloads 1 MiB; longer ones are refused before. What guests write is
+/// hostile.
+#[derive(Clone)]
+pub struct HostCalls(Arc<Answers>);
+
+type Answers = dyn Fn(&str, &str, &str, &[u8]) -> Option<Result<Vec<u8>, String>> + Send + Sync;
+
+impl HostCalls {
+    /// Answers all of them: binding, namespace, operation and payload become an answer, or an error in words for the guest.
+    pub fn all(answer: impl Fn(&str, &str, &str, &[u8]) -> Result<Vec<u8>, String> + Send + Sync + 'static) -> Self {
+        Self::some(move |binding, namespace, operation, payload| Some(answer(binding, namespace, operation, payload)))
+    }
+
+    /// As [`Self::all`]; what it gives None for is answered as if it were not there.
+    pub fn some(
+        answer: impl Fn(&str, &str, &str, &[u8]) -> Option<Result<Vec<u8>, String>> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(answer))
+    }
+}
 
 /// Pointers and lengths: binding, namespace, operation, payload.
 pub(super) type Parameters = (u32, u32, u32, u32, u32, u32, u32, u32);
@@ -30,6 +57,13 @@ pub(super) async fn answer(
         return Ok(Err(format!("a name is not UTF-8, or has more than {MAX_NAME} bytes").into_bytes()));
     };
     let payload = slice(data, payload, payload_length)?;
+    let is_log = (binding, namespace, operation) == ("kubewarden", "tracing", "log");
+    state.talk().asked_host |= !is_log;
+    if let Some(HostCalls(answer)) = &state.host_calls
+        && let Some(answered) = answer(binding, namespace, operation, payload)
+    {
+        return Ok(answered.map_err(String::into_bytes));
+    }
     Ok(match (binding, namespace, operation) {
         ("kubewarden", "tracing", "log") => {
             log(state, payload);

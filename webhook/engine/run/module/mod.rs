@@ -20,6 +20,7 @@ use wasmtime_wasi::I32Exit;
 
 use super::{program::ProgramError, question::Reply, runtime::Wasm, state::State};
 use crate::component::protocol::Protocol;
+pub use calls::HostCalls;
 pub(super) use guest::{Misbehaved, TooLarge};
 pub(super) use talk::Talk;
 
@@ -139,6 +140,11 @@ fn left(ended: wasmtime::Result<()>) -> wasmtime::Result<()> {
 }
 
 impl State {
+    /// Whether the module asked the host for anything, since its instance was made, of which it could keep the answer.
+    pub(in crate::engine) fn asked_host(&self) -> bool {
+        self.talk.as_ref().is_some_and(|it| it.asked_host)
+    }
+
     /// What a module and the host say to each other.
     fn talk(&mut self) -> &mut Talk {
         self.talk.get_or_insert_with(|| Box::new(Talk::new(Protocol::Wapc)))

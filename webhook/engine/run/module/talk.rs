@@ -20,6 +20,8 @@ pub(in crate::engine::run) struct Talk {
     pub(super) answer: Option<Vec<u8>>,
     /// The guest's own words for why there is none.
     pub(super) error: Option<Vec<u8>>,
+    /// Whether the guest asked the host for more than a line of the log, since the instance was made.
+    pub(super) asked_host: bool,
     /// What the host answered to the guest's last call.
     pub(super) host: Result<Vec<u8>, Vec<u8>>,
 }
@@ -35,6 +37,7 @@ impl Talk {
             most: 0,
             answer: None,
             error: None,
+            asked_host: false,
             host: Ok(Vec::new()),
         }
     }

@@ -48,8 +48,12 @@ fn wapc(imports: &str, body: &str) -> String {
 
 /// The outcome, which is the metrics' label, and that it is a denial; and that the next review of another policy goes on.
 async fn outcome(text: &str) -> String {
+    outcome_within(text, Duration::from_millis(300)).await
+}
+
+async fn outcome_within(text: &str, time: Duration) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let limits = Limits { time: Duration::from_millis(300), memory: 16 << 20, ..Limits::default() };
+    let limits = Limits { time, memory: 16 << 20, ..Limits::default() };
     let spec = PolicySpec { limits, ..policy(Kind::Validator, &written(&folder, text), None) };
     let host = Host::load(vec![spec]).await.unwrap_or_else(|errors| panic!("{errors:?}\n{text}"));
     let answer = host.review("/validate", &config_map("u")).await;
@@ -145,6 +149,30 @@ async fn guests_of_wapc_are_no_better() {
         let text = wapc(&both, &body);
         assert_eq!(outcome(&text).await, expected, "{text}");
     }
+}
+
+/// What the host answers is kept until the guest reads it, but not without end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_never_reads_its_answers_fails() {
+    let text = "(module
+        (import \"host\" \"call\" (func $call (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+        (import \"wasi_snapshot_preview1\" \"args_sizes_get\" (func $sizes (param i32 i32) (result i32)))
+        (import \"wasi_snapshot_preview1\" \"fd_write\" (func $write (param i32 i32 i32 i32) (result i32)))
+        (memory (export \"memory\") 1)
+        (@custom \"io.kubewarden.metadata\" \"{\\22mutating\\22: false, \\22executionMode\\22: \\22wasi\\22}\")
+        (data (i32.const 64) \"{\\22valid\\22: true}\")
+        (func (export \"_start\")
+          (drop (call $sizes (i32.const 0) (i32.const 4)))
+          ;; The arguments of validate-settings are longer than those of validate.
+          (if (i32.gt_u (i32.load (i32.const 4)) (i32.const 24)) (then
+            (i32.store (i32.const 0) (i32.const 64)) (i32.store (i32.const 4) (i32.const 15))
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32)))
+            (return)))
+          (loop
+            (drop (call $call (i32.const 0) (i32.const 64) (i32.const 0) (i32.const 64) (i32.const 0) (i32.const 64) (i32.const 0) (i32.const 0)))
+            (br 0))))";
+    // Long enough to get there on a busy machine.
+    assert_eq!(outcome_within(text, Duration::from_secs(20)).await, "invalid_answer");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,9 @@ use wasmtime::{Caller, Instance, Linker, Store};
 
 use super::{
     super::{question::Reply, state::State},
-    calls, left,
+    calls,
+    guest::Misbehaved,
+    left,
 };
 
 /// `host.call`, and the name that the JavaScript SDK has for it.
@@ -17,7 +19,9 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
                 // The other way round than in waPC.
                 let failed = answered.is_err();
                 let (Ok(bytes) | Err(bytes)) = answered;
-                caller.data_mut().talk().stdin.append(&bytes);
+                if !caller.data_mut().talk().stdin.append(&bytes) {
+                    return Err(Misbehaved::Protocol("it does not read what the host answers").into());
+                }
                 Ok::<_, wasmtime::Error>(i32::from(failed))
             })
         })?;

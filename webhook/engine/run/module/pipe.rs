@@ -37,14 +37,18 @@ impl Pipe {
         *self.lock() = Inner { most, ..Inner::default() };
     }
 
-    /// Behind what is in it.
-    pub(super) fn append(&self, bytes: &[u8]) {
+    /// Behind what is in it. False: too much is in it already that nobody reads.
+    pub(super) fn append(&self, bytes: &[u8]) -> bool {
         let mut inner = self.lock();
         let read = inner.read;
         // What was read is not needed again.
         inner.bytes.drain(..read);
         inner.read = 0;
-        inner.bytes.extend_from_slice(bytes);
+        let fits = inner.bytes.len().saturating_add(bytes.len()) <= MAX_UNREAD.max(inner.most);
+        if fits {
+            inner.bytes.extend_from_slice(bytes);
+        }
+        fits
     }
 
     /// All that is in it. Nothing stays.
@@ -129,5 +133,7 @@ impl Pollable for Pipe {
     async fn ready(&mut self) {}
 }
 
+/// Bytes of answers that may wait to be read.
+const MAX_UNREAD: usize = 4 << 20;
 /// How much one write may carry.
 const WRITE_PERMIT: usize = 64 << 10;

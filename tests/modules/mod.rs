@@ -3,6 +3,7 @@
 mod call;
 mod hostile;
 mod identity;
+mod k8s_wasm_files;
 mod policies_yml;
 mod table;
 

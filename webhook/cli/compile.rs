@@ -2,7 +2,11 @@
 
 use std::{io, path::PathBuf};
 
-use super::{CacheArgs, Ended, Failed, compiler, runtime, specs, terminal};
+use super::{
+    CacheArgs, Ended, Failed, compiler, runtime,
+    sources::{self, K8sWasm},
+    specs, terminal,
+};
 use crate::{
     engine::{
         prepare::{Cache, Priority, answer_parent, limit_memory},
@@ -15,10 +19,12 @@ use crate::{
 /// Policies are initialised with their settings and grants, as `serve` would do, so that it finds all of them. The
 /// folder must be the --cache-dir of `serve`, written by root or by the user that serves, on the same kind of processor.
 #[derive(clap::Args)]
+#[command(group = sources::any("paths"))]
 pub(super) struct Args {
     /// Files and folders of policies; a component's file (.wasm), or builtin:NAME, is loaded with every default.
-    #[arg(required = true)]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    k8s_wasm: K8sWasm,
     #[command(flatten)]
     cache: CacheArgs,
 }
@@ -28,6 +34,8 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     for path in &args.paths {
         all.extend(specs(path)?);
     }
+    let modules = args.k8s_wasm.beside(&all).map_err(|errors| Failed::configurations(&errors))?;
+    all.extend(modules);
     let dir = args.cache.dir().ok_or_else(|| Failed::Usage("--cache-dir is needed".to_owned()))?.join("code");
     if args.cache.cache_size == 0 {
         return Err(Failed::Usage("--cache-size: expected at least 1".to_owned()));

@@ -7,9 +7,12 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::{CacheArgs, Ended, Failed, load, runtime, terminal};
+use super::{
+    CacheArgs, Ended, Failed, load, runtime,
+    sources::{self, Sources},
+    terminal,
+};
 use crate::{
-    config,
     engine::run::Capacity,
     observe::Metrics,
     registration::{self, Manifest, Options, Place, Registered},
@@ -18,13 +21,12 @@ use crate::{
 /// Webhook configurations to apply, and files for kube-apiserver's machine. Nothing is applied.
 #[derive(clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-#[command(group = clap::ArgGroup::new("place").args(["url", "service"]).required(true))]
+#[command(group = clap::ArgGroup::new("place").args(["url", "service"]).required(true), group = sources::any("policies"))]
 pub(super) struct Args {
     #[command(subcommand)]
     of: Option<Of>,
-    /// A file or folder of policies. Repeatable.
-    #[arg(long, env = "VERDICT_POLICIES", value_delimiter = ',', required = true)]
-    policies: Vec<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
     /// Where kube-apiserver reaches the server, as https://HOST:PORT.
     #[arg(long)]
     url: Option<String>,
@@ -88,7 +90,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     // These two are kube-apiserver's own: it makes them when it starts, and again when they are gone.
     let excluded = ["kube-system".to_owned(), "kube-node-lease".to_owned()].into_iter().chain(own);
     let excluded = excluded.filter(|it| !args.include_namespace.contains(it)).collect();
-    let specs = config::read(&args.policies).map_err(|errors| Failed::configurations(&errors))?;
+    let specs = args.sources.read()?;
     // Loaded as the server would, since what a component exports is what it is registered for.
     let set = runtime()?.block_on(load(specs, Capacity::default(), &args.cache, &Metrics::new()))?;
     let policies: Vec<Registered> = set

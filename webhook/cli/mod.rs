@@ -19,6 +19,7 @@ mod object;
 mod review;
 mod schema;
 mod serve;
+mod sources;
 mod terminal;
 mod test;
 mod tried;

@@ -13,11 +13,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{CacheArgs, Ended, Failed, certs, load, runtime, terminal};
+use super::{CacheArgs, Ended, Failed, certs, load, runtime, sources::Sources, terminal};
 use crate::{
     admin::Admin,
     certs::Bundle,
-    config,
     engine::run::Capacity,
     observe::Metrics,
     server::{
@@ -50,9 +49,8 @@ pub(super) struct Args {
     /// With --client-ca: a name that the caller's certificate must have, as common name or alternative name: exact, or *.SUFFIX with * for one label. Repeatable; one of them is enough.
     #[arg(long, env = "VERDICT_CLIENT_NAME", value_name = "NAME", value_delimiter = ',', requires = "client_ca")]
     client_name: Vec<ClientName>,
-    /// A file or folder of policies. Repeatable.
-    #[arg(long, env = "VERDICT_POLICIES", value_delimiter = ',')]
-    policies: Vec<PathBuf>,
+    #[command(flatten)]
+    sources: Sources,
     #[command(flatten)]
     cache: CacheArgs,
     /// Reviews in a policy at the same time. A quarter of them is for authentication and authorization alone.
@@ -135,17 +133,14 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
             "--bind {bind} is not on loopback, and certificates made on the spot are for loopback only: give --tls-cert and --tls-key"
         )));
     }
-    let demo = args.policies.is_empty();
+    let demo = args.sources.is_empty();
     if demo && !loopback {
         return Err(Failed::configuration(
             "--policies is missing: the built-in examples are served only on loopback, with certificates made on the spot",
         ));
     }
-    let specs = if demo {
-        EXAMPLES.iter().map(|name| PolicySpec::builtin(name)).collect()
-    } else {
-        config::read(&args.policies).map_err(|errors| Failed::configurations(&errors))?
-    };
+    let specs =
+        if demo { EXAMPLES.iter().map(|name| PolicySpec::builtin(name)).collect() } else { args.sources.read()? };
     let client_ca = args.client_ca.as_deref().map(read).transpose()?;
     let certificates = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use wasmparser::{CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef, ValType};
 
 use super::kubewarden::{ExecutionMode, Metadata};
-use crate::spec::Interface;
+use crate::spec::{Family, Interface};
 
 /// How a program is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -45,12 +45,20 @@ impl Protocol {
         }
     }
 
+    /// Whose it is. None: this contract, and plain waPC, which has no reviews.
+    pub(crate) fn family(self) -> Option<Family> {
+        match self {
+            Self::Component | Self::Wapc => None,
+            Self::K8sWasmWasi | Self::K8sWasmRaw => Some(Family::K8sWasm),
+            Self::KubewardenWapc | Self::KubewardenWasi | Self::KubewardenOpa | Self::KubewardenGatekeeper => {
+                Some(Family::Kubewarden)
+            }
+        }
+    }
+
     /// Whether it reads Kubewarden's requests.
     pub(crate) fn is_kubewarden(self) -> bool {
-        match self {
-            Self::Component | Self::K8sWasmWasi | Self::K8sWasmRaw | Self::Wapc => false,
-            Self::KubewardenWapc | Self::KubewardenWasi | Self::KubewardenOpa | Self::KubewardenGatekeeper => true,
-        }
+        self.family() == Some(Family::Kubewarden)
     }
 }
 

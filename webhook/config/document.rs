@@ -112,6 +112,8 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &BTreeMap<us
             kind: Some(kind),
             name,
             source: place.document.clone(),
+            fields: BTreeMap::new(),
+            expects: None,
             component: component::read(common.component, place.folder)?,
             settings: settings.map(|it| it.node.json().to_string()),
             settings_lines,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     cel,
-    spec::{Actions, ComponentRef, GroupSpec, Kind, Kubewarden, Limits, Location, MAX_TIME, PolicySpec},
+    spec::{Actions, ComponentRef, Family, GroupSpec, Kind, Kubewarden, Limits, Location, MAX_TIME, PolicySpec},
 };
 
 /// Whether a document is one of Kubewarden's: no object of Kubernetes, and each of its values is a policy or a group.
@@ -153,6 +153,10 @@ fn policy(
         // No path of the server has a slash.
         name: group.map_or_else(|| id.to_owned(), |group| format!("{}/{id}", group.name)),
         source: document.to_owned(),
+        fields: [("spec.component", "module"), ("spec.settings", "settings")]
+            .map(|(ours, theirs)| (ours, theirs.to_owned()))
+            .into(),
+        expects: Some(Family::Kubewarden),
         component: ComponentRef { location: Location::File(path?), digest: None },
         settings: settings.map(|it| it.node.json().to_string()),
         settings_lines: lines,

@@ -5,15 +5,14 @@ use std::{path::Path, sync::LazyLock};
 use serde_json::{Value as Json, json};
 
 use super::{
-    ConfigError, MAX_FILE, about,
+    ConfigError, about,
     fields::{Field, Report},
-    rules,
+    rules, text,
     walk::{Schema as Walker, without_nulls},
     yaml::{self, Value},
 };
 use crate::{
     component::manifest::{MAX_TEXT, Manifest, Wanted, schema::Schema},
-    loader::file,
     spec::{
         Kind, MatchSpec,
         declared::manifest::{Matches, PolicyManifest},
@@ -151,11 +150,6 @@ fn settings(field: &Field<'_>, folder: &Path, report: &mut Report<'_>) -> Option
         Err(message) => field.error(report, format!("this is no JSON Schema: {message}")),
     }
     Some(schema)
-}
-
-fn text(path: &Path) -> Result<String, String> {
-    let bytes = file::read(path, MAX_FILE).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
 static DOCUMENT: LazyLock<Option<Walker>> = LazyLock::new(|| Walker::compile(schema::manifest()).ok());

@@ -8,6 +8,7 @@ mod error;
 pub(crate) mod fields;
 mod files;
 mod grants;
+pub mod k8s_wasm;
 mod kubewarden;
 pub(crate) mod limits;
 pub mod manifest;
@@ -41,11 +42,7 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<PolicySpec>, Vec<ConfigError>> {
     let (files, mut errors) = files::find(paths);
     let mut specs = Vec::new();
     for path in files {
-        let text = match file::read(&path, MAX_FILE) {
-            Ok(bytes) => String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()),
-            Err(error) => Err(error.to_string()),
-        };
-        match text {
+        match text(&path) {
             Ok(text) => {
                 let folder = path.parent().unwrap_or(Path::new("."));
                 documents(&text, &path.display().to_string(), folder, &mut specs, &mut errors);
@@ -88,6 +85,8 @@ impl PolicySpec {
             kind: None,
             name: name.to_owned(),
             source,
+            fields: BTreeMap::new(),
+            expects: None,
             component: spec::ComponentRef { location, digest: None },
             settings: None,
             settings_lines: BTreeMap::new(),
@@ -151,11 +150,12 @@ fn finished(specs: Vec<PolicySpec>, mut errors: Vec<ConfigError>) -> Result<Vec<
     if errors.is_empty() { Ok(specs) } else { Err(errors) }
 }
 
-fn duplicates(specs: &[PolicySpec]) -> Vec<ConfigError> {
+/// Names that two policies of one kind have.
+pub(crate) fn duplicates<'a>(specs: impl IntoIterator<Item = &'a PolicySpec> + Clone) -> Vec<ConfigError> {
     let mut seen: BTreeMap<(Option<spec::Kind>, &str), &str> = BTreeMap::new();
     let mut errors = Vec::new();
     let mut groups: Vec<&Arc<spec::GroupSpec>> = Vec::new();
-    for group in specs.iter().filter_map(|it| it.kubewarden.as_ref()?.group.as_ref()) {
+    for group in specs.clone().into_iter().filter_map(|it| it.kubewarden.as_ref()?.group.as_ref()) {
         if groups.iter().any(|known| Arc::ptr_eq(known, group)) {
             continue;
         }
@@ -176,12 +176,18 @@ fn duplicates(specs: &[PolicySpec]) -> Vec<ConfigError> {
             errors.push(ConfigError {
                 source: spec.source.clone(),
                 object: Some(spec.title()),
-                field: Some("metadata.name".to_owned()),
+                field: Some(spec.field("metadata.name")),
                 message: format!("the name is already used in {first}"),
             });
         }
     }
     errors
+}
+
+/// A file of at most [`MAX_FILE`] bytes.
+fn text(path: &Path) -> Result<String, String> {
+    let bytes = file::read(path, MAX_FILE).map_err(|error| error.to_string())?;
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
 fn about(path: &Path, message: impl Into<String>) -> ConfigError {

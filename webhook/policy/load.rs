@@ -19,7 +19,7 @@ use crate::{
     },
     loader::{self, Component, LoadError},
     observe::Metrics,
-    spec::{ComponentRef, Digest, Instances, Kind, PolicySpec},
+    spec::{ComponentRef, Digest, Family, Instances, Kind, PolicySpec},
 };
 
 impl Set {
@@ -116,7 +116,7 @@ async fn load(makers: Makers<'_>, shelf: &Shelf, spec: PolicySpec) -> Result<Vec
     let error = |field: String, message: String| ConfigError {
         source: document.clone(),
         object: Some(title.clone()),
-        field: Some(field),
+        field: Some(spec.field(&field)),
         message,
     };
     let of_component = |message: String| vec![error("spec.component".to_owned(), message)];
@@ -139,12 +139,12 @@ async fn load(makers: Makers<'_>, shelf: &Shelf, spec: PolicySpec) -> Result<Vec
     })?;
     let exported = &program.description().interfaces;
     let protocol = program.description().protocol;
-    if spec.kubewarden.is_some() && !protocol.is_kubewarden() {
-        let words = format!("expected a policy of Kubewarden's; this is {}", protocol.name());
-        return Err(vec![error("module".to_owned(), words)]);
+    if let Some(family) = spec.expects.filter(|it| protocol.family() != Some(*it)) {
+        return Err(of_component(format!("expected a policy of {}'s; this is {}", family.name(), protocol.name())));
     }
     let kinds = match spec.kind {
-        Some(kind) if spec.kubewarden.is_some() => vec![kind],
+        // Where such policies are listed, the list says which of them may change objects, not their metadata.
+        Some(kind) if spec.expects == Some(Family::Kubewarden) => vec![kind],
         Some(kind) if exported.contains(&kind.interface()) => vec![kind],
         Some(kind) => {
             let can: Vec<&str> = exported.iter().map(|it| Kind::of(*it).name()).collect();

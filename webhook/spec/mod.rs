@@ -34,6 +34,16 @@ impl PolicySpec {
         let mut around = std::iter::once(pointer).chain(ends);
         around.find_map(|it| self.settings_lines.get(it)).unwrap_or(&self.source)
     }
+
+    /// How the file that this policy is written in calls a field of an object, such as `spec.component`.
+    pub(crate) fn field(&self, of_object: &str) -> String {
+        // The longest name is the last of those that fit.
+        let known = self.fields.iter().rev().find_map(|(name, written)| {
+            let rest = of_object.strip_prefix(name)?;
+            (rest.is_empty() || rest.starts_with(['.', '['])).then(|| format!("{written}{rest}"))
+        });
+        known.unwrap_or_else(|| of_object.to_owned())
+    }
 }
 
 /// One object, parsed.
@@ -45,9 +55,13 @@ pub struct PolicySpec {
     pub name: String,
     /// Where the document stands, for messages: `team.yaml` or `team.yaml, document 2`.
     pub source: String,
+    /// Fields of an object, such as `spec.component`, as a file of another format has them: `modules[0].module`. Empty for objects.
+    pub fields: BTreeMap<&'static str, String>,
     /// What to run.
     pub component: ComponentRef,
-    /// A JSON object as text; None: not given.
+    /// Whose protocol it must speak. None: any that is known.
+    pub expects: Option<Family>,
+    /// A JSON object as text, for modules of k8s-wasm any JSON; None: not given.
     pub settings: Option<String>,
     /// Where they are written: the file with the line of each value, by its JSON Pointer. Empty for those that come from
     /// elsewhere.
@@ -106,6 +120,25 @@ impl PolicySpec {
     /// How messages call it: its kind and its name.
     pub fn title(&self) -> String {
         format!("{} {}", self.kind.map_or("policy", Kind::name), self.name)
+    }
+}
+
+/// Who made the protocols that core modules speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Family {
+    /// k8s-wasm, over standard input and output or by pointers.
+    K8sWasm,
+    /// Kubewarden, in any of its modes.
+    Kubewarden,
+}
+
+impl Family {
+    /// For people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::K8sWasm => "k8s-wasm",
+            Self::Kubewarden => "Kubewarden",
+        }
     }
 }
 

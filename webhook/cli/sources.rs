@@ -1,0 +1,90 @@
+//! Where policies come from: files and folders of them, and the files of k8s-wasm.
+
+use std::path::PathBuf;
+
+use tracing::warn;
+
+use super::Failed;
+use crate::{
+    config::{self, ConfigError, k8s_wasm},
+    spec::PolicySpec,
+};
+
+/// What is served, or registered.
+#[derive(clap::Args)]
+pub(super) struct Sources {
+    /// A file or folder of policies. Repeatable.
+    #[arg(long, env = "VERDICT_POLICIES", value_delimiter = ',')]
+    policies: Vec<PathBuf>,
+    #[command(flatten)]
+    k8s_wasm: K8sWasm,
+}
+
+/// The files of k8s-wasm.
+#[derive(clap::Args)]
+pub(super) struct K8sWasm {
+    /// k8s-wasm's file of modules for authentication, unchanged.
+    #[arg(long, env = "VERDICT_K8S_WASM_AUTHENTICATION", value_name = "FILE")]
+    k8s_wasm_authentication: Option<PathBuf>,
+    /// k8s-wasm's file of modules for authorization, unchanged. An error of one of them is no opinion, as there.
+    #[arg(long, env = "VERDICT_K8S_WASM_AUTHORIZATION", value_name = "FILE")]
+    k8s_wasm_authorization: Option<PathBuf>,
+    /// k8s-wasm's file of modules for admission, unchanged, or the AdmissionConfiguration with its plug-in WASM.
+    #[arg(long, env = "VERDICT_K8S_WASM_ADMISSION", value_name = "FILE")]
+    k8s_wasm_admission: Option<PathBuf>,
+}
+
+impl Sources {
+    /// None at all was named.
+    pub(super) fn is_empty(&self) -> bool {
+        self.policies.is_empty() && self.k8s_wasm.is_empty()
+    }
+
+    /// The policies of all of them, or everything that is wrong with any.
+    pub(super) fn read(&self) -> Result<Vec<PolicySpec>, Failed> {
+        let declared = if self.policies.is_empty() { Ok(Vec::new()) } else { config::read(&self.policies) };
+        let modules = self.k8s_wasm.beside(declared.as_deref().unwrap_or_default());
+        match (declared, modules) {
+            (Ok(mut specs), Ok(modules)) => {
+                specs.extend(modules);
+                Ok(specs)
+            }
+            (declared, modules) => {
+                let errors = [declared.err(), modules.err()].into_iter().flatten().flatten();
+                Err(Failed::configurations(&errors.collect::<Vec<_>>()))
+            }
+        }
+    }
+}
+
+impl K8sWasm {
+    fn is_empty(&self) -> bool {
+        self.files() == k8s_wasm::Files::default()
+    }
+
+    /// The policies of its files, to be served beside `others`. What an operator should know of them goes to the log.
+    pub(super) fn beside(&self, others: &[PolicySpec]) -> Result<Vec<PolicySpec>, Vec<ConfigError>> {
+        if self.is_empty() {
+            return Ok(Vec::new());
+        }
+        let k8s_wasm::Modules { policies, warnings } = k8s_wasm::read(&self.files(), others)?;
+        for warning in warnings {
+            warn!("{warning}");
+        }
+        Ok(policies)
+    }
+
+    fn files(&self) -> k8s_wasm::Files {
+        k8s_wasm::Files {
+            authentication: self.k8s_wasm_authentication.clone(),
+            authorization: self.k8s_wasm_authorization.clone(),
+            admission: self.k8s_wasm_admission.clone(),
+        }
+    }
+}
+
+/// What names at least one source, of `first` and the files of k8s-wasm.
+pub(super) fn any(first: &'static str) -> clap::ArgGroup {
+    let files = ["k8s_wasm_authentication", "k8s_wasm_authorization", "k8s_wasm_admission"];
+    clap::ArgGroup::new("sources").arg(first).args(files).multiple(true).required(true)
+}

@@ -103,12 +103,14 @@ fn generated_manifests_register_all_three_reviews() {
 
 /// Runs `verdict manifests` for a server's policies, as somebody does who starts kube-apiserver himself; where the files are.
 pub fn generate(pki: &Pki, verdict: &Verdict, folder: &Path) -> PathBuf {
+    generate_of(&["--policies", &path(&folder.join("policies.yaml"))], pki, verdict, folder)
+}
+
+/// As [`generate`]; `sources` are flags.
+pub fn generate_of(sources: &[&str], pki: &Pki, verdict: &Verdict, folder: &Path) -> PathBuf {
     let out = folder.join("out");
     let mut made = Command::new(env!("CARGO_BIN_EXE_verdict"));
-    made.args([
-        "manifests",
-        "--policies",
-        &path(&folder.join("policies.yaml")),
+    made.arg("manifests").args(sources).args([
         "--url",
         &format!("https://{}", verdict.https),
         "--ca-file",

@@ -12,6 +12,7 @@ mod entries;
 mod failures;
 mod generated;
 mod harness;
+mod k8s_wasm;
 mod kubewarden;
 mod legacy;
 mod mutating;

@@ -25,13 +25,18 @@ impl Verdict {
     pub fn serve(pki: &Pki, folder: &Path, policies: &str, flags: &[&str]) -> Self {
         let file = folder.join("policies.yaml");
         fs::write(&file, kinds::every(policies)).expect("a writable folder");
+        let policies = ["--policies", file.to_str().expect("UTF-8")];
+        Self::start(pki, folder, &[&policies, flags].concat())
+    }
+
+    /// As [`Self::serve`]; `flags` say which policies.
+    pub fn start(pki: &Pki, folder: &Path, flags: &[&str]) -> Self {
         let server = pki.server("verdict", &["verdict.verdict.svc"]);
         let client = pki.client("kube-apiserver-webhook-client", &[]);
         let log = folder.join("verdict.log");
         let mut command = command();
         command
-            .args(["serve", "--log-format=json", "--bind=127.0.0.1:0", "--admin-bind=127.0.0.1:0", "--policies"])
-            .arg(&file)
+            .args(["serve", "--log-format=json", "--bind=127.0.0.1:0", "--admin-bind=127.0.0.1:0"])
             .arg("--tls-cert")
             .arg(&server.cert)
             .arg("--tls-key")

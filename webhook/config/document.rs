@@ -67,7 +67,14 @@ fn kind(root: &Field<'_>, report: &mut Report<'_>) -> Option<Kind> {
     }
     let Some(kind) = root.at("kind") else {
         report.object = name(root).map(|name| format!("policy {name}"));
-        root.below("kind", root.node).error(report, "is required");
+        match root.at("modules") {
+            // Without a kind it does not say what its modules are asked.
+            Some(modules) => modules.error(
+                report,
+                "this is a file of k8s-wasm's: name it with --k8s-wasm-authentication, --k8s-wasm-authorization or --k8s-wasm-admission",
+            ),
+            None => root.below("kind", root.node).error(report, "is required"),
+        }
         return None;
     };
     kind.choice(&Kind::ALL.map(|kind| (kind.name(), kind)), report)

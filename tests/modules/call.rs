@@ -203,6 +203,56 @@ async fn endless_host_calls_end_with_the_time() {
     assert!(matches!(failed, CallError::Failed(Failure::Timeout)), "{failed}");
 }
 
+/// What the host answers to a command lies in the host's memory until it is read.
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_a_command_does_not_read_count_apart_from_its_input() {
+    let endless = r#"(module
+        (import "host" "call" (func $call (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+        (memory (export "memory") 1)
+        (func (export "_start")
+            (loop (drop (call $call (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 0) (i32.const 1)
+                (i32.const 0) (i32.const 0))) (br 0))))"#;
+    let endless = annotate(&wat::parse_str(endless).unwrap(), r#"{"mutating": false, "executionMode": "wasi"}"#);
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&count);
+    let endless = guest(Component::new(endless)).await.answering(HostCalls::all(move |_, _, _, _| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        Ok(vec![0; 1 << 20])
+    }));
+    // An input that is larger than what may wait does not count.
+    let failed = endless.call("validate", &vec![b' '; 5 << 20]).await.unwrap_err();
+    assert!(failed.to_string().ends_with("does not read what the host answers"), "{failed}");
+    assert_eq!(count.load(Ordering::Relaxed), 6);
+}
+
+/// As TinyGo's guests do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_exits_with_zero_is_followed_by_wapc_init() {
+    let module = |status: u32| {
+        format!(
+            r#"(module
+            (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+            (import "wapc" "__guest_response" (func $respond (param i32 i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 0) "start init")
+            (global $seen (mut i32) (i32.const 0))
+            (func (export "wapc_init") (global.set $seen (i32.add (global.get $seen) (i32.const 5))))
+            (func (export "_start")
+                (global.set $seen (i32.mul (i32.add (global.get $seen) (i32.const 1)) (i32.const 5)))
+                (call $exit (i32.const {status})))
+            (func (export "__guest_call") (param i32 i32) (result i32)
+                (call $respond (i32.const 0) (global.get $seen))
+                (i32.const 1)))"#
+        )
+    };
+    // In the other order it would be too much.
+    assert_eq!(text(written(&module(0)).await.call("any", b"").await), "start init");
+    let source = Component::new(wat::parse_str(module(1)).unwrap());
+    let source = Source::to_call(engine(), source, None, &Limits::default()).unwrap();
+    let failed = Guest::load("g", engine(), compiler(), &source, Limits::default()).await.err().unwrap();
+    assert!(failed.to_string().contains("it ended itself with exit code 1"), "{failed}");
+}
+
 /// What goes in and out is what the protocol has, without anything that a review adds or asks.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_guests_are_called_as_they_are() {

@@ -27,9 +27,9 @@ struct Inner {
 }
 
 impl Pipe {
-    /// These bytes are in it, and nothing else.
+    /// These bytes are in it, and nothing else; behind them there is room for answers.
     pub(super) fn fill(&self, bytes: Vec<u8>) {
-        *self.lock() = Inner { most: bytes.len(), bytes, read: 0, overflowed: false };
+        *self.lock() = Inner { most: bytes.len().saturating_add(MAX_UNREAD), bytes, read: 0, overflowed: false };
     }
 
     /// Nothing is in it, and at most so many bytes will be.
@@ -37,14 +37,15 @@ impl Pipe {
         *self.lock() = Inner { most, ..Inner::default() };
     }
 
-    /// Behind what is in it. False: too much is in it already that nobody reads.
+    /// Behind what is in it. False: too much is in it already that nobody reads. One answer has room, however large it is.
+    #[must_use]
     pub(super) fn append(&self, bytes: &[u8]) -> bool {
         let mut inner = self.lock();
         let read = inner.read;
         // What was read is not needed again.
         inner.bytes.drain(..read);
         inner.read = 0;
-        let fits = inner.bytes.len().saturating_add(bytes.len()) <= MAX_UNREAD.max(inner.most);
+        let fits = inner.bytes.len() <= inner.most;
         if fits {
             inner.bytes.extend_from_slice(bytes);
         }
@@ -133,7 +134,7 @@ impl Pollable for Pipe {
     async fn ready(&mut self) {}
 }
 
-/// Bytes of answers that may wait to be read.
+/// Bytes of answers that may wait to be read when the next one comes.
 const MAX_UNREAD: usize = 4 << 20;
 /// How much one write may carry.
 const WRITE_PERMIT: usize = 64 << 10;

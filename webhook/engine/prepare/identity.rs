@@ -84,7 +84,7 @@ impl Source {
         limits: &Limits,
     ) -> Result<Self, EngineError> {
         let mut source = Self::new(engine, component, settings, &Grants::default(), limits)?;
-        source.identity.called = true;
+        source.identity.called = !is_component(&source.bytes);
         Ok(source)
     }
 }

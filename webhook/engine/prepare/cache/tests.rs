@@ -86,6 +86,25 @@ async fn each_part_of_an_identity_has_code_of_its_own() {
     assert_eq!(entries(&dir).len(), 5);
 }
 
+/// A module that was never asked about its settings must not be found by a policy of it; components are asked in any case.
+#[tokio::test]
+async fn a_module_that_is_only_called_has_code_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("code");
+    let Loader { engine, compiler, .. } = Loader::new(&dir, 1 << 30);
+    let module = r#"(module (memory (export "memory") 1) (func (export "validate")))"#;
+    let builtin = crate::loader::builtin::find("magic-validator").unwrap().component;
+    for (bytes, expected) in [(wat::parse_str(module).unwrap(), 2), (builtin.to_vec(), 3)] {
+        let (component, limits) = (Component::new(bytes), Limits::default());
+        let policy = Source::new(&engine, component.clone(), None, &Grants::default(), &limits).unwrap();
+        let called = Source::to_call(&engine, component, None, &limits).unwrap();
+        for source in [policy, called] {
+            compiler.load(&engine, &source).await.unwrap();
+        }
+        assert_eq!(entries(&dir).len(), expected);
+    }
+}
+
 #[tokio::test]
 async fn damage_is_a_miss() {
     let dir = tempfile::tempdir().unwrap();

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-use super::{Capacity, runtime::pages, template::Live};
+use super::{Capacity, live::Live, runtime::pages};
 use crate::spec::{Interface, Limits};
 
 /// Everything that may run at once.

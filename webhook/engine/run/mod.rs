@@ -6,6 +6,7 @@ pub(super) mod bindings;
 mod convert;
 mod imports;
 mod lanes;
+mod live;
 pub(super) mod module;
 mod operation;
 pub(super) mod outcome;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use wasmtime::{
-    Module as CoreModule, Store,
+    Instance as CoreInstance, Module as CoreModule, Store,
     component::{Component, Instance, InstancePre},
 };
 
@@ -18,7 +18,8 @@ use super::{
     },
     lanes,
     module::Module,
-    runtime::Wasm,
+    outcome::RefusedLater,
+    runtime::{MAX_INIT_ANSWER, Wasm},
     state::{MAX_MEMORIES, MAX_TABLES, State},
 };
 use crate::{
@@ -54,6 +55,13 @@ pub(in crate::engine) enum Code {
 pub(super) enum Linked {
     Component { pre: InstancePre<State>, exports: Box<Exports> },
     Module(Module),
+}
+
+/// One of a component or of a core module.
+#[derive(Clone, Copy)]
+pub(super) enum Started {
+    Component(Instance),
+    Module(CoreInstance),
 }
 
 /// The functions of each interface of the contract that the component exports.
@@ -184,6 +192,27 @@ impl Program {
         match &self.linked {
             Linked::Component { exports, .. } => exports.cleanup.as_ref(),
             Linked::Module(_) => None,
+        }
+    }
+
+    /// A never-used instance as it is after `init`.
+    pub(super) async fn start(&self, store: &mut Store<State>) -> wasmtime::Result<Started> {
+        let started = self.about.start == Start::Snapshot;
+        match &self.linked {
+            Linked::Module(module) if started => module.instantiate(store).await.map(Started::Module),
+            Linked::Module(module) => module.start(store).await.map(Started::Module),
+            Linked::Component { pre, exports } => {
+                let instance = pre.instantiate_async(&mut *store).await?;
+                if started {
+                    return Ok(Started::Component(instance));
+                }
+                store.set_hostcall_fuel(MAX_INIT_ANSWER);
+                let lifecycle = exports.lifecycle.load(&mut *store, &instance)?;
+                match lifecycle.call_init(store, self.settings.as_deref().unwrap_or("{}")).await? {
+                    Ok(()) => Ok(Started::Component(instance)),
+                    Err(_) => Err(wasmtime::Error::new(RefusedLater)),
+                }
+            }
         }
     }
 

@@ -13,17 +13,17 @@ use tokio::{
     time::timeout_at,
 };
 use tracing::warn;
-use wasmtime::{Instance as CoreInstance, Store, component::Instance as ComponentInstance};
+use wasmtime::Store;
 
 use super::{
     Engine,
     lanes::{Lane, Place, Size},
+    live::Live,
     module::{Asked, HostCalls},
-    outcome::{RefusedLater, classify, replied, shown, within},
+    outcome::{classify, replied, shown, within},
     output::Output,
-    program::{Linked, Program, Start},
+    program::{Linked, Program, Started},
     question::{Event, Mutate, Question, Reply, Validate, ValidateRaw},
-    runtime::MAX_INIT_ANSWER,
     state::State,
 };
 use crate::{
@@ -51,24 +51,6 @@ pub struct Template {
     pub(super) host_calls: Option<HostCalls>,
     /// Whose the instances are that rest.
     id: u64,
-}
-
-/// An instance with all that it takes.
-pub(super) struct Live {
-    store: Store<State>,
-    /// None until it is started.
-    instance: Option<Instance>,
-    /// Reviews that it has answered.
-    answered: u32,
-    /// Given back last.
-    _place: Place,
-}
-
-/// Of a component or of a core module.
-#[derive(Clone, Copy)]
-enum Instance {
-    Component(ComponentInstance),
-    Module(CoreInstance),
 }
 
 /// Where a review can run.
@@ -219,9 +201,9 @@ impl Template {
             return;
         };
         let ended = within(deadline, async {
-            match self.start(&mut store).await? {
-                Instance::Component(instance) => cleanup.load(&mut store, &instance)?.call_cleanup(&mut store).await,
-                Instance::Module(_) => Ok(Ok(())),
+            match self.program.start(&mut store).await? {
+                Started::Component(instance) => cleanup.load(&mut store, &instance)?.call_cleanup(&mut store).await,
+                Started::Module(_) => Ok(Ok(())),
             }
         })
         .await;
@@ -296,7 +278,7 @@ impl Template {
     ) -> Reply<Q::Answer> {
         let instance = match live.instance {
             Some(instance) => instance,
-            None => self.start(&mut live.store).await?,
+            None => self.program.start(&mut live.store).await?,
         };
         live.instance = Some(instance);
         let started = Instant::now();
@@ -306,10 +288,10 @@ impl Template {
             live.store.set_fuel(fuel)?;
         }
         let reply = match (&self.program.linked, instance) {
-            (Linked::Component { exports, .. }, Instance::Component(instance)) => {
+            (Linked::Component { exports, .. }, Started::Component(instance)) => {
                 question.put(exports, &mut live.store, &instance).await
             }
-            (Linked::Module(module), Instance::Module(instance)) => {
+            (Linked::Module(module), Started::Module(instance)) => {
                 let settings = self.program.settings.as_deref();
                 let asked = Asked { module, store: &mut live.store, instance: &instance, settings, operation };
                 question.put_to_module(asked).await
@@ -381,45 +363,11 @@ impl Template {
         }
         Ok(store)
     }
-
-    /// A never-used instance as it is after `init`.
-    async fn start(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
-        let started = self.program.about().start == Start::Snapshot;
-        match &self.program.linked {
-            Linked::Module(module) if started => module.instantiate(store).await.map(Instance::Module),
-            Linked::Module(module) => module.start(store).await.map(Instance::Module),
-            Linked::Component { pre, exports } => {
-                let instance = pre.instantiate_async(&mut *store).await?;
-                if started {
-                    return Ok(Instance::Component(instance));
-                }
-                store.set_hostcall_fuel(MAX_INIT_ANSWER);
-                let lifecycle = exports.lifecycle.load(&mut *store, &instance)?;
-                match lifecycle.call_init(store, self.program.settings.as_deref().unwrap_or("{}")).await? {
-                    Ok(()) => Ok(Instance::Component(instance)),
-                    Err(_) => Err(wasmtime::Error::new(RefusedLater)),
-                }
-            }
-        }
-    }
 }
 
 impl Drop for Template {
     fn drop(&mut self) {
         self.forget();
-    }
-}
-
-impl Live {
-    fn new(store: Store<State>, place: Place) -> Self {
-        Self { store, instance: None, answered: 0, _place: place }
-    }
-
-    /// Ready for the next review, with nothing of the host's left from the last one.
-    fn renewed(mut self, keep_output: bool, raw: Arc<str>, deadline: Instant) -> Self {
-        self.store.data_mut().renew(keep_output, raw, deadline);
-        self.store.set_epoch_deadline(1);
-        self
     }
 }
 

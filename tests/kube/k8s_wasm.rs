@@ -4,10 +4,12 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
-use super::generated::{generate_of, path};
+use super::{
+    generated::{generate_of, path},
+    labels,
+};
 use crate::support::{
-    binaries::binaries, control_plane::ControlPlane, eventually, fixtures, pki::Pki, processes::folder,
-    verdict::Verdict,
+    binaries::binaries, control_plane::ControlPlane, fixtures, pki::Pki, processes::folder, verdict::Verdict,
 };
 
 #[test]
@@ -47,17 +49,8 @@ fn its_three_files_answer_all_reviews() {
     let denied = plane.kubectl_as(&pki, "magic-token", &["get", "configmaps", "-n", "forbidden"], "").refused();
     assert!(denied.contains("nobody may"), "{denied}");
 
-    let create = |labels: Value| {
-        let object = json!({"apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": "cm", "namespace": "default", "labels": labels}});
-        let arguments = ["create", "--dry-run=server", "-o", "jsonpath={.metadata.labels.changed}", "-f", "-"];
-        plane.kubectl_with(&arguments, &object.to_string())
-    };
-    eventually("both webhooks are live", || {
-        let (denied, changed) = (create(json!({})), create(json!({"team": "a", "change": "me"})));
-        let live = denied.stderr.contains("the label team is required") && changed.stdout == "yes";
-        if live { Ok(()) } else { Err(format!("{denied}\n{changed}")) }
-    });
+    let create = |labels| labels::create(&plane, "default", labels);
+    labels::wait_until_judged(&plane, "default");
     assert_eq!(create(json!({"team": "a"})).ok(), "");
     // No rule names it.
     plane.kubectl(&["create", "secret", "generic", "s", "--dry-run=server"]).ok();

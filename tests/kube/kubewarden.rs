@@ -6,11 +6,12 @@ use serde_json::json;
 
 use super::{
     cluster::cluster,
+    labels,
     registration::{Namespaces, rules, webhook, webhooks},
 };
 use crate::{
     modules::annotate,
-    support::{eventually, fixtures, processes::folder, verdict::Verdict},
+    support::{fixtures, processes::folder, verdict::Verdict},
 };
 
 #[test]
@@ -37,17 +38,8 @@ fn its_webhooks_are_answered_as_by_its_own_server() {
         plane.kubectl_with(&["apply", "-f", "-"], &webhooks(kind, id, &[webhook])).ok();
     }
     cluster.namespace("kubewarden");
-    let create = |labels: serde_json::Value| {
-        let object = json!({"apiVersion": "v1", "kind": "ConfigMap",
-            "metadata": {"name": "cm", "namespace": "kubewarden", "labels": labels}});
-        let arguments = ["create", "--dry-run=server", "-o", "jsonpath={.metadata.labels.changed}", "-f", "-"];
-        plane.kubectl_with(&arguments, &object.to_string())
-    };
-    eventually("both webhooks are live", || {
-        let (denied, changed) = (create(json!({})), create(json!({"team": "a", "change": "me"})));
-        let live = denied.stderr.contains("the label team is required") && changed.stdout == "yes";
-        if live { Ok(()) } else { Err(format!("{denied}\n{changed}")) }
-    });
+    let create = |labels| labels::create(plane, "kubewarden", labels);
+    labels::wait_until_judged(plane, "kubewarden");
     let refused = create(json!({})).refused();
     let words =
         "admission webhook \"clusterwide-labels.kubewarden.admission\" denied the request: the label team is required";

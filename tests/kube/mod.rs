@@ -14,6 +14,7 @@ mod generated;
 mod harness;
 mod k8s_wasm;
 mod kubewarden;
+mod labels;
 mod legacy;
 mod mutating;
 mod registration;

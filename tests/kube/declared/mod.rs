@@ -2,6 +2,7 @@
 //! `verdict check` refuses, and nothing else.
 
 mod documents;
+mod values;
 
 use std::{collections::BTreeSet, path::Path};
 

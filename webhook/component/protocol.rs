@@ -273,13 +273,16 @@ impl<'a> Seen<'a> {
                 expected: expected.words.to_owned(),
             }),
         };
+        if matches!(protocol, Protocol::KubewardenOpa | Protocol::KubewardenGatekeeper) {
+            return Err(ProtocolError::NotYet(named()));
+        }
         let memory = self.exports.iter().any(|it| it.name == MEMORY && it.kind == ExternalKind::Memory);
         if !memory {
             return Err(ProtocolError::Lacking { name: MEMORY.to_owned(), protocol: named() });
         }
         let mut reviews = ["authn", "authz", "validate"].into_iter().filter(|it| self.has(it));
         match protocol {
-            Protocol::Component => Ok(()),
+            Protocol::Component | Protocol::KubewardenOpa | Protocol::KubewardenGatekeeper => Ok(()),
             Protocol::K8sWasmWasi => reviews.try_for_each(|it| typed(it, PLAIN)),
             Protocol::K8sWasmRaw => {
                 typed("alloc", ALLOC)?;
@@ -295,7 +298,6 @@ impl<'a> Seen<'a> {
                 typed("__guest_call", GUEST_CALL)
             }
             Protocol::KubewardenWasi => typed("_start", PLAIN),
-            Protocol::KubewardenOpa | Protocol::KubewardenGatekeeper => Err(ProtocolError::NotYet(named())),
         }
     }
 }
@@ -372,7 +374,10 @@ mod tests {
                 format!("{memory} (func (export \"__guest_call\"))"),
                 "exports __guest_call with another type than waPC has: expected (i32, i32) -> i32",
             ),
-            (format!("{memory} (func (export \"opa_eval_ctx_new\"))"), "Kubewarden (OPA) modules are recognised"),
+            (
+                "(import \"env\" \"memory\" (memory 2)) (func (export \"opa_eval_ctx_new\"))".to_owned(),
+                "Kubewarden (OPA) modules are recognised",
+            ),
             (
                 format!("{memory} (@custom \"io.kubewarden.metadata\" \"nonsense\")"),
                 "section io.kubewarden.metadata cannot be read: expected ident",

@@ -38,10 +38,7 @@ struct Asking<'a, 'r> {
 }
 
 impl Group {
-    /// The groups whose members these are.
-    ///
-    /// # Errors
-    /// The expression of one is none, which its reader saw before.
+    /// The groups whose members these are. Their expressions were checked where they were read.
     pub(super) fn all(policies: &[Policy]) -> Vec<Self> {
         let mut groups: Vec<(Arc<GroupSpec>, Vec<usize>)> = Vec::new();
         for (position, policy) in policies.iter().enumerate() {

@@ -9,7 +9,7 @@ use super::{Ask, One, Policy, Selection, Set, ask::Question, changes, group::Gro
 use crate::{
     engine::run::{Answer, Call, Template},
     review::{
-        admission::{AdmissionRequest, Annotation, Cause, Change, Mutation},
+        admission::{AdmissionRequest, Annotation, Change, Mutation},
         clean, together,
         verdict::{AdmissionVerdict, Denied},
     },
@@ -141,9 +141,8 @@ impl<'a> OfKubewarden<'a> {
                 );
                 denial = Some(Denied { message, ..Denied::of(403) });
             }
-            if let (Some(denial), Some(own)) = (&mut denial, &policy.spec.message) {
-                let message = std::mem::replace(&mut denial.message, own.clone());
-                denial.causes.push(Cause { message, ..Cause::default() });
+            if let Some(own) = &policy.spec.message {
+                denial = denial.map(|it| it.in_words(own));
             }
         }
         let mut patch = None;

@@ -84,7 +84,7 @@ fn is_reason(text: &str) -> bool {
         && text.bytes().all(|it| it.is_ascii_alphanumeric())
 }
 
-fn reason_of(code: u16) -> &'static str {
+pub(super) fn reason_of(code: u16) -> &'static str {
     match code {
         400 => "BadRequest",
         401 => "Unauthorized",

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{admission::Cause, user::UserInfo};
+use super::{
+    admission::{Cause, Denial},
+    clean,
+    user::UserInfo,
+};
 
 /// The verdict on a TokenReview.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,14 +39,17 @@ pub struct AdmissionVerdict {
 }
 
 impl Denied {
-    /// With a code, and its reason; without words.
+    /// With a code and its reason; without words.
     pub fn of(code: u16) -> Self {
-        let reason = match code {
-            403 => "Forbidden",
-            504 => "Timeout",
-            _ => "InternalError",
-        };
-        Self { message: String::new(), code, reason: reason.to_owned(), causes: Vec::new(), retry_after: None }
+        let reason = clean::reason_of(code).to_owned();
+        Self { message: String::new(), code, reason, causes: Vec::new(), retry_after: None }
+    }
+
+    /// In the operator's words; its own become a cause.
+    pub fn in_words(self, own: &str) -> Self {
+        let Self { message, code, reason, mut causes, retry_after } = self;
+        causes.push(Cause { message, ..Cause::default() });
+        clean::denied(Denial { message: own.to_owned(), code: Some(code), reason, causes, retry_after })
     }
 }
 

@@ -89,6 +89,10 @@ impl State {
     pub(in crate::engine) fn rest(&mut self) {
         self.raw = Arc::default();
         self.environment = None;
+        self.preview1 = None;
+        if let Some(talk) = &mut self.talk {
+            talk.rest();
+        }
     }
 
     /// For the next review of the same instance.

@@ -10,7 +10,7 @@ use wasmtime::format_err;
 use super::{
     super::question::Reply,
     Asked,
-    reviews::{Request, parsed},
+    reviews::{Request, Said, parsed, then},
 };
 use crate::{
     component::protocol::function,
@@ -25,13 +25,12 @@ use crate::{
 
 pub(in crate::engine::run) async fn authenticate(asked: Asked<'_>, review: &TokenReview) -> Reply<Authentication> {
     let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": token::KIND, "spec": review.spec_json()});
-    let said = match asked.put::<TokenAnswer>(Interface::Authentication, &request, MAX_ANSWER).await? {
+    let said: TokenAnswer = match asked.put(Interface::Authentication, &request, MAX_ANSWER).await? {
         Ok(said) => said,
         Err(words) => return Ok(Err(words)),
     };
     check(said.api_version.as_deref(), said.kind.as_deref(), ["authentication.k8s.io/v1", token::KIND])?;
-    let status = said.status.unwrap_or_default();
-    Ok(match status {
+    Ok(match said.status.unwrap_or_default() {
         TokenStatus { authenticated: true, user, audiences, .. } => {
             Ok(Authentication::Authenticated(Identity { user, audiences }))
         }
@@ -43,19 +42,18 @@ pub(in crate::engine::run) async fn authenticate(asked: Asked<'_>, review: &Toke
 
 pub(in crate::engine::run) async fn authorize(asked: Asked<'_>, review: &SubjectAccessReview) -> Reply<Ruling> {
     let request = json!({"apiVersion": "authorization.k8s.io/v1", "kind": access::KIND, "spec": review.spec_json()});
-    let said = match asked.put::<AccessAnswer>(Interface::Authorization, &request, MAX_ANSWER).await? {
-        Ok(said) => said,
-        Err(words) => return Ok(Err(words)),
-    };
-    check(said.api_version.as_deref(), said.kind.as_deref(), ["authorization.k8s.io/v1", access::KIND])?;
-    let status = said.status.unwrap_or_default();
-    let decision = match status {
-        // Both is a contradiction, which allows nothing.
-        AccessStatus { denied: true, .. } => Decision::Deny,
-        AccessStatus { allowed: true, .. } => Decision::Allow,
-        AccessStatus { .. } => Decision::NoOpinion,
-    };
-    Ok(Ok(Ruling { decision, reason: status.reason }))
+    let said = asked.put(Interface::Authorization, &request, MAX_ANSWER).await?;
+    then(said, |said: AccessAnswer| {
+        check(said.api_version.as_deref(), said.kind.as_deref(), ["authorization.k8s.io/v1", access::KIND])?;
+        let status = said.status.unwrap_or_default();
+        let decision = match status {
+            // Both is a contradiction, which allows nothing.
+            AccessStatus { denied: true, .. } => Decision::Deny,
+            AccessStatus { allowed: true, .. } => Decision::Allow,
+            AccessStatus { .. } => Decision::NoOpinion,
+        };
+        Ok(Ruling { decision, reason: status.reason })
+    })
 }
 
 pub(in crate::engine::run) async fn validate(
@@ -63,15 +61,7 @@ pub(in crate::engine::run) async fn validate(
     request: &AdmissionRequest<'_>,
     object: Option<&str>,
 ) -> Reply<Validation> {
-    let said = match admit(asked, request, object, Interface::Validating).await? {
-        Ok(said) => said,
-        Err(words) => return Ok(Err(words)),
-    };
-    let (denial, change, warnings, annotations) = said.read()?;
-    if denial.is_none() && change != Change::Unchanged {
-        return Err(format_err!("it changes the object, which a Validator cannot: declare it as a Mutator"));
-    }
-    Ok(Ok(Validation { denial, warnings, annotations }))
+    then(admit(asked, request, object, Interface::Validating).await?, Said::validation)
 }
 
 pub(in crate::engine::run) async fn mutate(
@@ -79,12 +69,7 @@ pub(in crate::engine::run) async fn mutate(
     request: &AdmissionRequest<'_>,
     object: Option<&str>,
 ) -> Reply<Mutation> {
-    let said = match admit(asked, request, object, Interface::Mutating).await? {
-        Ok(said) => said,
-        Err(words) => return Ok(Err(words)),
-    };
-    let (denial, change, warnings, annotations) = said.read()?;
-    Ok(Ok(Mutation { outcome: denial.map_or(Ok(change), Err), warnings, annotations }))
+    Ok(admit(asked, request, object, Interface::Mutating).await?.map(Said::mutation))
 }
 
 async fn admit(
@@ -92,22 +77,21 @@ async fn admit(
     request: &AdmissionRequest<'_>,
     object: Option<&str>,
     interface: Interface,
-) -> Reply<AdmissionResponse> {
+) -> Reply<Said> {
     let review = Review {
         api_version: "admission.k8s.io/v1",
         kind: admission::KIND,
         request: Request::new(request, object).map_err(|error| format_err!("{error}"))?,
     };
-    let said = match asked.put::<AdmissionAnswer>(interface, &review, MAX_OBJECT).await? {
-        Ok(said) => said,
-        Err(words) => return Ok(Err(words)),
-    };
-    check(said.api_version.as_deref(), said.kind.as_deref(), ["admission.k8s.io/v1", admission::KIND])?;
-    let response = said.response.ok_or_else(|| format_err!("response.response is missing"))?;
-    if response.uid != request.uid {
-        return Err(format_err!("response.response.uid is not that of the request"));
-    }
-    Ok(Ok(response))
+    let said = asked.put(interface, &review, MAX_OBJECT).await?;
+    then(said, |said: AdmissionAnswer| {
+        check(said.api_version.as_deref(), said.kind.as_deref(), ["admission.k8s.io/v1", admission::KIND])?;
+        let response = said.response.ok_or_else(|| format_err!("response.response is missing"))?;
+        if response.uid != request.uid {
+            return Err(format_err!("response.response.uid is not that of the request"));
+        }
+        response.read()
+    })
 }
 
 impl Asked<'_> {
@@ -261,24 +245,23 @@ struct StatusCause {
     message: String,
 }
 
-type Read = (Option<Denial>, Change, Vec<String>, Vec<Annotation>);
-
 impl AdmissionResponse {
-    fn read(self) -> wasmtime::Result<Read> {
-        let annotations = self.audit_annotations.into_iter().map(|(key, value)| Annotation { key, value }).collect();
-        if self.allowed {
-            return Ok((None, change(&self.patch_type, &self.patch)?, self.warnings, annotations));
-        }
-        let Status { message, code, reason, details } = self.status;
-        let causes = details.causes.into_iter();
-        let denial = Denial {
-            message,
-            code: code.and_then(|it| u16::try_from(it).ok()).filter(|it| *it != 0),
-            reason,
-            causes: causes.map(|it| Cause { field: it.field, reason: it.reason, message: it.message }).collect(),
-            retry_after: details.retry_after_seconds.filter(|it| *it != 0),
-        };
-        Ok((Some(denial), Change::Unchanged, self.warnings, annotations))
+    fn read(self) -> wasmtime::Result<Said> {
+        let annotations = self.audit_annotations.into_iter();
+        let annotations = annotations.map(|(key, value)| Annotation { key, value }).collect();
+        let outcome = if self.allowed { Ok(change(&self.patch_type, &self.patch)?) } else { Err(denial(self.status)) };
+        Ok(Said { outcome, warnings: self.warnings, annotations })
+    }
+}
+
+fn denial(Status { message, code, reason, details }: Status) -> Denial {
+    let causes = details.causes.into_iter();
+    Denial {
+        message,
+        code: code.and_then(|it| u16::try_from(it).ok()).filter(|it| *it != 0),
+        reason,
+        causes: causes.map(|it| Cause { field: it.field, reason: it.reason, message: it.message }).collect(),
+        retry_after: details.retry_after_seconds.filter(|it| *it != 0),
     }
 }
 
@@ -312,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    fn read(json: Value) -> wasmtime::Result<Read> {
+    fn read(json: Value) -> wasmtime::Result<Said> {
         serde_json::from_value::<AdmissionResponse>(json).unwrap().read()
     }
 
@@ -321,26 +304,25 @@ mod tests {
         let allowed = |patch_type: &str, patch: &str| {
             read(json!({"uid": "u", "allowed": true, "patchType": patch_type, "patch": STANDARD.encode(patch)}))
         };
-        assert_eq!(allowed("Full", "{}").unwrap().1, Change::Full("{}".to_owned()));
-        assert_eq!(allowed("JSONPatch", "[]").unwrap().1, Change::JsonPatch("[]".to_owned()));
-        assert_eq!(allowed("Full", "").unwrap().1, Change::Unchanged);
-        assert_eq!(allowed("", "").unwrap().1, Change::Unchanged);
-        assert!(allowed("Merge", "{}").unwrap_err().to_string().contains("patchType: expected Full"));
+        assert_eq!(allowed("Full", "{}").unwrap().outcome.unwrap(), Change::Full("{}".to_owned()));
+        assert_eq!(allowed("JSONPatch", "[]").unwrap().outcome.unwrap(), Change::JsonPatch("[]".to_owned()));
+        assert_eq!(allowed("Full", "").unwrap().outcome.unwrap(), Change::Unchanged);
+        assert_eq!(allowed("", "").unwrap().outcome.unwrap(), Change::Unchanged);
+        assert!(allowed("Merge", "{}").err().unwrap().to_string().contains("patchType: expected Full"));
         assert!(read(json!({"allowed": true, "patchType": "Full", "patch": "*"})).is_err());
         assert!(read(json!({"allowed": true, "patchType": "Full", "patch": STANDARD.encode([0xff])})).is_err());
         // Not an object that somebody meant.
-        assert!(read(json!({"allowed": false, "patch": "*"})).unwrap().0.is_some());
+        assert!(read(json!({"allowed": false, "patch": "*"})).unwrap().outcome.is_err());
     }
 
     #[test]
     fn nulls_are_absent() {
-        let null = Value::Null;
-        let (denial, change, warnings, annotations) = read(json!({
+        let said = read(json!({
             "uid": null, "allowed": null, "status": null, "patch": null, "patchType": null, "warnings": null,
             "auditAnnotations": null,
         }))
         .unwrap();
-        assert_eq!((denial, change), (Some(Denial::default()), Change::Unchanged));
-        assert!(warnings.is_empty() && annotations.is_empty() && null.is_null());
+        assert_eq!(said.outcome, Err(Denial::default()));
+        assert!(said.warnings.is_empty() && said.annotations.is_empty());
     }
 }

@@ -10,7 +10,7 @@ use wasmtime::{Instance, Store, format_err};
 use super::{
     super::{question::Reply, state::State},
     Asked, Module,
-    reviews::{Request, parsed},
+    reviews::{Request, Said, parsed, then},
 };
 use crate::{
     component::protocol::Protocol,
@@ -22,15 +22,7 @@ pub(in crate::engine::run) async fn validate(
     request: &AdmissionRequest<'_>,
     object: Option<&str>,
 ) -> Reply<Validation> {
-    let said = match admit(asked, request, object).await? {
-        Ok(said) => said,
-        Err(words) => return Ok(Err(words)),
-    };
-    if said.accepted && said.mutated_object.is_some() {
-        return Err(format_err!("it changes the object, which a Validator cannot: declare it as a Mutator"));
-    }
-    let (denial, _, warnings, annotations) = said.read();
-    Ok(Ok(Validation { denial, warnings, annotations }))
+    then(admit(asked, request, object).await?, |said| said.read(object.is_some()).validation())
 }
 
 pub(in crate::engine::run) async fn mutate(
@@ -38,18 +30,14 @@ pub(in crate::engine::run) async fn mutate(
     request: &AdmissionRequest<'_>,
     object: Option<&str>,
 ) -> Reply<Mutation> {
-    let said = match admit(asked, request, object).await? {
-        Ok(said) => said,
-        Err(words) => return Ok(Err(words)),
-    };
-    Ok(Ok(said.mutation(object.is_some())))
+    Ok(admit(asked, request, object).await?.map(|said| said.read(object.is_some()).mutation()))
 }
 
 /// Any JSON instead of an AdmissionRequest.
 pub(in crate::engine::run) async fn validate_raw(asked: Asked<'_>, request: &str) -> Reply<Mutation> {
     let request: &RawValue = serde_json::from_str(request).map_err(|error| format_err!("{error}"))?;
     let said = put(asked, request).await?;
-    Ok(said.map(|it| it.mutation(true)))
+    Ok(said.map(|it| it.read(true).mutation()))
 }
 
 /// What is wrong with the settings, in the guest's words; None: nothing. A guest that fails says so too.
@@ -124,26 +112,20 @@ struct SettingsResponse {
 
 impl ValidationResponse {
     /// `object`: whether there is one that could be changed.
-    fn mutation(self, object: bool) -> Mutation {
-        let (denial, change, warnings, annotations) = self.read();
-        let denial = match (denial, &change) {
-            (None, Change::Full(_)) if !object => Some(Denial { message: NO_OBJECT.to_owned(), ..Denial::default() }),
-            (denial, _) => denial,
-        };
-        Mutation { outcome: denial.map_or(Ok(change), Err), warnings, annotations }
-    }
-
-    fn read(self) -> (Option<Denial>, Change, Vec<String>, Vec<Annotation>) {
+    fn read(self, object: bool) -> Said {
         let annotations = self.audit_annotations.unwrap_or_default().into_iter();
-        let annotations = annotations.map(|(key, value)| Annotation { key, value }).collect();
-        let warnings = self.warnings.unwrap_or_default();
-        if self.accepted {
-            let changed = self.mutated_object.filter(|it| it.get() != "null");
-            let change = changed.map_or(Change::Unchanged, |it| Change::Full(it.get().to_owned()));
-            return (None, change, warnings, annotations);
+        let denied = |message: String, code| Denial { message, code, ..Denial::default() };
+        let outcome = match self.mutated_object {
+            _ if !self.accepted => Err(denied(self.message.unwrap_or_default(), self.code)),
+            None => Ok(Change::Unchanged),
+            Some(_) if !object => Err(denied(NO_OBJECT.to_owned(), None)),
+            Some(changed) => Ok(Change::Full(changed.get().to_owned())),
+        };
+        Said {
+            outcome,
+            warnings: self.warnings.unwrap_or_default(),
+            annotations: annotations.map(|(key, value)| Annotation { key, value }).collect(),
         }
-        let denial = Denial { message: self.message.unwrap_or_default(), code: self.code, ..Denial::default() };
-        (Some(denial), Change::Unchanged, warnings, annotations)
     }
 }
 

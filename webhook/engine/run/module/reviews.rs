@@ -3,8 +3,11 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::super::question::Reply;
 use crate::review::{
-    admission::{AdmissionRequest, GroupVersionKind, GroupVersionResource},
+    admission::{
+        AdmissionRequest, Annotation, Change, Denial, GroupVersionKind, GroupVersionResource, Mutation, Validation,
+    },
     user::UserInfo,
 };
 
@@ -67,6 +70,41 @@ impl<'a> Request<'a> {
             dry_run: request.dry_run,
             options: request.options,
         })
+    }
+}
+
+/// What `read` makes of a guest's answer; its own error stays that.
+pub(super) fn then<T, U>(said: Result<T, String>, read: impl FnOnce(T) -> wasmtime::Result<U>) -> Reply<U> {
+    match said {
+        Ok(said) => read(said).map(Ok),
+        Err(words) => Ok(Err(words)),
+    }
+}
+
+/// What was said about an object.
+pub(super) struct Said {
+    pub(super) outcome: Result<Change, Denial>,
+    pub(super) warnings: Vec<String>,
+    pub(super) annotations: Vec<Annotation>,
+}
+
+impl Said {
+    /// # Errors
+    /// It changes the object.
+    pub(super) fn validation(self) -> wasmtime::Result<Validation> {
+        let denial = match self.outcome {
+            Ok(Change::Unchanged) => None,
+            Ok(_) => {
+                let words = "it changes the object, which a Validator cannot: declare it as a Mutator";
+                return Err(wasmtime::format_err!("{words}"));
+            }
+            Err(denial) => Some(denial),
+        };
+        Ok(Validation { denial, warnings: self.warnings, annotations: self.annotations })
+    }
+
+    pub(super) fn mutation(self) -> Mutation {
+        Mutation { outcome: self.outcome, warnings: self.warnings, annotations: self.annotations }
     }
 }
 

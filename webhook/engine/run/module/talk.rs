@@ -57,6 +57,11 @@ impl Talk {
         }
     }
 
+    /// Nothing of the last call is kept until the next.
+    pub(in crate::engine::run) fn rest(&mut self) {
+        self.begin("", Vec::new(), 0);
+    }
+
     /// Gives WASI its standard streams and, for a command, its arguments.
     pub(in crate::engine::run) fn connect(&self, wasi: &mut WasiCtxBuilder) {
         if self.by_stdio {
@@ -68,5 +73,23 @@ impl Talk {
     /// Whether the guest wrote more than an answer may have.
     pub(in crate::engine::run) fn overflowed(&self) -> bool {
         self.by_stdio && self.stdout.overflowed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_review_rests() {
+        for protocol in [Protocol::K8sWasmWasi, Protocol::KubewardenWapc] {
+            let mut talk = Talk::new(protocol);
+            talk.begin("validate", b"a review".to_vec(), 10);
+            talk.answer = Some(b"an answer".to_vec());
+            talk.host = Err(b"words".to_vec());
+            talk.rest();
+            assert!(talk.stdin.take().is_empty() && talk.stdout.take().is_empty() && talk.operation.is_empty());
+            assert!(talk.input.is_empty() && talk.answer.is_none() && talk.host == Ok(Vec::new()));
+        }
     }
 }

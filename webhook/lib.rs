@@ -15,9 +15,11 @@
 //! - [`loader`]: where components come from: bytes and digests;
 //! - [`observe`]: what is counted, and the Prometheus registry;
 //! - [`cel`]: match conditions: expressions with Kubernetes' functions, within a budget; knows nothing of policies;
+//! - [`rego`]: the builtin functions that Rego policies call on their host, within a budget; knows nothing of Wasm;
 //! - [`review`]: the three reviews on the wire, in both versions; serde only;
 //! - [`spec`]: the declared objects, interfaces, limits, grants and outcomes as values; knows nothing;
 //! - [`certs`]: development certificates;
+//! - [`go`]: what Go's library makes of texts: regular expressions, quotes;
 //! - [`text`]: one way to clean hostile text for a log, a terminal, a page, a header;
 //! - [`turn`]: how long a task may keep its thread.
 
@@ -32,10 +34,12 @@ pub mod cli;
 pub mod component;
 pub mod config;
 pub mod engine;
+mod go;
 pub mod loader;
 pub mod observe;
 pub mod policy;
 pub mod registration;
+pub mod rego;
 pub mod review;
 pub mod server;
 pub mod spec;

@@ -5,12 +5,13 @@
 use ::regex::RegexBuilder;
 
 use super::{Function, function};
-use crate::cel::{
-    budget::{Budget, Fault, Outcome},
-    value::Value,
+use crate::{
+    cel::{
+        budget::{Budget, Fault, Outcome},
+        value::Value,
+    },
+    go,
 };
-
-mod syntax;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(&["matches(string, string) -> bool"], matches),
@@ -32,7 +33,7 @@ impl Pattern {
     }
 
     fn compile(pattern: &str, size: usize) -> Result<Self, String> {
-        let translated = syntax::translate(pattern).map_err(|words| format!("bad regular expression: {words}"))?;
+        let translated = go::regex::translate(pattern).map_err(|words| format!("bad regular expression: {words}"))?;
         match RegexBuilder::new(&translated).size_limit(size).build() {
             Ok(regex) => Ok(Self { regex, source: pattern.into() }),
             Err(::regex::Error::CompiledTooBig(_)) => Err("the regular expression is too large".to_owned()),

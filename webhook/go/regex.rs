@@ -7,7 +7,7 @@ use std::{fmt::Write, iter::Peekable, str::Chars};
 mod classes;
 
 /// Err: what is wrong, without a part of the pattern, which may come from a review.
-pub(super) fn translate(pattern: &str) -> Result<String, &'static str> {
+pub(crate) fn translate(pattern: &str) -> Result<String, &'static str> {
     let mut translation =
         Translation { letters: pattern.chars().peekable(), out: String::with_capacity(2 * pattern.len()) };
     translation.run()?;

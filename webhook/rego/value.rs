@@ -1,0 +1,43 @@
+//! Rego's values, in Rego's order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Fault, number::Number};
+
+/// The order of the cases is the order of the types.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Value {
+    Null,
+    Bool(bool),
+    Number(Number),
+    /// Where OPA has bytes that are not UTF-8, each of them is U+FFFD here, as in what it writes.
+    String(Box<str>),
+    Array(Vec<Value>),
+    Object(BTreeMap<Value, Value>),
+    Set(BTreeSet<Value>),
+}
+
+impl Value {
+    pub(super) fn string(text: impl Into<Box<str>>) -> Self {
+        Self::String(text.into())
+    }
+
+    pub(super) fn int(number: i64) -> Self {
+        Self::Number(Number::Int(number))
+    }
+
+    /// Or undefined.
+    pub(super) fn text(&self) -> Result<&str, Fault> {
+        if let Self::String(text) = self { Ok(text) } else { Err(Fault::Undefined) }
+    }
+
+    /// Or undefined.
+    pub(super) fn array(&self) -> Result<&[Self], Fault> {
+        if let Self::Array(values) = self { Ok(values) } else { Err(Fault::Undefined) }
+    }
+
+    /// Or undefined. None: the number is no integer of 64 bits.
+    pub(super) fn integer(&self) -> Result<i64, Fault> {
+        if let Self::Number(number) = self { number.int().ok_or(Fault::Undefined) } else { Err(Fault::Undefined) }
+    }
+}

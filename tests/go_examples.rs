@@ -20,7 +20,7 @@ fn spec(name: &str) -> Option<PolicySpec> {
     let mut specs = config::read(&[folder(name).join("policy.yaml")]).unwrap_or_else(|errors| panic!("{errors:?}"));
     let mut spec = specs.remove(0);
     assert_eq!(spec.name, name);
-    spec.component = PolicySpec::file(name, &component).component;
+    spec.runs = PolicySpec::file(name, &component).runs;
     // What a sample shows must not depend on how busy the machine is.
     spec.limits.time = Duration::from_secs(10);
     Some(spec)

@@ -41,6 +41,8 @@ mod go_endurance;
 mod go_examples;
 /// A policy in Go that answers every kind of review.
 mod go_kinds;
+/// Policies that decide together.
+mod groups;
 /// Guests' own unit tests, and every sample review through the router.
 mod guests;
 /// Components import what their manifests want.

@@ -1,6 +1,8 @@
 //! Which policies share an entry of a webhook configuration, and what a dead server does to each: as `verdict manifests`
 //! writes it and kube-apiserver reads it.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -9,8 +11,54 @@ use super::{
     registration::rules,
 };
 use crate::support::{
-    binaries::binaries, control_plane::ControlPlane, eventually, pki::Pki, processes::folder, verdict::Verdict,
+    binaries::{Binaries, binaries},
+    control_plane::ControlPlane,
+    eventually,
+    pki::Pki,
+    processes::folder,
+    verdict::Verdict,
 };
+
+/// A server with these policies, and kube-apiserver that knows it by `verdict manifests`.
+fn registered(binaries: &'static Binaries, pki: &Pki, folder: &Path, policies: &str) -> (Verdict, ControlPlane) {
+    let verdict = Verdict::serve(pki, folder, policies, &[]);
+    let out = generate(pki, &verdict, folder);
+    let plane = ControlPlane::start(
+        binaries,
+        pki,
+        &[
+            "--authorization-mode=AlwaysAllow".to_owned(),
+            format!("--admission-control-config-file={}", path(&out.join("admission-config.yaml"))),
+        ],
+    );
+    plane.kubectl(&["apply", "-f", &path(&out.join("validating-webhook.yaml"))]).ok();
+    (verdict, plane)
+}
+
+#[test]
+fn a_policy_group_is_registered_like_a_validator() {
+    let Some(binaries) = binaries() else { return };
+    let folder = folder("policy-group");
+    let pki = Pki::new(&folder.join("pki"));
+    let member =
+        |name: &str| json!({"name": name, "component": {"builtin": "required-labels"}, "settings": {"labels": [name]}});
+    let group = json!({"apiVersion": "verdict.dev/v1alpha1", "kind": "PolicyGroup", "metadata": {"name": "cared-for"}, "spec": {
+        "expression": "team() || owner()", "members": [member("team"), member("owner")], "message": "somebody must care",
+        "matchConstraints": {"resourceRules": rules("", "v1", "configmaps")},
+    }});
+    let (_verdict, plane) = registered(binaries, &pki, &folder, &group.to_string());
+    let create = |labels: Value| {
+        let config_map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default", "labels": labels}});
+        plane.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &config_map.to_string())
+    };
+    eventually("the group is asked", || {
+        let output = create(json!({"app": "a"}));
+        let told = ["cared-for: somebody must care", "owner: the label owner is required"];
+        if told.iter().all(|it| output.stderr.contains(it)) { Ok(()) } else { Err(output.to_string()) }
+    });
+    create(json!({"team": "a"})).ok();
+    create(json!({"owner": "a"})).ok();
+}
 
 #[test]
 fn groups_that_share_storage_hide_no_policy() {
@@ -22,17 +70,7 @@ fn groups_that_share_storage_hide_no_policy() {
         policy(name, "builtin:required-labels", &json!({"labels": [label]}), &more)
     };
     let policies = labels("core", "team", "") + &labels("own-group", "owner", "events.k8s.io");
-    let verdict = Verdict::serve(&pki, &folder, &policies, &[]);
-    let out = generate(&pki, &verdict, &folder);
-    let plane = ControlPlane::start(
-        binaries,
-        &pki,
-        &[
-            "--authorization-mode=AlwaysAllow".to_owned(),
-            format!("--admission-control-config-file={}", path(&out.join("admission-config.yaml"))),
-        ],
-    );
-    plane.kubectl(&["apply", "-f", &path(&out.join("validating-webhook.yaml"))]).ok();
+    let (_verdict, plane) = registered(binaries, &pki, &folder, &policies);
 
     let event = |group: &str, labels: Value| {
         let mut event = json!({"kind": "Event", "metadata": {"name": "e", "namespace": "default", "labels": labels},

@@ -180,7 +180,7 @@ async fn groups_decide_together() {
     // The first suffices: the second was asked once only.
     assert_eq!(ask("either", json!({"team": "a"})).await["allowed"], true);
     assert_eq!(
-        (host.count("Validator", "either/team", "allowed"), host.count("Validator", "either/owner", "allowed")),
+        (host.count("PolicyGroup", "either/team", "allowed"), host.count("PolicyGroup", "either/owner", "allowed")),
         (1, 1)
     );
     let denied = ask("either", json!({})).await;
@@ -213,5 +213,39 @@ async fn a_member_that_fails_fails_its_group() {
     failing["request"]["object"]["metadata"]["name"] = json!("exit");
     let denied = host.review("/validate/neither", &failing).await["response"].clone();
     assert_eq!((&denied["allowed"], &denied["status"]["code"]), (&json!(false), &json!(500)), "{denied}");
-    assert_eq!(host.count("Validator", "neither/fails", "trap"), 1);
+    assert_eq!(host.count("PolicyGroup", "neither/fails", "trap"), 1);
+}
+
+/// Of modules that come with rules of their own.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_ours_without_constraints_has_those_that_its_members_agree_on() {
+    let rules = |resource: &str| {
+        let rules =
+            json!([{"apiGroups": [""], "apiVersions": ["v1"], "resources": [resource], "operations": ["CREATE"]}]);
+        json!({"mutating": false, "executionMode": "wasi", "rules": rules}).to_string()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let load = async |resources: [&str; 2]| {
+        let members = ["a", "b"].iter().zip(resources).map(|(name, resource)| {
+            let module = folder.path().join(format!("{resource}.wasm"));
+            fs::rename(annotated(&folder, "kubewarden-wasi", &rules(resource)), &module).unwrap();
+            json!({"name": name, "component": {"path": module}, "settings": {"labels": [name]}})
+        });
+        let spec = json!({"expression": "a() || b()", "members": members.collect::<Vec<_>>()});
+        let group = json!({"apiVersion": "verdict.dev/v1alpha1", "kind": "PolicyGroup", "metadata": {"name": "g"}, "spec": spec});
+        Host::load(config::parse(&group.to_string(), "g.json", folder.path()).unwrap()).await
+    };
+    let host = load(["pods", "pods"]).await.unwrap_or_else(|errors| panic!("{errors:?}"));
+    assert_eq!(host.review("/validate", &review(json!({}))).await["response"]["allowed"], true);
+    let mut pod = review(json!({}));
+    pod["request"]["resource"] = json!({"group": "", "version": "v1", "resource": "pods"});
+    pod["request"]["requestResource"] = pod["request"]["resource"].clone();
+    let denied = host.review("/validate", &pod).await["response"].clone();
+    assert_eq!((&denied["allowed"], host.count("PolicyGroup", "g", "denied")), (&json!(false), 1), "{denied}");
+    let causes = json!([{"message": "a: the label a is required"}, {"message": "b: the label b is required"}]);
+    assert_eq!(denied["status"]["details"]["causes"], causes);
+
+    let errors = load(["pods", "secrets"]).await.err().unwrap();
+    let words = "PolicyGroup g: spec.matchConstraints: is required, since the manifests of the members are about different requests";
+    assert_eq!(errors, [format!("g.json: {words}")]);
 }

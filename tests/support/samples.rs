@@ -109,7 +109,7 @@ pub async fn decides_as_required_labels_in_rust(component: &Path, limit: Duratio
     };
     let rust = config::read(&[folder.join("policy.yaml")]).unwrap().remove(0);
     let mut other = rust.clone();
-    other.component = PolicySpec::file("required-labels", component).component;
+    other.runs = PolicySpec::file("required-labels", component).runs;
     let (rust, other) = (load(rust).await, load(other).await);
     let started = other.metrics.text();
     assert!(started.contains("verdict_policies_started{from=\"snapshot\"} 1"), "{started}");

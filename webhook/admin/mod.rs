@@ -32,6 +32,7 @@ use crate::{
         socket::Socket,
         wire::Wire,
     },
+    spec::GroupSpec,
 };
 
 /// What the listener shows.
@@ -157,8 +158,11 @@ async fn beside(admin: &Arc<Admin>, page: impl FnOnce(&Admin) -> String + Send +
 struct Row {
     kind: &'static str,
     name: String,
-    component: String,
-    digest: String,
+    #[serde(flatten)]
+    component: Option<Code>,
+    /// Of a group.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    members: Vec<Member>,
     actions: Vec<&'static str>,
     failure_policy: &'static str,
     limit_policy: &'static str,
@@ -168,11 +172,27 @@ struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     fuel: Option<u64>,
     instance_policy: &'static str,
+    source: String,
+}
+
+/// What runs.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Code {
+    component: String,
+    digest: String,
     start: &'static str,
     /// Why there is no snapshot.
     #[serde(skip_serializing_if = "Option::is_none")]
     no_snapshot: Option<String>,
-    source: String,
+}
+
+/// A policy within a group.
+#[derive(Serialize)]
+struct Member {
+    name: String,
+    #[serde(flatten)]
+    component: Option<Code>,
 }
 
 fn row(policy: &Policy) -> Row {
@@ -180,8 +200,12 @@ fn row(policy: &Policy) -> Row {
     Row {
         kind: policy.kind().name(),
         name: spec.name.clone(),
-        component: spec.component.location.to_string(),
-        digest: format!("sha256:{}", policy.digest()),
+        component: code(policy),
+        members: policy
+            .members()
+            .iter()
+            .map(|it| Member { name: GroupSpec::within(&it.spec().name).to_owned(), component: code(it) })
+            .collect(),
         actions: [("Deny", spec.actions.deny), ("Warn", spec.actions.warn), ("Audit", spec.actions.audit)]
             .into_iter()
             .filter_map(|(name, does)| does.then_some(name))
@@ -193,10 +217,20 @@ fn row(policy: &Policy) -> Row {
         memory_bytes: spec.limits.memory,
         fuel: spec.limits.fuel,
         instance_policy: spec.instance_policy.name(),
-        start: policy.about().start.name(),
-        no_snapshot: policy.about().start.refusal().map(str::to_owned),
         source: spec.source.clone(),
     }
+}
+
+/// None: it is a group.
+fn code(policy: &Policy) -> Option<Code> {
+    let (reference, component) = (policy.spec().component()?, policy.component()?);
+    let start = &component.about().start;
+    Some(Code {
+        component: reference.location.to_string(),
+        digest: format!("sha256:{}", component.digest()),
+        start: start.name(),
+        no_snapshot: start.refusal().map(str::to_owned),
+    })
 }
 
 const STARTING: u8 = 0;

@@ -23,6 +23,19 @@ enum Tree {
     If(Box<[Tree; 3]>),
 }
 
+impl Tree {
+    fn asks(&self, member: usize) -> bool {
+        match self {
+            Self::Constant(_) => false,
+            Self::Member(position) => *position == member,
+            Self::Not(inner) => inner.asks(member),
+            Self::All(trees) | Self::Any(trees) => trees.iter().any(|it| it.asks(member)),
+            Self::Same(both) => both.iter().any(|it| it.asks(member)),
+            Self::If(parts) => parts.iter().any(|it| it.asks(member)),
+        }
+    }
+}
+
 /// What is asked for a member.
 pub trait Members {
     /// Why there is no answer.
@@ -43,6 +56,11 @@ impl Group {
             made.map(Self).map_err(|mistake| mistake.told(expression))
         });
         made.unwrap_or_else(|| Err("there is no thread to check the expression on".to_owned()))
+    }
+
+    /// Whether a member of this position is in it.
+    pub fn asks(&self, member: usize) -> bool {
+        self.0.asks(member)
     }
 
     /// Whether all of it allows. The first member that fails ends it.
@@ -164,6 +182,8 @@ mod tests {
             ("!a() || b()", [Err(7), yes, no], Err(7), &[0]),
             ("b() || a()", [Err(7), yes, no], yes, &[1]),
         ] {
+            let group = Group::compile(expression, &["a", "b", "c"]).unwrap();
+            assert!(asked.iter().all(|it| group.asks(*it)), "{expression}");
             assert_eq!(eval(expression, said).await, (result, asked.to_vec()), "{expression}");
         }
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{CacheArgs, Ended, Failed, compiler, json_argument, runtime, terminal};
+use super::{CacheArgs, Ended, Failed, compiler, component, json_argument, runtime, terminal};
 use crate::{
     component::protocol::is_component,
     config::quantity,
@@ -16,7 +16,7 @@ use crate::{
         prepare::{CallError, Guest, GuestError, Priority, Source},
         run::{Capacity, Engine, HostCalls},
     },
-    loader::{self, file},
+    loader::file,
     spec::{Limits, MAX_MEMORY, MAX_TIME, MIN_MEMORY, PolicySpec},
     text::{line, shorten},
 };
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let answers = answers(&args.answers)?;
     let input = args.input.as_deref().map(input).transpose()?.unwrap_or_default();
     let settings = args.settings.as_deref().map(json_argument).transpose()?;
-    let component = loader::load(&spec.component).map_err(|error| Failed::configuration(error.to_string()))?;
+    let component = component(&spec)?;
     if settings.is_some() && !is_component(&component.bytes) {
         let words = "--settings: only components take settings by themselves: write those of a module into its --input";
         return Err(Failed::Usage(words.to_owned()));

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Ended, Failed, specs, terminal};
-use crate::{author::docs, component::of_author, config, engine::prepare::describe, loader, spec::Kind};
+use super::{Ended, Failed, component, specs, terminal};
+use crate::{author::docs, component::of_author, config, engine::prepare::describe, spec::Kind};
 
 /// What the policy does, its settings with an example of each kind, what it is asked about and what it wants to be granted.
 #[derive(clap::Args)]
@@ -23,7 +23,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
         return Ok(Ended::Done);
     }
     let spec = specs(&args.policy)?.remove(0);
-    let component = loader::load(&spec.component).map_err(|error| Failed::configuration(error.to_string()))?;
+    let component = component(&spec)?;
     let named = args.policy.display();
     let manifest = of_author(&component.bytes).map_err(|error| Failed::configuration(format!("{named}: {error}")))?;
     let manifest = manifest.ok_or_else(|| {

@@ -11,10 +11,14 @@ use super::{
     terminal,
 };
 use crate::{
+    cel,
     component::of_author,
     config::{self, ConfigError},
     loader,
-    spec::{DEFAULT_ORDER, FailurePolicy, Kind, Limits, Location, PolicySpec, Scope},
+    spec::{
+        ComponentRef, DEFAULT_ORDER, FailurePolicy, GroupSpec, Interface, Kind, Limits, Location, PolicySpec, Runs,
+        Scope,
+    },
     text,
 };
 
@@ -51,9 +55,6 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
 }
 
 fn can_be_object(spec: &PolicySpec) -> Result<(), &'static str> {
-    if spec.kubewarden.as_ref().is_some_and(|it| it.group.is_some()) {
-        return Err("it is a member of a group, and there is no object for groups yet");
-    }
     if !is_label(&spec.name) {
         return Err("an object's name has at most 63 of a-z, 0-9 and -");
     }
@@ -67,20 +68,19 @@ fn can_be_object(spec: &PolicySpec) -> Result<(), &'static str> {
 fn object(policy: &PolicySpec) -> Result<Value, Failed> {
     // Of these files every policy has a kind.
     let kind = policy.kind.unwrap_or(Kind::Validator);
-    let path = match &policy.component.location {
-        Location::File(path) => json!({"path": path}),
-        Location::Builtin(name) => json!({"builtin": name}),
+    let mut spec = match &policy.runs {
+        Runs::Component(component) => running(policy, component)?,
+        Runs::Group(group) => Map::from_iter([
+            ("expression".to_owned(), json!(group.expression)),
+            ("members".to_owned(), members(policy, group)?.into()),
+        ]),
     };
-    let mut spec = Map::from_iter([("component".to_owned(), path)]);
     let mut add = |name: &str, value: Value| {
         spec.insert(name.to_owned(), value);
     };
-    if let Some(settings) = &policy.settings {
-        add("settings", serde_json::from_str(settings)?);
-    }
     match (kind, policy.actions.deny) {
         (_, true) => {}
-        (Kind::Validator, false) => add("validationActions", json!(["Audit"])),
+        (Kind::Validator | Kind::PolicyGroup, false) => add("validationActions", json!(["Audit"])),
         (_, false) => add("shadow", json!(true)),
     }
     if policy.failure_policy != FailurePolicy::Fail {
@@ -89,18 +89,14 @@ fn object(policy: &PolicySpec) -> Result<Value, Failed> {
     if policy.order != DEFAULT_ORDER {
         add("order", json!(policy.order));
     }
-    if matches!(kind, Kind::Validator | Kind::Mutator) {
+    if matches!(kind.interface(), Interface::Validating | Interface::Mutating) {
         match constraints(policy)? {
             Some(constraints) => add("matchConstraints", constraints),
             None => warn!(
                 policy = policy.name,
-                "its module has no rules: it is asked about everything, unless you add matchConstraints"
+                "its modules have no rules, or not the same: it is asked about everything, unless you add matchConstraints"
             ),
         }
-    }
-    if policy.limits.time != Limits::default().time {
-        let milliseconds = u64::try_from(policy.limits.time.as_millis()).unwrap_or(u64::MAX);
-        add("limits", json!({"timeoutMilliseconds": milliseconds}));
     }
     if let Some(message) = &policy.message {
         add("message", json!(message));
@@ -113,12 +109,53 @@ fn object(policy: &PolicySpec) -> Result<Value, Failed> {
     }))
 }
 
+/// A component with all that it gets.
+fn running(policy: &PolicySpec, component: &ComponentRef) -> Result<Map<String, Value>, Failed> {
+    let place = match &component.location {
+        Location::File(path) => json!({"path": path}),
+        Location::Builtin(name) => json!({"builtin": name}),
+    };
+    let mut run = Map::from_iter([("component".to_owned(), place)]);
+    if let Some(settings) = &policy.settings {
+        run.insert("settings".to_owned(), serde_json::from_str(settings)?);
+    }
+    if policy.limits.time != Limits::default().time {
+        let milliseconds = u64::try_from(policy.limits.time.as_millis()).unwrap_or(u64::MAX);
+        run.insert("limits".to_owned(), json!({"timeoutMilliseconds": milliseconds}));
+    }
+    Ok(run)
+}
+
+/// Those that its expression asks: an object has no others.
+fn members(policy: &PolicySpec, group: &GroupSpec) -> Result<Vec<Value>, Failed> {
+    let names: Vec<&str> = group.members.iter().map(|it| GroupSpec::within(&it.name)).collect();
+    let expression = cel::Group::compile(&group.expression, &names).map_err(Failed::configuration)?;
+    let mut members = Vec::new();
+    for (position, member) in group.members.iter().enumerate() {
+        let name = GroupSpec::within(&member.name);
+        let Some(component) = member.component().filter(|_| expression.asks(position)) else {
+            warn!(policy = policy.name, member = name, "the expression never asks it: it is left out");
+            continue;
+        };
+        let mut run = running(member, component)?;
+        run.insert("name".to_owned(), json!(name));
+        members.push(Value::Object(run));
+    }
+    Ok(members)
+}
+
 /// The rules of the file, or of the module where the file has none.
 fn constraints(policy: &PolicySpec) -> Result<Option<Value>, Failed> {
     if policy.kubewarden.is_some() {
-        let failed = |words: String| Failed::configuration(format!("{}: {words}", policy.component.location));
-        let component = loader::load(&policy.component).map_err(|error| Failed::configuration(error.to_string()))?;
-        return Ok(of_author(&component.bytes).map_err(failed)?.and_then(|it| it.match_constraints));
+        let runs = std::iter::once(policy).chain(policy.members()).filter_map(PolicySpec::component);
+        let mut all = runs.map(of_module);
+        let first = all.next().transpose()?.flatten();
+        for other in all {
+            if other? != first {
+                return Ok(None);
+            }
+        }
+        return Ok(first);
     }
     let rules: Vec<Value> = policy
         .matching
@@ -136,6 +173,13 @@ fn constraints(policy: &PolicySpec) -> Result<Option<Value>, Failed> {
         })
         .collect();
     Ok((!rules.is_empty()).then(|| json!({"resourceRules": rules})))
+}
+
+/// The rules that the module's author wrote.
+fn of_module(reference: &ComponentRef) -> Result<Option<Value>, Failed> {
+    let failed = |words: String| Failed::configuration(format!("{}: {words}", reference.location));
+    let component = loader::load(reference).map_err(|error| Failed::configuration(error.to_string()))?;
+    Ok(of_author(&component.bytes).map_err(failed)?.and_then(|it| it.match_constraints))
 }
 
 fn is_label(name: &str) -> bool {

@@ -2,14 +2,13 @@
 
 use serde::Serialize;
 
-use super::{CacheArgs, Ended, Failed, compiler, json_argument, runtime, specs, terminal};
+use super::{CacheArgs, Ended, Failed, compiler, component, json_argument, runtime, specs, terminal};
 use crate::{
     component::{manifest::Manifest, of_author, protocol::recognise},
     engine::{
         prepare::{PrepareError, Priority, Source, describe},
         run::{Capacity, Engine, Start},
     },
-    loader,
     policy::dotted,
     spec::{Grants, Kind},
     text,
@@ -56,7 +55,8 @@ struct Shown<'a> {
 
 pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let spec = specs(&args.component)?.remove(0);
-    let component = loader::load(&spec.component).map_err(|error| Failed::configuration(error.to_string()))?;
+    let component = component(&spec)?;
+    let location = spec.component().map(|it| it.location.to_string()).unwrap_or_default();
     let mut settings = args.settings.as_deref().map(json_argument).transpose()?;
     let wrong = |words: &dyn std::fmt::Display| Failed::configuration(format!("{}: {words}", args.component.display()));
     let mut description = describe(&component.bytes).map_err(|error| wrong(&error))?;
@@ -89,7 +89,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
         Err(PrepareError::Program(error)) => Start::Init(format!("not known: {error}")),
     };
     let shown = Shown {
-        component: spec.component.location.to_string(),
+        component: location,
         description: manifest.as_ref().and_then(|it| it.description.as_deref()),
         manifest: manifest.as_ref(),
         protocol: description.protocol.name(),

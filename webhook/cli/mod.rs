@@ -43,6 +43,7 @@ use crate::{
         prepare::{Cache, Compiler, Priority},
         run::{Capacity, Engine},
     },
+    loader::{self, Component},
     observe::Metrics,
     policy::Set,
     spec::PolicySpec,
@@ -289,6 +290,15 @@ fn specs(path: &Path) -> Result<Vec<PolicySpec>, Failed> {
         return Ok(vec![PolicySpec::file(&stem, path)]);
     }
     crate::config::read(&[path.to_owned()]).map_err(|errors| Failed::configurations(&errors))
+}
+
+/// The component of a policy that stands for it.
+fn component(spec: &PolicySpec) -> Result<Component, Failed> {
+    let words = || {
+        format!("{}: {}: expected one component, got a group of them: name one of its files", spec.source, spec.title())
+    };
+    let reference = spec.component().ok_or_else(|| Failed::configuration(words()))?;
+    loader::load(reference).map_err(|error| Failed::configuration(error.to_string()))
 }
 
 /// A file's content; `-` is standard input.

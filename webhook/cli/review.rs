@@ -15,7 +15,6 @@ use crate::{
         admission, token,
         verdict::TokenVerdict,
     },
-    spec::Kind,
     text,
 };
 
@@ -90,7 +89,7 @@ async fn ask(set: &Set, args: &Args, document: &Document, review: &str, time: Du
 /// Where the time went, and why.
 fn tell(seen: &[Seen], explain: bool) {
     for it in seen {
-        let named = format!("verdict: {} ({})", it.policy, Kind::of(it.interface).name());
+        let named = format!("verdict: {} ({})", it.policy, it.kind);
         if explain {
             let word = if it.asked { "asked" } else { "not asked" };
             terminal::tell(&format!("{named}: {word}: {}", it.why));

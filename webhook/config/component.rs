@@ -37,7 +37,7 @@ mod tests {
             "{{apiVersion: verdict.dev/v1alpha1, kind: Validator, metadata: {{name: p}}, spec: {{component: {component}}}}}"
         );
         match config::parse(&text, "f", Path::new("/policies")) {
-            Ok(mut specs) => Ok(specs.remove(0).component),
+            Ok(specs) => Ok(specs[0].component().unwrap().clone()),
             Err(errors) => Err(errors.iter().map(|it| it.to_string()).collect::<Vec<_>>().join("\n")),
         }
     }

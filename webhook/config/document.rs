@@ -7,15 +7,16 @@ use serde::de::DeserializeOwned;
 use super::{
     ConfigError, component,
     fields::{Field, Report},
-    grants, limits, rules,
+    grants, group, limits, rules,
     walk::{Schema, without_nulls},
     yaml::{Node, Value},
 };
 use crate::spec::{
-    Actions, FailurePolicy, Instances, Kind, LimitPolicy, MatchSpec, PolicySpec,
+    Actions, FailurePolicy, GroupSpec, Instances, Kind, LimitPolicy, Limits, PolicySpec, Runs,
     declared::{
         AUTHOR_API_VERSION, Action, AdmissionFailure, AdmissionSpec, AuthenticatorSpec, AuthorizationFailure,
-        AuthorizerSpec, CommonSpec, InstancePolicy, MutatorSpec, Object, ProviderSpec, ValidatorSpec,
+        AuthorizerSpec, CommonSpec, InstancePolicy, MutatorSpec, Object, PolicyGroupSpec, ProviderSpec, RunSpec,
+        ValidatorSpec,
     },
     schema,
 };
@@ -44,11 +45,16 @@ pub(super) fn policy(node: &Node, place: &Place<'_>) -> Result<PolicySpec, Vec<C
     }
     SCHEMAS[&kind].check(&root, &mut report, &|path, key| elsewhere(kind, path, key));
     let spec = root.at("spec");
-    let mut variables = BTreeMap::new();
+    let mut variables = Vec::new();
     if let Some(spec) = &spec {
-        component::check(spec, &mut report);
         rules::check(spec, kind, &mut report);
-        variables = grants::from_files(spec, place.folder, &mut report);
+        if kind == Kind::PolicyGroup {
+            group::check(spec, &mut report);
+        }
+        for run in runs(spec, kind) {
+            component::check(&run, &mut report);
+            variables.push(grants::from_files(&run, place.folder, &mut report));
+        }
     }
     let object = report.object.clone();
     report.finish()?;
@@ -56,6 +62,14 @@ pub(super) fn policy(node: &Node, place: &Place<'_>) -> Result<PolicySpec, Vec<C
         let message = "its schema allows it, and it cannot be read: this is a fault of Verdict".to_owned();
         vec![ConfigError { source: place.document.clone(), object, field: None, message }]
     })
+}
+
+/// Where components are named, with all that they get.
+fn runs<'n>(spec: &Field<'n>, kind: Kind) -> Vec<Field<'n>> {
+    match kind {
+        Kind::PolicyGroup => spec.at("members").map(|it| it.items()).unwrap_or_default(),
+        _ => vec![spec.clone()],
+    }
 }
 
 /// Another kind would only give errors that lead astray. It is not passed over either: a policy whose kind is misspelt would be missing
@@ -107,43 +121,18 @@ pub(super) fn is_of_author(node: &Node) -> bool {
     is("kind", &OF_AUTHORS) && is("apiVersion", &[AUTHOR_API_VERSION])
 }
 
-/// Of what the schema allows. None: it cannot be read all the same.
-fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &BTreeMap<usize, String>) -> Option<PolicySpec> {
+/// Of what the schema allows; `variables` of each of [`runs`]. None: it cannot be read all the same.
+fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &[BTreeMap<usize, String>]) -> Option<PolicySpec> {
+    let spec = root.at("spec")?;
     let common = |name: String, common: CommonSpec| {
-        let settings = root.at("spec").and_then(|spec| spec.at("settings"));
-        let mut settings_lines = BTreeMap::new();
-        if let Some(settings) = &settings {
-            lines(settings.node, String::new(), place.file, &mut settings_lines);
-        }
-        Some(PolicySpec {
-            kind: Some(kind),
-            name,
-            source: place.document.clone(),
-            fields: BTreeMap::new(),
-            expects: None,
-            component: component::read(common.component, place.folder)?,
-            settings: settings.map(|it| it.node.json().to_string()),
-            settings_lines,
-            actions: Actions::DECIDE,
-            failure_policy: FailurePolicy::Fail,
-            limit_policy: LimitPolicy::Fail,
-            order: common.order,
-            matching: MatchSpec::default(),
-            own_constraints: false,
-            limits: limits::read(&common.limits)?,
-            instance_policy: Instances::PerReview,
-            grants: grants::read(common.grants, variables)?,
-            message: None,
-            kubewarden: None,
-            operation: None,
-        })
+        let run = Run { declared: common.run, field: &spec, variables: variables.first()? };
+        Some(PolicySpec { order: common.order, ..run.read(kind, &name, place)? })
     };
     Some(match kind {
         Kind::Validator => {
             let Object { metadata, spec } = parsed::<ValidatorSpec>(root)?;
-            let does = |action| spec.validation_actions.contains(&action);
             PolicySpec {
-                actions: Actions { deny: does(Action::Deny), warn: does(Action::Warn), audit: does(Action::Audit) },
+                actions: actions(&spec.validation_actions),
                 ..of_objects(spec.admission, common(metadata.name, spec.common)?)
             }
         }
@@ -182,7 +171,61 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &BTreeMap<us
                 ..common(metadata.name, spec.common)?
             }
         }
+        Kind::PolicyGroup => {
+            let Object { metadata, spec } = parsed::<PolicyGroupSpec>(root)?;
+            let instance_policy = spec.admission.instance_policy.into();
+            let fields = runs(&root.at("spec")?, kind);
+            let members = spec.members.into_iter().zip(&fields).zip(variables).enumerate();
+            let members = members.map(|(at, ((member, field), variables))| {
+                let run = Run { declared: member.run, field, variables };
+                let written = |it: &'static str| (it, it.replacen("spec", &format!("spec.members[{at}]"), 1));
+                Some(PolicySpec {
+                    fields: ["spec.component", "spec.settings", "spec.limits"].map(written).into(),
+                    actions: Actions::SHADOW,
+                    instance_policy,
+                    ..run.read(kind, &format!("{}/{}", metadata.name, member.name), place)?
+                })
+            });
+            let members = members.collect::<Option<Vec<_>>>()?;
+            let whole = PolicySpec {
+                order: spec.order,
+                actions: actions(&spec.validation_actions),
+                limits: Limits { time: GroupSpec::time(&members), ..Limits::default() },
+                ..PolicySpec::of(
+                    Some(kind),
+                    &metadata.name,
+                    Runs::Group(GroupSpec { expression: spec.expression, members }),
+                    place.document.clone(),
+                )
+            };
+            of_objects(spec.admission, whole)
+        }
     })
+}
+
+/// A component with all that it gets.
+struct Run<'a> {
+    declared: RunSpec,
+    field: &'a Field<'a>,
+    variables: &'a BTreeMap<usize, String>,
+}
+
+impl Run<'_> {
+    fn read(self, kind: Kind, name: &str, place: &Place<'_>) -> Option<PolicySpec> {
+        let settings = self.field.at("settings");
+        let mut settings_lines = BTreeMap::new();
+        if let Some(settings) = &settings {
+            lines(settings.node, String::new(), place.file, &mut settings_lines);
+        }
+        let component = component::read(self.declared.component, place.folder)?;
+        Some(PolicySpec {
+            settings: settings.map(|it| it.node.json().to_string()),
+            settings_lines,
+            limits: limits::read(&self.declared.limits)?,
+            grants: grants::read(self.declared.grants, self.variables)?,
+            ..PolicySpec::of(Some(kind), name, Runs::Component(component), place.document.clone())
+        })
+    }
 }
 
 fn of_objects(declared: AdmissionSpec, common: PolicySpec) -> PolicySpec {
@@ -200,8 +243,17 @@ fn of_objects(declared: AdmissionSpec, common: PolicySpec) -> PolicySpec {
 /// Settings stay what they are: serde's flatten cannot hold their numbers.
 fn parsed<S: DeserializeOwned>(root: &Field<'_>) -> Option<Object<S>> {
     let mut object = without_nulls(root.node);
-    object.get_mut("spec")?.as_object_mut()?.remove("settings");
+    let spec = object.get_mut("spec")?.as_object_mut()?;
+    spec.remove("settings");
+    for member in spec.get_mut("members").and_then(|it| it.as_array_mut()).into_iter().flatten() {
+        member.as_object_mut()?.remove("settings");
+    }
     serde_json::from_value(object).ok()
+}
+
+fn actions(declared: &[Action]) -> Actions {
+    let does = |action| declared.contains(&action);
+    Actions { deny: does(Action::Deny), warn: does(Action::Warn), audit: does(Action::Audit) }
 }
 
 fn in_shadow(shadow: bool) -> Actions {

@@ -1,7 +1,7 @@
 //! Kubewarden's `policies.yml`: a mapping from ids to policies. Follows its policy-server (config.rs): there each id is asked at
 //! `/validate/ID` about whatever arrives, whatever its metadata says.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use tracing::warn;
 
@@ -10,9 +10,8 @@ use super::{
     fields::{Field, Object, Report},
     yaml::{Node, Value},
 };
-use crate::{
-    cel,
-    spec::{Actions, ComponentRef, Family, GroupSpec, Kind, Kubewarden, Limits, Location, MAX_TIME, PolicySpec},
+use crate::spec::{
+    Actions, ComponentRef, Family, GroupSpec, Kind, Kubewarden, Limits, Location, MAX_TIME, PolicySpec, Runs,
 };
 
 /// Whether a document is one of Kubewarden's: no object of Kubernetes, and each of its values is a policy or a group.
@@ -55,30 +54,32 @@ struct Place<'a> {
     folder: &'a Path,
 }
 
-/// The members of a group; none only after an error was reported.
-fn group(id: &str, field: &Field<'_>, place: Place<'_>, report: &mut Report<'_>) -> Vec<PolicySpec> {
+/// None only after an error was reported.
+fn group(id: &str, field: &Field<'_>, place: Place<'_>, report: &mut Report<'_>) -> Option<PolicySpec> {
     let known = ["expression", "message", "policyMode", "policies", "namespacedName"];
     let is_id = is_id(id, field, report);
-    let Some(object) = field.object(&known, report).filter(|_| is_id) else { return Vec::new() };
-    let expression = object.required("expression", report).and_then(|it| it.text(report).map(|text| (it, text)));
+    let object = field.object(&known, report).filter(|_| is_id)?;
+    let expression = object.required("expression", report).and_then(|it| it.text(report));
     let message = object.required("message", report).and_then(|it| it.text(report));
     let actions = actions(&object, report);
     let policies = object.required("policies", report).map(|it| it.entries(report)).unwrap_or_default();
     let names: Vec<&str> = policies.iter().map(|(name, _)| *name).collect();
-    let (Some((expression_field, expression)), Some(message), Some(actions)) = (expression, message, actions) else {
-        return Vec::new();
-    };
-    if let Err(words) = cel::Group::compile(expression, &names) {
-        expression_field.error(report, words);
-    }
-    let group = Arc::new(GroupSpec {
-        name: id.to_owned(),
-        source: place.document.to_owned(),
-        expression: expression.to_owned(),
-        message: message.to_owned(),
-        actions,
-    });
-    policies.iter().filter_map(|(name, field)| policy(name, field, Some(&group), place, report)).collect()
+    // There whoever is not in the expression is passed over.
+    super::group::expression(field, &names, &[], report);
+    let members = policies.iter().map(|(name, field)| policy(name, field, Some(id), place, report));
+    // All of them, so that every error is told.
+    let members: Vec<Option<PolicySpec>> = members.collect();
+    let members = members.into_iter().collect::<Option<Vec<_>>>()?;
+    let limits = Limits { time: GroupSpec::time(&members), ..Limits::default() };
+    let runs = Runs::Group(GroupSpec { expression: expression?.to_owned(), members });
+    Some(PolicySpec {
+        actions: actions?,
+        own_constraints: true,
+        limits,
+        message: Some(message?.to_owned()),
+        kubewarden: Some(Kubewarden { may_mutate: false }),
+        ..PolicySpec::of(Some(Kind::PolicyGroup), id, runs, place.document.to_owned())
+    })
 }
 
 fn is_id(id: &str, field: &Field<'_>, report: &mut Report<'_>) -> bool {
@@ -100,7 +101,7 @@ fn actions(object: &Object<'_>, report: &mut Report<'_>) -> Option<Actions> {
 fn policy(
     id: &str,
     field: &Field<'_>,
-    group: Option<&Arc<GroupSpec>>,
+    group: Option<&str>,
     Place { document, folder }: Place<'_>,
     report: &mut Report<'_>,
 ) -> Option<PolicySpec> {
@@ -148,24 +149,24 @@ fn policy(
         super::document::lines(settings.node, String::new(), report.source, &mut lines);
     }
     let may_mutate = may_mutate?;
+    let (kind, name) = match group {
+        Some(group) => (Kind::PolicyGroup, format!("{group}/{id}")),
+        None => (if may_mutate { Kind::Mutator } else { Kind::Validator }, id.to_owned()),
+    };
+    let component = ComponentRef { location: Location::File(path?), digest: None };
     Some(PolicySpec {
-        kind: Some(if may_mutate { Kind::Mutator } else { Kind::Validator }),
-        // No path of the server has a slash.
-        name: group.map_or_else(|| id.to_owned(), |group| format!("{}/{id}", group.name)),
-        source: document.to_owned(),
         fields: [("spec.component", "module"), ("spec.settings", "settings")]
             .map(|(ours, theirs)| (ours, theirs.to_owned()))
             .into(),
         expects: Some(Family::Kubewarden),
-        component: ComponentRef { location: Location::File(path?), digest: None },
         settings: settings.map(|it| it.node.json().to_string()),
         settings_lines: lines,
-        actions: actions?,
+        actions: if group.is_some() { Actions::SHADOW } else { actions? },
         own_constraints: true,
         limits: Limits { time: time?, ..Limits::default() },
         message: message?,
-        kubewarden: Some(Kubewarden { may_mutate, group: group.cloned() }),
-        ..PolicySpec::file(id, Path::new(""))
+        kubewarden: Some(Kubewarden { may_mutate }),
+        ..PolicySpec::of(Some(kind), &name, Runs::Component(component), document.to_owned())
     })
 }
 
@@ -226,15 +227,11 @@ mod tests {
         let found = parse(text, "policies.yml", Path::new("/folder")).unwrap();
         let [a, b] = &found[..] else { panic!("{found:?}") };
         assert_eq!((a.name.as_str(), a.kind, a.limits.time), ("a-policy", Some(Kind::Validator), DEFAULT_TIME));
-        assert_eq!(a.component.location, Location::File("/folder/a.wasm".into()));
-        assert!(
-            a.settings.is_none()
-                && a.actions.deny
-                && a.kubewarden == Some(Kubewarden { may_mutate: false, group: None })
-        );
-        assert_eq!(b.component.location, Location::File("/b.wasm".into()));
+        assert_eq!(a.component().unwrap().location, Location::File("/folder/a.wasm".into()));
+        assert!(a.settings.is_none() && a.actions.deny && a.kubewarden == Some(Kubewarden { may_mutate: false }));
+        assert_eq!(b.component().unwrap().location, Location::File("/b.wasm".into()));
         assert_eq!((b.settings.as_deref(), b.message.as_deref()), (Some(r#"{"x":[1]}"#), Some("never")));
-        assert!(!b.actions.deny && b.kubewarden == Some(Kubewarden { may_mutate: true, group: None }));
+        assert!(!b.actions.deny && b.kubewarden == Some(Kubewarden { may_mutate: true }));
         assert_eq!(b.limits.time, Duration::from_secs(5));
     }
 
@@ -266,7 +263,7 @@ mod tests {
         let errors = parse(&other, "p.yml", Path::new("/")).unwrap_err();
         assert_eq!(errors.len(), 1);
         assert!(errors[0].to_string().ends_with("the name is already used in p.yml, document 1"), "{}", errors[0]);
-        assert_eq!(parse(group, "p.yml", Path::new("/")).unwrap()[0].name, "g/a");
+        assert_eq!(parse(group, "p.yml", Path::new("/")).unwrap()[0].members()[0].name, "g/a");
     }
 
     #[test]

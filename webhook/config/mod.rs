@@ -8,6 +8,7 @@ mod error;
 pub(crate) mod fields;
 mod files;
 mod grants;
+mod group;
 pub mod k8s_wasm;
 mod kubewarden;
 pub(crate) mod limits;
@@ -20,7 +21,6 @@ pub(crate) mod yaml;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 pub use error::ConfigError;
@@ -72,22 +72,27 @@ pub fn parse(text: &str, source: &str, base_dir: &Path) -> Result<Vec<PolicySpec
 impl PolicySpec {
     /// A policy named like the built-in component that it runs, with every default.
     pub fn builtin(name: &str) -> Self {
-        Self::of(name, spec::Location::Builtin(name.to_owned()), format!("builtin:{name}"))
+        Self::alone(name, spec::Location::Builtin(name.to_owned()), format!("builtin:{name}"))
     }
 
     /// A policy of a component's file, with every default.
     pub fn file(name: &str, path: &Path) -> Self {
-        Self::of(name, spec::Location::File(path.to_owned()), path.display().to_string())
+        Self::alone(name, spec::Location::File(path.to_owned()), path.display().to_string())
     }
 
-    fn of(name: &str, location: spec::Location, source: String) -> Self {
+    fn alone(name: &str, location: spec::Location, source: String) -> Self {
+        Self::of(None, name, spec::Runs::Component(spec::ComponentRef { location, digest: None }), source)
+    }
+
+    /// With every default.
+    fn of(kind: Option<spec::Kind>, name: &str, runs: spec::Runs, source: String) -> Self {
         Self {
-            kind: None,
+            kind,
             name: name.to_owned(),
             source,
             fields: BTreeMap::new(),
             expects: None,
-            component: spec::ComponentRef { location, digest: None },
+            runs,
             settings: None,
             settings_lines: BTreeMap::new(),
             actions: spec::Actions::DECIDE,
@@ -154,24 +159,13 @@ fn finished(specs: Vec<PolicySpec>, mut errors: Vec<ConfigError>) -> Result<Vec<
 pub(crate) fn duplicates<'a>(specs: impl IntoIterator<Item = &'a PolicySpec> + Clone) -> Vec<ConfigError> {
     let mut seen: BTreeMap<(Option<spec::Kind>, &str), &str> = BTreeMap::new();
     let mut errors = Vec::new();
-    let mut groups: Vec<&Arc<spec::GroupSpec>> = Vec::new();
-    for group in specs.clone().into_iter().filter_map(|it| it.kubewarden.as_ref()?.group.as_ref()) {
-        if groups.iter().any(|known| Arc::ptr_eq(known, group)) {
-            continue;
-        }
-        // It is asked where validators are.
-        if let Some(first) = seen.insert((Some(spec::Kind::Validator), &group.name), &group.source) {
-            errors.push(ConfigError {
-                source: group.source.clone(),
-                object: Some(format!("Kubewarden policy {}", group.name)),
-                field: None,
-                message: format!("the name is already used in {first}"),
-            });
-        }
-        groups.push(group);
-    }
     for spec in specs {
-        let kind = if spec.kubewarden.is_some() { Some(spec::Kind::Validator) } else { spec.kind };
+        // Two that are asked at the same path cannot have the same name.
+        let kind = match spec.kind {
+            Some(spec::Kind::PolicyGroup) => Some(spec::Kind::Validator),
+            Some(_) if spec.kubewarden.is_some() => Some(spec::Kind::Validator),
+            kind => kind,
+        };
         if let Some(first) = seen.insert((kind, &spec.name), &spec.source) {
             errors.push(ConfigError {
                 source: spec.source.clone(),

@@ -49,7 +49,7 @@ fn only_names(selector: &Field<'_>, report: &mut Report<'_>) {
 /// What the conditions of a kind are about. None: events are of whatever shape, and nothing can be said of them.
 pub(crate) fn subject(kind: Kind) -> Option<Subject> {
     match kind {
-        Kind::Validator | Kind::Mutator => Some(Subject::Admission),
+        Kind::Validator | Kind::PolicyGroup | Kind::Mutator => Some(Subject::Admission),
         Kind::Authorizer => Some(Subject::SubjectAccessReview),
         Kind::Authenticator => Some(Subject::TokenReview),
         Kind::Provider => None,

@@ -34,7 +34,7 @@ fn every_field_arrives() {
     let names: Vec<&str> = policies.iter().map(|policy| &*policy.name).collect();
     assert_eq!(names, ["team-labels", "minimal", "no-opinion", "no-opinion", "greeter", "as-json"]);
     let policy = named(policies.clone(), "team-labels");
-    assert_eq!(policy.component.location, Location::File(examples().join("valid/required-labels.wasm")));
+    assert_eq!(policy.component().unwrap().location, Location::File(examples().join("valid/required-labels.wasm")));
     assert_eq!(
         policy.settings.as_deref().unwrap(),
         r#"{"big":123456789012345678901234567890,"labels":["team"],"ratio":1.10}"#
@@ -58,12 +58,12 @@ fn every_field_arrives() {
     assert_eq!(namespaces.match_expressions[0].values, ["kube-system"]);
     assert_eq!(matching.object_selector.as_ref().unwrap().match_labels["app"], "web");
     assert_eq!(matching.match_conditions[0].name, "not-nodes");
-    assert!(matching.exact && policy.component.digest.is_some());
+    assert!(matching.exact && policy.component().unwrap().digest.is_some());
     assert_eq!((policies[2].kind, policies[3].kind), (Some(Kind::Authorizer), Some(Kind::Mutator)));
     assert_eq!(policies[3].actions, Actions::SHADOW);
     assert_eq!(policies[4].operation.as_deref(), Some("sample:Guest!Hello"));
     let json = named(policies, "as-json");
-    assert_eq!(json.component.location, Location::Builtin("pod-security".into()));
+    assert_eq!(json.component().unwrap().location, Location::Builtin("pod-security".into()));
 }
 
 #[test]

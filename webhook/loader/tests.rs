@@ -50,7 +50,7 @@ fn only_regular_files_of_a_bounded_size_are_read() {
 
 #[test]
 fn unknown_builtins_are_refused() {
-    let error = load(&PolicySpec::builtin("no-such-thing").component).err();
+    let error = load(PolicySpec::builtin("no-such-thing").component().unwrap()).err();
     let text = error.unwrap().to_string();
     assert!(text.starts_with("builtin:no-such-thing does not exist"), "{text}");
 }

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::DecisionEvent;
-use crate::spec::{Fact, Interface, Outcome, Usage};
+use crate::spec::{Fact, Kind, Outcome, Usage};
 
 /// Sees the policies of one request.
 #[derive(Default)]
@@ -20,7 +20,9 @@ pub struct Seen {
     /// Its name.
     pub policy: String,
     /// What it was to be asked as.
-    pub interface: Interface,
+    pub kind: Kind,
+    /// Whether what it says is only heard by its group.
+    pub is_member: bool,
     /// Whether it was to be asked.
     pub asked: bool,
     /// Which rule, selector or condition decided that, in words; empty if nobody wants to know.
@@ -61,14 +63,30 @@ impl Watch {
     }
 
     /// A policy was looked at.
-    pub(crate) fn matched(&self, policy: &str, interface: Interface, asked: bool, why: impl FnOnce() -> String) {
+    pub(crate) fn matched(&self, policy: &str, kind: Kind, asked: bool, why: impl FnOnce() -> String) {
         let why = if self.explains { why() } else { String::new() };
-        self.seen().push(Seen { policy: policy.to_owned(), interface, asked, why, called: None, facts: Vec::new() });
+        self.seen().push(Seen {
+            policy: policy.to_owned(),
+            kind,
+            is_member: false,
+            asked,
+            why,
+            called: None,
+            facts: Vec::new(),
+        });
+    }
+
+    /// A member is asked, since the expression of its group comes to it.
+    pub(crate) fn member(&self, policy: &str, kind: Kind) {
+        self.matched(policy, kind, true, || "the expression of its group comes to it".to_owned());
+        if let Some(seen) = self.seen().last_mut() {
+            seen.is_member = true;
+        }
     }
 
     pub(super) fn decided(&self, event: DecisionEvent<'_>) {
         let DecisionEvent { kind, policy, outcome, usage, facts, .. } = event;
-        let same = |it: &&mut Seen| it.policy == policy && it.interface == kind.interface();
+        let same = |it: &&mut Seen| it.policy == policy && it.kind == kind;
         if let Some(seen) = self.seen().iter_mut().find(same) {
             seen.called = Some(Called { outcome, usage });
             seen.facts = facts;

@@ -11,6 +11,7 @@ use super::{
     ask::{Asked, Question},
     changes,
     fold::{Fold, Said},
+    group::Group,
     matching::View,
 };
 use crate::{
@@ -146,6 +147,10 @@ impl Question for Validate<'_> {
     async fn settle(&self, _: Ask<'_>, policy: &Policy, said: Validation, _: Duration) -> Result<Said, Failure> {
         let denial = said.denial.map(|it| policy.denied(it));
         Ok(Said { denial, warnings: said.warnings, annotations: said.annotations })
+    }
+
+    async fn put_to(&self, group: &Group, ask: Ask<'_>, policy: &Policy) -> Result<Said, Failure> {
+        group.put(ask, policy, self).await
     }
 
     fn outcome(policy: &Policy, said: &Said) -> (Outcome, Option<String>) {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt};
 
 use serde_json::value::RawValue;
 
-use super::{Ask, Authorization, ById, Selection, Set, Vanilla};
+use super::{Ask, Authorization, OfKubewarden, Selection, Set, Vanilla};
 use crate::{
     config::fields::is_near,
     review::{
@@ -152,7 +152,7 @@ impl Set {
     async fn admit<'a>(&self, ask: Ask<'a>) -> Result<Admission<'a>, Unanswerable> {
         let envelope = admission::decode(ask.raw.as_bytes())?;
         let (mutators, validators) = (self.asked(Interface::Mutating).ok(), self.asked(Interface::Validating).ok());
-        let by_id: Vec<ById<'_>> = self.of_kubewarden().collect();
+        let by_id: Vec<OfKubewarden<'_>> = self.of_kubewarden().collect();
         if mutators.is_none() && validators.is_none() && by_id.is_empty() {
             return Err(self.not_exported(Interface::Validating));
         }
@@ -184,7 +184,12 @@ impl Set {
         Ok(done)
     }
 
-    async fn admit_by_id(&self, ask: Ask<'_>, policy: ById<'_>, done: &mut Admission<'_>) -> Result<(), PatchError> {
+    async fn admit_by_id(
+        &self,
+        ask: Ask<'_>,
+        policy: OfKubewarden<'_>,
+        done: &mut Admission<'_>,
+    ) -> Result<(), PatchError> {
         let changed = done.object.clone().and_then(|it| RawValue::from_string(it).ok());
         let before = changed.as_deref().or(done.request.object);
         let request = AdmissionRequest { object: before, ..done.request.clone() };

@@ -1,24 +1,20 @@
 //! One policy asked one review: the same steps for every interface, from what decides whether it is asked to the event that
 //! tells of it.
 
-use std::{
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use super::{Ask, Policy, matching::Decision};
+use super::{Answers, Ask, Component, Policy, group::Group, matching::Decision};
 use crate::{
     engine::run::{Answer, Call, Template},
     observe::{DecisionEvent, Watch},
     review::admission::AdmissionRequest,
-    spec::{Failure, Operation, Outcome, Timing, Usage},
-    turn,
+    spec::{Fact, Failure, Operation, Outcome, Timing, Usage},
 };
 
 /// In what the reviews differ.
 pub(super) trait Question: Sync {
     /// As the guest gives it.
-    type Said;
+    type Said: Send;
     /// As policies' answers are folded.
     type Answer: Send;
 
@@ -44,6 +40,14 @@ pub(super) trait Question: Sync {
         said: Self::Said,
         used: Duration,
     ) -> impl Future<Output = Result<Self::Answer, Failure>> + Send;
+
+    /// Puts it to the members of a group, which only admission has.
+    ///
+    /// # Errors
+    /// One of them failed.
+    fn put_to(&self, _: &Group, _: Ask<'_>, _: &Policy) -> impl Future<Output = Result<Self::Answer, Failure>> + Send {
+        std::future::ready(Err(Failure::Host("it is a group, and is asked about objects only".to_owned())))
+    }
 
     /// What came of it, and why, if the operator's log tells that.
     fn outcome(policy: &Policy, answer: &Self::Answer) -> (Outcome, Option<String>);
@@ -71,45 +75,34 @@ impl Policy {
     ) -> Option<Asked<'_>> {
         let is_asked = decided.as_ref().map_or(true, |it| it.is_asked());
         if let Some(watch) = ask.watch {
-            watch
-                .matched(&self.spec.name, self.kind.interface(), is_asked, || self.matching.explain(&decided, request));
+            watch.matched(&self.spec.name, self.kind, is_asked, || self.matching.explain(&decided, request));
         }
         is_asked.then(|| Asked { policy: self, begin, unmatched: decided.err(), spent })
     }
 }
 
-impl Asked<'_> {
+impl<'a> Asked<'a> {
+    /// A member of a group, which is asked about whatever its group is.
+    pub(super) fn member(policy: &'a Policy, ask: Ask<'_>) -> Self {
+        if let Some(watch) = ask.watch {
+            watch.member(&policy.spec.name, policy.kind);
+        }
+        Self { policy, begin: Instant::now(), unmatched: None, spent: Duration::ZERO }
+    }
+
     /// Asks, checks the answer, and tells of it.
     pub(super) async fn put<Q: Question>(&self, ask: Ask<'_>, question: &Q) -> Result<Q::Answer, Failure> {
-        let Self { policy, begin, unmatched, spent } = self;
-        if Q::MAKES_WAY {
-            policy.make_way().await;
-        }
-        let (result, usage, facts) = match unmatched {
-            Some(failure) => (Err(failure.clone()), Usage::default(), Vec::new()),
-            None => {
-                let call = Call {
-                    raw: ask.raw,
-                    deadline: ask.deadline,
-                    spent: *spent,
-                    listen: ask.watch.is_some_and(Watch::listens),
-                    now: ask.now,
-                    operation: policy.spec.operation.as_deref(),
-                };
-                let Answer { result, usage, facts } = question.put(&policy.template, call).await;
-                let settled = match result {
-                    Ok(said) => question.settle(ask, policy, said, *spent + usage.timing.guest).await,
-                    Err(failure) => Err(failure),
-                };
-                (settled, usage, facts)
-            }
+        let Self { policy, begin, unmatched, .. } = self;
+        let (result, usage, facts) = match (unmatched, &policy.answers) {
+            (Some(failure), _) => (Err(failure.clone()), Usage::default(), Vec::new()),
+            (None, Answers::Component(component)) => self.put_to(component, ask, question).await,
+            (None, Answers::Group(group)) => (question.put_to(group, ask, policy).await, Usage::default(), Vec::new()),
         };
         let (outcome, reason) = match &result {
             Ok(answer) => Q::outcome(policy, answer),
             Err(failure) => (Outcome::Failed(failure.clone()), None),
         };
         let timing = Timing { whole: begin.elapsed(), ..usage.timing };
-        policy.slow.store(timing.instantiate + timing.guest > turn::LENGTH, Ordering::Relaxed);
         let event = DecisionEvent {
             kind: policy.kind,
             policy: &policy.spec.name,
@@ -122,5 +115,32 @@ impl Asked<'_> {
         };
         event.tell(&policy.metrics, ask.watch);
         result
+    }
+
+    async fn put_to<Q: Question>(
+        &self,
+        component: &Component,
+        ask: Ask<'_>,
+        question: &Q,
+    ) -> (Result<Q::Answer, Failure>, Usage, Vec<Fact>) {
+        let Self { policy, spent, .. } = self;
+        if Q::MAKES_WAY {
+            component.make_way().await;
+        }
+        let call = Call {
+            raw: ask.raw,
+            deadline: ask.deadline,
+            spent: *spent,
+            listen: ask.watch.is_some_and(Watch::listens),
+            now: ask.now,
+            operation: policy.spec.operation.as_deref(),
+        };
+        let Answer { result, usage, facts } = question.put(component.template(), call).await;
+        component.took(&usage.timing);
+        let settled = match result {
+            Ok(said) => question.settle(ask, policy, said, *spent + usage.timing.guest).await,
+            Err(failure) => Err(failure),
+        };
+        (settled, usage, facts)
     }
 }

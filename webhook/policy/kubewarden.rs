@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
-use super::{Ask, One, Policy, Selection, Set, ask::Question, changes, group::Group, matching::Decision};
+use super::{Answers, Ask, Policy, Selection, Set, ask::Question, changes, fold, group::Group, matching::Decision};
 use crate::{
     engine::run::{Answer, Call, Template},
     review::{
@@ -27,56 +27,19 @@ pub enum Vanilla {
 
 impl<'a> Selection<'a> {
     /// What from Kubewarden's files is asked for by its id.
-    pub fn of_kubewarden(&self) -> Option<ById<'a>> {
-        match self.one.as_ref()? {
-            One::Policy(policy) => OfKubewarden::of(policy).map(ById::Policy),
-            One::Group(group) => Some(ById::Group(self.set, group)),
-        }
-    }
-}
-
-/// A policy or a group.
-#[derive(Clone, Copy)]
-pub enum ById<'a> {
-    /// A policy.
-    Policy(OfKubewarden<'a>),
-    /// A group, with the set of its members.
-    Group(&'a Set, &'a Group),
-}
-
-impl<'a> ById<'a> {
-    /// Asks about an AdmissionRequest.
-    pub async fn admit(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>, vanilla: Vanilla) -> AdmissionVerdict {
-        match self {
-            Self::Policy(policy) => policy.admit(ask, request, vanilla).await,
-            Self::Group(set, group) => group.admit(set, ask, request, vanilla).await,
-        }
-    }
-
-    /// The policy; groups are not asked about any JSON.
-    pub fn policy(&self) -> Option<OfKubewarden<'a>> {
-        match self {
-            Self::Policy(policy) => Some(*policy),
-            Self::Group(..) => None,
-        }
-    }
-
-    /// Whether what it changes counts.
-    pub(super) fn may_mutate(&self) -> bool {
-        self.policy().is_some_and(|it| it.may_mutate)
+    pub fn of_kubewarden(&self) -> Option<OfKubewarden<'a>> {
+        self.one.and_then(OfKubewarden::of)
     }
 }
 
 impl Set {
     /// All that are asked by their ids.
-    pub(super) fn of_kubewarden(&self) -> impl Iterator<Item = ById<'_>> {
-        let alone = |it: &&Policy| it.spec.kubewarden.as_ref().is_some_and(|it| it.group.is_none());
-        let policies = self.policies.iter().filter(alone).filter_map(OfKubewarden::of).map(ById::Policy);
-        policies.chain(self.groups.iter().map(|group| ById::Group(self, group)))
+    pub(super) fn of_kubewarden(&self) -> impl Iterator<Item = OfKubewarden<'_>> {
+        self.policies.iter().filter_map(OfKubewarden::of)
     }
 }
 
-/// A policy that is asked by its id.
+/// A policy or a group that is asked by its id.
 #[derive(Clone, Copy)]
 pub struct OfKubewarden<'a> {
     policy: &'a Policy,
@@ -84,20 +47,18 @@ pub struct OfKubewarden<'a> {
 }
 
 impl<'a> OfKubewarden<'a> {
-    pub(super) fn of(policy: &'a Policy) -> Option<Self> {
+    fn of(policy: &'a Policy) -> Option<Self> {
         let may_mutate = policy.spec.kubewarden.as_ref()?.may_mutate;
         Some(Self { policy, may_mutate })
     }
 
-    pub(super) fn name(&self) -> &'a str {
-        &self.policy.spec.name
+    /// Whether what it changes counts.
+    pub(super) fn may_mutate(&self) -> bool {
+        self.may_mutate
     }
 
     /// What the policy itself says.
-    ///
-    /// # Errors
-    /// It failed.
-    pub(super) async fn ask(
+    async fn ask(
         &self,
         ask: Ask<'_>,
         request: Option<&AdmissionRequest<'_>>,
@@ -114,9 +75,10 @@ impl<'a> OfKubewarden<'a> {
         self.put(ask, Some(request), object, vanilla).await
     }
 
-    /// Asks about any JSON.
-    pub async fn admit_raw(&self, ask: Ask<'_>, request: &str) -> AdmissionVerdict {
-        self.put(ask, None, Some(request), Vanilla::No).await
+    /// Asks about any JSON. None: groups are not asked that.
+    pub async fn admit_raw(&self, ask: Ask<'_>, request: &str) -> Option<AdmissionVerdict> {
+        self.policy.component()?;
+        Some(self.put(ask, None, Some(request), Vanilla::No).await)
     }
 
     async fn put(
@@ -141,7 +103,8 @@ impl<'a> OfKubewarden<'a> {
                 );
                 denial = Some(Denied { message, ..Denied::of(403) });
             }
-            if let Some(own) = &policy.spec.message {
+            // A group's denial is in them already.
+            if let (Some(own), Answers::Component(_)) = (&policy.spec.message, &policy.answers) {
                 denial = denial.map(|it| it.in_words(own));
             }
         }
@@ -184,6 +147,14 @@ impl Said {
     }
 }
 
+/// As a member of a group says it.
+impl From<Said> for fold::Said {
+    fn from(said: Said) -> Self {
+        let changed = said.object.map(|_| Denied { message: NO_MUTATION.to_owned(), ..Denied::of(403) });
+        Self { denial: said.denial.or(changed), warnings: said.warnings, annotations: said.annotations }
+    }
+}
+
 impl Question for About<'_> {
     type Said = Mutation;
     type Answer = Said;
@@ -210,6 +181,11 @@ impl Question for About<'_> {
         Ok(Said { denial, object, warnings, annotations: said.annotations })
     }
 
+    async fn put_to(&self, group: &Group, ask: Ask<'_>, policy: &Policy) -> Result<Said, Failure> {
+        let fold::Said { denial, warnings, annotations } = group.put(ask, policy, self).await?;
+        Ok(Said { denial, object: None, warnings, annotations })
+    }
+
     fn outcome(policy: &Policy, said: &Said) -> (Outcome, Option<String>) {
         match (&said.denial, &said.object) {
             (Some(denied), _) => (Outcome::Denied, policy.reason(denied)),
@@ -218,3 +194,6 @@ impl Question for About<'_> {
         }
     }
 }
+
+/// As Kubewarden's server says it.
+const NO_MUTATION: &str = "mutation is not allowed inside of policy group";

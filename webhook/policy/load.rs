@@ -3,14 +3,15 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicBool},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::OnceCell;
 
-use super::{Policy, Set, matching::Match};
+use super::{Answers, Policy, Set, group::Group, matching::Match};
 use crate::{
+    cel,
     component::protocol::Protocol,
     config::{ConfigError, manifest::default_match},
     engine::{
@@ -19,7 +20,7 @@ use crate::{
     },
     loader::{self, Component, LoadError},
     observe::Metrics,
-    spec::{ComponentRef, Digest, Family, Instances, Kind, PolicySpec},
+    spec::{ComponentRef, Digest, Family, GroupSpec, Instances, Interface, Kind, MatchSpec, PolicySpec, Runs},
 };
 
 impl Set {
@@ -54,8 +55,9 @@ impl Set {
             metrics.policies_loaded(kind, policies.iter().filter(|it| it.kind() == kind).count());
         }
         for snapshot in [true, false] {
-            let is = |policy: &&Policy| (policy.about().start == Start::Snapshot) == snapshot;
-            metrics.policies_started(snapshot, policies.iter().filter(is).count());
+            let components = policies.iter().flat_map(Policy::components);
+            let is = |(_, it): &(&PolicySpec, &super::Component)| (it.about().start == Start::Snapshot) == snapshot;
+            metrics.policies_started(snapshot, components.filter(is).count());
         }
         Ok(Self::new(policies))
     }
@@ -97,32 +99,57 @@ impl Shelf {
 struct Loaded {
     kind: Kind,
     spec: PolicySpec,
-    digest: Digest,
     matching: Match,
-    template: Template,
+    parts: Parts,
+}
+
+/// What will answer for it.
+enum Parts {
+    Component(Digest, Template),
+    Group(cel::Group, Vec<Loaded>),
 }
 
 impl Loaded {
     fn register(self, metrics: &Metrics) -> Policy {
-        let Self { kind, spec, digest, matching, template } = self;
-        let metrics = metrics.for_policy(kind, &spec.name);
-        Policy { metrics, kind, spec, digest, matching, template, slow: AtomicBool::new(false) }
+        let Self { kind, spec, matching, parts } = self;
+        let answers = match parts {
+            Parts::Component(digest, template) => Answers::Component(super::Component::new(digest, template)),
+            Parts::Group(expression, members) => {
+                let members = members.into_iter().map(|it| it.register(metrics)).collect();
+                Answers::Group(Group::new(expression, members))
+            }
+        };
+        Policy { metrics: metrics.for_policy(kind, &spec.name), kind, spec, matching, answers }
+    }
+}
+
+/// Says what is wrong with a field of an object.
+fn error(spec: &PolicySpec, field: &str, message: impl Into<String>) -> ConfigError {
+    ConfigError {
+        source: spec.source.clone(),
+        object: Some(spec.title()),
+        field: Some(spec.field(field)),
+        message: message.into(),
     }
 }
 
 /// A policy; of a component by itself, one of each kind that it can be.
 async fn load(makers: Makers<'_>, shelf: &Shelf, spec: PolicySpec) -> Result<Vec<Loaded>, Vec<ConfigError>> {
-    let (document, title) = (spec.source.clone(), spec.title());
-    let error = |field: String, message: String| ConfigError {
-        source: document.clone(),
-        object: Some(title.clone()),
-        field: Some(spec.field(&field)),
-        message,
-    };
-    let of_component = |message: String| vec![error("spec.component".to_owned(), message)];
+    match &spec.runs {
+        Runs::Component(reference) => component(makers, shelf, &spec, reference).await,
+        Runs::Group(declared) => Ok(vec![group(makers, shelf, &spec, declared).await?]),
+    }
+}
 
-    let component = shelf.component(&spec.component).await.map_err(|wrong| of_component(wrong.to_string()))?;
-    let of_limits = |message: String| vec![error("spec.limits".to_owned(), message)];
+async fn component(
+    makers: Makers<'_>,
+    shelf: &Shelf,
+    spec: &PolicySpec,
+    reference: &ComponentRef,
+) -> Result<Vec<Loaded>, Vec<ConfigError>> {
+    let of_component = |message: String| vec![error(spec, "spec.component", message)];
+    let component = shelf.component(reference).await.map_err(|wrong| of_component(wrong.to_string()))?;
+    let of_limits = |message: String| vec![error(spec, "spec.limits", message)];
     let digest = component.digest;
     let source = Source::new(makers.engine, component, spec.settings.as_deref(), &spec.grants, &spec.limits)
         .map_err(|wrong| of_limits(wrong.to_string()))?;
@@ -131,55 +158,101 @@ async fn load(makers: Makers<'_>, shelf: &Shelf, spec: PolicySpec) -> Result<Vec
         PrepareError::Settings(wrong) => {
             let of_setting = |it: SettingsError| ConfigError {
                 source: spec.place_of_setting(&it.path).to_owned(),
-                ..error(format!("spec.settings{}", dotted(&it.path)), it.message)
+                ..error(spec, &format!("spec.settings{}", dotted(&it.path)), it.message)
             };
             wrong.into_iter().map(of_setting).collect()
         }
         PrepareError::Init(failure) => of_component(format!("init failed: {failure}")),
     })?;
-    let exported = &program.description().interfaces;
-    let protocol = program.description().protocol;
-    if let Some(family) = spec.expects.filter(|it| protocol.family() != Some(*it)) {
-        return Err(of_component(format!("expected a policy of {}'s; this is {}", family.name(), protocol.name())));
-    }
-    let kinds = match spec.kind {
-        // Where such policies are listed, the list says which of them may change objects, not their metadata.
-        Some(kind) if spec.expects == Some(Family::Kubewarden) => vec![kind],
-        Some(kind) if exported.contains(&kind.interface()) => vec![kind],
-        Some(kind) => {
-            let can: Vec<&str> = exported.iter().map(|it| Kind::of(*it).name()).collect();
-            return Err(of_component(format!("it cannot be a {kind}, only {}", can.join(", "))));
-        }
-        None => exported.iter().map(|it| Kind::of(*it)).collect(),
-    };
-    if let Some((field, message)) = misfit(protocol, &spec) {
-        return Err(vec![error(field.to_owned(), message)]);
+    let kinds = kinds(&program, spec).map_err(of_component)?;
+    if let Some((field, message)) = misfit(program.description().protocol, spec) {
+        return Err(vec![error(spec, field, message)]);
     }
     let loaded = kinds.into_iter().map(|kind| {
         if kind == Kind::Authenticator && spec.instance_policy == Instances::Reuse {
             let words = "Reuse is not allowed for authenticators, since they see tokens";
-            return Err(vec![error("spec.instancePolicy".to_owned(), words.to_owned())]);
+            return Err(vec![error(spec, "spec.instancePolicy", words)]);
         }
         let mut spec = spec.clone();
         // What a manifest says of it is for admission.
-        let admits = matches!(kind, Kind::Validator | Kind::Mutator);
+        let admits = matches!(kind.interface(), Interface::Validating | Interface::Mutating);
         if let Some(manifest) = program.about().manifest.as_ref().filter(|_| admits && !spec.own_constraints) {
-            let own = std::mem::take(&mut spec.matching.match_conditions);
-            spec.matching = default_match(manifest).map_err(|wrong| {
-                wrong.into_iter().map(|it| error("spec.component".to_owned(), it.to_string())).collect::<Vec<_>>()
+            let default = default_match(manifest).map_err(|wrong| {
+                wrong.into_iter().map(|it| error(&spec, "spec.component", it.to_string())).collect::<Vec<_>>()
             })?;
-            if !own.is_empty() {
-                spec.matching.match_conditions = own;
-            }
+            spec.matching = by_default(default, spec.matching);
         }
-        let matching = Match::compile(&spec.matching, kind)
-            .map_err(|wrong| wrong.into_iter().map(|(field, message)| error(field, message)).collect::<Vec<_>>())?;
         let template =
             Template::new(makers.engine, Arc::clone(&program), &spec.name, spec.limits, spec.instance_policy)
                 .map_err(|wrong| of_limits(wrong.to_string()))?;
-        Ok(Loaded { kind, digest, spec, matching, template })
+        Ok(Loaded { kind, matching: compiled(&spec, kind)?, spec, parts: Parts::Component(digest, template) })
     });
     loaded.collect()
+}
+
+/// A group with its members; everything that is wrong with any of them.
+async fn group(
+    makers: Makers<'_>,
+    shelf: &Shelf,
+    spec: &PolicySpec,
+    declared: &GroupSpec,
+) -> Result<Loaded, Vec<ConfigError>> {
+    let names: Vec<&str> = declared.members.iter().map(|it| GroupSpec::within(&it.name)).collect();
+    let expression = cel::Group::compile(&declared.expression, &names)
+        .map_err(|words| vec![error(spec, "spec.expression", words)])?;
+    let (mut members, mut wrong) = (Vec::new(), Vec::new());
+    for member in &declared.members {
+        let Runs::Component(reference) = &member.runs else { continue };
+        match component(makers, shelf, member, reference).await {
+            Ok(loaded) => members.extend(loaded),
+            Err(errors) => wrong.extend(errors),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    let mut spec = spec.clone();
+    if !spec.own_constraints {
+        let mut defaults = members.iter().map(|it| &it.spec.matching);
+        let first = defaults.next().cloned().unwrap_or_default();
+        if defaults.any(|it| *it != first) {
+            let words = "is required, since the manifests of the members are about different requests";
+            return Err(vec![error(&spec, "spec.matchConstraints", words)]);
+        }
+        spec.matching = by_default(first, spec.matching);
+    }
+    let (kind, matching) = (Kind::PolicyGroup, compiled(&spec, Kind::PolicyGroup)?);
+    Ok(Loaded { kind, spec, matching, parts: Parts::Group(expression, members) })
+}
+
+/// What a policy with the conditions of `own` and no constraints is asked about.
+fn by_default(default: MatchSpec, own: MatchSpec) -> MatchSpec {
+    let own = own.match_conditions;
+    MatchSpec { match_conditions: if own.is_empty() { default.match_conditions } else { own }, ..default }
+}
+
+fn compiled(spec: &PolicySpec, kind: Kind) -> Result<Match, Vec<ConfigError>> {
+    Match::compile(&spec.matching, kind)
+        .map_err(|wrong| wrong.into_iter().map(|(field, message)| error(spec, &field, message)).collect())
+}
+
+/// What the program is to be.
+fn kinds(program: &Program, spec: &PolicySpec) -> Result<Vec<Kind>, String> {
+    let exported = &program.description().interfaces;
+    let protocol = program.description().protocol;
+    if let Some(family) = spec.expects.filter(|it| protocol.family() != Some(*it)) {
+        return Err(format!("expected a policy of {}'s; this is {}", family.name(), protocol.name()));
+    }
+    match spec.kind {
+        // Where such policies are listed, the list says which of them may change objects, not their metadata.
+        Some(kind) if spec.expects == Some(Family::Kubewarden) => Ok(vec![kind]),
+        Some(kind) if exported.contains(&kind.interface()) => Ok(vec![kind]),
+        Some(kind) => {
+            let can: Vec<&str> = exported.iter().map(|it| Kind::of(*it).name()).collect();
+            Err(format!("it cannot be a {kind}, only {}", can.join(", ")))
+        }
+        None => Ok(exported.iter().map(|it| Kind::of(*it)).collect()),
+    }
 }
 
 /// What a policy's fields say that its protocol does not have, or lack that it needs: the field and the words.

@@ -8,6 +8,7 @@ mod ask;
 mod authentication;
 mod authorization;
 mod changes;
+mod component;
 mod fold;
 mod group;
 mod index;
@@ -17,28 +18,24 @@ mod matching;
 mod provider;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Instant, SystemTime},
 };
 
 pub use answer::{Admission, Answered, Unanswerable, UnknownKind};
 pub use authorization::Authorization;
+pub use component::Component;
 use group::Group;
 use index::Index;
-pub use kubewarden::{ById, Vanilla};
+pub use kubewarden::{OfKubewarden, Vanilla};
 pub(crate) use load::dotted;
 use matching::{Bounds, Match};
 
 use crate::{
     cel::{Pool, Reads},
-    engine::run::{About, Template},
     observe::{PolicyMetrics, Watch},
     review::admission::AdmissionRequest,
-    spec::{Digest, Interface, Kind, PolicySpec},
-    turn,
+    spec::{Interface, Kind, PolicySpec},
 };
 
 /// All policies that are loaded: one immutable value.
@@ -46,7 +43,6 @@ pub struct Set {
     /// In the order in which chains run.
     policies: Vec<Policy>,
     index: Index,
-    groups: Vec<Group>,
     /// For what is read of objects.
     memory: Pool,
 }
@@ -55,12 +51,15 @@ pub struct Set {
 pub struct Policy {
     kind: Kind,
     spec: PolicySpec,
-    digest: Digest,
     matching: Match,
-    template: Template,
     metrics: Arc<PolicyMetrics>,
-    /// Whether its last review took longer than a turn: then the next does not begin on a thread that others need.
-    slow: AtomicBool,
+    answers: Answers,
+}
+
+/// Who answers for a policy.
+enum Answers {
+    Component(Component),
+    Group(Group),
 }
 
 /// The policies that one request asks: all of a kind, or one by name.
@@ -68,15 +67,7 @@ pub struct Selection<'a> {
     set: &'a Set,
     interface: Interface,
     /// The one that is asked for by name.
-    one: Option<One<'a>>,
-}
-
-/// What is asked for by name.
-#[derive(Clone, Copy)]
-enum One<'a> {
-    Policy(&'a Policy),
-    /// Of Kubewarden's.
-    Group(&'a Group),
+    one: Option<&'a Policy>,
 }
 
 /// One request's circumstances.
@@ -96,8 +87,7 @@ impl Set {
     fn new(mut policies: Vec<Policy>) -> Self {
         policies.sort_by(|one, other| (one.spec.order, &one.spec.name).cmp(&(other.spec.order, &other.spec.name)));
         let index = Index::new(&policies);
-        let groups = Group::all(&policies);
-        Self { policies, index, groups, memory: Pool::new(READ, READ_OF_ONE) }
+        Self { policies, index, memory: Pool::new(READ, READ_OF_ONE) }
     }
 
     /// No policies: nothing can be asked of it.
@@ -115,11 +105,9 @@ impl Set {
                 // Those of Kubewarden's files are asked to validate, whatever they do then.
                 let is = |it: &&Policy| match &it.spec.kubewarden {
                     None => it.kind.interface() == interface,
-                    Some(it) => it.group.is_none() && interface == Interface::Validating,
+                    Some(_) => interface == Interface::Validating,
                 };
-                let group = || self.groups.iter().find(|it| it.name() == name && interface == Interface::Validating);
-                let policy = self.policies.iter().filter(|it| it.spec.name == name).find(is);
-                Some(policy.map(One::Policy).or_else(|| group().map(One::Group))?)
+                Some(self.policies.iter().filter(|it| it.spec.name == name).find(is)?)
             }
         };
         Some(Selection { set: self, interface, one })
@@ -132,8 +120,8 @@ impl Set {
 
     /// Tells every policy that it is unloaded.
     pub async fn unload(&self) {
-        for policy in &self.policies {
-            policy.template.cleanup().await;
+        for (_, component) in self.policies.iter().flat_map(Policy::components) {
+            component.cleanup().await;
         }
     }
 }
@@ -158,7 +146,7 @@ impl<'a> Selection<'a> {
     fn reads(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> &'a Reads {
         let index = &self.set.index;
         match (self.one, resource(ask, request)) {
-            (Some(One::Policy(policy)), _) => policy.matching.reads(),
+            (Some(policy), _) => policy.matching.reads(),
             (_, Some(resource)) => index.reads_about(self.interface, resource),
             (_, None) => index.reads(self.interface),
         }
@@ -167,11 +155,7 @@ impl<'a> Selection<'a> {
     fn of(&self, indices: &'a [usize]) -> impl Iterator<Item = &'a Policy> + use<'a> {
         let indices = if self.one.is_some() { &[] } else { indices };
         let policies = &self.set.policies;
-        let one = match self.one {
-            Some(One::Policy(policy)) => Some(policy),
-            _ => None,
-        };
-        one.into_iter().chain(indices.iter().filter_map(|index| policies.get(*index)))
+        self.one.into_iter().chain(indices.iter().filter_map(|index| policies.get(*index)))
     }
 }
 
@@ -192,26 +176,30 @@ impl Policy {
         &self.spec
     }
 
-    /// What is known of its code.
-    pub fn about(&self) -> &About {
-        self.template.program().about()
+    /// Those of a group.
+    pub fn members(&self) -> &[Policy] {
+        match &self.answers {
+            Answers::Component(_) => &[],
+            Answers::Group(group) => group.members(),
+        }
     }
 
-    /// SHA-256 of the component.
-    pub fn digest(&self) -> &Digest {
-        &self.digest
+    /// Its component; None: it is a group.
+    pub fn component(&self) -> Option<&Component> {
+        match &self.answers {
+            Answers::Component(component) => Some(component),
+            Answers::Group(_) => None,
+        }
+    }
+
+    /// All components that answer for it: its own, or those of its members, each with what it runs for.
+    pub fn components(&self) -> impl Iterator<Item = (&PolicySpec, &Component)> {
+        let all = std::iter::once(self).chain(self.members());
+        all.filter_map(|it| Some((&it.spec, it.component()?)))
     }
 
     fn enforces(&self) -> bool {
         self.spec.actions.deny
-    }
-
-    /// Before a guest runs: what other work there is on this thread comes first, if this took long already or will.
-    async fn make_way(&self) {
-        turn::pause().await;
-        if self.slow.load(Ordering::Relaxed) {
-            turn::leave().await;
-        }
     }
 
     /// How long its conditions may take.

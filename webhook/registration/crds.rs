@@ -90,5 +90,6 @@ fn file(kind: Kind) -> &'static str {
         Kind::Authorizer => "authorizers.verdict.dev.yaml",
         Kind::Authenticator => "authenticators.verdict.dev.yaml",
         Kind::Provider => "providers.verdict.dev.yaml",
+        Kind::PolicyGroup => "policygroups.verdict.dev.yaml",
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 pub use crds::crds;
 
-use crate::spec::{FailurePolicy, Kind, PolicySpec};
+use crate::spec::{FailurePolicy, Interface, Kind, PolicySpec};
 
 /// A policy and what it is asked.
 pub struct Registered {
@@ -92,9 +92,9 @@ pub enum ManifestsError {
 /// # Errors
 /// A policy cannot be registered.
 pub fn generate(policies: &[Registered], options: &Options) -> Result<Vec<Manifest>, ManifestsError> {
-    let of = |kind| policies.iter().filter(|it| it.kind == kind).collect::<Vec<_>>();
+    let of = |interface| policies.iter().filter(|it| it.kind.interface() == interface).collect::<Vec<_>>();
     let mut manifests = Vec::new();
-    let (validators, mutators) = (of(Kind::Validator), of(Kind::Mutator));
+    let (validators, mutators) = (of(Interface::Validating), of(Interface::Mutating));
     if !validators.is_empty() {
         manifests.push(Manifest {
             file: "validating-webhook.yaml",
@@ -117,13 +117,13 @@ pub fn generate(policies: &[Registered], options: &Options) -> Result<Vec<Manife
             yaml: with_comment(ADMISSION_CONFIG, &kubeconfig::admission_configuration(options))?,
         });
     }
-    if !of(Kind::Authenticator).is_empty() {
+    if !of(Interface::Authentication).is_empty() {
         manifests.push(Manifest {
             file: "authentication-kubeconfig.yaml",
             yaml: with_comment(AUTHENTICATION, &kubeconfig::review(options, "/authenticate"))?,
         });
     }
-    let authorizers = of(Kind::Authorizer);
+    let authorizers = of(Interface::Authorization);
     if !authorizers.is_empty() {
         manifests.push(Manifest {
             file: "authorization-kubeconfig.yaml",

@@ -337,11 +337,11 @@ async fn ask(
         }
         Question::ValidateRaw => {
             let raw = admission::decode_raw(bytes).map_err(malformed)?;
-            let verdict = match selection.of_kubewarden().and_then(|it| it.policy()) {
+            let verdict = match selection.of_kubewarden() {
                 Some(policy) => policy.admit_raw(ask, raw.request.get()).await,
-                None => return Err(no_policy(true)),
+                None => None,
             };
-            admission::encode_raw(&raw.uid, &verdict)
+            admission::encode_raw(&raw.uid, &verdict.ok_or_else(|| no_policy(true))?)
         }
         Question::Mutate => {
             let envelope = admission::decode(bytes).map_err(malformed)?;

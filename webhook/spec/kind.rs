@@ -15,16 +15,19 @@ pub enum Kind {
     Authenticator,
     /// Answers events of the operator's own programs.
     Provider,
+    /// Refuses objects, as several policies decide together.
+    PolicyGroup,
 }
 
 impl Kind {
     /// As they are listed to operators.
-    pub const ALL: [Self; 5] = [Self::Validator, Self::Mutator, Self::Authorizer, Self::Authenticator, Self::Provider];
+    pub const ALL: [Self; 6] =
+        [Self::Validator, Self::PolicyGroup, Self::Mutator, Self::Authorizer, Self::Authenticator, Self::Provider];
 
-    /// What a component must export to be one.
+    /// What a component must export to be one, or to be a member of one.
     pub fn interface(self) -> Interface {
         match self {
-            Self::Validator => Interface::Validating,
+            Self::Validator | Self::PolicyGroup => Interface::Validating,
             Self::Mutator => Interface::Mutating,
             Self::Authorizer => Interface::Authorization,
             Self::Authenticator => Interface::Authentication,
@@ -32,7 +35,7 @@ impl Kind {
         }
     }
 
-    /// Which a component that exports `interface` can be.
+    /// Which a component by itself that exports `interface` can be.
     pub fn of(interface: Interface) -> Self {
         match interface {
             Interface::Validating => Self::Validator,
@@ -51,6 +54,7 @@ impl Kind {
             Self::Authorizer => "Authorizer",
             Self::Authenticator => "Authenticator",
             Self::Provider => "Provider",
+            Self::PolicyGroup => "PolicyGroup",
         }
     }
 }

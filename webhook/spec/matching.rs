@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// spec.matchConstraints and spec.matchConditions, as written (already checked for shape).
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MatchSpec {
     /// `matchPolicy: Exact`: rules are compared with what was asked for, not with what kube-apiserver made of it for a rule.
     pub exact: bool,

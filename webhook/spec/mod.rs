@@ -13,7 +13,7 @@ mod outcome;
 pub mod schema;
 mod usage;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 pub use digest::{Digest, NotADigest};
 pub use failure::Failure;
@@ -57,8 +57,8 @@ pub struct PolicySpec {
     pub source: String,
     /// Fields of an object, such as `spec.component`, as a file of another format has them: `modules[0].module`. Empty for objects.
     pub fields: BTreeMap<&'static str, String>,
-    /// What to run.
-    pub component: ComponentRef,
+    /// What answers.
+    pub runs: Runs,
     /// Whose protocol it must speak. None: any that is known.
     pub expects: Option<Family>,
     /// A JSON object as text, for modules of k8s-wasm any JSON; None: not given.
@@ -93,30 +93,60 @@ pub struct PolicySpec {
 }
 
 /// What a file of Kubewarden's says of a policy beyond what all say. `policyMode: monitor` is [`Actions::SHADOW`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kubewarden {
     /// Whether it may change objects (`allowedToMutate`).
     pub may_mutate: bool,
-    /// Of a member: its group, which all its members share.
-    pub group: Option<Arc<GroupSpec>>,
+}
+
+/// What answers for a policy.
+#[derive(Debug, Clone)]
+pub enum Runs {
+    /// A component.
+    Component(ComponentRef),
+    /// Several of them, as an expression says.
+    Group(GroupSpec),
 }
 
 /// Policies that decide together: `expression` over their names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct GroupSpec {
-    /// By which it is asked.
-    pub name: String,
-    /// Where it stands, for messages.
-    pub source: String,
     /// `a() && (b() || !c())`.
     pub expression: String,
-    /// For the user, if the whole denies.
-    pub message: String,
-    /// What a verdict does.
-    pub actions: Actions,
+    /// Each runs a component; its name is that of the group, a slash, and its own. Of what a policy is asked about and of what its
+    /// verdict does, they say nothing.
+    pub members: Vec<PolicySpec>,
+}
+
+impl GroupSpec {
+    /// What a member is called within its group.
+    pub fn within(name: &str) -> &str {
+        name.rsplit_once('/').map_or(name, |(_, own)| own)
+    }
+
+    /// The longest that they may take together, one after the other.
+    pub fn time(members: &[PolicySpec]) -> Duration {
+        members.iter().map(|it| it.limits.time).sum::<Duration>().min(MAX_TIME)
+    }
 }
 
 impl PolicySpec {
+    /// Its component; None: it is a group.
+    pub fn component(&self) -> Option<&ComponentRef> {
+        match &self.runs {
+            Runs::Component(component) => Some(component),
+            Runs::Group(_) => None,
+        }
+    }
+
+    /// Those of a group.
+    pub fn members(&self) -> &[PolicySpec] {
+        match &self.runs {
+            Runs::Component(_) => &[],
+            Runs::Group(group) => &group.members,
+        }
+    }
+
     /// How messages call it: its kind and its name.
     pub fn title(&self) -> String {
         format!("{} {}", self.kind.map_or("policy", Kind::name), self.name)

@@ -44,6 +44,14 @@ pub fn documents(kind: Kind) -> Vec<Value> {
 /// Every field that the kind has.
 pub fn whole(kind: Kind) -> Value {
     let mut spec = json!({
+        "expression": "a() && !b()",
+        "members": [
+            {
+                "name": "a", "component": {"path": "a.wasm"}, "settings": {"labels": ["team"]},
+                "limits": {"timeoutMilliseconds": 500}, "grants": {"env": [{"name": "A", "value": "1"}]},
+            },
+            {"name": "b", "component": {"builtin": "b"}},
+        ],
         "component": {"path": "a.wasm", "sha256": "0123456789abcdef".repeat(4)},
         "settings": {"labels": ["team"], "deep": {"a": [1, null]}},
         "order": 5,
@@ -104,6 +112,17 @@ fn special(kind: Kind, whole: &Value) -> Vec<Value> {
         json!({"sha256": "0".repeat(64)}),
     ] {
         with("/spec/component", component);
+    }
+    for members in [
+        json!([]),
+        json!([{"name": "a", "component": {"path": "a"}}, {"name": "a", "component": {"path": "a"}}]),
+        json!([{"name": "a"}]),
+        json!([{"name": "a-b", "component": {"path": "a"}}]),
+        json!([{"name": "_", "component": {"path": "a"}}]),
+        json!([{"name": "1", "component": {"path": "a"}}]),
+        json!([{"name": "a", "component": {"path": "a"}, "order": 5}]),
+    ] {
+        with("/spec/members", members);
     }
     for name in ["a", "a.b", "A", "-a", "a-", "", "a_b", "ä", &"a".repeat(63), &"a".repeat(64)] {
         with("/metadata/name", json!(name));

@@ -16,7 +16,8 @@ pub(super) fn came(answered: &Answered<'_>, seen: &[Seen]) -> Came {
         let message = format!("the review does not match ({})", why.join("; "));
         return Came { verdict: Some(Verdict::NotAsked), message, ..Came::default() };
     }
-    let asked: Vec<&Seen> = seen.iter().filter(|it| it.asked).collect();
+    // What members say is in what their group says.
+    let asked: Vec<&Seen> = seen.iter().filter(|it| it.asked && !it.is_member).collect();
     let mut came = match answered {
         Answered::Token { verdict, .. } => token(verdict, &asked),
         Answered::Access { answer, .. } => access(answer, &asked),
@@ -30,7 +31,7 @@ pub(super) fn came(answered: &Answered<'_>, seen: &[Seen]) -> Came {
     };
     let facts = asked.iter().flat_map(|it| &it.facts);
     came.annotations.extend(facts.map(|it| (it.key.clone(), it.value.clone())));
-    came.mutators = asked.iter().any(|it| it.interface == Interface::Mutating);
+    came.mutators = asked.iter().any(|it| it.kind.interface() == Interface::Mutating);
     came.policies = asked.iter().map(|it| it.policy.clone()).collect();
     came
 }
@@ -94,7 +95,7 @@ fn admitted(admission: &Admission<'_>, asked: &[&Seen]) -> Came {
     }
     came.verdict = Some(if came.object.is_some() {
         Verdict::Mutated
-    } else if asked.iter().all(|it| it.interface == Interface::Mutating) {
+    } else if asked.iter().all(|it| it.kind.interface() == Interface::Mutating) {
         Verdict::Unchanged
     } else {
         Verdict::Allowed

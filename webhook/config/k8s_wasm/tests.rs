@@ -28,7 +28,7 @@ fn lines(folder: &TempDir, errors: &[ConfigError]) -> Vec<String> {
 }
 
 fn file_of(spec: &PolicySpec) -> &Path {
-    let Location::File(path) = &spec.component.location else { panic!("{spec:?}") };
+    let Location::File(path) = &spec.component().unwrap().location else { panic!("{spec:?}") };
     path
 }
 

@@ -46,16 +46,9 @@ pub struct ValidatorSpec {
     pub common: CommonSpec,
     /// What a denial does, or a failure that counts. Without Deny nothing is denied.
     #[serde(default = "deny")]
-    #[schemars(length(min = 1, max = 3), extend(
-        "default" = ["Deny"],
-        "x-kubernetes-list-type" = "set",
-        "x-kubernetes-validations" = [{
-            "rule": "!('Deny' in self && 'Warn' in self)",
-            "message": "Deny and Warn cannot be combined: whoever is denied is told why in any case",
-        }],
-    ))]
+    #[schemars(schema_with = "validation_actions")]
     pub validation_actions: Vec<Action>,
-    /// What both kinds have that are asked about objects.
+    /// What all kinds have that are asked about objects.
     #[serde(flatten)]
     pub admission: AdmissionSpec,
 }
@@ -71,7 +64,7 @@ pub struct MutatorSpec {
     #[serde(default)]
     #[schemars(extend("default" = false))]
     pub shadow: bool,
-    /// What both kinds have that are asked about objects.
+    /// What all kinds have that are asked about objects.
     #[serde(flatten)]
     pub admission: AdmissionSpec,
 }
@@ -144,7 +137,44 @@ pub struct ProviderSpec {
     pub instance_policy: InstancePolicy,
 }
 
-/// What both kinds have that are asked about objects.
+/// Refuses objects as several policies decide together: a Validator that is an expression over its members.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PolicyGroupSpec {
+    /// What must hold, else the request is denied: each member is a function that says whether it allows, as in
+    /// `signed() || (trusted() && !privileged())`, with &&, ||, !, ==, != and ? : between them (CEL). Asked from left to right, and only
+    /// those that matter. A member that fails fails the group.
+    #[schemars(length(min = 1, max = 10_000), regex(pattern = NOT_BLANK), extend("x-expected" = "an expression such as a() && !b()"))]
+    pub expression: String,
+    /// The policies of the expression. Each must be in it.
+    #[schemars(length(min = 1, max = 32), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub members: Vec<Member>,
+    /// Policies are asked in this order, then by name.
+    #[serde(default = "order")]
+    #[schemars(schema_with = "order_schema")]
+    pub order: i32,
+    /// What a denial does, or a failure that counts. Without Deny nothing is denied.
+    #[serde(default = "deny")]
+    #[schemars(schema_with = "validation_actions")]
+    pub validation_actions: Vec<Action>,
+    /// What all kinds have that are asked about objects; of rules in manifests only those that all members agree on count.
+    #[serde(flatten)]
+    pub admission: AdmissionSpec,
+}
+
+/// A policy within a group.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Member {
+    /// As the expression calls it.
+    #[schemars(length(max = 63), regex(pattern = "^[A-Za-z_][A-Za-z0-9_]*$"), extend("x-expected" = "at most 63 letters, digits and '_', of which the first is no digit"))]
+    pub name: String,
+    /// A component, and all that it gets.
+    #[serde(flatten)]
+    pub run: RunSpec,
+}
+
+/// What all kinds have that are asked about objects.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AdmissionSpec {
@@ -177,6 +207,19 @@ pub struct AdmissionSpec {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CommonSpec {
+    /// A component, and all that it gets.
+    #[serde(flatten)]
+    pub run: RunSpec,
+    /// Policies are asked in this order, then by name.
+    #[serde(default = "order")]
+    #[schemars(schema_with = "order_schema")]
+    pub order: i32,
+}
+
+/// A component, and all that it gets.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RunSpec {
     /// What to run.
     pub component: Component,
     /// What the policy is told once, before anything else: any object that its schema allows.
@@ -186,13 +229,6 @@ pub struct CommonSpec {
         extend("x-kubernetes-preserve-unknown-fields" = true, "x-secret" = true)
     )]
     pub settings: Option<IgnoredAny>,
-    /// Policies are asked in this order, then by name.
-    #[serde(default = "order")]
-    #[schemars(
-        range(min = -2_147_483_648_i64, max = 2_147_483_647),
-        extend("default" = 100, "x-expected" = "a whole number of 32 bits")
-    )]
-    pub order: i32,
     /// What one review may use.
     #[serde(default)]
     pub limits: Limits,
@@ -247,6 +283,32 @@ pub enum InstancePolicy {
 
 fn deny() -> Vec<Action> {
     vec![Action::Deny]
+}
+
+fn validation_actions(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": generator.subschema_for::<Action>(),
+        "minItems": 1,
+        "maxItems": 3,
+        "default": ["Deny"],
+        "x-kubernetes-list-type": "set",
+        "x-kubernetes-validations": [{
+            "rule": "!('Deny' in self && 'Warn' in self)",
+            "message": "Deny and Warn cannot be combined: whoever is denied is told why in any case",
+        }],
+    })
+}
+
+fn order_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "integer",
+        "format": "int32",
+        "minimum": i32::MIN,
+        "maximum": i32::MAX,
+        "default": super::DEFAULT_ORDER,
+        "x-expected": "a whole number of 32 bits",
+    })
 }
 
 fn order() -> i32 {

@@ -13,7 +13,8 @@ use serde_json::{Map, Value, json};
 use super::{
     Kind,
     declared::{
-        AuthenticatorSpec, AuthorizerSpec, MutatorSpec, ProviderSpec, ValidatorSpec, labels, manifest::PolicyManifest,
+        AuthenticatorSpec, AuthorizerSpec, MutatorSpec, PolicyGroupSpec, ProviderSpec, ValidatorSpec, labels,
+        manifest::PolicyManifest,
     },
 };
 
@@ -31,7 +32,7 @@ pub fn manifest() -> &'static Value {
 }
 
 static MANIFEST: LazyLock<Value> = LazyLock::new(schema::<PolicyManifest>);
-static OBJECTS: LazyLock<[Value; 5]> = LazyLock::new(|| Kind::ALL.map(made));
+static OBJECTS: LazyLock<[Value; Kind::ALL.len()]> = LazyLock::new(|| Kind::ALL.map(made));
 
 fn made(kind: Kind) -> Value {
     let spec = match kind {
@@ -40,6 +41,7 @@ fn made(kind: Kind) -> Value {
         Kind::Authorizer => schema::<AuthorizerSpec>(),
         Kind::Authenticator => schema::<AuthenticatorSpec>(),
         Kind::Provider => schema::<ProviderSpec>(),
+        Kind::PolicyGroup => schema::<PolicyGroupSpec>(),
     };
     let description = spec["description"].clone();
     json!({

@@ -1,6 +1,7 @@
 //! Guests of k8s-wasm, waPC and Kubewarden run unchanged, next to components and like them.
 
 mod call;
+mod capabilities;
 mod hostile;
 mod identity;
 mod k8s_wasm_files;

@@ -119,6 +119,10 @@ fn running(policy: &PolicySpec, component: &ComponentRef) -> Result<Map<String, 
     if let Some(settings) = &policy.settings {
         run.insert("settings".to_owned(), serde_json::from_str(settings)?);
     }
+    let granted = policy.grants.host_capabilities.granted();
+    if !granted.is_empty() {
+        run.insert("grants".to_owned(), json!({"hostCapabilities": granted}));
+    }
     if policy.limits.time != Limits::default().time {
         let milliseconds = u64::try_from(policy.limits.time.as_millis()).unwrap_or(u64::MAX);
         run.insert("limits".to_owned(), json!({"timeoutMilliseconds": milliseconds}));

@@ -180,7 +180,7 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &[BTreeMap<u
                 let run = Run { declared: member.run, field, variables };
                 let written = |it: &'static str| (it, it.replacen("spec", &format!("spec.members[{at}]"), 1));
                 Some(PolicySpec {
-                    fields: ["spec.component", "spec.settings", "spec.limits"].map(written).into(),
+                    fields: ["spec.component", "spec.settings", "spec.limits", "spec.grants"].map(written).into(),
                     actions: Actions::SHADOW,
                     instance_policy,
                     ..run.read(kind, &format!("{}/{}", metadata.name, member.name), place)?

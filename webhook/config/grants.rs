@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path};
 use super::fields::{Field, Report};
 use crate::{
     loader::file,
-    spec::{Grants, declared},
+    spec::{Grants, HostCapabilities, declared},
 };
 
 /// The values of the variables of `spec` that stand in files, by their place in the list. Relative paths are relative to `folder`.
@@ -29,7 +29,8 @@ pub(super) fn from_files(spec: &Field<'_>, folder: &Path, report: &mut Report<'_
 pub(super) fn read(declared: declared::Grants, files: &BTreeMap<usize, String>) -> Option<Grants> {
     let values = declared.env.into_iter().enumerate();
     let env = values.map(|(index, it)| Some((it.name, it.value.or_else(|| files.get(&index).cloned())?)));
-    Some(Grants { env: env.collect::<Option<_>>()?, log: declared.log })
+    let host_capabilities = HostCapabilities::new(declared.host_capabilities)?;
+    Some(Grants { env: env.collect::<Option<_>>()?, log: declared.log, host_capabilities })
 }
 
 /// What is wrong never repeats the value: it may be a secret.

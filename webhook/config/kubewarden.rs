@@ -11,7 +11,8 @@ use super::{
     yaml::{Node, Value},
 };
 use crate::spec::{
-    Actions, ComponentRef, Family, GroupSpec, Kind, Kubewarden, Limits, Location, MAX_TIME, PolicySpec, Runs,
+    Actions, ComponentRef, Family, Grants, GroupSpec, HostCapabilities, Kind, Kubewarden, Limits, Location, MAX_TIME,
+    PolicySpec, Runs,
 };
 
 /// Whether a document is one of Kubewarden's: no object of Kubernetes, and each of its values is a policy or a group.
@@ -133,16 +134,14 @@ fn policy(
     }
     let message = object.optional("message").map_or(Some(None), |it| it.text(report).map(|it| Some(it.to_owned())));
     let time = object.optional("timeoutEvalSeconds").map_or(Some(DEFAULT_TIME), |it| seconds(it, report));
-    for (name, what) in [("hostCapabilities", "host capabilities"), ("contextAwareResources", "look-ups of objects")] {
-        let wanted = object.optional(name).filter(|it| !it.list(report).is_empty());
-        if let Some(wanted) = wanted {
-            warn!(
-                file = report.source,
-                line = wanted.node.line,
-                policy = id,
-                "{what} are not built yet: the policy is told that it was not granted them"
-            );
-        }
+    let host_capabilities = object.optional("hostCapabilities").map(|it| capabilities(it, report));
+    if let Some(wanted) = object.optional("contextAwareResources").filter(|it| !it.list(report).is_empty()) {
+        warn!(
+            file = report.source,
+            line = wanted.node.line,
+            policy = id,
+            "look-ups of objects are not built yet: the policy is told that it was not granted them"
+        );
     }
     let mut lines = BTreeMap::new();
     if let Some(settings) = settings {
@@ -155,19 +154,33 @@ fn policy(
     };
     let component = ComponentRef { location: Location::File(path?), digest: None };
     Some(PolicySpec {
-        fields: [("spec.component", "module"), ("spec.settings", "settings")]
-            .map(|(ours, theirs)| (ours, theirs.to_owned()))
-            .into(),
+        fields: [
+            ("spec.component", "module"),
+            ("spec.settings", "settings"),
+            ("spec.grants.hostCapabilities", "hostCapabilities"),
+        ]
+        .map(|(ours, theirs)| (ours, theirs.to_owned()))
+        .into(),
         expects: Some(Family::Kubewarden),
         settings: settings.map(|it| it.node.json().to_string()),
         settings_lines: lines,
         actions: if group.is_some() { Actions::SHADOW } else { actions? },
         own_constraints: true,
         limits: Limits { time: time?, ..Limits::default() },
+        grants: Grants { host_capabilities: host_capabilities.unwrap_or_default(), ..Grants::default() },
         message: message?,
         kubewarden: Some(Kubewarden { may_mutate }),
         ..PolicySpec::of(Some(kind), &name, Runs::Component(component), document.to_owned())
     })
+}
+
+/// Those that are wrong are reported.
+fn capabilities(field: &Field<'_>, report: &mut Report<'_>) -> HostCapabilities {
+    let patterns = HostCapabilities::patterns();
+    let choices: Vec<(&str, &str)> = patterns.iter().map(|it| (it.as_str(), it.as_str())).collect();
+    let items = field.list(report);
+    let granted = items.iter().filter_map(|it| it.choice(&choices, report)).map(str::to_owned);
+    HostCapabilities::new(granted.collect()).unwrap_or_default()
 }
 
 /// Where the module is.

@@ -8,6 +8,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::OnceCell;
+use tracing::warn;
 
 use super::{Answers, Policy, Set, group::Group, matching::Match};
 use crate::{
@@ -168,6 +169,15 @@ async fn component(
     if let Some((field, message)) = misfit(program.description().protocol, spec) {
         return Err(vec![error(spec, field, message)]);
     }
+    let unserved = spec.grants.host_capabilities.unserved();
+    if !unserved.is_empty() {
+        let policy = &spec.name;
+        warn!(
+            policy,
+            "granted and not built yet: {}: the policy is told that it was not granted them",
+            unserved.join(", ")
+        );
+    }
     let loaded = kinds.into_iter().map(|kind| {
         if kind == Kind::Authenticator && spec.instance_policy == Instances::Reuse {
             let words = "Reuse is not allowed for authenticators, since they see tokens";
@@ -257,6 +267,14 @@ fn kinds(program: &Program, spec: &PolicySpec) -> Result<Vec<Kind>, String> {
 
 /// What a policy's fields say that its protocol does not have, or lack that it needs: the field and the words.
 fn misfit(protocol: Protocol, spec: &PolicySpec) -> Option<(&'static str, String)> {
+    let calls = protocol == Protocol::Wapc || protocol.is_kubewarden();
+    if !calls && !spec.grants.host_capabilities.granted().is_empty() {
+        let words = format!(
+            "only modules of Kubewarden and waPC call these, and the protocol of this one is \"{}\"",
+            protocol.name()
+        );
+        return Some(("spec.grants.hostCapabilities", words + ": remove the field"));
+    }
     let (field, message) = match (protocol, &spec.operation) {
         (Protocol::Wapc, None) => (
             "spec.operation",

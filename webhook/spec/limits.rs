@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::HostCapabilities;
+
 /// What one review may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Limits {
@@ -49,13 +51,20 @@ pub struct Grants {
     pub env: BTreeMap<String, String>,
     /// Whether what an authenticator prints and logs is kept.
     pub log: bool,
+    /// What of the host a module of Kubewarden's may call.
+    pub host_capabilities: HostCapabilities,
 }
 
 /// Values may be secrets.
 impl std::fmt::Debug for Grants {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<&String> = self.env.keys().collect();
-        formatter.debug_struct("Grants").field("env", &names).field("log", &self.log).finish()
+        formatter
+            .debug_struct("Grants")
+            .field("env", &names)
+            .field("log", &self.log)
+            .field("host_capabilities", &self.host_capabilities)
+            .finish()
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Knows nothing: neither how it is written, nor what runs it.
 
+mod capability;
 pub mod declared;
 mod digest;
 mod failure;
@@ -15,6 +16,7 @@ mod usage;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
+pub use capability::HostCapabilities;
 pub use digest::{Digest, NotADigest};
 pub use failure::Failure;
 pub use import::Import;

@@ -56,7 +56,7 @@ pub fn whole(kind: Kind) -> Value {
         "settings": {"labels": ["team"], "deep": {"a": [1, null]}},
         "order": 5,
         "limits": {"timeoutMilliseconds": 500, "memory": "64Mi", "fuel": 1000},
-        "grants": {"env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"file": "b"}}], "log": true},
+        "grants": {"env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"file": "b"}}], "log": true, "hostCapabilities": ["crypto/*"]},
         "validationActions": ["Warn", "Audit"],
         "shadow": true,
         "operation": "sample:Guest!Hello",

@@ -116,6 +116,16 @@ impl State {
         })
     }
 
+    /// Whether a module may call an operation of the host.
+    pub(super) fn may_call(&self, namespace: &str, operation: &str) -> bool {
+        self.grants.host_capabilities.allow(namespace, operation)
+    }
+
+    /// What time it is for the guest.
+    pub(super) fn now(&self) -> SystemTime {
+        self.wall.0.unwrap_or_else(SystemTime::now)
+    }
+
     /// Whether the guest holds resources of the host.
     pub(in crate::engine) fn holds_handles(&self) -> bool {
         !self.table.is_empty()

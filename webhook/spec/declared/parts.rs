@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use crate::spec::HostCapabilities;
+
 /// A place, and what its bytes must be.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -93,6 +95,19 @@ pub struct Grants {
     #[serde(default)]
     #[schemars(extend("default" = false))]
     pub log: bool,
+    /// What of the host a module of Kubewarden's may call, beside `tracing`, which needs no grant. Only `crypto` is there yet.
+    #[serde(default)]
+    #[schemars(schema_with = "host_capabilities")]
+    pub host_capabilities: Vec<String>,
+}
+
+fn host_capabilities(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": 32,
+        "x-kubernetes-list-type": "set",
+        "items": {"type": "string", "enum": HostCapabilities::patterns()},
+    })
 }
 
 /// An environment variable, written or from elsewhere.

@@ -9,7 +9,7 @@ use crate::{
         run::{Capacity, Engine, Program, Start},
     },
     loader::Component,
-    spec::{Digest, Grants, Limits},
+    spec::{Digest, Grants, HostCapabilities, Limits},
 };
 
 /// What loads programs, with a cache.
@@ -78,12 +78,16 @@ async fn each_part_of_an_identity_has_code_of_its_own() {
     let (no_grants, usual) = (Grants::default(), Limits::default());
     loader.load("{}").await;
     loader.load("{ }").await;
-    loader.load_with("{}", &Grants { env: [("A".to_owned(), "1".to_owned())].into(), log: false }, &usual).await;
+    loader
+        .load_with("{}", &Grants { env: [("A".to_owned(), "1".to_owned())].into(), ..Grants::default() }, &usual)
+        .await;
     loader.load_with("{}", &Grants { log: true, ..no_grants.clone() }, &usual).await;
+    let host_capabilities = HostCapabilities::new(vec!["*".to_owned()]).unwrap();
+    loader.load_with("{}", &Grants { host_capabilities, ..no_grants.clone() }, &usual).await;
     loader.load_with("{}", &no_grants, &Limits { fuel: Some(1 << 30), ..usual }).await;
     // Other limits are no part of the code.
     loader.load_with("{}", &no_grants, &Limits { memory: 32 << 20, time: Duration::from_secs(1), ..usual }).await;
-    assert_eq!(entries(&dir).len(), 5);
+    assert_eq!(entries(&dir).len(), 6);
 }
 
 /// A module that was never asked about its settings must not be found by a policy of it; components are asked in any case.

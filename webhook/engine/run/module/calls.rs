@@ -7,6 +7,7 @@ use wasmtime::Caller;
 
 use super::{
     super::{output::Level, state::State},
+    certificates,
     guest::{memory_of, slice},
 };
 
@@ -59,6 +60,7 @@ pub(super) async fn answer(
     let payload = slice(data, payload, payload_length)?;
     let is_log = (binding, namespace, operation) == ("kubewarden", "tracing", "log");
     state.talk().asked_host |= !is_log;
+    let is_granted = state.may_call(namespace, operation);
     if let Some(HostCalls(answer)) = &state.host_calls
         && let Some(answered) = answer(binding, namespace, operation, payload)
     {
@@ -69,11 +71,13 @@ pub(super) async fn answer(
             log(state, payload);
             Ok(Vec::new())
         }
+        ("kubewarden", "crypto", "v1/is_certificate_trusted") if is_granted => {
+            certificates::is_trusted(payload, state.now()).map_err(String::into_bytes)
+        }
         ("kubewarden", namespace, operation) => {
-            state.output.log(
-                Level::Warn,
-                &format!("asked for the host capability {namespace}/{operation}, which is not granted"),
-            );
+            let why =
+                if is_granted { "which is not built yet" } else { "which grants.hostCapabilities does not grant" };
+            state.output.log(Level::Warn, &format!("asked for the host capability {namespace}/{operation}, {why}"));
             Err(format!(
             "Policy has not been granted access to the '{namespace}/{operation}' host capability. The violation has been reported."
         )

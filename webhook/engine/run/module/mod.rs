@@ -4,6 +4,7 @@
 //! Guest pointers and lengths are hostile: they are checked against the memory as it is then, and capped.
 
 mod calls;
+mod certificates;
 mod command;
 mod guest;
 pub(super) mod k8s_wasm;

@@ -181,7 +181,7 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &[BTreeMap<u
                 let written = |it: &'static str| (it, it.replacen("spec", &format!("spec.members[{at}]"), 1));
                 Some(PolicySpec {
                     fields: ["spec.component", "spec.settings", "spec.limits", "spec.grants"].map(written).into(),
-                    actions: Actions::SHADOW,
+                    actions: Actions::COUNTED,
                     instance_policy,
                     ..run.read(kind, &format!("{}/{}", metadata.name, member.name), place)?
                 })

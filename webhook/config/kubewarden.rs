@@ -164,7 +164,7 @@ fn policy(
         expects: Some(Family::Kubewarden),
         settings: settings.map(|it| it.node.json().to_string()),
         settings_lines: lines,
-        actions: if group.is_some() { Actions::SHADOW } else { actions? },
+        actions: if group.is_some() { Actions::COUNTED } else { actions? },
         own_constraints: true,
         limits: Limits { time: time?, ..Limits::default() },
         grants: Grants { host_capabilities: host_capabilities.unwrap_or_default(), ..Grants::default() },

@@ -209,6 +209,8 @@ impl Actions {
     pub const DECIDE: Self = Self { deny: true, warn: false, audit: false };
     /// Recorded, and nothing more.
     pub const SHADOW: Self = Self { deny: false, warn: false, audit: true };
+    /// Counted only: of a member, whose group decides what is made of it.
+    pub const COUNTED: Self = Self { deny: false, warn: false, audit: false };
 }
 
 /// What happens when the policy fails for any reason but a limit.

@@ -71,6 +71,8 @@ mod python;
 mod python_packages;
 /// Refusals before the body was read, as curl and Go's client see them.
 mod refusals;
+/// What Rego's builtin functions give, compared with OPA's own code.
+mod rego;
 /// The order of the rooms in `webhook/`.
 mod rooms;
 /// The declared objects as people and editors see them.

@@ -19,7 +19,7 @@
 //! - [`review`]: the three reviews on the wire, in both versions; serde only;
 //! - [`spec`]: the declared objects, interfaces, limits, grants and outcomes as values; knows nothing;
 //! - [`certs`]: development certificates;
-//! - [`go`]: what Go's library makes of texts: regular expressions, quotes;
+//! - [`go`]: what Go's library makes of texts: regular expressions, times, quotes;
 //! - [`text`]: one way to clean hostile text for a log, a terminal, a page, a header;
 //! - [`turn`]: how long a task may keep its thread.
 

@@ -3,3 +3,4 @@
 
 pub(crate) mod quote;
 pub(crate) mod regex;
+pub(crate) mod time;

@@ -6,17 +6,27 @@ use std::{fmt::Write, iter::Peekable, str::Chars};
 
 mod classes;
 
-/// Err: what is wrong, without a part of the pattern, which may come from a review.
+/// Groups have no names. Err: what is wrong, without a part of the pattern, which may come from a review.
 pub(crate) fn translate(pattern: &str) -> Result<String, &'static str> {
-    let mut translation =
-        Translation { letters: pattern.chars().peekable(), out: String::with_capacity(2 * pattern.len()) };
+    translate_with_names(pattern).map(|(pattern, _)| pattern)
+}
+
+/// Beside the pattern, the name of each group, as far as it has one: the whole match is the first.
+pub(crate) fn translate_with_names(pattern: &str) -> Result<(String, Vec<Option<String>>), &'static str> {
+    let mut translation = Translation {
+        letters: pattern.chars().peekable(),
+        out: String::with_capacity(2 * pattern.len()),
+        names: vec![None],
+    };
     translation.run()?;
-    Ok(translation.out)
+    Ok((translation.out, translation.names))
 }
 
 struct Translation<'a> {
     letters: Peekable<Chars<'a>>,
     out: String,
+    /// Of the groups that capture.
+    names: Vec<Option<String>>,
 }
 
 /// What a repetition at this point would repeat.
@@ -116,20 +126,22 @@ impl Translation<'_> {
     fn open(&mut self) -> Result<bool, &'static str> {
         if self.letters.next_if_eq(&'?').is_none() {
             self.out.push('(');
+            self.names.push(None);
             return Ok(true);
         }
         let named = self.letters.next_if_eq(&'P').is_some();
         if self.letters.next_if_eq(&'<').is_some() {
-            let mut length = 0;
+            let mut name = String::new();
             loop {
                 match self.letters.next() {
-                    Some('>') if length > 0 => break,
-                    Some(letter) if letter.is_ascii_alphanumeric() || letter == '_' => length += 1,
+                    Some('>') if !name.is_empty() => break,
+                    Some(letter) if letter.is_ascii_alphanumeric() || letter == '_' => name.push(letter),
                     _ => return Err("the name of a group is not made of letters, digits and underscores"),
                 }
             }
-            // Without its name: Go lets names come twice.
+            // Without its name, of which the crate lets fewer through.
             self.out.push('(');
+            self.names.push(Some(name));
             return Ok(true);
         }
         let mut flags = String::new();

@@ -8,6 +8,7 @@ use super::{
     Fault, Function, Outcome, function,
     value::Value,
     work::{Exhausted, Out, Work},
+    write,
 };
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -62,10 +63,14 @@ fn urlquery_decode(arguments: &[Value], work: &mut Work) -> Outcome {
 /// Of an object whose values are a string or several.
 fn urlquery_encode_object(arguments: &[Value], work: &mut Work) -> Outcome {
     let [Value::Object(object)] = arguments else { return Err(Fault::Undefined) };
-    let mut out = Out::new(work);
-    // Keys in the order of their bytes, which is Rego's own. Those that are no strings are written as JSON by OPA.
-    let mut first = true;
+    // In the order of their texts.
+    let mut sorted = BTreeMap::new();
     for (key, values) in object {
+        sorted.insert(write::key(key, work)?, values);
+    }
+    let mut out = Out::new(work);
+    let mut first = true;
+    for (key, values) in &sorted {
         let values: Vec<&Value> = match values {
             Value::String(_) => vec![values],
             Value::Array(values) => values.iter().collect(),
@@ -76,7 +81,7 @@ fn urlquery_encode_object(arguments: &[Value], work: &mut Work) -> Outcome {
             if !std::mem::take(&mut first) {
                 out.push("&")?;
             }
-            escape(key.text()?, &mut out)?;
+            escape(key, &mut out)?;
             out.push("=")?;
             escape(value.text()?, &mut out)?;
         }
@@ -141,7 +146,7 @@ fn unescape(text: &str, work: &mut Work) -> Result<Option<Box<str>>, Exhausted> 
 }
 
 /// Each byte that is not UTF-8 as U+FFFD.
-fn readable(bytes: Vec<u8>, work: &mut Work) -> Result<Box<str>, Exhausted> {
+pub(super) fn readable(bytes: Vec<u8>, work: &mut Work) -> Result<Box<str>, Exhausted> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text.into()),
         Err(error) => {

@@ -7,8 +7,12 @@
 use self::value::Value;
 
 mod encoding;
+mod net;
 mod number;
+mod objects;
 mod parse;
+mod patch;
+mod regex;
 mod semver;
 mod sprintf;
 mod strings;
@@ -16,6 +20,7 @@ mod time;
 mod value;
 mod work;
 mod write;
+mod yaml;
 
 #[cfg(test)]
 mod tests;
@@ -103,8 +108,18 @@ const fn function(name: &'static str, arity: usize, run: fn(&[Value], &mut Work)
     Function { name, arity, run }
 }
 
-const FAMILIES: &[&[Function]] =
-    &[encoding::FUNCTIONS, semver::FUNCTIONS, sprintf::FUNCTIONS, strings::FUNCTIONS, time::FUNCTIONS];
+const FAMILIES: &[&[Function]] = &[
+    encoding::FUNCTIONS,
+    net::FUNCTIONS,
+    objects::FUNCTIONS,
+    patch::FUNCTIONS,
+    regex::FUNCTIONS,
+    semver::FUNCTIONS,
+    sprintf::FUNCTIONS,
+    strings::FUNCTIONS,
+    time::FUNCTIONS,
+    yaml::FUNCTIONS,
+];
 
 /// What a call takes beside its arguments and its answer.
 const STEPS_A_CALL: usize = 50;

@@ -10,7 +10,7 @@ pub(super) enum Number {
 }
 
 impl Number {
-    /// From JSON's text of a number. None: it is none, or beyond what OPA lets through.
+    /// From Rego's text of a number: JSON's, or one that begins with its point. None: it is none, or beyond what OPA lets through.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.len() < 20
             && let Ok(number) = text.parse::<i64>()
@@ -23,7 +23,7 @@ impl Number {
         let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
         let mut rest = text.strip_prefix('-').unwrap_or(text);
         let whole = digits(rest);
-        if whole == 0 || whole > 1 && rest.starts_with('0') {
+        if whole == 0 && !rest.starts_with('.') || whole > 1 && rest.starts_with('0') {
             return None;
         }
         rest = &rest[whole..];
@@ -65,9 +65,25 @@ impl Number {
             Self::Text(text) => {
                 let digits = text.strip_prefix('-').unwrap_or(text);
                 let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-                (digits.len() < 20 && fraction.bytes().all(|digit| digit == b'0')).then(|| whole.parse().ok())?
+                if digits.len() > 19 || !fraction.bytes().all(|digit| digit == b'0') {
+                    return None;
+                }
+                if matches!(whole, "" | "-") { Some(0) } else { whole.parse().ok() }
             }
         }
+    }
+
+    /// However it is written. None: it has a fraction, or is too large.
+    pub(super) fn whole(&self) -> Option<i128> {
+        let text = self.text();
+        let decimal = Decimal::of(&text)?;
+        let zeros = usize::try_from(decimal.exponent).ok()?.checked_sub(decimal.digits.len())?;
+        if zeros > 38 {
+            return None;
+        }
+        let digits = if decimal.digits.is_empty() { "0".to_owned() } else { decimal.digits + &"0".repeat(zeros) };
+        let size: i128 = digits.parse().ok()?;
+        Some(if decimal.negative { -size } else { size })
     }
 
     /// None: too large for one.

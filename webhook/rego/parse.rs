@@ -40,7 +40,7 @@ impl Parser<'_, '_> {
             Some(b'[') => self.array(depth),
             Some(b'{') => self.braces(depth),
             Some(b's') => self.empty_set(),
-            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b'-' | b'.' | b'0'..=b'9') => self.number(),
             _ => Err(Fault::Undefined),
         }
     }
@@ -190,4 +190,4 @@ impl Parser<'_, '_> {
 }
 
 /// Everything that walks a value calls itself as often.
-const MAX_DEPTH: usize = 256;
+pub(super) const MAX_DEPTH: usize = 256;

@@ -9,7 +9,7 @@ use super::{
 };
 
 mod big;
-mod float;
+pub(super) mod float;
 mod verbs;
 
 pub(super) const FUNCTIONS: &[Function] = &[function("sprintf", 2, sprintf)];

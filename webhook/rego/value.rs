@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Fault, number::Number};
+use super::{
+    Fault,
+    number::Number,
+    work::{Exhausted, Work},
+};
 
 /// The order of the cases is the order of the types.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +30,13 @@ impl Value {
         Self::Number(Number::Int(number))
     }
 
+    pub(super) fn whole(number: i128) -> Self {
+        match i64::try_from(number) {
+            Ok(number) => Self::int(number),
+            Err(_) => Self::Number(Number::Text(number.to_string().into())),
+        }
+    }
+
     /// Or undefined.
     pub(super) fn text(&self) -> Result<&str, Fault> {
         if let Self::String(text) = self { Ok(text) } else { Err(Fault::Undefined) }
@@ -39,5 +50,26 @@ impl Value {
     /// Or undefined. None: the number is no integer of 64 bits.
     pub(super) fn integer(&self) -> Result<i64, Fault> {
         if let Self::Number(number) = self { number.int().ok_or(Fault::Undefined) } else { Err(Fault::Undefined) }
+    }
+
+    /// A copy, paid for.
+    pub(super) fn copied(&self, work: &mut Work) -> Result<Self, Exhausted> {
+        self.weigh(work)?;
+        Ok(self.clone())
+    }
+
+    /// Charges for a copy.
+    pub(super) fn weigh(&self, work: &mut Work) -> Result<(), Exhausted> {
+        work.bytes(size_of::<Self>())?;
+        match self {
+            Self::Null | Self::Bool(_) | Self::Number(Number::Int(_)) => Ok(()),
+            Self::Number(Number::Text(text)) | Self::String(text) => work.bytes(text.len()),
+            Self::Array(values) => values.iter().try_for_each(|it| it.weigh(work)),
+            Self::Set(values) => values.iter().try_for_each(|it| it.weigh(work)),
+            Self::Object(object) => object.iter().try_for_each(|(key, value)| {
+                key.weigh(work)?;
+                value.weigh(work)
+            }),
+        }
     }
 }

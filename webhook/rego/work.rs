@@ -1,7 +1,9 @@
 //! What builtins may still do for one review. They run on the guest's thread, where no deadline interrupts them, so each
 //! asks here before it works.
 
-use std::time::SystemTime;
+use std::{collections::HashMap, time::SystemTime};
+
+use super::regex::Pattern;
 
 /// What is left for the builtins of one review, and what they share within it.
 pub struct Work {
@@ -11,6 +13,8 @@ pub struct Work {
     bytes: usize,
     /// Nanoseconds since 1970.
     now: i64,
+    /// By their text.
+    pub(super) patterns: HashMap<Box<str>, Pattern>,
 }
 
 /// The policy has used up what its builtins may do for one review.
@@ -30,7 +34,7 @@ impl Work {
             Ok(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
             Err(before) => i64::try_from(before.duration().as_nanos()).map_or(i64::MIN, |it| -it),
         };
-        Self { steps, bytes, now: nanoseconds }
+        Self { steps, bytes, now: nanoseconds, patterns: HashMap::new() }
     }
 
     /// Nanoseconds since 1970.

@@ -7,12 +7,13 @@ use std::ops::RangeInclusive;
 use time::{Duration as Span, OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 
 use super::{Function, function, operators::OVERFLOW};
-use crate::cel::{
-    budget::{Budget, Fault, Outcome, failed},
-    value::Value,
+use crate::{
+    cel::{
+        budget::{Budget, Fault, Outcome, failed},
+        value::Value,
+    },
+    go,
 };
-
-mod parse;
 
 pub(super) const FUNCTIONS: &[Function] = &[
     function(
@@ -66,7 +67,7 @@ fn to_duration(args: &[Value], budget: &mut Budget) -> Outcome {
         [Value::Duration(nanos)] => Ok(Value::Duration(*nanos)),
         [Value::String(text)] => {
             budget.bytes(text.len())?;
-            match parse::duration(text) {
+            match go::time::duration(text) {
                 Some(nanos) => Ok(Value::Duration(nanos)),
                 None => failed("duration(): not a duration such as 1h30m"),
             }
@@ -81,7 +82,7 @@ fn to_timestamp(args: &[Value], budget: &mut Budget) -> Outcome {
         [Value::Int(seconds)] => OffsetDateTime::from_unix_timestamp(*seconds).map_err(|_| OVERFLOW).and_then(checked),
         [Value::String(text)] => {
             budget.bytes(text.len())?;
-            match parse::timestamp(text) {
+            match go::time::timestamp(text) {
                 Some(instant) => checked(instant),
                 None => failed("timestamp(): not a time in RFC 3339"),
             }
@@ -145,7 +146,7 @@ fn part(args: &[Value], of: fn(OffsetDateTime) -> i64) -> Outcome {
         _ => return Err(Fault::Overload),
     };
     let instant = instant.to_offset(UtcOffset::UTC);
-    let Some(east) = parse::seconds_east(zone, instant) else {
+    let Some(east) = go::time::seconds_east(zone, instant) else {
         return failed("the time zone is neither an offset such as +02:00 nor a name such as Europe/Berlin");
     };
     let instant = instant.checked_add(Span::seconds(east)).ok_or(OVERFLOW)?;

@@ -24,7 +24,7 @@ pub(super) fn print(out: &mut Out, number: f64, verb: char, flags: &Flags) -> Re
         'e' | 'E' => scientific(&Digits::of(size, precision), precision, style),
         'b' => binary(size),
         'x' | 'X' => hexadecimal(size, precision, style == 'X'),
-        _ => general(size, precision, style),
+        _ => general(&Digits::of(size, precision.map(|it| it.saturating_sub(1))), precision, style),
     };
     if flags.sharp && style != 'b' {
         sharpen(&mut text, verb, precision);
@@ -54,11 +54,42 @@ impl Digits {
             Some(precision) => format!("{number:.*e}", precision.min(MAX_DIGITS)),
             None => format!("{number:e}"),
         };
-        let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+        Self::read(&text)
+    }
+
+    /// From `1.25e7`.
+    fn read(text: &str) -> Self {
+        let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
         let digits = mantissa.replace('.', "").trim_end_matches('0').to_owned();
         let point = if digits.is_empty() { 0 } else { exponent.parse::<i32>().unwrap_or(0) + 1 };
         Self { digits, point }
     }
+}
+
+/// As `strconv.FormatFloat` with 'g', and as few digits as tell the number from all others of its size.
+pub(in crate::rego) fn shortest(number: f64) -> String {
+    let text = general(&Digits::of(number.abs(), None), None, 'g');
+    if number.is_sign_negative() { format!("-{text}") } else { text }
+}
+
+/// The same among numbers of 32 bits.
+pub(in crate::rego) fn shortest_of_32_bits(number: f64) -> String {
+    let number = number as f32;
+    if number.is_infinite() {
+        return if number > 0.0 { ".inf".to_owned() } else { "-.inf".to_owned() };
+    }
+    let text = general(&Digits::read(&format!("{:e}", number.abs())), None, 'g');
+    if number.is_sign_negative() { format!("-{text}") } else { text }
+}
+
+/// As `encoding/json` writes it.
+pub(in crate::rego) fn json(number: f64) -> String {
+    if number != 0.0 && !(1e-6..1e21).contains(&number.abs()) {
+        let text = scientific(&Digits::of(number.abs(), None), None, 'e');
+        let text = text.replace("e-0", "e-");
+        return if number < 0.0 { format!("-{text}") } else { text };
+    }
+    number.to_string()
 }
 
 fn fixed(number: f64, precision: usize) -> String {
@@ -86,8 +117,7 @@ fn scientific(number: &Digits, precision: Option<usize>, style: char) -> String 
 }
 
 /// `%g`: as many significant digits as `precision` says, without zeros at the end.
-fn general(number: f64, precision: Option<usize>, style: char) -> String {
-    let digits = Digits::of(number, precision.map(|it| it.saturating_sub(1)));
+fn general(digits: &Digits, precision: Option<usize>, style: char) -> String {
     let count = digits.digits.len() as i64;
     let point = i64::from(digits.point);
     let limit = match precision {
@@ -99,7 +129,7 @@ fn general(number: f64, precision: Option<usize>, style: char) -> String {
     };
     let exponent = point - 1;
     if exponent < -4 || exponent >= limit {
-        return scientific(&digits, None, if style == 'G' { 'E' } else { 'e' });
+        return scientific(digits, None, if style == 'G' { 'E' } else { 'e' });
     }
     let mut text = String::new();
     if point > 0 {

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 use time::{Date, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
 
 /// As Go's time.Parse with RFC 3339: hours may have one digit, a comma may begin the fraction.
-pub(super) fn timestamp(text: &str) -> Option<OffsetDateTime> {
+pub(crate) fn timestamp(text: &str) -> Option<OffsetDateTime> {
     let mut rest = text;
     let year = digits(&mut rest, 4..=4)?;
     let month = digits(literal(&mut rest, "-")?, 2..=2)?;
@@ -60,7 +60,7 @@ fn digits(rest: &mut &str, count: std::ops::RangeInclusive<usize>) -> Option<u16
 }
 
 /// What a clock in `zone` is ahead of UTC at `instant`, in seconds. None: there is no such zone.
-pub(super) fn seconds_east(zone: &str, instant: OffsetDateTime) -> Option<i64> {
+pub(crate) fn seconds_east(zone: &str, instant: OffsetDateTime) -> Option<i64> {
     if let Some((hours, minutes)) = zone.split_once(':') {
         // Any number, as in cel-go; a sign counts for the minutes as well.
         let (hours, minutes): (i64, i64) = (hours.parse().ok()?, minutes.parse().ok()?);
@@ -77,7 +77,7 @@ pub(super) fn seconds_east(zone: &str, instant: OffsetDateTime) -> Option<i64> {
 }
 
 /// As Go's time.ParseDuration, in nanoseconds.
-pub(super) fn duration(text: &str) -> Option<i64> {
+pub(crate) fn duration(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
         b'+' => (false, &text[1..]),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use verdict::spec::{Instances, Kind, PolicySpec};
 
-use super::{annotated, policy};
+use super::{annotated, policy, written};
 use crate::support::{
     fixtures,
     host::{Host, admission},
@@ -177,3 +177,38 @@ async fn a_command_that_exits_with_an_error_fails() {
     assert_eq!(answer["response"]["status"]["code"], 500, "{answer}");
     assert_eq!(host.count("Validator", "p", "trap"), 1);
 }
+
+/// What is printed before the first question is no part of an answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_module_prints_when_it_begins_is_not_its_answer() {
+    // What the host answers is no part of a snapshot: the second begins anew for each instance.
+    let call = "(import \"host\" \"call\" (func $call (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))";
+    let zero = "(i32.const 0) ".repeat(8);
+    let calls = format!("(drop (call $call {zero}))");
+    for (more, start) in [("", ""), (call, calls.as_str())] {
+        let text = format!(
+            "(module {more}
+               (import \"wasi_snapshot_preview1\" \"fd_write\" (func $write (param i32 i32 i32 i32) (result i32)))
+               (memory (export \"memory\") 1)
+               (data (i32.const 64) \"hello\") (data (i32.const 128) \"{ANSWER}\")
+               (func $say (param i32 i32)
+                 (i32.store (i32.const 0) (local.get 0)) (i32.store (i32.const 4) (local.get 1))
+                 (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 32))))
+               (func (export \"_initialize\") {start} (call $say (i32.const 64) (i32.const 5)))
+               (func (export \"validate\") (call $say (i32.const 128) (i32.const {length}))))",
+            length = ANSWER.replace("\\22", "\"").len(),
+        );
+        let folder = tempfile::tempdir().unwrap();
+        for instance_policy in [Instances::PerReview, Instances::Reuse] {
+            let spec = policy(Kind::Validator, &written(&folder, &text), None);
+            let host = Host::load(vec![PolicySpec { instance_policy, ..spec }]).await.unwrap();
+            for _ in 0..2 {
+                let answer = host.review("/validate", &admission("u", object("cm", json!({})))).await;
+                assert_eq!(answer["response"], json!({"uid": "u", "allowed": true}));
+            }
+        }
+    }
+}
+
+/// Of k8s-wasm, in the text format of Wasm.
+const ANSWER: &str = "{\\22response\\22: {\\22response\\22: {\\22uid\\22: \\22u\\22, \\22allowed\\22: true}}}";

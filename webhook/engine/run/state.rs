@@ -102,8 +102,6 @@ impl State {
         self.deadline = deadline;
         self.memory.refused.store(false, Ordering::Relaxed);
         self.out_of_stack = false;
-        // What a module did to its standard streams is its last review's.
-        self.preview1 = None;
     }
 
     /// See the field.
@@ -158,6 +156,11 @@ impl WasiView for State {
 }
 
 impl State {
+    /// What a module did to its standard streams is not there any more.
+    pub(super) fn forget_preview1(&mut self) {
+        self.preview1 = None;
+    }
+
     /// WASI of a core module.
     pub(super) fn preview1(&mut self) -> &mut WasiP1Ctx {
         let Self { preview1, talk, output, wall, grants, .. } = self;

@@ -118,7 +118,7 @@ impl Module {
         input: Vec<u8>,
         most: usize,
     ) -> Reply<Vec<u8>> {
-        store.data_mut().talk().begin(operation, input, most);
+        store.data_mut().begin(operation, input, most);
         store.set_hostcall_fuel(MAX_COPIED);
         match self.protocol {
             Protocol::K8sWasmWasi => stdio::ask(store, instance, operation).await,
@@ -144,6 +144,12 @@ impl State {
     /// Whether the module asked the host for anything, since its instance was made, of which it could keep the answer.
     pub(in crate::engine) fn asked_host(&self) -> bool {
         self.talk.as_ref().is_some_and(|it| it.asked_host)
+    }
+
+    /// A call begins, with standard streams of its own.
+    fn begin(&mut self, operation: &str, input: Vec<u8>, most: usize) {
+        self.forget_preview1();
+        self.talk().begin(operation, input, most);
     }
 
     /// What a module and the host say to each other.

@@ -7,8 +7,9 @@ use crate::component::protocol::Protocol;
 
 /// The host's side of it.
 pub(in crate::engine::run) struct Talk {
-    /// Whether standard output is the answer. Where it is not, it is printed.
+    /// Whether standard output is the answer to a call. Where it is not, and before the first one, it is printed.
     pub(super) by_stdio: bool,
+    called: bool,
     pub(super) stdin: Pipe,
     pub(super) stdout: Pipe,
     /// What waPC calls an operation, and a command its argument.
@@ -30,6 +31,7 @@ impl Talk {
     pub(super) fn new(protocol: Protocol) -> Self {
         Self {
             by_stdio: matches!(protocol, Protocol::K8sWasmWasi | Protocol::KubewardenWasi),
+            called: false,
             stdin: Pipe::default(),
             stdout: Pipe::default(),
             operation: String::new(),
@@ -45,6 +47,7 @@ impl Talk {
     /// Nothing of the last call is left.
     pub(super) fn begin(&mut self, operation: &str, input: Vec<u8>, most: usize) {
         operation.clone_into(&mut self.operation);
+        self.called = true;
         self.most = most;
         self.answer = None;
         self.error = None;
@@ -64,7 +67,7 @@ impl Talk {
 
     /// Gives WASI its standard streams and, for a command, its arguments.
     pub(in crate::engine::run) fn connect(&self, wasi: &mut WasiCtxBuilder) {
-        if self.by_stdio {
+        if self.by_stdio && self.called {
             wasi.stdin(self.stdin.clone()).stdout(self.stdout.clone());
             wasi.args(&["policy.wasm", self.operation.as_str()]);
         }

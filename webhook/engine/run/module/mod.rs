@@ -11,6 +11,7 @@ pub(super) mod k8s_wasm;
 pub(in crate::engine) mod kubewarden;
 mod pipe;
 mod raw;
+mod response;
 mod reviews;
 mod stdio;
 mod talk;

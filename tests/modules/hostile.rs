@@ -51,14 +51,15 @@ async fn outcome(text: &str) -> String {
     outcome_within(text, Duration::from_millis(300)).await
 }
 
-async fn outcome_within(text: &str, time: Duration) -> String {
+pub(super) async fn outcome_within(text: &str, time: Duration) -> String {
     let folder = tempfile::tempdir().unwrap();
     let limits = Limits { time, memory: 16 << 20, ..Limits::default() };
     let spec = PolicySpec { limits, ..policy(Kind::Validator, &written(&folder, text), None) };
     let host = Host::load(vec![spec]).await.unwrap_or_else(|errors| panic!("{errors:?}\n{text}"));
     let answer = host.review("/validate", &config_map("u")).await;
     assert_eq!((&answer["response"]["uid"], &answer["response"]["allowed"]), (&json!("u"), &json!(false)), "{text}");
-    let outcomes = ["trap", "timeout", "memory", "stack", "size", "guest_error", "invalid_answer", "host_error"];
+    let outcomes =
+        ["denied", "fuel", "trap", "timeout", "memory", "stack", "size", "guest_error", "invalid_answer", "host_error"];
     let found: Vec<&str> = outcomes.into_iter().filter(|it| host.count("Validator", "p", it) == 1).collect();
     assert_eq!(found.len(), 1, "{text}: {answer}");
     found[0].to_owned()

@@ -3,9 +3,11 @@
 mod call;
 mod capabilities;
 mod hostile;
+mod hostile_rego;
 mod identity;
 mod k8s_wasm_files;
 mod policies_yml;
+mod rego;
 mod table;
 
 use std::{
@@ -27,8 +29,13 @@ fn policy(kind: Kind, path: &Path, settings: Option<&str>) -> PolicySpec {
 
 /// A fixture with the section that Kubewarden's tool writes.
 fn annotated(folder: &TempDir, fixture: &str, metadata: &str) -> PathBuf {
-    let path = folder.path().join(format!("{fixture}.wasm"));
-    fs::write(&path, annotate(&fs::read(fixtures::module(fixture)).unwrap(), metadata)).unwrap();
+    annotated_as(folder, &fixtures::module(fixture), metadata)
+}
+
+/// The same of any module.
+fn annotated_as(folder: &TempDir, module: &Path, metadata: &str) -> PathBuf {
+    let path = folder.path().join(module.file_name().unwrap());
+    fs::write(&path, annotate(&fs::read(module).unwrap(), metadata)).unwrap();
     path
 }
 

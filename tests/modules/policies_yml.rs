@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use verdict::config;
 
-use super::annotated;
+use super::{annotated, annotated_as};
 use crate::support::{
     fixtures,
     host::{Host, admission},
+    rego,
 };
 
 /// Policies of the fixture, with its metadata as it would be for pods that are created.
@@ -145,6 +146,54 @@ async fn failures_deny_and_other_modules_are_refused() {
     fs::write(&file, format!("other:\n  module: file://{}\n", fixtures::module("k8s_wasm").display())).unwrap();
     let errors = Host::load(config::read(&[file]).unwrap()).await.err().unwrap();
     assert!(errors[0].ends_with("module: expected a policy of Kubewarden's; this is k8s-wasm (WASI)"), "{errors:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn policies_in_rego_answer_as_kubewarden_has_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (Some(opa), Some(gatekeeper)) = (rego::opa(), rego::gatekeeper()) else { return };
+    annotated_as(&folder, &opa, r#"{"mutating": false, "executionMode": "opa"}"#);
+    annotated_as(&folder, &gatekeeper, r#"{"mutating": false, "executionMode": "gatekeeper"}"#);
+    let (opa, gatekeeper) = (opa.file_name().unwrap().display(), gatekeeper.file_name().unwrap().display());
+    let settings = "settings: {labels: [team]}";
+    let host = host(
+        &folder,
+        &format!(
+            "opa:\n  module: file://{opa}\n  {settings}\nmutates:\n  module: file://{opa}\n  allowedToMutate: true\n\
+             gatekeeper:\n  module: file://{gatekeeper}\n  {settings}\n"
+        ),
+    )
+    .await;
+    for id in ["opa", "gatekeeper"] {
+        for path in ["validate", "audit"] {
+            let ask =
+                async |labels: Value| host.review(&format!("/{path}/{id}"), &review(labels)).await["response"].clone();
+            assert_eq!(ask(json!({"team": "a"})).await, json!({"uid": "u", "allowed": true}), "{id}");
+            let denied = ask(json!({})).await;
+            assert_eq!(
+                (&denied["allowed"], &denied["status"]["message"]),
+                (&json!(false), &json!("the label team is required")),
+                "{id}"
+            );
+        }
+    }
+    // Whatever the metadata says.
+    let change = review(json!({"team": "a", "change": "me"}));
+    assert!(host.review("/validate/mutates", &change).await["response"]["patch"].is_string());
+    let denied = host.review("/validate/opa", &change).await["response"].clone();
+    assert!(denied["status"]["message"].as_str().unwrap().contains("attempted to mutate the request"), "{denied}");
+
+    let raw = async |id: &str| {
+        let body = json!({"request": {"uid": "x", "object": {"metadata": {"labels": {}}}}});
+        let (status, text) = host.post(&format!("/validate_raw/{id}"), body.to_string()).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        serde_json::from_str::<Value>(&text).unwrap()["response"].clone()
+    };
+    let denied = raw("opa").await;
+    assert_eq!((&denied["uid"], &denied["status"]["message"]), (&json!("x"), &json!("the label team is required")));
+    // Gatekeeper has no such requests.
+    let refused = raw("gatekeeper").await;
+    assert_eq!((&refused["allowed"], &refused["status"]["code"]), (&json!(false), &json!(500)));
 }
 
 const GROUPS: &str = "

@@ -7,16 +7,31 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use verdict::spec::{Instances, Kind, PolicySpec};
 
-use super::{annotated, policy, written};
+use super::{annotated, annotated_as, policy, written};
 use crate::support::{
     fixtures,
     host::{Host, admission},
+    rego,
 };
 
 const SETTINGS: &str = r#"{"labels": ["team"]}"#;
 
-/// Each with what it is called.
+/// Each with what it is called. Those in Rego need Go.
 fn all(folder: &TempDir, mutating: bool) -> Vec<(&'static str, PathBuf)> {
+    let mut all = stateful(folder, mutating);
+    let metadata = |mode: &str| json!({"mutating": mutating, "executionMode": mode}).to_string();
+    if let Some(module) = rego::opa() {
+        all.push(("Kubewarden (OPA)", annotated_as(folder, &module, &metadata("opa"))));
+    }
+    // Gatekeeper's change nothing.
+    if let Some(module) = rego::gatekeeper().filter(|_| !mutating) {
+        all.push(("Kubewarden (Gatekeeper)", annotated_as(folder, &module, &metadata("gatekeeper"))));
+    }
+    all
+}
+
+/// Those that could keep something between two reviews.
+fn stateful(folder: &TempDir, mutating: bool) -> Vec<(&'static str, PathBuf)> {
     let command = json!({"mutating": mutating, "executionMode": "wasi", "protocolVersion": "v1"}).to_string();
     let wapc = json!({"mutating": mutating, "protocolVersion": "v1"}).to_string();
     vec![
@@ -91,7 +106,7 @@ async fn mutators_change_only_what_they_change() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_validator_that_changes_the_object_fails() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, path) in all(&folder, false) {
+    for (name, path) in all(&folder, false).into_iter().filter(|(name, _)| *name != "Kubewarden (Gatekeeper)") {
         let host = Host::load(vec![policy(Kind::Validator, &path, None)]).await.unwrap();
         let answer = host.review("/validate", &admission("u", object("cm", json!({"change": "me"})))).await;
         assert_eq!(answer["response"]["allowed"], false, "{name}");
@@ -102,7 +117,7 @@ async fn a_validator_that_changes_the_object_fails() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_review_sees_the_state_of_another() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, path) in all(&folder, false) {
+    for (name, path) in stateful(&folder, false) {
         let spec = policy(Kind::Validator, &path, None);
         let reused = PolicySpec { instance_policy: Instances::Reuse, ..spec.clone() };
         let (host, reused) = (Host::load(vec![spec]).await.unwrap(), Host::load(vec![reused]).await.unwrap());
@@ -121,7 +136,7 @@ async fn no_review_sees_the_state_of_another() {
 async fn settings_are_checked_at_load_where_the_protocol_can() {
     let folder = tempfile::tempdir().unwrap();
     let wrong = r#"{"labels": "team"}"#;
-    for (name, path) in all(&folder, false) {
+    for (name, path) in stateful(&folder, false) {
         let loaded = Host::load(vec![policy(Kind::Validator, &path, Some(wrong))]).await;
         if name.starts_with("k8s-wasm") {
             // Its modules say so in each review.

@@ -11,6 +11,7 @@ pub mod kinds;
 pub mod node;
 pub mod pki;
 pub mod processes;
+pub mod rego;
 pub mod samples;
 pub mod server;
 pub mod verdict;

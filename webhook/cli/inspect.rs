@@ -7,7 +7,7 @@ use crate::{
     component::{manifest::Manifest, of_author, protocol::recognise},
     engine::{
         prepare::{PrepareError, Priority, Source, describe},
-        run::{Capacity, Engine, Start},
+        run::{Capacity, Engine, Rego, Start},
     },
     policy::dotted,
     spec::{Grants, Kind},
@@ -51,6 +51,12 @@ struct Shown<'a> {
     /// What a module of Kubewarden asks the host for.
     #[serde(rename = "hostCapabilities", skip_serializing_if = "<[String]>::is_empty")]
     host_capabilities: &'a [String],
+    /// What a module in Rego can be asked, that first which is.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    entrypoints: &'a [String],
+    /// The builtin functions of Rego that it calls of the host.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    builtins: &'a [String],
 }
 
 pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
@@ -71,10 +77,12 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let engine = Engine::new(Capacity { instances: 1, ..Capacity::default() })?;
     let compiler = compiler(args.cache.open(), Priority::Normal)?;
     let source = Source::new(&engine, component, settings.as_deref(), &Grants::default(), &spec.limits)?;
+    let mut rego = None;
     let start = match runtime()?.block_on(compiler.load(&engine, &source)) {
         Ok(program) => {
             // Some protocols are told apart only by asking.
             description.clone_from(program.description());
+            rego.clone_from(&program.about().rego);
             program.about().start.clone()
         }
         Err(PrepareError::Settings(errors)) => {
@@ -88,6 +96,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
         Err(PrepareError::Init(failure)) => Start::Init(format!("not known, since init fails: {failure}")),
         Err(PrepareError::Program(error)) => Start::Init(format!("not known: {error}")),
     };
+    let Rego { builtins, entrypoints } = rego.unwrap_or_default();
     let shown = Shown {
         component: location,
         description: manifest.as_ref().and_then(|it| it.description.as_deref()),
@@ -101,6 +110,8 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
         exports: &description.exports,
         imports: &description.imports,
         host_capabilities: &wants,
+        entrypoints: &entrypoints,
+        builtins: &builtins.into_keys().collect::<Vec<_>>(),
     };
     if args.json {
         terminal::print(&text::json(&serde_json::to_string_pretty(&shown)?));
@@ -124,6 +135,8 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     list("exports", shown.exports);
     list("imports", shown.imports);
     list("wants", shown.host_capabilities);
+    list("entrypoints", shown.entrypoints);
+    list("builtins", shown.builtins);
     Ok(Ended::Done)
 }
 

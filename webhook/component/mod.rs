@@ -5,7 +5,9 @@
 pub(crate) mod contract;
 pub mod kubewarden;
 pub mod manifest;
+pub(crate) mod opa;
 pub mod protocol;
+mod seen;
 
 use self::manifest::Manifest;
 

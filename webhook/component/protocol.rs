@@ -4,9 +4,13 @@
 //! Follows `dvob/k8s-wasm` (spec/README.md, wasm/), the waPC specification and Kubewarden's policy-evaluator.
 
 use serde::{Deserialize, Serialize};
-use wasmparser::{CompositeInnerType, ExternalKind, FuncType, Parser, Payload, TypeRef, ValType};
+use wasmparser::ValType;
 
-use super::kubewarden::{ExecutionMode, Metadata};
+use super::{
+    kubewarden::{ExecutionMode, Metadata},
+    opa,
+    seen::{Seen, Signature},
+};
 use crate::spec::{Family, Interface};
 
 /// How a program is asked.
@@ -59,6 +63,11 @@ impl Protocol {
     /// Whether it reads Kubewarden's requests.
     pub(crate) fn is_kubewarden(self) -> bool {
         self.family() == Some(Family::Kubewarden)
+    }
+
+    /// Whether OPA compiled it.
+    pub(crate) fn is_rego(self) -> bool {
+        matches!(self, Self::KubewardenOpa | Self::KubewardenGatekeeper)
     }
 }
 
@@ -117,9 +126,22 @@ pub enum ProtocolError {
         /// For people.
         protocol: String,
     },
-    /// A protocol whose modules do not run yet.
-    #[error("{0} modules are recognised, but not run yet")]
-    NotYet(String),
+    /// Its memory cannot be made its own.
+    #[error(
+        "the module has {found}, and {protocol} modules have one memory of 32 bits: their own, or the import env.memory"
+    )]
+    Memory {
+        /// For people.
+        found: String,
+        /// For people.
+        protocol: String,
+    },
+    /// OPA's ABI of another number.
+    #[error("the module speaks version {found} of OPA's ABI, and only version 1 is known here")]
+    Version {
+        /// For people.
+        found: String,
+    },
 }
 
 /// Whether the bytes are a component: not whether they are a good one.
@@ -180,77 +202,12 @@ pub(crate) fn function(interface: Interface) -> Option<&'static str> {
     }
 }
 
-/// What is looked at of a module.
-#[derive(Default)]
-struct Seen<'a> {
-    types: Vec<Option<FuncType>>,
-    /// Of all functions, those imported first.
-    functions: Vec<u32>,
-    imports: Vec<(&'a str, &'a str)>,
-    exports: Vec<wasmparser::Export<'a>>,
-    metadata: Option<&'a [u8]>,
-}
-
-impl<'a> Seen<'a> {
-    fn of(bytes: &'a [u8]) -> wasmparser::Result<Self> {
-        let mut seen = Self::default();
-        for payload in Parser::new(0).parse_all(bytes) {
-            match payload? {
-                Payload::TypeSection(section) => {
-                    for group in section {
-                        seen.types.extend(group?.into_types().map(|it| match it.composite_type.inner {
-                            CompositeInnerType::Func(function) => Some(function),
-                            _ => None,
-                        }));
-                    }
-                }
-                Payload::ImportSection(section) => {
-                    for import in section.into_imports() {
-                        let import = import?;
-                        if let TypeRef::Func(function) | TypeRef::FuncExact(function) = import.ty {
-                            seen.functions.push(function);
-                        }
-                        seen.imports.push((import.module, import.name));
-                    }
-                }
-                Payload::FunctionSection(section) => {
-                    for function in section {
-                        seen.functions.push(function?);
-                    }
-                }
-                Payload::ExportSection(section) => {
-                    for export in section {
-                        seen.exports.push(export?);
-                    }
-                }
-                Payload::CustomSection(section) if section.name() == super::kubewarden::SECTION => {
-                    seen.metadata = Some(section.data());
-                }
-                _ => {}
-            }
-        }
-        Ok(seen)
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.exports.iter().any(|it| it.name == name)
-    }
-
-    fn function(&self, name: &str) -> Option<&FuncType> {
-        let export = self.exports.iter().find(|it| it.name == name && it.kind == ExternalKind::Func)?;
-        let function = self.functions.get(export.index as usize)?;
-        self.types.get(*function as usize)?.as_ref()
-    }
-
-    fn is(&self, name: &str, expected: Signature) -> bool {
-        self.function(name).is_some_and(|it| it.params() == expected.params && it.results() == expected.results)
-    }
-
+impl Seen<'_> {
     fn guess(&self) -> Option<Protocol> {
         let reviews = || Interface::ALL.into_iter().filter_map(function).filter(|it| self.has(it));
         if self.has("__guest_call") {
             Some(Protocol::Wapc)
-        } else if self.has("opa_eval_ctx_new") {
+        } else if opa::is_one(self) {
             Some(Protocol::KubewardenOpa)
         } else if reviews().any(|it| self.is(it, PACKED)) {
             Some(Protocol::K8sWasmRaw)
@@ -263,50 +220,49 @@ impl<'a> Seen<'a> {
 
     /// Whether what the protocol calls is there, with its types.
     fn check(&self, protocol: Protocol) -> Result<(), ProtocolError> {
-        let named = || protocol.name().to_owned();
-        let typed = |name: &str, expected: Signature| match self.function(name) {
-            None => Err(ProtocolError::Lacking { name: name.to_owned(), protocol: named() }),
-            Some(_) if self.is(name, expected) => Ok(()),
-            Some(_) => Err(ProtocolError::Type {
-                name: name.to_owned(),
-                protocol: named(),
-                expected: expected.words.to_owned(),
-            }),
-        };
-        if matches!(protocol, Protocol::KubewardenOpa | Protocol::KubewardenGatekeeper) {
-            return Err(ProtocolError::NotYet(named()));
+        if protocol.is_rego() {
+            return opa::check(self, protocol);
         }
-        let memory = self.exports.iter().any(|it| it.name == MEMORY && it.kind == ExternalKind::Memory);
-        if !memory {
-            return Err(ProtocolError::Lacking { name: MEMORY.to_owned(), protocol: named() });
+        if !self.has_memory(MEMORY) {
+            return Err(lacking(MEMORY, protocol));
         }
         let mut reviews = ["authn", "authz", "validate"].into_iter().filter(|it| self.has(it));
         match protocol {
             Protocol::Component | Protocol::KubewardenOpa | Protocol::KubewardenGatekeeper => Ok(()),
-            Protocol::K8sWasmWasi => reviews.try_for_each(|it| typed(it, PLAIN)),
+            Protocol::K8sWasmWasi => reviews.try_for_each(|it| self.typed(protocol, it, PLAIN)),
             Protocol::K8sWasmRaw => {
-                typed("alloc", ALLOC)?;
+                self.typed(protocol, "alloc", ALLOC)?;
                 if self.has("dealloc") {
-                    typed("dealloc", DEALLOC)?;
+                    self.typed(protocol, "dealloc", DEALLOC)?;
                 }
-                reviews.try_for_each(|it| typed(it, PACKED))
+                reviews.try_for_each(|it| self.typed(protocol, it, PACKED))
             }
             Protocol::Wapc | Protocol::KubewardenWapc => {
                 for optional in ["_start", "wapc_init"].into_iter().filter(|it| self.has(it)) {
-                    typed(optional, PLAIN)?;
+                    self.typed(protocol, optional, PLAIN)?;
                 }
-                typed("__guest_call", GUEST_CALL)
+                self.typed(protocol, "__guest_call", GUEST_CALL)
             }
-            Protocol::KubewardenWasi => typed("_start", PLAIN),
+            Protocol::KubewardenWasi => self.typed(protocol, "_start", PLAIN),
+        }
+    }
+
+    /// Whether it exports this function with this type.
+    pub(super) fn typed(&self, protocol: Protocol, name: &str, expected: Signature) -> Result<(), ProtocolError> {
+        match self.function(name) {
+            None => Err(lacking(name, protocol)),
+            Some(_) if self.is(name, expected) => Ok(()),
+            Some(_) => Err(ProtocolError::Type {
+                name: name.to_owned(),
+                protocol: protocol.name().to_owned(),
+                expected: expected.words.to_owned(),
+            }),
         }
     }
 }
 
-#[derive(Clone, Copy)]
-struct Signature {
-    params: &'static [ValType],
-    results: &'static [ValType],
-    words: &'static str,
+pub(super) fn lacking(name: &str, protocol: Protocol) -> ProtocolError {
+    ProtocolError::Lacking { name: name.to_owned(), protocol: protocol.name().to_owned() }
 }
 
 const PLAIN: Signature = Signature { params: &[], results: &[], words: "no parameters and no results" };
@@ -376,7 +332,7 @@ mod tests {
             ),
             (
                 "(import \"env\" \"memory\" (memory 2)) (func (export \"opa_eval_ctx_new\"))".to_owned(),
-                "Kubewarden (OPA) modules are recognised",
+                "does not export opa_wasm_abi_version, which Kubewarden (OPA) needs",
             ),
             (
                 format!("{memory} (@custom \"io.kubewarden.metadata\" \"nonsense\")"),

@@ -17,11 +17,12 @@ use crate::{
     config::{ConfigError, manifest::default_match},
     engine::{
         prepare::{Compiler, Identity, PrepareError, SettingsError, Source},
-        run::{Engine, Program, Start, Template},
+        run::{Engine, Program, Rego, Start, Template},
     },
     loader::{self, Component, LoadError},
     observe::Metrics,
     spec::{ComponentRef, Digest, Family, GroupSpec, Instances, Interface, Kind, MatchSpec, PolicySpec, Runs},
+    text::line,
 };
 
 impl Set {
@@ -177,6 +178,10 @@ async fn component(
             "granted and not built yet: {}: the policy is told that it was not granted them",
             unserved.join(", ")
         );
+    }
+    if let Some(Rego { entrypoints, .. }) = program.about().rego.as_ref().filter(|it| it.entrypoints.len() > 1) {
+        let [asked, others] = [&entrypoints[..1], &entrypoints[1..]].map(|it| line(&it.join(", ")));
+        warn!(policy = spec.name, "the module has several entrypoints: {asked} is asked, and never {others}");
     }
     let loaded = kinds.into_iter().map(|kind| {
         if kind == Kind::Authenticator && spec.instance_policy == Instances::Reuse {

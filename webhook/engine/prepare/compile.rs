@@ -143,7 +143,7 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
             engine.precompile_component(&source.bytes).map_err(compile_error)?
         }
     };
-    Ok(Prepared { about: About { description, start, memory, manifest }, code })
+    Ok(Prepared { about: About { description, start, memory, manifest, rego: None }, code })
 }
 
 /// What `init` runs in, once, in code that is compiled quickly and thrown away. One for the whole process, made when first

@@ -161,11 +161,8 @@ impl Guest {
                 functions.dedup();
                 Some(functions)
             }
-            Protocol::Wapc
-            | Protocol::KubewardenWapc
-            | Protocol::KubewardenWasi
-            | Protocol::KubewardenOpa
-            | Protocol::KubewardenGatekeeper => None,
+            Protocol::KubewardenOpa | Protocol::KubewardenGatekeeper => Some(Vec::new()),
+            Protocol::Wapc | Protocol::KubewardenWapc | Protocol::KubewardenWasi => None,
         }
     }
 

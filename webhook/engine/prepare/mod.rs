@@ -10,6 +10,7 @@ mod compiler;
 mod guest;
 mod identity;
 mod modules;
+mod own_memory;
 mod snapshot;
 
 pub use cache::{Cache, CacheError};

@@ -1,20 +1,21 @@
 //! A core module of an older protocol becomes code that reviews start from: recognised, initialised once, snapshotted where that is
 //! safe, asked about its settings, and compiled.
 
-use std::{sync::Arc, time::Instant};
+use std::{borrow::Cow, sync::Arc, time::Instant};
 
 use wasmtime::Module as Code;
 
 use super::{
     Source,
     compile::{MAX_INIT_TIME, PrepareError, Prepared, SettingsError, draft},
+    own_memory,
     snapshot::InstrumentedModule,
 };
 use crate::{
     component::protocol::{self, Protocol, recognise},
     engine::run::{
         About, Description, Engine, ProgramError, Start,
-        module::{Module, kubewarden},
+        module::{Module, kubewarden, opa},
         outcome::{classify, shown, within},
         output::Output,
         state::State,
@@ -34,11 +35,20 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
     let compile_error = |error: wasmtime::Error| ProgramError::Compile(format!("{error:#}"));
     let recognised = recognise(&source.bytes).map_err(ProgramError::from)?;
     let mut description = description(&recognised);
+    let is_rego = description.protocol.is_rego();
+    if is_rego && recognised.metadata.as_ref().is_some_and(|it| !it.context_aware_resources.is_empty()) {
+        return Err(ProgramError::LookUps.into());
+    }
+    let bytes = match &source.bytes {
+        bytes if is_rego => Cow::Owned(own_memory::given(bytes).map_err(ProgramError::Compile)?),
+        bytes => Cow::Borrowed(&**bytes),
+    };
     let draft = draft().map_err(|error| host(&error))?;
-    let plain = Code::from_binary(&draft.engine, &source.bytes).map_err(compile_error)?;
-    let linked = Module::link(draft, &plain, description.protocol)?;
-    let initialises = linked.initialisers().iter().any(|it| description.exports.iter().any(|name| name == it));
-    let (instrumented, mut start) = match InstrumentedModule::new(&source.bytes) {
+    let plain = Code::from_binary(&draft.engine, &bytes).map_err(compile_error)?;
+    let linked = Module::link(draft, &plain, description.protocol, None)?;
+    let runs = |it: &&str| description.exports.iter().any(|name| name == it);
+    let initialises = is_rego || linked.initialisers().iter().any(runs);
+    let (instrumented, mut start) = match InstrumentedModule::new(&bytes) {
         // Nothing runs before the first review: there is nothing that a snapshot could save.
         _ if !initialises => (None, Start::Snapshot),
         Ok(instrumented) => (Some(instrumented), Start::Snapshot),
@@ -47,16 +57,17 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
     let linked = match &instrumented {
         Some(instrumented) => {
             let code = Code::from_binary(&draft.engine, &instrumented.bytes).map_err(compile_error)?;
-            Module::link(draft, &code, description.protocol)?
+            Module::link(draft, &code, description.protocol, None)?
         }
         None => linked,
     };
 
+    let settings = source.identity.settings.as_deref();
     let deadline = Instant::now() + MAX_INIT_TIME;
     let output = Output::new(&Arc::from("init"), true);
     let state = State::new(&Arc::new(source.identity.grants.clone()), source.memory, output, Arc::from(""), deadline);
     let mut store = draft.store(state);
-    let ended = within(deadline, linked.start(&mut store)).await;
+    let ended = within(deadline, linked.start(&mut store, settings)).await;
     let instance = classify(ended, store.data()).map_err(PrepareError::Init)?;
     let memory = store.data().memory.used();
     let snapshot = match instrumented {
@@ -81,14 +92,22 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
             description.interfaces = vec![Interface::Provider];
         }
     }
-    if description.protocol.is_kubewarden() && !called {
+    let rego = if is_rego {
+        let ended = within(deadline, opa::describe(&mut store, &instance)).await;
+        let rego = classify(ended, store.data()).map_err(PrepareError::Init)?;
+        rego.served()?;
+        Some(rego)
+    } else {
+        None
+    };
+    // Rego takes any settings.
+    if description.protocol.is_kubewarden() && !is_rego && !called {
         let instance = if linked.can_be_reused() {
             instance
         } else {
-            let ended = within(deadline, linked.start(&mut store)).await;
+            let ended = within(deadline, linked.start(&mut store, settings)).await;
             classify(ended, store.data()).map_err(PrepareError::Init)?
         };
-        let settings = source.identity.settings.as_deref();
         let ended = within(deadline, kubewarden::refused_settings(&linked, &mut store, &instance, settings)).await;
         if let Some(message) = classify(ended, store.data()).map_err(PrepareError::Init)? {
             return Err(PrepareError::Settings(vec![SettingsError {
@@ -111,9 +130,9 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
             if let Err(refusal) = other {
                 start = Start::Init(refusal);
             }
-            engine.precompile_module(&source.bytes).map_err(compile_error)?
+            engine.precompile_module(&bytes).map_err(compile_error)?
         }
     };
     let manifest = recognised.metadata.map(|it| it.manifest());
-    Ok(Prepared { about: About { description, start, memory, manifest }, code })
+    Ok(Prepared { about: About { description, start, memory, manifest, rego }, code })
 }

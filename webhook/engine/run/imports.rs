@@ -112,6 +112,12 @@ impl admission::Host for State {}
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Wall(pub(super) Option<SystemTime>);
 
+impl Wall {
+    pub(super) fn time(self) -> SystemTime {
+        self.0.unwrap_or_else(SystemTime::now)
+    }
+}
+
 impl HostWallClock for Wall {
     fn resolution(&self) -> Duration {
         Duration::from_nanos(1)
@@ -119,7 +125,7 @@ impl HostWallClock for Wall {
 
     fn now(&self) -> Duration {
         // A clock before 1970 is not worth an error to a guest.
-        self.0.unwrap_or_else(SystemTime::now).duration_since(UNIX_EPOCH).unwrap_or_default()
+        self.time().duration_since(UNIX_EPOCH).unwrap_or_default()
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) mod runtime;
 pub(super) mod state;
 mod template;
 
-pub use module::HostCalls;
+pub use module::{HostCalls, Rego};
 pub use program::{About, Description, Program, ProgramError, Start};
 pub use runtime::{Capacity, Engine, EngineError, InUse};
 pub use template::{Answer, Call, LimitsError, Template};

@@ -13,10 +13,10 @@ use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace, component::Resour
 use wasmtime_wasi::I32Exit;
 
 use super::{
-    module::{Misbehaved, TooLarge},
+    module::{Aborted, Misbehaved, TooLarge},
     state::{MAX_RESOURCES, State},
 };
-use crate::{spec::Failure, text::line};
+use crate::{rego::Exhausted, spec::Failure, text::line};
 
 /// Ends host calls too, which the epoch does not.
 pub(in crate::engine) async fn within<T>(
@@ -57,6 +57,10 @@ pub(in crate::engine) fn classify<T>(ended: wasmtime::Result<T>, state: &State) 
         Failure::Size(too_large.to_string())
     } else if let Some(misbehaved) = error.downcast_ref::<Misbehaved>() {
         Failure::Answer(misbehaved.to_string())
+    } else if let Some(Aborted(words)) = error.downcast_ref() {
+        Failure::Trap(trapped(&format!("it gave up: {words}"), &error, state))
+    } else if error.is::<Exhausted>() {
+        Failure::Fuel
     } else if let Some(I32Exit(code)) = error.downcast_ref() {
         Failure::Trap(trapped(&format!("it ended itself with exit code {code}"), &error, state))
     } else if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {

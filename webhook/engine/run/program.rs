@@ -17,7 +17,7 @@ use super::{
         policy::{cleanup, lifecycle},
     },
     lanes,
-    module::Module,
+    module::{Module, Rego},
     outcome::RefusedLater,
     runtime::{MAX_INIT_ANSWER, Wasm},
     state::{MAX_MEMORIES, MAX_TABLES, State},
@@ -99,6 +99,8 @@ pub struct About {
     pub memory: usize,
     /// What its author says of it.
     pub manifest: Option<Manifest>,
+    /// What a module of OPA's tells of itself.
+    pub rego: Option<Rego>,
 }
 
 /// What a review's instance begins with.
@@ -143,6 +145,17 @@ pub enum ProgramError {
     /// What it imports has another type than what it is given.
     #[error("an import of the component is not what policies are given: {0}")]
     Import(String),
+    /// Builtin functions that it calls are not served.
+    #[error(
+        "the policy calls builtin functions of Rego that are not served here: {}; write it without them", .0.join(", ")
+    )]
+    Builtins(Vec<String>),
+    /// It decides by objects that nobody gives it.
+    #[error(
+        "the policy looks up objects of the cluster (contextAwareResources of its metadata), which policies in Rego are not given here \
+         yet: without them it would decide as if there were none"
+    )]
+    LookUps,
     /// What its author says of it cannot be used.
     #[error("{0}")]
     Manifest(String),
@@ -169,7 +182,7 @@ impl Program {
             }
             Code::Module(module) => {
                 let required = module.resources_required();
-                let linked = Module::link(wasm, module, about.description.protocol)?;
+                let linked = Module::link(wasm, module, about.description.protocol, about.rego.as_ref())?;
                 (Linked::Module(linked), (required.num_memories, required.num_tables))
             }
         };
@@ -200,7 +213,7 @@ impl Program {
         let started = self.about.start == Start::Snapshot;
         match &self.linked {
             Linked::Module(module) if started => module.instantiate(store).await.map(Started::Module),
-            Linked::Module(module) => module.start(store).await.map(Started::Module),
+            Linked::Module(module) => module.start(store, self.settings.as_deref()).await.map(Started::Module),
             Linked::Component { pre, exports } => {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 if started {

@@ -207,7 +207,8 @@ fn pool(capacity: Capacity, kept: usize) -> PoolingAllocationConfig {
         .total_core_instances(slots.saturating_mul(MAX_INSTANCES as u32))
         .total_memories(slots.saturating_mul(MEMORIES_PER_SLOT))
         .total_tables(slots.saturating_mul(TABLES_PER_SLOT))
-        .total_stacks(slots)
+        // A builtin function of Rego calls the guest that called it.
+        .total_stacks(slots.saturating_mul(2))
         .max_core_instances_per_component(MAX_INSTANCES as u32)
         .max_memories_per_component(MAX_MEMORIES as u32)
         .max_tables_per_component(MAX_TABLES as u32)

@@ -214,6 +214,16 @@ impl Memory {
         self.limit = self.limit.saturating_add(bytes);
     }
 
+    /// Counts what the host holds for the guest, as if it were the guest's own. False: there is no room for it.
+    pub(super) fn hold(&mut self, bytes: usize) -> bool {
+        self.grow(0, bytes, None, 1)
+    }
+
+    /// What was held is given back.
+    pub(super) fn release(&mut self, bytes: usize) {
+        self.used = self.used.saturating_sub(bytes);
+    }
+
     pub(in crate::engine) fn was_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
     }
@@ -284,6 +294,15 @@ mod tests {
         assert_eq!(Arc::strong_count(&raw), 2);
         state.rest();
         assert!(Arc::strong_count(&raw) == 1 && state.environment.is_none());
+    }
+
+    #[test]
+    fn what_the_host_holds_counts() {
+        let mut memory = Memory::new(1 << 20);
+        assert!(memory.hold(1 << 19) && memory.memory_growing(0, 1 << 19, None).unwrap());
+        memory.release(1 << 19);
+        assert!(memory.used() == 1 << 19 && !memory.was_refused());
+        assert!(!memory.hold((1 << 19) + 1) && memory.was_refused());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A guest's memory, by pointers and lengths that it chose.
 
+use std::ffi::CStr;
+
 use wasmtime::{Caller, Extern, Instance, Memory, Store};
 
 use super::super::state::State;
@@ -10,6 +12,8 @@ use crate::component::protocol::MEMORY;
 pub(in crate::engine::run) enum Misbehaved {
     #[error("it gave a pointer and a length ({pointer:#x}, {length}) that are not within its memory")]
     OutOfBounds { pointer: u32, length: u32 },
+    #[error("it gave a pointer ({pointer:#x}) to a text that does not end within its memory")]
+    Endless { pointer: u32 },
     #[error("it has no memory of the name \"{MEMORY}\"")]
     NoMemory,
     #[error("{0}")]
@@ -38,6 +42,19 @@ pub(super) fn slice(data: &[u8], pointer: u32, length: u32) -> Result<&[u8], Mis
     end.and_then(|end| data.get(pointer as usize..end)).ok_or(Misbehaved::OutOfBounds { pointer, length })
 }
 
+/// What lies there up to a zero byte, without it.
+pub(super) fn text(data: &[u8], pointer: u32) -> Result<&[u8], Misbehaved> {
+    let rest = data.get(pointer as usize..).unwrap_or_default();
+    CStr::from_bytes_until_nul(rest).map(CStr::to_bytes).map_err(|_| Misbehaved::Endless { pointer })
+}
+
+/// The same for people: cut, and whether or not it ends.
+pub(super) fn words(data: &[u8], pointer: u32) -> Result<&[u8], Misbehaved> {
+    let rest = data.get(pointer as usize..).ok_or(Misbehaved::OutOfBounds { pointer, length: 1 })?;
+    let rest = &rest[..rest.len().min(MAX_WORDS)];
+    Ok(CStr::from_bytes_until_nul(rest).map_or(rest, CStr::to_bytes))
+}
+
 /// Puts `bytes` there.
 pub(super) fn put(data: &mut [u8], pointer: u32, bytes: &[u8]) -> Result<(), Misbehaved> {
     let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
@@ -46,6 +63,9 @@ pub(super) fn put(data: &mut [u8], pointer: u32, bytes: &[u8]) -> Result<(), Mis
     place.ok_or(Misbehaved::OutOfBounds { pointer, length })?.copy_from_slice(bytes);
     Ok(())
 }
+
+/// Bytes of what a guest says to people.
+const MAX_WORDS: usize = 16 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -59,6 +79,11 @@ mod tests {
         for (pointer, length) in [(0, 5), (4, 1), (5, 0), (u32::MAX, 1), (1, u32::MAX), (u32::MAX, u32::MAX)] {
             assert!(slice(&data, pointer, length).is_err(), "{pointer} {length}");
         }
+        assert_eq!(text(b"ab\0cd", 1).unwrap(), b"b");
+        assert!(text(b"ab\0cd", 3).is_err() && text(b"ab\0", 3).is_err() && text(b"ab\0", u32::MAX).is_err());
+        assert_eq!((words(b"ab\0cd", 3).unwrap(), words(b"ab\0", 1).unwrap()), (&b"cd"[..], &b"b"[..]));
+        assert_eq!(words(&vec![1; MAX_WORDS + 1], 0).unwrap().len(), MAX_WORDS);
+        assert!(words(b"ab\0", 4).is_err() && words(b"ab\0", u32::MAX).is_err());
         put(&mut data, 2, &[9, 9]).unwrap();
         assert!(put(&mut data, 3, &[7, 7]).is_err() && put(&mut data, u32::MAX, &[7]).is_err());
         assert_eq!(data, [1, 2, 9, 9]);

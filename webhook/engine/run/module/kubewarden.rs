@@ -1,5 +1,5 @@
 //! What Kubewarden's policies read and answer: `{"request": AdmissionRequest, "settings"}` and its ValidationResponse, the same in waPC
-//! and in WASI commands.
+//! and in WASI commands. Those in Rego are for `rego.rs`.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use wasmtime::{Instance, Store, format_err};
 
 use super::{
     super::{question::Reply, state::State},
-    Asked, Module,
+    Asked, Module, rego,
     reviews::{Request, Said, parsed, then},
 };
 use crate::{
@@ -22,7 +22,7 @@ pub(in crate::engine::run) async fn validate(
     request: &AdmissionRequest<'_>,
     object: Option<&str>,
 ) -> Reply<Validation> {
-    then(admit(asked, request, object).await?, |said| said.read(object.is_some()).validation())
+    then(admit(asked, request, object).await?, Said::validation)
 }
 
 pub(in crate::engine::run) async fn mutate(
@@ -30,14 +30,16 @@ pub(in crate::engine::run) async fn mutate(
     request: &AdmissionRequest<'_>,
     object: Option<&str>,
 ) -> Reply<Mutation> {
-    Ok(admit(asked, request, object).await?.map(|said| said.read(object.is_some()).mutation()))
+    Ok(admit(asked, request, object).await?.map(Said::mutation))
 }
 
 /// Any JSON instead of an AdmissionRequest.
 pub(in crate::engine::run) async fn validate_raw(asked: Asked<'_>, request: &str) -> Reply<Mutation> {
     let request: &RawValue = serde_json::from_str(request).map_err(|error| format_err!("{error}"))?;
-    let said = put(asked, request).await?;
-    Ok(said.map(|it| it.read(true).mutation()))
+    if asked.module.protocol() == Protocol::KubewardenGatekeeper {
+        return Err(format_err!("policies of Gatekeeper's are asked about AdmissionRequests only, not about any JSON"));
+    }
+    Ok(put(asked, request, true).await?.map(Said::mutation))
 }
 
 /// What is wrong with the settings, in the guest's words; None: nothing. A guest that fails says so too.
@@ -70,12 +72,17 @@ pub(in crate::engine) async fn is_policy(module: &Module, store: &mut Store<Stat
     matches!(said, Ok(Ok(answer)) if answer.trim_ascii() == br#""v1""#)
 }
 
-async fn admit(asked: Asked<'_>, request: &AdmissionRequest<'_>, object: Option<&str>) -> Reply<ValidationResponse> {
+async fn admit(asked: Asked<'_>, request: &AdmissionRequest<'_>, object: Option<&str>) -> Reply<Said> {
+    let has_object = object.is_some();
     let request = Request::new(request, object).map_err(|error| format_err!("{error}"))?;
-    put(asked, request).await
+    put(asked, request, has_object).await
 }
 
-async fn put(asked: Asked<'_>, request: impl Serialize + Send) -> Reply<ValidationResponse> {
+/// `object`: whether there is one that could be changed.
+async fn put(asked: Asked<'_>, request: impl Serialize + Send, object: bool) -> Reply<Said> {
+    if asked.module.protocol().is_rego() {
+        return rego::put(asked, request, object).await;
+    }
     let failed = |error: serde_json::Error| format_err!("{error}");
     let settings = serde_json::from_str(asked.settings.unwrap_or("{}")).map_err(failed)?;
     let input = serde_json::to_vec(&Input { request, settings }).map_err(failed)?;
@@ -83,7 +90,7 @@ async fn put(asked: Asked<'_>, request: impl Serialize + Send) -> Reply<Validati
         Ok(answer) => answer,
         Err(words) => return Ok(Err(words)),
     };
-    parsed(&answer, true).map(Ok)
+    parsed::<ValidationResponse>(&answer, true).map(|said| Ok(said.read(object)))
 }
 
 #[derive(Serialize)]
@@ -118,7 +125,7 @@ impl ValidationResponse {
         let outcome = match self.mutated_object {
             _ if !self.accepted => Err(denied(self.message.unwrap_or_default(), self.code)),
             None => Ok(Change::Unchanged),
-            Some(_) if !object => Err(denied(NO_OBJECT.to_owned(), None)),
+            Some(_) if !object => Err(nothing_to_change()),
             Some(changed) => Ok(Change::Full(changed.get().to_owned())),
         };
         Said {
@@ -129,10 +136,15 @@ impl ValidationResponse {
     }
 }
 
+/// Where a change is an answer to a review without an object.
+pub(super) fn nothing_to_change() -> Denial {
+    Denial { message: NO_OBJECT.to_owned(), ..Denial::default() }
+}
+
 /// As Kubewarden's server says it.
 const NO_OBJECT: &str = "Incoming object is null, which happens only with DELETE operations, but the policy is attempting a mutation. \
                          This is not allowed";
 /// Bytes of an answer without an object.
 const MAX_ANSWER: usize = 1 << 20;
 /// Bytes of an answer with one.
-const MAX_OBJECT: usize = 16 << 20;
+pub(super) const MAX_OBJECT: usize = 16 << 20;

@@ -1,5 +1,5 @@
-//! Core modules of older protocols: one instance, bytes in, bytes out. What a protocol's bytes mean is for `k8s_wasm.rs` and
-//! `kubewarden.rs`; how they get in and out for the others.
+//! Core modules of older protocols: one instance, bytes in, bytes out. What a protocol's bytes mean is for `k8s_wasm.rs`,
+//! `kubewarden.rs` and `rego.rs`; how they get in and out for the others.
 //!
 //! Guest pointers and lengths are hostile: they are checked against the memory as it is then, and capped.
 
@@ -9,27 +9,39 @@ mod command;
 mod guest;
 pub(super) mod k8s_wasm;
 pub(in crate::engine) mod kubewarden;
+pub(in crate::engine) mod opa;
 mod pipe;
 mod raw;
+mod rego;
 mod response;
 mod reviews;
 mod stdio;
 mod talk;
 pub(super) mod wapc;
 
+use std::{collections::HashMap, sync::Arc};
+
 use wasmtime::{Instance, InstancePre, Linker, Module as Code, Store};
 use wasmtime_wasi::I32Exit;
 
 use super::{program::ProgramError, question::Reply, runtime::Wasm, state::State};
-use crate::component::protocol::Protocol;
+use crate::{
+    component::protocol::Protocol,
+    rego::{Builtin, Work},
+};
 pub use calls::HostCalls;
 pub(super) use guest::{Misbehaved, TooLarge};
+pub(super) use opa::Aborted;
+pub use opa::Rego;
 pub(super) use talk::Talk;
 
 /// A linked module, and how it is asked.
 pub(in crate::engine) struct Module {
     pub(super) pre: InstancePre<State>,
     protocol: Protocol,
+    /// What it calls of the host, by numbers, and the name of what it is asked, if it is Rego.
+    builtins: Arc<HashMap<i32, Builtin>>,
+    entrypoint: Arc<str>,
 }
 
 /// One instance that is asked.
@@ -43,23 +55,31 @@ pub(super) struct Asked<'a> {
     pub(super) operation: Option<&'a str>,
 }
 
-/// Everything that modules may import: WASI preview 1 with nothing behind it, and the host functions of waPC and Kubewarden.
+/// Everything that modules may import: WASI preview 1 with nothing behind it, and the host functions of waPC, Kubewarden and OPA.
 pub(super) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p1::add_to_linker_async(&mut linker, State::preview1)?;
     wapc::add_to_linker(&mut linker)?;
     command::add_to_linker(&mut linker)?;
+    opa::add_to_linker(&mut linker)?;
     Ok(linker)
 }
 
 impl Module {
-    /// The module with the host's imports.
+    /// The module with the host's imports; `rego` is what it told of itself, if that is known.
     ///
     /// # Errors
-    /// It imports something else.
-    pub(in crate::engine) fn link(wasm: &Wasm, code: &Code, protocol: Protocol) -> Result<Self, ProgramError> {
+    /// It imports something else, or builtin functions that are not served.
+    pub(in crate::engine) fn link(
+        wasm: &Wasm,
+        code: &Code,
+        protocol: Protocol,
+        rego: Option<&Rego>,
+    ) -> Result<Self, ProgramError> {
         let pre = wasm.modules.instantiate_pre(code).map_err(|error| ProgramError::Import(format!("{error:#}")))?;
-        Ok(Self { pre, protocol })
+        let builtins = rego.map(Rego::served).transpose()?.unwrap_or_default().into();
+        let entrypoint = rego.map(Rego::entrypoint).unwrap_or_default().into();
+        Ok(Self { pre, protocol, builtins, entrypoint })
     }
 
     pub(in crate::engine) fn protocol(&self) -> Protocol {
@@ -71,10 +91,14 @@ impl Module {
         self.protocol != Protocol::KubewardenWasi
     }
 
-    /// A never-used instance, ready to be asked.
-    pub(in crate::engine) async fn start(&self, store: &mut Store<State>) -> wasmtime::Result<Instance> {
+    /// A never-used instance, ready to be asked. Settings are a JSON object as text; None: not given.
+    pub(in crate::engine) async fn start(
+        &self,
+        store: &mut Store<State>,
+        settings: Option<&str>,
+    ) -> wasmtime::Result<Instance> {
         let instance = self.instantiate(store).await?;
-        self.initialise(store, &instance).await?;
+        self.initialise(store, &instance, settings).await?;
         Ok(instance)
     }
 
@@ -86,11 +110,15 @@ impl Module {
     }
 
     /// Runs what a protocol runs once, before the first question.
-    pub(in crate::engine) async fn initialise(
+    async fn initialise(
         &self,
         store: &mut Store<State>,
         instance: &Instance,
+        settings: Option<&str>,
     ) -> wasmtime::Result<()> {
+        if let Some(data) = rego::data(self.protocol, settings) {
+            return opa::initialise(store, instance, data).await;
+        }
         for name in self.initialisers() {
             let Some(function) = instance.get_func(&mut *store, name) else { continue };
             let ended = function.typed::<(), ()>(&*store)?.call_async(&mut *store, ()).await;
@@ -126,9 +154,11 @@ impl Module {
             Protocol::K8sWasmRaw => raw::ask(store, instance, operation).await,
             Protocol::Wapc | Protocol::KubewardenWapc => wapc::ask(store, instance).await,
             Protocol::KubewardenWasi => command::ask(store, instance).await,
-            Protocol::Component | Protocol::KubewardenOpa | Protocol::KubewardenGatekeeper => {
-                Err(wasmtime::format_err!("{} modules do not run", self.protocol.name()))
+            Protocol::KubewardenOpa | Protocol::KubewardenGatekeeper => {
+                let work = Work::new(store.data().wall.time());
+                opa::ask(store, instance, opa::Builtins { served: Arc::clone(&self.builtins), work }).await
             }
+            Protocol::Component => Err(wasmtime::format_err!("components are not modules")),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use wasmtime_wasi::WasiCtxBuilder;
 
-use super::pipe::Pipe;
+use super::{opa::Builtins, pipe::Pipe};
 use crate::component::protocol::Protocol;
 
 /// The host's side of it.
@@ -23,6 +23,8 @@ pub(in crate::engine::run) struct Talk {
     pub(super) error: Option<Vec<u8>>,
     /// Whether the guest asked the host for more than a line of the log, since the instance was made.
     pub(super) asked_host: bool,
+    /// While a Rego policy is asked.
+    pub(super) builtins: Option<Builtins>,
     /// What the host answered to the guest's last call.
     pub(super) host: Result<Vec<u8>, Vec<u8>>,
 }
@@ -40,6 +42,7 @@ impl Talk {
             answer: None,
             error: None,
             asked_host: false,
+            builtins: None,
             host: Ok(Vec::new()),
         }
     }
@@ -51,6 +54,7 @@ impl Talk {
         self.most = most;
         self.answer = None;
         self.error = None;
+        self.builtins = None;
         self.host = Ok(Vec::new());
         self.stdout.empty(most);
         if self.by_stdio {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use verdict::spec::{Instances, Kind, Limits, PolicySpec};
+use verdict::{
+    engine::run::{Capacity, Engine},
+    spec::{Instances, Kind, Limits, PolicySpec},
+};
 
 use super::{hostile::outcome_within, policy, written};
 use crate::support::host::{Host, config_map};
@@ -169,6 +172,24 @@ async fn builtins_are_called_with_care() {
         let time = if expected == "fuel" { Duration::from_secs(20) } else { TIME };
         assert_eq!(outcome_within(&text, time).await, expected, "{text}");
     }
+}
+
+/// Each takes a second stack while the guest writes a value for the host.
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_builtins_run_at_once_as_there_are_instances() {
+    let engine = Engine::new(Capacity { instances: 8, memory: 1 << 30 }).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let eval = "(call $builtin2 (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0))";
+    let fake = Fake { builtins: r#"{"sprintf": 0}"#, dump: "(loop (br 0)) (i32.const 0)", eval, ..FAKE };
+    // Long enough for all of them to be there at once.
+    let limits = Limits { time: Duration::from_secs(2), memory: 16 << 20, ..Limits::default() };
+    let p = PolicySpec { limits, ..policy(Kind::Validator, &written(&folder, &fake.text()), None) };
+    let q = PolicySpec { name: "q".to_owned(), ..p.clone() };
+    let host = Host::load_in(&engine, vec![p, q]).await.unwrap();
+    let ask = async |path: &str| host.review(path, &config_map("u")).await;
+    let [p, q] = ["/validate/p", "/validate/q"];
+    tokio::join!(ask(p), ask(p), ask(p), ask(q), ask(q), ask(q));
+    assert_eq!([host.count("Validator", "p", "timeout"), host.count("Validator", "q", "timeout")], [3, 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

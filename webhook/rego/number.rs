@@ -77,12 +77,12 @@ impl Number {
     pub(super) fn whole(&self) -> Option<i128> {
         let text = self.text();
         let decimal = Decimal::of(&text)?;
-        let zeros = usize::try_from(decimal.exponent).ok()?.checked_sub(decimal.digits.len())?;
-        if zeros > 38 {
+        let digits = decimal.digits.concat();
+        let zeros = usize::try_from(decimal.exponent).ok()?.checked_sub(digits.len())?;
+        if zeros + digits.len() > 38 {
             return None;
         }
-        let digits = if decimal.digits.is_empty() { "0".to_owned() } else { decimal.digits + &"0".repeat(zeros) };
-        let size: i128 = digits.parse().ok()?;
+        let size = (digits + &"0".repeat(zeros)).parse().unwrap_or(0);
         Some(if decimal.negative { -size } else { size })
     }
 
@@ -127,29 +127,35 @@ impl Eq for Number {}
 
 /// A number as sign, digits and the place of the point: 0.`digits` times ten to the power of `exponent`. What the
 /// exponent says is never written out.
-pub(super) struct Decimal {
-    pub(super) negative: bool,
-    /// Without zeros at either end; zero has none.
-    pub(super) digits: String,
-    pub(super) exponent: i64,
+struct Decimal<'t> {
+    negative: bool,
+    /// Before and behind the point as it is written, without zeros at either end; zero has none.
+    digits: [&'t str; 2],
+    exponent: i64,
 }
 
-impl Decimal {
+impl<'t> Decimal<'t> {
     /// Of JSON's text of a number. None: its exponent is beyond all bounds.
-    pub(super) fn of(text: &str) -> Option<Self> {
+    fn of(text: &'t str) -> Option<Self> {
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let negative = mantissa.starts_with('-');
-        let mantissa = mantissa.trim_start_matches('-');
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let digits = [whole, fraction].concat();
-        let begin = digits.len() - digits.trim_start_matches('0').len();
-        let kept = digits.trim_matches('0');
-        if kept.is_empty() {
-            return Some(Self { negative: false, digits: String::new(), exponent: 0 });
+        let mantissa = mantissa.strip_prefix('-').unwrap_or(mantissa);
+        let (written, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let (mut whole, mut fraction) = (written.trim_start_matches('0'), fraction.trim_end_matches('0'));
+        let mut point = i64::try_from(whole.len()).ok()?;
+        if whole.is_empty() {
+            let behind = fraction.trim_start_matches('0');
+            point = -i64::try_from(fraction.len() - behind.len()).ok()?;
+            fraction = behind;
         }
-        let point = i64::try_from(whole.len()).ok()? - i64::try_from(begin).ok()?;
+        if fraction.is_empty() {
+            whole = whole.trim_end_matches('0');
+        }
+        if whole.is_empty() && fraction.is_empty() {
+            return Some(Self { negative: false, digits: [""; 2], exponent: 0 });
+        }
         let exponent = exponent.parse::<i64>().ok()?.checked_add(point)?;
-        Some(Self { negative, digits: kept.to_owned(), exponent })
+        Some(Self { negative, digits: [whole, fraction], exponent })
     }
 
     /// OPA refuses what is beyond two to the power of 100,000, or as near to zero.
@@ -157,15 +163,18 @@ impl Decimal {
         self.exponent.abs() <= 30_103
     }
 
+    fn digits(&self) -> impl Iterator<Item = u8> {
+        self.digits.into_iter().flat_map(str::bytes)
+    }
+
     fn compare(&self, other: &Self) -> Ordering {
-        let sign = |it: &Self| match (it.digits.is_empty(), it.negative) {
-            (true, _) => 0,
-            (false, true) => -1,
-            (false, false) => 1,
+        let sign = |it: &Self| match (it.digits, it.negative) {
+            (["", ""], _) => 0,
+            (_, true) => -1,
+            (_, false) => 1,
         };
-        let size = || self.exponent.cmp(&other.exponent).then_with(|| self.digits.cmp(&other.digits));
+        let size = || self.exponent.cmp(&other.exponent).then_with(|| self.digits().cmp(other.digits()));
         match sign(self).cmp(&sign(other)) {
-            Ordering::Equal if self.digits.is_empty() => Ordering::Equal,
             Ordering::Equal if self.negative => size().reverse(),
             Ordering::Equal => size(),
             unequal => unequal,

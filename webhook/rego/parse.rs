@@ -29,6 +29,7 @@ impl Parser<'_, '_> {
     fn value(&mut self, depth: usize) -> Result<Value, Fault> {
         let depth = depth.checked_sub(1).ok_or(Fault::Undefined)?;
         self.work.bytes(size_of::<Value>())?;
+        self.work.steps(STEPS_A_VALUE)?;
         self.space();
         for (word, value) in [("null", Value::Null), ("true", Value::Bool(true)), ("false", Value::Bool(false))] {
             if self.take(word) {
@@ -71,10 +72,10 @@ impl Parser<'_, '_> {
             let mut object = BTreeMap::from([(first, self.value(depth)?)]);
             while !self.takes("}") {
                 self.expect(",")?;
-                let key = self.value(depth)?;
+                let (key, length) = self.measured(depth)?;
                 self.expect(":")?;
                 let value = self.value(depth)?;
-                self.sorted(object.len())?;
+                self.sorted(&key, length, object.len())?;
                 object.insert(key, value);
             }
             return Ok(Value::Object(object));
@@ -82,16 +83,29 @@ impl Parser<'_, '_> {
         let mut set = BTreeSet::from([first]);
         while !self.takes("}") {
             self.expect(",")?;
-            let value = self.value(depth)?;
-            self.sorted(set.len())?;
+            let (value, length) = self.measured(depth)?;
+            self.sorted(&value, length, set.len())?;
             set.insert(value);
         }
         Ok(Value::Set(set))
     }
 
-    /// Putting a value in its place among so many others.
-    fn sorted(&mut self, others: usize) -> Result<(), Exhausted> {
-        self.work.steps(others.checked_ilog2().unwrap_or(0) as usize + 1)
+    /// With the length of its text.
+    fn measured(&mut self, depth: usize) -> Result<(Value, usize), Fault> {
+        let before = self.rest.len();
+        let value = self.value(depth)?;
+        Ok((value, before - self.rest.len()))
+    }
+
+    /// Putting a value, whose text has this length, in its place among so many others.
+    fn sorted(&mut self, value: &Value, length: usize, others: usize) -> Result<(), Exhausted> {
+        let comparisons = others.checked_ilog2().unwrap_or(0) as usize + 1;
+        let steps = match value {
+            // Digit by digit.
+            Value::Number(Number::Text(_)) => length + STEPS_A_VALUE,
+            _ => length / BYTES_COMPARED_A_STEP + 2,
+        };
+        self.work.steps(comparisons * steps)
     }
 
     fn empty_set(&mut self) -> Result<Value, Fault> {
@@ -104,6 +118,7 @@ impl Parser<'_, '_> {
         let end = self.rest.bytes().position(|it| !matches!(it, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'));
         let (text, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.work.bytes(text.len())?;
+        self.work.steps(text.len())?;
         self.rest = rest;
         Number::parse(text).map(Value::Number).ok_or(Fault::Undefined)
     }
@@ -191,3 +206,5 @@ impl Parser<'_, '_> {
 
 /// Everything that walks a value calls itself as often.
 pub(super) const MAX_DEPTH: usize = 256;
+const STEPS_A_VALUE: usize = 8;
+const BYTES_COMPARED_A_STEP: usize = 8;

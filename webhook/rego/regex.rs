@@ -30,13 +30,15 @@ impl Pattern {
     fn compile(pattern: &str, work: &mut Work) -> Result<Self, Fault> {
         work.steps(pattern.len())?;
         let (translated, names) = go::regex::translate_with_names(pattern).map_err(|_| Fault::Undefined)?;
-        // The smaller what comes out, the less it costs to get it and to use it.
-        for size in SIZES {
+        // The smaller what comes out, the less it costs to get it and to use it: in the worst case each byte of a text
+        // meets all of it.
+        let mut size = SMALLEST;
+        while size <= LARGEST {
             // Compiling ends where the size is reached.
-            work.steps(size / BYTES_COMPILED_A_STEP + translated.len())?;
+            work.steps(size + STEPS_TO_COMPILE)?;
             match RegexBuilder::new(&translated).size_limit(size).dfa_size_limit(DFA_SIZE).build() {
-                Ok(regex) => return Ok(Self { regex, names, steps: size / SIZES[0] * STEPS_A_BYTE }),
-                Err(::regex::Error::CompiledTooBig(_)) => {}
+                Ok(regex) => return Ok(Self { regex, names, steps: size / BYTES_MET_A_STEP }),
+                Err(::regex::Error::CompiledTooBig(_)) => size *= 2,
                 Err(_) => return Err(Fault::Undefined),
             }
         }
@@ -55,6 +57,7 @@ fn compiled<T>(
     work: &mut Work,
     with: impl FnOnce(&Pattern, &mut Work) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
+    work.steps(pattern.len() / 8 + 10)?;
     let (key, compiled) = match work.patterns.remove_entry(pattern) {
         Some(found) => found,
         None => (pattern.into(), Pattern::compile(pattern, work)?),
@@ -243,13 +246,14 @@ fn quote_meta(text: &str, out: &mut String) {
     }
 }
 
-/// Bytes of a compiled pattern; with the last one the largest that is let through.
-const SIZES: [usize; 5] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
-const BYTES_COMPILED_A_STEP: usize = 8;
+/// Bytes of a compiled pattern: one such as `[a-z]+`, and the largest that is let through.
+const SMALLEST: usize = 512;
+const LARGEST: usize = 1 << 20;
 /// Of the lazy automaton of each.
 const DFA_SIZE: usize = 256 << 10;
-/// With a pattern of the first size.
-const STEPS_A_BYTE: usize = 2;
+const STEPS_TO_COMPILE: usize = 1000;
+/// Of a compiled pattern, for each byte of a text.
+const BYTES_MET_A_STEP: usize = 64;
 /// After how many matches a search has, as it is assumed, looked at the whole rest of a text once more.
 const MATCHES_A_SCAN: usize = 16;
 /// That are kept.

@@ -39,9 +39,51 @@ fn what_is_no_value_is_undefined() {
 
 #[test]
 fn a_review_has_so_much_work_and_no_more() {
-    let sprintf = Builtin::find("sprintf").unwrap();
-    let mut work = Work::new(SystemTime::UNIX_EPOCH);
-    let answered =
-        (0..1000).take_while(|_| sprintf.call(&[b"\"%1000000d\"", b"[1]"], &mut work) != Err(Exhausted)).count();
-    assert!((2..100).contains(&answered), "{answered}");
+    let numbers = format!("[{}0]", "0, ".repeat(20_000));
+    let strings = format!("[{}\"\"]", "\"a\", ".repeat(20_000));
+    let long = |text: &str, count: usize| serde_json::to_string(&text.repeat(count)).unwrap();
+    let copies = format!("[{}{{\"op\": \"test\", \"path\": \"/b\", \"value\": 1}}]", COPY.repeat(100));
+    let bomb: String = (1..10).map(|at| format!("a{at}: &a{at} [{}]\n", format!("*a{}, ", at - 1).repeat(9))).collect();
+    let bomb = serde_json::to_string(&format!("a0: &a0 x\n{bomb}")).unwrap();
+    // Slow where somebody looks back along the line for each of its parts.
+    let line = serde_json::to_string(&format!("[{}]", "a: b, ".repeat(10_000))).unwrap();
+    for (name, arguments) in [
+        ("sprintf", ["\"%1000000d\"", "[1]"].as_slice()),
+        ("sprintf", &["\"%.1000000f\"", "[1.5]"]),
+        ("sprintf", &["\"%[1]*[1]*[1]d%[1]*.[1]*[1]d\"", "[1000000]"]),
+        ("sprintf", &[&long("%v", 20_000), &format!("[{numbers}]")]),
+        ("sprintf", &["\"%x\"", &format!("[{}]", "9".repeat(100_000))]),
+        ("net.cidr_expand", &["\"10.0.0.0/8\""]),
+        ("net.cidr_expand", &["\"::/0\""]),
+        ("net.cidr_contains_matches", &[&strings, &strings]),
+        ("numbers.range_step", &["0", "1e18", "1"]),
+        ("numbers.range_step", &["-1e30", "1e30", "1"]),
+        ("object.subset", &[&numbers, &numbers.replacen("0]", "1]", 1)]),
+        ("json.patch", &["{\"a\": [1, 2, 3]}", &copies]),
+        ("strings.any_prefix_match", &[&strings.replace('a', "b"), &strings.replace("\"\"", "\"c\"")]),
+        ("indexof_n", &[&long("a", 100_000), &long("a", 50_000)]),
+        ("regex.find_n", &["\"((a{10}){10}){10}b\"", &long("a", 100_000), "-1"]),
+        ("regex.find_n", &["\"\\\\pL{1000}\"", "\"a\"", "1"]),
+        ("regex.replace", &[&long("a", 10_000), "\"a\"", &long("$0", 1000)]),
+        ("yaml.unmarshal", &[&bomb]),
+        ("yaml.unmarshal", &[&line]),
+    ] {
+        let arguments: Vec<&[u8]> = arguments.iter().map(|it| it.as_bytes()).collect();
+        let builtin = Builtin::find(name).unwrap();
+        let mut work = Work::new(SystemTime::UNIX_EPOCH);
+        let answered = (0..1000).take_while(|_| builtin.call(&arguments, &mut work) != Err(Exhausted)).count();
+        assert!(answered < 100, "{name}: {answered}");
+    }
 }
+
+#[test]
+fn what_the_host_refuses_is_not_there() {
+    for name in
+        ["http.send", "opa.runtime", "net.lookup_ip_addr", "rand.intn", "external_data", "io.jwt.decode", "", "count"]
+    {
+        assert!(Builtin::find(name).is_none(), "{name}");
+    }
+}
+
+const COPY: &str =
+    "{\"op\": \"copy\", \"from\": \"\", \"path\": \"/b\"}, {\"op\": \"copy\", \"from\": \"\", \"path\": \"/c\"}, ";

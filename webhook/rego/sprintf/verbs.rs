@@ -151,6 +151,7 @@ fn cut<'t>(text: &'t str, flags: &Flags) -> &'t str {
 
 fn quoted(out: &mut Out, text: &str, flags: &Flags) -> Result<(), Exhausted> {
     out.work.bytes(4 * text.len() + 2)?;
+    out.work.steps(text.len())?;
     let mut shown = String::new();
     if flags.sharp && quote::can_backquote(text) {
         shown.extend(["`", text, "`"]);

@@ -91,10 +91,18 @@ impl<'t> Reader<'t, '_> {
 
     /// Tabs are no indentation, neither at the beginning of a line nor behind `-`, `?` and `:`.
     fn no_tab_before(&self, span: &Span) -> Result<(), Fault> {
-        let line = span.start.byte_offset().and_then(|it| self.text.get(..it)).unwrap_or("");
-        let line = line.rsplit(['\n', '\r']).next().unwrap_or("");
-        let indented = line.contains('\t') && line.bytes().all(|it| b" \t-?:".contains(&it));
-        if indented && self.in_flow.last() != Some(&true) { Err(Fault::Undefined) } else { Ok(()) }
+        if self.in_flow.last() == Some(&true) {
+            return Ok(());
+        }
+        let before = span.start.byte_offset().and_then(|it| self.text.get(..it)).unwrap_or("");
+        let indentation = before.bytes().rev().take_while(|it| b" \t-?:".contains(it));
+        let (mut length, mut tabs) = (0, false);
+        for letter in indentation {
+            length += 1;
+            tabs |= letter == b'\t';
+        }
+        let is_all = matches!(before[..before.len() - length].bytes().next_back(), None | Some(b'\n' | b'\r'));
+        if tabs && is_all { Err(Fault::Undefined) } else { Ok(()) }
     }
 
     fn value(&mut self, event: Event<'t>) -> Outcome {
@@ -208,4 +216,4 @@ impl Node {
 /// Before the names of YAML's own tags.
 const CORE: &str = "tag:yaml.org,2002:";
 /// To find the parts of a document.
-const STEPS_A_BYTE: usize = 8;
+const STEPS_A_BYTE: usize = 16;

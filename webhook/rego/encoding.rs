@@ -41,6 +41,7 @@ fn hex_encode(arguments: &[Value], work: &mut Work) -> Outcome {
 fn hex_decode(arguments: &[Value], work: &mut Work) -> Outcome {
     let text = text(arguments)?;
     work.bytes(text.len() / 2)?;
+    work.steps(text.len() / 2)?;
     let digit = |letter: u8| char::from(letter).to_digit(16);
     let byte = |pair: &[u8]| match pair {
         [high, low] => u8::try_from(digit(*high)? * 16 + digit(*low)?).ok(),
@@ -127,6 +128,7 @@ fn escape(text: &str, out: &mut Out) -> Result<(), Exhausted> {
 /// As Go's `url.QueryUnescape`. None: a percent sign without two digits.
 fn unescape(text: &str, work: &mut Work) -> Result<Option<Box<str>>, Exhausted> {
     work.bytes(text.len())?;
+    work.steps(text.len() / 4)?;
     let mut bytes = Vec::with_capacity(text.len());
     let mut letters = text.bytes();
     while let Some(letter) = letters.next() {

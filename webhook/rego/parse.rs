@@ -67,6 +67,8 @@ impl Parser<'_, '_> {
         if self.takes("}") {
             return Ok(Value::Object(BTreeMap::new()));
         }
+        // However little is in it.
+        self.work.bytes(BYTES_OF_A_NODE)?;
         let first = self.value(depth)?;
         if self.takes(":") {
             let mut object = BTreeMap::from([(first, self.value(depth)?)]);
@@ -207,4 +209,6 @@ impl Parser<'_, '_> {
 /// Everything that walks a value calls itself as often.
 pub(super) const MAX_DEPTH: usize = 256;
 const STEPS_A_VALUE: usize = 8;
+/// Of a map or set: it has room for eleven entries.
+const BYTES_OF_A_NODE: usize = 11 * 2 * size_of::<Value>();
 const BYTES_COMPARED_A_STEP: usize = 8;

@@ -10,14 +10,14 @@ pub(super) const FUNCTIONS: &[Function] =
 fn compare(arguments: &[Value], work: &mut Work) -> Outcome {
     let [one, other] = arguments else { return Err(Fault::Undefined) };
     let (one, other) = (one.text()?, other.text()?);
-    work.steps(one.len() + other.len())?;
+    work.steps(2 * (one.len() + other.len()))?;
     let (Some(one), Some(other)) = (Version::parse(one), Version::parse(other)) else { return Err(Fault::Undefined) };
     Ok(Value::int(one.compare(&other) as i64))
 }
 
 fn is_valid(arguments: &[Value], work: &mut Work) -> Outcome {
     let [Value::String(text)] = arguments else { return Ok(Value::Bool(false)) };
-    work.steps(text.len())?;
+    work.steps(2 * text.len())?;
     Ok(Value::Bool(Version::parse(text).is_some()))
 }
 

@@ -18,6 +18,9 @@ pub(super) fn print(out: &mut Out, number: f64, verb: char, flags: &Flags) -> Re
     let precision = flags.precision.or(default);
     // No float has more digits than MAX_DIGITS; the rest are zeros.
     out.work.bytes(precision.unwrap_or(0) + 2 * MAX_DIGITS)?;
+    if precision.is_some_and(|it| it > 17 || !(1e-5..1e22).contains(&number.abs())) {
+        out.work.steps(STEPS_TO_BE_EXACT)?;
+    }
     let size = number.abs();
     let mut text = match style {
         'f' => fixed(size, precision.unwrap_or(0)),
@@ -230,3 +233,5 @@ fn sharpen(text: &mut String, verb: char, precision: Option<usize>) {
 
 /// The digits of the smallest float.
 const MAX_DIGITS: usize = 1100;
+/// All digits of the largest and the smallest floats.
+const STEPS_TO_BE_EXACT: usize = 5000;

@@ -136,6 +136,7 @@ impl Emitter<'_> {
 
     fn string(&mut self, text: &str, indent: usize, place: Place) -> Result<(), Fault> {
         self.out.work.bytes(text.len())?;
+        self.out.work.steps(text.len())?;
         // OPA reads its own JSON as YAML, which does not have them.
         if text.contains(|it| matches!(it, '\x7f'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}')) {
             return Err(Fault::Undefined);
@@ -285,12 +286,10 @@ fn is_printable(letter: char) -> bool {
 /// Letters before all else, digits by their value.
 fn natural(one: &str, other: &str) -> Ordering {
     let shared = one.chars().zip(other.chars()).take_while(|(one, other)| one == other);
-    let (mut bytes, mut digits, mut not_only_zeros) = (0, false, false);
-    for (letter, _) in shared {
-        bytes += letter.len_utf8();
-        digits = is_digit(letter);
-        not_only_zeros = digits && (not_only_zeros || letter != '0');
-    }
+    let bytes: usize = shared.map(|(letter, _)| letter.len_utf8()).sum();
+    let mut digits_before = one[..bytes].chars().rev().take_while(|it| is_digit(*it)).peekable();
+    let digits = digits_before.peek().is_some();
+    let not_only_zeros = digits_before.any(|it| it != '0');
     let (one, other) = (&one[bytes..], &other[bytes..]);
     let (Some(first), Some(second)) = (one.chars().next(), other.chars().next()) else {
         return one.len().cmp(&other.len());

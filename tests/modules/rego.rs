@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use verdict::spec::{Kind, Limits, PolicySpec};
+use verdict::spec::{Instances, Kind, Limits, PolicySpec};
 
 use super::{annotated_as, policy};
 use crate::support::{
@@ -133,14 +133,8 @@ async fn modules_of_the_first_version_of_the_abi_run() {
     let folder = tempfile::tempdir().unwrap();
     let Some(module) = rego::opa() else { return };
     let mut bytes = fs::read(module).unwrap();
-    for (export, other) in
-        [(&b"\x08opa_eval\0"[..], &b"\x08opa_none\0"[..]), (b"\x06memory\x02\0", b"\x06noname\x02\0")]
-    {
-        let found: Vec<usize> =
-            bytes.windows(export.len()).enumerate().filter(|(_, it)| *it == export).map(|it| it.0).collect();
-        // The last one is the export; the import looks the same.
-        bytes[*found.last().unwrap()..][..other.len()].copy_from_slice(other);
-    }
+    rename(&mut bytes, b"\x08opa_eval\0", b"\x08opa_none\0");
+    rename(&mut bytes, b"\x06memory\x02\0", b"\x06noname\x02\0");
     let path = folder.path().join("old.wasm");
     fs::write(&path, bytes).unwrap();
     let host = Host::load(vec![policy(Kind::Validator, &path, Some(SETTINGS))]).await.unwrap();
@@ -175,17 +169,38 @@ fn inspect_tells_what_is_asked_and_called() {
     assert_eq!(told["builtins"], json!(["sprintf", "time.now_ns"]));
 }
 
-/// The same review in a snapshot and in an instance that begins without one.
+/// Whether reviews start from a snapshot or not.
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_are_data_from_the_first_review_on() {
+    let folder = tempfile::tempdir().unwrap();
     let Some(module) = rego::opa() else { return };
-    let spec = policy(Kind::Validator, &module, Some(SETTINGS));
-    let other = PolicySpec { name: "q".to_owned(), ..policy(Kind::Validator, &module, Some("{}")) };
-    let host = Host::load(vec![spec, other]).await.unwrap();
-    for _ in 0..2 {
-        let answer = host.review("/validate/p", &admission("u", object(json!({"team": "a"})))).await;
-        assert_eq!(answer["response"]["status"]["message"], "p: the label owner is required");
-        let answer = host.review("/validate/q", &admission("u", object(json!({})))).await;
-        assert_eq!(answer["response"]["allowed"], true, "{answer}");
+    let mut bytes = fs::read(&module).unwrap();
+    // A name that the snapshot tool refuses.
+    rename(&mut bytes, b"\x12opa_value_add_path\0", b"\x12__wizer_is_refused\0");
+    let without = folder.path().join("without.wasm");
+    fs::write(&without, bytes).unwrap();
+    let (_, told, _) = verdict(&["inspect", without.to_str().unwrap()]);
+    assert!(told.contains("init; no snapshot: input Wasm module already exports"), "{told}");
+    for module in [module, without] {
+        let spec = policy(Kind::Validator, &module, Some(SETTINGS));
+        let reused = PolicySpec { name: "r".to_owned(), instance_policy: Instances::Reuse, ..spec.clone() };
+        let other = PolicySpec { name: "q".to_owned(), ..policy(Kind::Validator, &module, Some("{}")) };
+        let host = Host::load(vec![spec, reused, other]).await.unwrap();
+        for _ in 0..3 {
+            for name in ["p", "r"] {
+                let answer =
+                    host.review(&format!("/validate/{name}"), &admission("u", object(json!({"team": "a"})))).await;
+                let words = format!("{name}: the label owner is required");
+                assert_eq!(answer["response"]["status"]["message"], words, "{answer}");
+            }
+            let answer = host.review("/validate/q", &admission("u", object(json!({})))).await;
+            assert_eq!(answer["response"]["allowed"], true, "{answer}");
+        }
     }
+}
+
+/// Another name of the same length for an export; what else looks like it comes before.
+fn rename(module: &mut [u8], export: &[u8], other: &[u8]) {
+    let at = module.windows(export.len()).rposition(|it| it == export).unwrap();
+    module[at..at + export.len()].copy_from_slice(other);
 }

@@ -37,7 +37,9 @@ pub(in crate::engine::run) async fn mutate(
 pub(in crate::engine::run) async fn validate_raw(asked: Asked<'_>, request: &str) -> Reply<Mutation> {
     let request: &RawValue = serde_json::from_str(request).map_err(|error| format_err!("{error}"))?;
     if asked.module.protocol() == Protocol::KubewardenGatekeeper {
-        return Err(format_err!("policies of Gatekeeper's are asked about AdmissionRequests only, not about any JSON"));
+        return Ok(Err(
+            "policies of Gatekeeper's are asked about AdmissionRequests only, not about any JSON".to_owned()
+        ));
     }
     Ok(put(asked, request, true).await?.map(Said::mutation))
 }

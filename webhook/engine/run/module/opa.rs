@@ -3,10 +3,14 @@
 //!
 //! The policy's data is read once, before the first review, and each review starts from the heap as it is then.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Instant,
+};
 
 use serde::{Deserialize, Serialize};
-use wasmtime::{Caller, Instance, Linker, Store, Val, WasmParams, WasmResults};
+use wasmtime::{Caller, Extern, Instance, Linker, Store, Val, WasmParams, WasmResults};
 
 use super::{
     super::{outcome::DeadlineReached, output::Level, program::ProgramError, question::Reply, state::State},
@@ -45,7 +49,7 @@ impl Rego {
 
 /// The builtins of one review; None in a [`super::Talk`]: none may be called now.
 pub(super) struct Builtins {
-    pub(super) served: std::sync::Arc<HashMap<i32, Builtin>>,
+    pub(super) served: Arc<HashMap<i32, Builtin>>,
     pub(super) work: Work,
 }
 
@@ -123,7 +127,7 @@ async fn call_builtin<const N: usize>(
         caller.data().output.log(Level::Warn, &exhausted.to_string());
     })?;
     // What it took is not seen by the clock that interrupts the guest.
-    if std::time::Instant::now() >= caller.data().deadline {
+    if Instant::now() >= caller.data().deadline {
         return Err(DeadlineReached.into());
     }
     let Some(answer) = answer else { return Ok(0) };
@@ -148,7 +152,7 @@ async fn within<P: WasmParams + Sync, R: WasmResults + Sync>(
     name: &str,
     parameters: P,
 ) -> wasmtime::Result<R> {
-    let function = caller.get_export(name).and_then(wasmtime::Extern::into_func);
+    let function = caller.get_export(name).and_then(Extern::into_func);
     let function = function.ok_or(Misbehaved::Protocol(NO_FUNCTION))?.typed::<P, R>(&mut *caller)?;
     function.call_async(&mut *caller, parameters).await
 }

@@ -216,6 +216,8 @@ async fn no_review_sees_what_another_left() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_of_opa_does_not_load() {
     let folder = tempfile::tempdir().unwrap();
+    let fills = "(memory.fill (i32.const 65536) (i32.const 97) (i32.const 300000)) (local.get 0)";
+    let many_names = Fake { memory: "(import \"env\" \"memory\" (memory 6))", parse: fills, ..FAKE };
     let without = |name: &str| FAKE.text().replace(&format!("(export \"{name}\")"), "");
     for (text, expected) in [
         (without("opa_wasm_abi_version"), "does not export opa_wasm_abi_version, which Kubewarden (OPA) needs"),
@@ -272,6 +274,8 @@ async fn what_is_not_of_opa_does_not_load() {
             Fake { builtins: r#"{"http.send": 0, "opa.runtime": 1}"#, ..FAKE }.text(),
             "builtin functions of Rego that are not served here: http.send, opa.runtime",
         ),
+        // Its names would be in errors and the log.
+        (many_names.text().replace("(i32.const 1000))", "(i32.const 65536))"), "the answer of the policy is too large"),
     ] {
         let limits = Limits { memory: 16 << 20, ..Limits::default() };
         let spec = PolicySpec { limits, ..policy(Kind::Validator, &written(&folder, &text), None) };

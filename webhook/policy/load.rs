@@ -22,7 +22,7 @@ use crate::{
     loader::{self, Component, LoadError},
     observe::Metrics,
     spec::{ComponentRef, Digest, Family, GroupSpec, Instances, Interface, Kind, MatchSpec, PolicySpec, Runs},
-    text::line,
+    text::{line, shorten},
 };
 
 impl Set {
@@ -180,7 +180,8 @@ async fn component(
         );
     }
     if let Some(Rego { entrypoints, .. }) = program.about().rego.as_ref().filter(|it| it.entrypoints.len() > 1) {
-        let [asked, others] = [&entrypoints[..1], &entrypoints[1..]].map(|it| line(&it.join(", ")));
+        let [asked, others] =
+            [&entrypoints[..1], &entrypoints[1..]].map(|it| shorten(&line(&it.join(", ")), MAX_NAMES));
         warn!(policy = spec.name, "the module has several entrypoints: {asked} is asked, and never {others}");
     }
     let loaded = kinds.into_iter().map(|kind| {
@@ -310,3 +311,6 @@ pub(crate) fn dotted(pointer: &str) -> String {
         }
     })
 }
+
+/// Characters of a module's own names in the log.
+const MAX_NAMES: usize = 512;

@@ -29,6 +29,7 @@ use crate::{
         protocol::{Protocol, ProtocolError},
     },
     spec::{Grants, Import, Interface},
+    text::{line, shorten},
 };
 
 /// Prepared code, linked; shared by all policies with the same code, settings and grants.
@@ -147,7 +148,8 @@ pub enum ProgramError {
     Import(String),
     /// Builtin functions that it calls are not served.
     #[error(
-        "the policy calls builtin functions of Rego that are not served here: {}; write it without them", .0.join(", ")
+        "the policy calls builtin functions of Rego that are not served here: {}; write it without them",
+        shorten(&line(&.0.join(", ")), MAX_NAMES)
     )]
     Builtins(Vec<String>),
     /// It decides by objects that nobody gives it.
@@ -350,5 +352,7 @@ impl Exports {
     }
 }
 
+/// Characters of names in an error: more than all that OPA has.
+const MAX_NAMES: usize = 8 << 10;
 /// What [`crate::engine::prepare`] adds to a component to read its state: not the author's.
 const SNAPSHOT_EXPORT: &str = "wasmtime:wizer/access";

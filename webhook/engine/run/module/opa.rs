@@ -265,7 +265,7 @@ pub(in crate::engine) const HEAP: &str = "verdict: heap";
 /// What is asked: Kubewarden's choice.
 const ENTRYPOINT: i32 = 0;
 /// Bytes of what a module tells of itself.
-const MAX_NUMBERS: usize = 1 << 20;
+const MAX_NUMBERS: usize = 256 << 10;
 const NOT_NOW: &str = "it calls a builtin function when it is not asked about a review, or from within another one";
 const NO_BUILTIN: &str = "it calls a builtin function by a number that it has no name for";
 const OTHER_ARITY: &str = "it calls a builtin function with more or fewer arguments than that one takes";

@@ -169,7 +169,7 @@ async fn builtins_are_called_with_care() {
         ),
     ] {
         let text = fake.text();
-        let time = if expected == "fuel" { Duration::from_secs(20) } else { TIME };
+        let time = if expected == "timeout" { TIME } else { Duration::from_secs(20) };
         assert_eq!(outcome_within(&text, time).await, expected, "{text}");
     }
 }

@@ -75,7 +75,7 @@ impl<'w> Out<'w> {
     /// Of an ASCII letter.
     pub(super) fn fill(&mut self, letter: u8, count: usize) -> Result<(), Exhausted> {
         self.work.bytes(count)?;
-        self.text.extend(std::iter::repeat_n(char::from(letter), count));
+        self.text.push_str(&char::from(letter).to_string().repeat(count));
         Ok(())
     }
 

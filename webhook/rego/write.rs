@@ -152,7 +152,7 @@ const JSON: Style = Style {
 fn json(text: &str, out: &mut Out) -> Result<(), Exhausted> {
     out.push("\"")?;
     let mut rest = text;
-    while let Some(at) = rest.find(|letter: char| letter < ' ' || letter == '"' || letter == '\\') {
+    while let Some(at) = rest.bytes().position(|letter| letter < b' ' || letter == b'"' || letter == b'\\') {
         out.push(&rest[..at])?;
         let letter = rest.as_bytes()[at];
         out.with(6, |out| {

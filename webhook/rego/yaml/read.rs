@@ -18,6 +18,12 @@ use crate::rego::{
 
 pub(super) fn document(text: &str, work: &mut Work) -> Outcome {
     work.steps(text.len() * STEPS_A_BYTE)?;
+    // An end without a document.
+    let first =
+        text.lines().map(|it| it.trim_end_matches([' ', '\t'])).find(|it| !it.is_empty() && !it.starts_with('#'));
+    if first.is_some_and(|it| it.strip_prefix("...").is_some_and(|it| it.is_empty() || it.starts_with([' ', '\t']))) {
+        return Err(Fault::Undefined);
+    }
     let options = granit_parser::options! { flow_nesting_limit: MAX_DEPTH, block_nesting_limit: MAX_DEPTH };
     let parser = Parser::new_from_str_with_options(text, options);
     let mut reader = Reader { parser, text, in_flow: Vec::new(), anchors: HashMap::new(), work };

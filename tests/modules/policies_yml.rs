@@ -191,6 +191,15 @@ async fn policies_in_rego_answer_as_kubewarden_has_them() {
     };
     let denied = raw("opa").await;
     assert_eq!((&denied["uid"], &denied["status"]["message"]), (&json!("x"), &json!("the label team is required")));
+    // What would be looked up is no list that is empty.
+    let file = folder.path().join("looks-up.yml");
+    fs::write(
+        &file,
+        format!("looks-up:\n  module: file://{opa}\n  contextAwareResources: [{{apiVersion: v1, kind: Pod}}]\n"),
+    )
+    .unwrap();
+    let errors = Host::load(config::read(&[file]).unwrap()).await.err().unwrap();
+    assert!(errors[0].contains("looks-up: module: the policy looks up objects of the cluster"), "{errors:?}");
     // Gatekeeper has no such requests.
     let refused = raw("gatekeeper").await;
     assert_eq!((&refused["allowed"], &refused["status"]["code"]), (&json!(false), &json!(500)));

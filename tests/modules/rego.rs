@@ -151,7 +151,7 @@ async fn what_a_policy_cannot_have_here_is_told_at_load() {
     let metadata = r#"{"mutating": false, "executionMode": "opa", "contextAwareResources": [{"apiVersion": "v1", "kind": "Pod"}]}"#;
     let errors = Host::load(vec![policy(Kind::Validator, &annotated_as(&folder, &module, metadata), None)]).await;
     let errors = errors.err().unwrap();
-    assert!(errors[0].contains("looks up objects of the cluster (contextAwareResources"), "{errors:?}");
+    assert!(errors[0].contains("looks up objects of the cluster (contextAwareResources)"), "{errors:?}");
 
     let Some(module) = rego::module("unserved", "unserved/main") else { return };
     let errors = Host::load(vec![policy(Kind::Validator, &module, None)]).await.err().unwrap();

@@ -78,7 +78,7 @@ fn group(id: &str, field: &Field<'_>, place: Place<'_>, report: &mut Report<'_>)
         own_constraints: true,
         limits,
         message: Some(message?.to_owned()),
-        kubewarden: Some(Kubewarden { may_mutate: false }),
+        kubewarden: Some(Kubewarden { may_mutate: false, looks_up: false }),
         ..PolicySpec::of(Some(Kind::PolicyGroup), id, runs, place.document.to_owned())
     })
 }
@@ -135,7 +135,8 @@ fn policy(
     let message = object.optional("message").map_or(Some(None), |it| it.text(report).map(|it| Some(it.to_owned())));
     let time = object.optional("timeoutEvalSeconds").map_or(Some(DEFAULT_TIME), |it| seconds(it, report));
     let host_capabilities = object.optional("hostCapabilities").map(|it| capabilities(it, report));
-    if let Some(wanted) = object.optional("contextAwareResources").filter(|it| !it.list(report).is_empty()) {
+    let wanted = object.optional("contextAwareResources").filter(|it| !it.list(report).is_empty());
+    if let Some(wanted) = wanted {
         warn!(
             file = report.source,
             line = wanted.node.line,
@@ -169,7 +170,7 @@ fn policy(
         limits: Limits { time: time?, ..Limits::default() },
         grants: Grants { host_capabilities: host_capabilities.unwrap_or_default(), ..Grants::default() },
         message: message?,
-        kubewarden: Some(Kubewarden { may_mutate }),
+        kubewarden: Some(Kubewarden { may_mutate, looks_up: wanted.is_some() }),
         ..PolicySpec::of(Some(kind), &name, Runs::Component(component), document.to_owned())
     })
 }
@@ -236,15 +237,19 @@ mod tests {
     #[test]
     fn a_file_of_policies_is_recognised_and_read() {
         let text = "a-policy:\n  module: file://a.wasm\n  namespacedName: x\nB_2.c:\n  module: file:///b.wasm\n  policyMode: monitor\n  \
-                    allowedToMutate: true\n  settings: {x: [1]}\n  message: never\n  timeoutEvalSeconds: 5\n  hostCapabilities: []\n";
+                    allowedToMutate: true\n  settings: {x: [1]}\n  message: never\n  timeoutEvalSeconds: 5\n  hostCapabilities: []\n  contextAwareResources: [{apiVersion: v1, kind: Pod}]\n";
         let found = parse(text, "policies.yml", Path::new("/folder")).unwrap();
         let [a, b] = &found[..] else { panic!("{found:?}") };
         assert_eq!((a.name.as_str(), a.kind, a.limits.time), ("a-policy", Some(Kind::Validator), DEFAULT_TIME));
         assert_eq!(a.component().unwrap().location, Location::File("/folder/a.wasm".into()));
-        assert!(a.settings.is_none() && a.actions.deny && a.kubewarden == Some(Kubewarden { may_mutate: false }));
+        assert!(
+            a.settings.is_none()
+                && a.actions.deny
+                && a.kubewarden == Some(Kubewarden { may_mutate: false, looks_up: false })
+        );
         assert_eq!(b.component().unwrap().location, Location::File("/b.wasm".into()));
         assert_eq!((b.settings.as_deref(), b.message.as_deref()), (Some(r#"{"x":[1]}"#), Some("never")));
-        assert!(!b.actions.deny && b.kubewarden == Some(Kubewarden { may_mutate: true }));
+        assert!(!b.actions.deny && b.kubewarden == Some(Kubewarden { may_mutate: true, looks_up: true }));
         assert_eq!(b.limits.time, Duration::from_secs(5));
     }
 

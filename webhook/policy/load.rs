@@ -17,7 +17,7 @@ use crate::{
     config::{ConfigError, manifest::default_match},
     engine::{
         prepare::{Compiler, Identity, PrepareError, SettingsError, Source},
-        run::{Engine, Program, Rego, Start, Template},
+        run::{Engine, Program, ProgramError, Rego, Start, Template},
     },
     loader::{self, Component, LoadError},
     observe::Metrics,
@@ -280,6 +280,9 @@ fn misfit(protocol: Protocol, spec: &PolicySpec) -> Option<(&'static str, String
             protocol.name()
         );
         return Some(("spec.grants.hostCapabilities", words + ": remove the field"));
+    }
+    if protocol.is_rego() && spec.kubewarden.is_some_and(|it| it.looks_up) {
+        return Some(("spec.component", ProgramError::LookUps.to_string()));
     }
     let (field, message) = match (protocol, &spec.operation) {
         (Protocol::Wapc, None) => (

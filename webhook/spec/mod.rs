@@ -99,6 +99,8 @@ pub struct PolicySpec {
 pub struct Kubewarden {
     /// Whether it may change objects (`allowedToMutate`).
     pub may_mutate: bool,
+    /// Whether it is granted look-ups of objects (`contextAwareResources`), which nobody does here yet.
+    pub looks_up: bool,
 }
 
 /// What answers for a policy.

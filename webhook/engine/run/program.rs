@@ -154,8 +154,8 @@ pub enum ProgramError {
     Builtins(Vec<String>),
     /// It decides by objects that nobody gives it.
     #[error(
-        "the policy looks up objects of the cluster (contextAwareResources of its metadata), which policies in Rego are not given here \
-         yet: without them it would decide as if there were none"
+        "the policy looks up objects of the cluster (contextAwareResources), which policies in Rego are not given here yet: without them \
+         it would decide as if there were none"
     )]
     LookUps,
     /// What its author says of it cannot be used.

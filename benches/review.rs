@@ -29,7 +29,7 @@ use verdict::{
         run::{Capacity, Engine},
     },
     observe::Metrics,
-    policy::{Ask, Set},
+    policy::{Ask, Live, Set},
     review::{access, admission, patch, token},
     server::routes::{self, Limits},
     spec::Interface,
@@ -102,7 +102,7 @@ fn routes(criterion: &mut Criterion) {
         ("magic-authorizer", authorizer, "/authorize", reviews::access()),
         ("magic-mutator", mutator, "/mutate", reviews::config_map()),
     ] {
-        let app = routes::app(host.load(yaml), Arc::clone(&host.metrics), Limits::default(), true);
+        let app = routes::app(Arc::new(Live::new(host.load(yaml))), Arc::clone(&host.metrics), Limits::default(), true);
         let body = bytes::Bytes::from(body);
         let answer = host.runtime.block_on(post(&app, path, body.clone()));
         assert!(answer.contains("\"allowed\":true") || answer.contains("\"authenticated\":true"), "{answer}");

@@ -73,6 +73,8 @@ mod python_packages;
 mod refusals;
 /// What Rego's builtin functions give, compared with OPA's own code.
 mod rego;
+/// Files that change while the server answers.
+mod reload;
 /// The order of the rooms in `webhook/`.
 mod rooms;
 /// The declared objects as people and editors see them.

@@ -17,7 +17,7 @@ use verdict::{
         run::{Capacity, Engine},
     },
     observe::Metrics,
-    policy::Set,
+    policy::{Live, Set},
     server::routes::{self, Limits},
     spec::PolicySpec,
 };
@@ -51,7 +51,7 @@ impl Host {
         let metrics = Arc::new(Metrics::new());
         let set = Set::load(engine, compiler(), &metrics, specs).await;
         let set = set.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        let app = routes::app(Arc::new(set), Arc::clone(&metrics), Limits::default(), true);
+        let app = routes::app(Arc::new(Live::new(Arc::new(set))), Arc::clone(&metrics), Limits::default(), true);
         Ok(Self { app, metrics })
     }
 

@@ -20,7 +20,7 @@ use tokio_rustls::client::TlsStream;
 use verdict::{
     certs::{Bundle, Pair},
     observe::Metrics,
-    policy::Set,
+    policy::{Live, Set},
     server::{
         Bound, ClientName, Config, Rate,
         routes::{self, Limits},
@@ -81,7 +81,7 @@ impl Server {
         let bound = Bound::bind(config, pem.config().unwrap(), Arc::clone(&metrics)).unwrap();
         let address = bound.local_addr().unwrap();
         let limits = Limits { body: 64 << 10, admission_body: 256 << 10, body_rate, ..Limits::default() };
-        let app = routes::app(Arc::new(set), Arc::clone(&metrics), limits, client_ca);
+        let app = routes::app(Arc::new(Live::new(Arc::new(set))), Arc::clone(&metrics), limits, client_ca);
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(async move {
             bound

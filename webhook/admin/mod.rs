@@ -24,7 +24,7 @@ use tokio::{
 
 use crate::{
     observe::{Listener, Metrics},
-    policy::{Policy, Set},
+    policy::{Live, Object, Policy},
     server::{
         Patience, Rate,
         http1::{self, Http1, Life, Stage},
@@ -32,14 +32,14 @@ use crate::{
         socket::Socket,
         wire::Wire,
     },
-    spec::GroupSpec,
+    spec::{GroupSpec, Kind, PolicySpec},
 };
 
 /// What the listener shows.
 pub struct Admin {
     metrics: Arc<Metrics>,
     state: AtomicU8,
-    set: OnceLock<Arc<Set>>,
+    live: OnceLock<Arc<Live>>,
     /// Who makes a page.
     page: Semaphore,
 }
@@ -47,13 +47,13 @@ pub struct Admin {
 impl Admin {
     /// Starting: alive, and not ready.
     pub fn new(metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { metrics, state: AtomicU8::new(STARTING), set: OnceLock::new(), page: Semaphore::new(1) })
+        Arc::new(Self { metrics, state: AtomicU8::new(STARTING), live: OnceLock::new(), page: Semaphore::new(1) })
     }
 
-    /// Every policy is compiled and initialised.
-    pub fn ready(&self, set: Arc<Set>) {
-        // Only ever set once: the process loads one set.
-        let _ = self.set.set(set);
+    /// What is declared was loaded, or tried to be.
+    pub fn ready(&self, live: Arc<Live>) {
+        // Only ever set once: what it shows changes by itself.
+        let _ = self.live.set(live);
         self.state.store(READY, Ordering::Release);
     }
 
@@ -140,8 +140,14 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
 
 async fn policies(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     let text = beside(&admin, |admin| {
-        let rows: Vec<Row> = admin.set.get().map(|set| set.policies().iter().map(row).collect()).unwrap_or_default();
-        serde_json::to_string_pretty(&rows).unwrap_or_default() + "\n"
+        let page = admin.live.get().map(|live| {
+            let current = live.current();
+            Page {
+                digest: format!("sha256:{}", current.digest()),
+                policies: current.objects().iter().flat_map(rows).collect(),
+            }
+        });
+        serde_json::to_string_pretty(&page.unwrap_or_default()).unwrap_or_default() + "\n"
     });
     ([(CONTENT_TYPE, "application/json")], text.await)
 }
@@ -153,11 +159,23 @@ async fn beside(admin: &Arc<Admin>, page: impl FnOnce(&Admin) -> String + Send +
     tokio::task::spawn_blocking(move || page(&admin)).await.unwrap_or_default()
 }
 
+#[derive(Serialize, Default)]
+struct Page {
+    /// Of what serves.
+    digest: String,
+    policies: Vec<Row>,
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
     kind: &'static str,
     name: String,
+    state: &'static str,
+    /// Why it is not active.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    since: String,
     #[serde(flatten)]
     component: Option<Code>,
     /// Of a group.
@@ -195,14 +213,24 @@ struct Member {
     component: Option<Code>,
 }
 
-fn row(policy: &Policy) -> Row {
-    let spec = policy.spec();
+/// Of an object; of a component by itself one for each kind that it can be.
+fn rows(object: &Object) -> Vec<Row> {
+    if object.policies().is_empty() {
+        return vec![row(object, object.spec(), object.spec().kind.map_or("", Kind::name), None)];
+    }
+    object.policies().iter().map(|it| row(object, it.spec(), it.kind().name(), Some(it))).collect()
+}
+
+fn row(object: &Object, spec: &PolicySpec, kind: &'static str, policy: Option<&Arc<Policy>>) -> Row {
+    let members = policy.map(|it| it.members()).unwrap_or_default();
     Row {
-        kind: policy.kind().name(),
+        kind,
         name: spec.name.clone(),
-        component: code(policy),
-        members: policy
-            .members()
+        state: object.state.name(),
+        reason: object.reason.clone(),
+        since: humantime::format_rfc3339_seconds(object.since).to_string(),
+        component: policy.and_then(|it| code(it)),
+        members: members
             .iter()
             .map(|it| Member { name: GroupSpec::within(&it.spec().name).to_owned(), component: code(it) })
             .collect(),

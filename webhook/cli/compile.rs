@@ -13,7 +13,7 @@ use crate::{
         run::{Capacity, Engine},
     },
     observe::Metrics,
-    policy::{Policy, Set},
+    policy::Set,
 };
 
 /// Policies are initialised with their settings and grants, as `serve` would do, so that it finds all of them. The
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let engine = Engine::new(Capacity::default())?;
     let set = runtime()?.block_on(Set::load(&engine, &compiler, &Metrics::new(), all));
     let set = set.map_err(|errors| Failed::configurations(&errors))?;
-    for (spec, component) in set.policies().iter().flat_map(Policy::components) {
+    for (spec, component) in set.policies().iter().flat_map(|it| it.components()) {
         terminal::print(&format!("ok {} (starts from {})", spec.name, component.about().start.name()));
     }
     terminal::print(&format!("{} policies, compiled code in {}", set.policies().len(), dir.display()));

@@ -16,6 +16,7 @@ mod log;
 mod manifests;
 mod new;
 mod object;
+mod reload;
 mod review;
 mod schema;
 mod serve;

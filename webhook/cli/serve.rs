@@ -13,12 +13,22 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
-use super::{CacheArgs, Ended, Failed, certs, load, runtime, sources::Sources, terminal};
+use super::{
+    CacheArgs, Ended, Failed, certs, compiler,
+    reload::{self, Kept},
+    runtime,
+    sources::Sources,
+    terminal,
+};
 use crate::{
     admin::Admin,
     certs::Bundle,
-    engine::run::Capacity,
+    engine::{
+        prepare::Priority,
+        run::{Capacity, Engine},
+    },
     observe::Metrics,
+    policy::{Live, Loader, Set},
     server::{
         self, Bound, ClientName,
         routes::{self, Limits},
@@ -51,6 +61,9 @@ pub(super) struct Args {
     client_name: Vec<ClientName>,
     #[command(flatten)]
     sources: Sources,
+    /// End with an error if a policy cannot be loaded at the start. Without this, it fails whatever it is asked until it can be.
+    #[arg(long, env = "VERDICT_REQUIRE_ALL")]
+    require_all: bool,
     #[command(flatten)]
     cache: CacheArgs,
     /// Reviews in a policy at the same time. A quarter of them is for authentication and authorization alone.
@@ -85,7 +98,8 @@ struct Plan {
     bind: SocketAddr,
     admin_bind: SocketAddr,
     certificates: Certificates,
-    specs: Vec<PolicySpec>,
+    /// The policies of each file.
+    declared: Kept,
     /// Nothing was configured: somebody wants to look around.
     demo: bool,
 }
@@ -139,8 +153,13 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
             "--policies is missing: the built-in examples are served only on loopback, with certificates made on the spot",
         ));
     }
-    let specs =
-        if demo { EXAMPLES.iter().map(|name| PolicySpec::builtin(name)).collect() } else { args.sources.read()? };
+    let declared = if demo {
+        [(PathBuf::new(), EXAMPLES.map(PolicySpec::builtin).to_vec())].into()
+    } else {
+        // Everything that is wrong with any of them, names that several have included.
+        args.sources.read()?;
+        reload::kept(args.sources.read_each())
+    };
     let client_ca = args.client_ca.as_deref().map(read).transpose()?;
     let certificates = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => {
@@ -149,7 +168,7 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
         }
         _ => own_certificates(args, client_ca)?,
     };
-    Ok(Plan { bind, admin_bind, certificates, specs, demo })
+    Ok(Plan { bind, admin_bind, certificates, declared, demo })
 }
 
 /// Made anew at each start, for this process: nothing is trusted that was lying around.
@@ -184,7 +203,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Failed> {
 }
 
 async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> Result<(), Failed> {
-    let Plan { bind, admin_bind, certificates, specs, demo } = plan;
+    let Plan { bind, admin_bind, certificates, declared, demo } = plan;
     let pem = Pem {
         certificate: &certificates.certificate,
         key: &certificates.key,
@@ -223,14 +242,34 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let count = specs.len();
-    let set = load(specs, capacity, &args.cache, &metrics).await?;
-    let app = routes::app(Arc::clone(&set), Arc::clone(&metrics), limits, known_callers || address.ip().is_loopback());
-    admin.ready(Arc::clone(&set));
+    let live = Arc::new(Live::new(Arc::new(Set::empty())));
+    let engine = Engine::new(capacity)?;
+    let loader = |priority| {
+        let (live, metrics) = (Arc::clone(&live), Arc::clone(&metrics));
+        Ok::<_, Failed>(Loader {
+            live,
+            engine: engine.clone(),
+            compiler: compiler(args.cache.open(), priority)?,
+            metrics,
+        })
+    };
+    // Somebody waits for it.
+    let errors = loader(Priority::Normal)?.update(reload::declared(&declared)).await;
+    if args.require_all && !errors.is_empty() {
+        return Err(Failed::configurations(&errors));
+    }
+    let app = routes::app(Arc::clone(&live), Arc::clone(&metrics), limits, known_callers || address.ip().is_loopback());
+    admin.ready(Arc::clone(&live));
+    let (count, not_loaded) = (live.set().policies().len(), errors.len());
+    if !demo {
+        // Beside reviews from now on.
+        reload::keep_up(args.sources.clone(), loader(Priority::Idle)?, declared)?;
+    }
     info!(
         https = %address,
         admin = %admin_address,
         policies = count,
+        not_loaded,
         instances = capacity.instances,
         guest_memory_mib = capacity.memory >> 20,
         bodies_mib = limits.bodies >> 20,
@@ -248,7 +287,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
         info!("draining");
     };
     bound.serve(app, shutdown).await;
-    set.unload().await;
+    live.set().unload().await;
     info!("ended");
     Ok(())
 }

@@ -1,17 +1,17 @@
 //! Where policies come from: files and folders of them, and the files of k8s-wasm.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
 use super::Failed;
 use crate::{
-    config::{self, ConfigError, k8s_wasm},
+    config::{self, ConfigError, Found, k8s_wasm},
     spec::PolicySpec,
 };
 
 /// What is served, or registered.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(super) struct Sources {
     /// A file or folder of policies. Repeatable.
     #[arg(long, env = "VERDICT_POLICIES", value_delimiter = ',')]
@@ -21,7 +21,7 @@ pub(super) struct Sources {
 }
 
 /// The files of k8s-wasm.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(super) struct K8sWasm {
     /// k8s-wasm's file of modules for authentication, unchanged.
     #[arg(long, env = "VERDICT_K8S_WASM_AUTHENTICATION", value_name = "FILE")]
@@ -57,7 +57,33 @@ impl Sources {
     }
 }
 
+impl Sources {
+    /// File by file.
+    pub(super) fn read_each(&self) -> Found {
+        let mut found = config::read_each(&self.policies);
+        if let Some(first) = self.k8s_wasm.paths().next() {
+            let others: Vec<PolicySpec> =
+                found.files.iter().filter_map(|(_, it)| it.as_ref().ok()).flatten().cloned().collect();
+            // They are of one kind each, and name each other's modules only by what is wrong with them: one file to whoever reads them again.
+            let modules = self.k8s_wasm.beside(&others).map_err(|errors| (Vec::new(), errors));
+            found.files.push((first.to_owned(), modules));
+        }
+        found
+    }
+
+    /// Every file that holds documents, as far as that can be seen.
+    pub(super) fn files(&self) -> Vec<PathBuf> {
+        let found = config::files(&self.policies).unwrap_or_default();
+        found.into_iter().chain(self.k8s_wasm.paths().map(Path::to_owned)).collect()
+    }
+}
+
 impl K8sWasm {
+    fn paths(&self) -> impl Iterator<Item = &Path> {
+        let all = [&self.k8s_wasm_authentication, &self.k8s_wasm_authorization, &self.k8s_wasm_admission];
+        all.into_iter().flatten().map(PathBuf::as_path)
+    }
+
     fn is_empty(&self) -> bool {
         self.files() == k8s_wasm::Files::default()
     }

@@ -122,7 +122,7 @@ pub(super) fn is_of_author(node: &Node) -> bool {
 }
 
 /// Of what the schema allows; `variables` of each of [`runs`]. None: it cannot be read all the same.
-fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &[BTreeMap<usize, String>]) -> Option<PolicySpec> {
+fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &[grants::FromFiles]) -> Option<PolicySpec> {
     let spec = root.at("spec")?;
     let common = |name: String, common: CommonSpec| {
         let run = Run { declared: common.run, field: &spec, variables: variables.first()? };
@@ -207,7 +207,7 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &[BTreeMap<u
 struct Run<'a> {
     declared: RunSpec,
     field: &'a Field<'a>,
-    variables: &'a BTreeMap<usize, String>,
+    variables: &'a grants::FromFiles,
 }
 
 impl Run<'_> {
@@ -223,6 +223,7 @@ impl Run<'_> {
             settings_lines,
             limits: limits::read(&self.declared.limits)?,
             grants: grants::read(self.declared.grants, self.variables)?,
+            files: self.variables.values().map(|(path, _)| path.clone()).collect(),
             ..PolicySpec::of(Some(kind), name, Runs::Component(component), place.document.clone())
         })
     }

@@ -1,6 +1,9 @@
 //! `spec.grants`: environment variables, written or from files, and whether what an authenticator prints is kept.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::fields::{Field, Report};
 use crate::{
@@ -8,16 +11,18 @@ use crate::{
     spec::{Grants, HostCapabilities, declared},
 };
 
-/// The values of the variables of `spec` that stand in files, by their place in the list. Relative paths are relative to `folder`.
-pub(super) fn from_files(spec: &Field<'_>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<usize, String> {
+/// The values of the variables of `spec` that stand in files, by their place in the list, each with its file. Relative paths are relative to
+/// `folder`.
+pub(super) fn from_files(spec: &Field<'_>, folder: &Path, report: &mut Report<'_>) -> FromFiles {
     let items = spec.at("grants").and_then(|it| it.at("env")).map(|it| it.items()).unwrap_or_default();
     let mut values = BTreeMap::new();
     for (index, item) in items.iter().enumerate() {
         let file = item.at("valueFrom").and_then(|it| it.at("file"));
         let Some((field, name)) = file.and_then(|it| it.words().map(|name| (it, name))) else { continue };
-        match from_file(&folder.join(name)) {
+        let path = folder.join(name);
+        match from_file(&path) {
             Ok(value) => {
-                values.insert(index, value);
+                values.insert(index, (path, value));
             }
             Err(message) => field.error(report, message),
         }
@@ -25,10 +30,14 @@ pub(super) fn from_files(spec: &Field<'_>, folder: &Path, report: &mut Report<'_
     values
 }
 
+/// By the place of the variable: the file and what it holds.
+pub(super) type FromFiles = BTreeMap<usize, (PathBuf, String)>;
+
 /// Of what the schema allows.
-pub(super) fn read(declared: declared::Grants, files: &BTreeMap<usize, String>) -> Option<Grants> {
+pub(super) fn read(declared: declared::Grants, files: &FromFiles) -> Option<Grants> {
     let values = declared.env.into_iter().enumerate();
-    let env = values.map(|(index, it)| Some((it.name, it.value.or_else(|| files.get(&index).cloned())?)));
+    let env = values
+        .map(|(index, it)| Some((it.name, it.value.or_else(|| files.get(&index).map(|(_, value)| value.clone()))?)));
     let host_capabilities = HostCapabilities::new(declared.host_capabilities)?;
     Some(Grants { env: env.collect::<Option<_>>()?, log: declared.log, host_capabilities })
 }

@@ -39,15 +39,15 @@ use crate::{
 /// # Errors
 /// What is wrong, in the order of the files, and files without any policy; never empty.
 pub fn read(paths: &[PathBuf]) -> Result<Vec<PolicySpec>, Vec<ConfigError>> {
-    let (files, mut errors) = files::find(paths);
+    let Found { files, mut errors } = read_each(paths);
     let mut specs = Vec::new();
-    for path in files {
-        match text(&path) {
-            Ok(text) => {
-                let folder = path.parent().unwrap_or(Path::new("."));
-                documents(&text, &path.display().to_string(), folder, &mut specs, &mut errors);
+    for (_, found) in files {
+        match found {
+            Ok(found) => specs.extend(found),
+            Err((found, wrong)) => {
+                specs.extend(found);
+                errors.extend(wrong);
             }
-            Err(message) => errors.push(about(&path, message)),
         }
     }
     // Whoever names files wants policies: without any, a server would be ready and refuse nothing.
@@ -56,6 +56,41 @@ pub fn read(paths: &[PathBuf]) -> Result<Vec<PolicySpec>, Vec<ConfigError>> {
         errors.push(about(Path::new(&named.join(", ")), "expected at least one policy, found none"));
     }
     finished(specs, errors)
+}
+
+/// Its policies; or those of its documents that are good, and what is wrong with the others.
+pub type InFile = Result<Vec<PolicySpec>, (Vec<PolicySpec>, Vec<ConfigError>)>;
+
+/// What is in files and folders, file by file.
+#[derive(Debug)]
+pub struct Found {
+    /// Each with its policies.
+    pub files: Vec<(PathBuf, InFile)>,
+    /// What cannot be looked at.
+    pub errors: Vec<ConfigError>,
+}
+
+/// As [`read`], each file by itself. Names that several have are not looked for.
+pub fn read_each(paths: &[PathBuf]) -> Found {
+    let (files, errors) = files::find(paths);
+    let read = |path: PathBuf| {
+        let (mut specs, mut errors) = (Vec::new(), Vec::new());
+        match text(&path) {
+            Ok(text) => {
+                let folder = path.parent().unwrap_or(Path::new("."));
+                documents(&text, &path.display().to_string(), folder, &mut specs, &mut errors);
+            }
+            Err(message) => errors.push(about(&path, message)),
+        }
+        (path, if errors.is_empty() { Ok(specs) } else { Err((specs, errors)) })
+    };
+    Found { files: files.into_iter().map(read).collect(), errors }
+}
+
+/// The files that hold documents, of files and folders; None: something cannot be looked at.
+pub fn files(paths: &[PathBuf]) -> Option<Vec<PathBuf>> {
+    let (files, errors) = files::find(paths);
+    errors.is_empty().then_some(files)
 }
 
 /// Parses the documents of one text. `source` names it in messages; paths in it are relative to `base_dir`.
@@ -104,6 +139,7 @@ impl PolicySpec {
             limits: spec::Limits::default(),
             instance_policy: spec::Instances::default(),
             grants: spec::Grants::default(),
+            files: Vec::new(),
             message: None,
             kubewarden: None,
             operation: None,
@@ -157,16 +193,10 @@ fn finished(specs: Vec<PolicySpec>, mut errors: Vec<ConfigError>) -> Result<Vec<
 
 /// Names that two policies of one kind have.
 pub(crate) fn duplicates<'a>(specs: impl IntoIterator<Item = &'a PolicySpec> + Clone) -> Vec<ConfigError> {
-    let mut seen: BTreeMap<(Option<spec::Kind>, &str), &str> = BTreeMap::new();
+    let mut seen: BTreeMap<(Option<spec::Kind>, String), &str> = BTreeMap::new();
     let mut errors = Vec::new();
     for spec in specs {
-        // Two that are asked at the same path cannot have the same name.
-        let kind = match spec.kind {
-            Some(spec::Kind::PolicyGroup) => Some(spec::Kind::Validator),
-            Some(_) if spec.kubewarden.is_some() => Some(spec::Kind::Validator),
-            kind => kind,
-        };
-        if let Some(first) = seen.insert((kind, &spec.name), &spec.source) {
+        if let Some(first) = seen.insert(name_of(spec), &spec.source) {
             errors.push(ConfigError {
                 source: spec.source.clone(),
                 object: Some(spec.title()),
@@ -176,6 +206,16 @@ pub(crate) fn duplicates<'a>(specs: impl IntoIterator<Item = &'a PolicySpec> + C
         }
     }
     errors
+}
+
+/// What no two objects have in common: those that are asked at the same path cannot have the same name.
+pub(crate) fn name_of(spec: &PolicySpec) -> (Option<spec::Kind>, String) {
+    let kind = match spec.kind {
+        Some(spec::Kind::PolicyGroup) => Some(spec::Kind::Validator),
+        Some(_) if spec.kubewarden.is_some() => Some(spec::Kind::Validator),
+        kind => kind,
+    };
+    (kind, spec.name.clone())
 }
 
 /// A file of at most [`MAX_FILE`] bytes.

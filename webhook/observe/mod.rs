@@ -21,7 +21,7 @@ use prometheus::{
     TextEncoder, core::Collector,
 };
 
-use crate::spec::Kind;
+use crate::spec::{Digest, Kind};
 
 pub use callers::HandshakeFailure;
 pub(crate) use callers::{BodyRefused, EndedEarly, Listener};
@@ -54,6 +54,13 @@ pub const TABLE: &[(&str, &str, &str)] = &[
         "from",
         "Policies that are loaded, by what a review begins with: a snapshot after init, or init itself",
     ),
+    (
+        "verdict_objects",
+        "state",
+        "Declared objects: loading, active, failed (never loaded), or stale (serving as they were before)",
+    ),
+    ("verdict_active_set_info", "digest", "1 for the digest of what serves: the same on replicas that serve the same"),
+    ("verdict_reloads_total", "result", "Times that the sources were read again: applied, or refused as a whole"),
     ("verdict_requests_total", "route, code", "HTTP requests answered, by route and status code"),
     ("verdict_request_seconds", "route", "Time from a request's headers to its answer, reading the body included"),
     ("verdict_requests_in_flight", "route", "HTTP requests being answered"),
@@ -98,6 +105,9 @@ pub struct Metrics {
     guest_output: IntCounterVec,
     policies_loaded: IntGaugeVec,
     policies_started: IntGaugeVec,
+    objects: IntGaugeVec,
+    active_set: IntGaugeVec,
+    reloads: IntCounterVec,
     requests: IntCounterVec,
     request_seconds: HistogramVec,
     in_flight: IntGaugeVec,
@@ -128,6 +138,9 @@ impl Metrics {
             guest_output: counters(to, "verdict_guest_output_bytes_total"),
             policies_loaded: gauges(to, "verdict_policies_loaded"),
             policies_started: gauges(to, "verdict_policies_started"),
+            objects: gauges(to, "verdict_objects"),
+            active_set: gauges(to, "verdict_active_set_info"),
+            reloads: counters(to, "verdict_reloads_total"),
             requests: counters(to, "verdict_requests_total"),
             request_seconds: histograms(to, "verdict_request_seconds", REQUEST_BUCKETS),
             in_flight: gauges(to, "verdict_requests_in_flight"),
@@ -178,6 +191,22 @@ impl Metrics {
     pub fn policies_started(&self, snapshot: bool, count: usize) {
         let gauge = self.policies_started.with_label_values(&[if snapshot { "snapshot" } else { "init" }]);
         gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// How many declared objects are in a state.
+    pub fn objects(&self, state: &'static str, count: usize) {
+        self.objects.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// What serves from now on.
+    pub fn active_set(&self, digest: &Digest) {
+        self.active_set.reset();
+        self.active_set.with_label_values(&[format!("sha256:{digest}")]).set(1);
+    }
+
+    /// The sources were read again.
+    pub fn reloaded(&self, applied: bool) {
+        self.reloads.with_label_values(&[if applied { "applied" } else { "refused" }]).inc();
     }
 
     /// A request arrived. `route` is from a fixed set; the guard counts its end.
@@ -313,6 +342,9 @@ mod tests {
         .tell(&metrics.for_policy(Kind::Validator, "p"), None);
         metrics.policies_loaded(Kind::Validator, 1);
         metrics.policies_started(true, 1);
+        metrics.objects("active", 1);
+        metrics.active_set(&Digest([0; 32]));
+        metrics.reloaded(true);
         metrics.request("validate").answered(200);
         drop(metrics.request("validate"));
         metrics.handshake_failed(HandshakeFailure::Timeout);

@@ -95,6 +95,7 @@ impl<'a> Asked<'a> {
         let Self { policy, begin, unmatched, .. } = self;
         let (result, usage, facts) = match (unmatched, &policy.answers) {
             (Some(failure), _) => (Err(failure.clone()), Usage::default(), Vec::new()),
+            (None, Answers::Nobody) => (Err(Failure::NotLoaded), Usage::default(), Vec::new()),
             (None, Answers::Component(component)) => self.put_to(component, ask, question).await,
             (None, Answers::Group(group)) => (question.put_to(group, ask, policy).await, Usage::default(), Vec::new()),
         };

@@ -1,7 +1,10 @@
 //! Which policies may be asked about a resource, so that a review does not look at the rules of all others, and what
 //! these read, so that no object is read for each of them.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::Policy;
 use crate::{
@@ -37,7 +40,7 @@ struct Known<'a> {
 }
 
 impl Index {
-    pub(super) fn new(policies: &[Policy]) -> Self {
+    pub(super) fn new(policies: &[Arc<Policy>]) -> Self {
         let known: Vec<Known<'_>> = policies
             .iter()
             .map(|it| Known {

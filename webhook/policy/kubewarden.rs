@@ -35,7 +35,7 @@ impl<'a> Selection<'a> {
 impl Set {
     /// All that are asked by their ids.
     pub(super) fn of_kubewarden(&self) -> impl Iterator<Item = OfKubewarden<'_>> {
-        self.policies.iter().filter_map(OfKubewarden::of)
+        self.policies.iter().filter_map(|it| OfKubewarden::of(it))
     }
 }
 

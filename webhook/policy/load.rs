@@ -39,42 +39,48 @@ impl Set {
         let makers = Makers { engine, compiler };
         let shelf = Shelf::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let loads = specs.into_iter().map(|spec| load(makers, &shelf, spec));
+        let loads: Vec<_> = specs.iter().map(|spec: &PolicySpec| load(makers, &shelf, spec)).collect();
         // Twice as many as there are cores, so that reading one overlaps compiling another.
         let loaded: Vec<_> = stream::iter(loads).buffered(cores * 2).collect().await;
         let mut policies = Vec::new();
         let mut errors = Vec::new();
         for loaded in loaded {
             match loaded {
-                Ok(loaded) => policies.extend(loaded.into_iter().map(|it| it.register(metrics))),
+                Ok(loaded) => policies.extend(loaded.into_iter().map(|it| Arc::new(it.register(metrics)))),
                 Err(wrong) => errors.extend(wrong),
             }
         }
         if !errors.is_empty() {
             return Err(errors);
         }
+        let set = Self::new(policies, None);
+        set.count(metrics);
+        Ok(set)
+    }
+
+    /// Says how many policies there are.
+    pub(super) fn count(&self, metrics: &Metrics) {
         for kind in Kind::ALL {
-            metrics.policies_loaded(kind, policies.iter().filter(|it| it.kind() == kind).count());
+            metrics.policies_loaded(kind, self.policies.iter().filter(|it| it.kind() == kind).count());
         }
         for snapshot in [true, false] {
-            let components = policies.iter().flat_map(Policy::components);
+            let components = self.policies.iter().flat_map(|it| it.components());
             let is = |(_, it): &(&PolicySpec, &super::Component)| (it.about().start == Start::Snapshot) == snapshot;
             metrics.policies_started(snapshot, components.filter(is).count());
         }
-        Ok(Self::new(policies))
     }
 }
 
 /// What makes programs, and what will run them.
 #[derive(Clone, Copy)]
-struct Makers<'a> {
-    engine: &'a Engine,
-    compiler: &'a Compiler,
+pub(super) struct Makers<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) compiler: &'a Compiler,
 }
 
 /// What policies share while they are loaded: each component is read once, and each program prepared once.
 #[derive(Default)]
-struct Shelf {
+pub(super) struct Shelf {
     components: Mutex<HashMap<String, Arc<OnceCell<Component>>>>,
     programs: Mutex<HashMap<Identity, Arc<OnceCell<Arc<Program>>>>>,
 }
@@ -84,7 +90,7 @@ fn cell<K: Eq + Hash, V>(cells: &Mutex<HashMap<K, Arc<OnceCell<V>>>>, key: K) ->
 }
 
 impl Shelf {
-    async fn component(&self, reference: &ComponentRef) -> Result<Component, LoadError> {
+    pub(super) async fn component(&self, reference: &ComponentRef) -> Result<Component, LoadError> {
         let cell = cell(&self.components, format!("{reference:?}"));
         let read = || async { loader::load(reference) };
         cell.get_or_try_init(read).await.cloned()
@@ -98,7 +104,7 @@ impl Shelf {
 }
 
 /// A policy that is not counted yet.
-struct Loaded {
+pub(super) struct Loaded {
     kind: Kind,
     spec: PolicySpec,
     matching: Match,
@@ -112,7 +118,7 @@ enum Parts {
 }
 
 impl Loaded {
-    fn register(self, metrics: &Metrics) -> Policy {
+    pub(super) fn register(self, metrics: &Metrics) -> Policy {
         let Self { kind, spec, matching, parts } = self;
         let answers = match parts {
             Parts::Component(digest, template) => Answers::Component(super::Component::new(digest, template)),
@@ -136,10 +142,14 @@ fn error(spec: &PolicySpec, field: &str, message: impl Into<String>) -> ConfigEr
 }
 
 /// A policy; of a component by itself, one of each kind that it can be.
-async fn load(makers: Makers<'_>, shelf: &Shelf, spec: PolicySpec) -> Result<Vec<Loaded>, Vec<ConfigError>> {
+pub(super) async fn load(
+    makers: Makers<'_>,
+    shelf: &Shelf,
+    spec: &PolicySpec,
+) -> Result<Vec<Loaded>, Vec<ConfigError>> {
     match &spec.runs {
-        Runs::Component(reference) => component(makers, shelf, &spec, reference).await,
-        Runs::Group(declared) => Ok(vec![group(makers, shelf, &spec, declared).await?]),
+        Runs::Component(reference) => component(makers, shelf, spec, reference).await,
+        Runs::Group(declared) => Ok(vec![group(makers, shelf, spec, declared).await?]),
     }
 }
 

@@ -13,6 +13,7 @@ mod fold;
 mod group;
 mod index;
 mod kubewarden;
+mod live;
 mod load;
 mod matching;
 mod provider;
@@ -28,8 +29,10 @@ pub use component::Component;
 use group::Group;
 use index::Index;
 pub use kubewarden::{OfKubewarden, Vanilla};
+pub use live::{Declared, Live, Loader, Object, State};
 pub(crate) use load::dotted;
 use matching::{Bounds, Match};
+use tokio::sync::watch;
 
 use crate::{
     cel::{Pool, Reads},
@@ -41,10 +44,12 @@ use crate::{
 /// All policies that are loaded: one immutable value.
 pub struct Set {
     /// In the order in which chains run.
-    policies: Vec<Policy>,
+    policies: Vec<Arc<Policy>>,
     index: Index,
     /// For what is read of objects.
     memory: Pool,
+    /// Dropped with the set, when nobody uses it any more.
+    used: watch::Sender<()>,
 }
 
 /// One loaded policy.
@@ -60,6 +65,8 @@ pub struct Policy {
 enum Answers {
     Component(Component),
     Group(Group),
+    /// Nobody: it never loaded, and every question fails.
+    Nobody,
 }
 
 /// The policies that one request asks: all of a kind, or one by name.
@@ -84,15 +91,17 @@ pub struct Ask<'a> {
 }
 
 impl Set {
-    fn new(mut policies: Vec<Policy>) -> Self {
+    /// `memory` is that of the set before.
+    fn new(mut policies: Vec<Arc<Policy>>, memory: Option<Pool>) -> Self {
         policies.sort_by(|one, other| (one.spec.order, &one.spec.name).cmp(&(other.spec.order, &other.spec.name)));
         let index = Index::new(&policies);
-        Self { policies, index, memory: Pool::new(READ, READ_OF_ONE) }
+        let memory = memory.unwrap_or_else(|| Pool::new(READ, READ_OF_ONE));
+        Self { policies, index, memory, used: watch::Sender::new(()) }
     }
 
     /// No policies: nothing can be asked of it.
     pub fn empty() -> Self {
-        Self::new(Vec::new())
+        Self::new(Vec::new(), None)
     }
 
     /// All policies that are asked `interface`, in order, or the one of them of this name. None: there is no such policy,
@@ -107,20 +116,20 @@ impl Set {
                     None => it.kind.interface() == interface,
                     Some(_) => interface == Interface::Validating,
                 };
-                Some(self.policies.iter().filter(|it| it.spec.name == name).find(is)?)
+                Some(self.policies.iter().map(|it| &**it).filter(|it| it.spec.name == name).find(is)?)
             }
         };
         Some(Selection { set: self, interface, one })
     }
 
     /// All policies, in order.
-    pub fn policies(&self) -> &[Policy] {
+    pub fn policies(&self) -> &[Arc<Policy>] {
         &self.policies
     }
 
     /// Tells every policy that it is unloaded.
     pub async fn unload(&self) {
-        for (_, component) in self.policies.iter().flat_map(Policy::components) {
+        for (_, component) in self.policies.iter().flat_map(|it| it.components()) {
             component.cleanup().await;
         }
     }
@@ -155,7 +164,7 @@ impl<'a> Selection<'a> {
     fn of(&self, indices: &'a [usize]) -> impl Iterator<Item = &'a Policy> + use<'a> {
         let indices = if self.one.is_some() { &[] } else { indices };
         let policies = &self.set.policies;
-        self.one.into_iter().chain(indices.iter().filter_map(|index| policies.get(*index)))
+        self.one.into_iter().chain(indices.iter().filter_map(|index| policies.get(*index).map(|it| &**it)))
     }
 }
 
@@ -179,16 +188,16 @@ impl Policy {
     /// Those of a group.
     pub fn members(&self) -> &[Policy] {
         match &self.answers {
-            Answers::Component(_) => &[],
+            Answers::Component(_) | Answers::Nobody => &[],
             Answers::Group(group) => group.members(),
         }
     }
 
-    /// Its component; None: it is a group.
+    /// Its component; None: it is a group, or was never loaded.
     pub fn component(&self) -> Option<&Component> {
         match &self.answers {
             Answers::Component(component) => Some(component),
-            Answers::Group(_) => None,
+            Answers::Group(_) | Answers::Nobody => None,
         }
     }
 

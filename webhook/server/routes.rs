@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     observe::Metrics,
-    policy::{Ask, Authorization, Selection, Set, Vanilla},
+    policy::{Ask, Authorization, Live, Selection, Set, Vanilla},
     review::{Malformed, Version, access, admission, token},
     spec::Interface,
     turn::Turns,
@@ -84,7 +84,7 @@ impl Default for Limits {
 
 /// What the routes need.
 struct App {
-    set: Arc<Set>,
+    live: Arc<Live>,
     metrics: Arc<Metrics>,
     limits: Limits,
     budgets: Budgets,
@@ -101,7 +101,7 @@ struct Budgets {
 }
 
 /// The routes of the server. `events`: whether `/events` answers, which it does not for callers that nobody knows.
-pub fn app(set: Arc<Set>, metrics: Arc<Metrics>, limits: Limits, events: bool) -> Router {
+pub fn app(live: Arc<Live>, metrics: Arc<Metrics>, limits: Limits, events: bool) -> Router {
     let others = || Budget::new(limits.others(), &metrics);
     let budgets = Budgets {
         authentication: others(),
@@ -109,7 +109,7 @@ pub fn app(set: Arc<Set>, metrics: Arc<Metrics>, limits: Limits, events: bool) -
         admission: Budget::new(limits.admission(), &metrics),
         events: others(),
     };
-    let app = App { set, metrics, limits, budgets, lane: Lane::default(), events };
+    let app = App { live, metrics, limits, budgets, lane: Lane::default(), events };
     let both = |path: &str, question: Question, router: Router<Arc<App>>| {
         let all = move |State(app): State<Arc<App>>, request: Request| answer(app, question, None, request);
         let one = move |State(app): State<Arc<App>>, Path(policy): Path<String>, request: Request| {
@@ -210,7 +210,8 @@ async fn receive(
         ));
     }
     // What is not there is said before a body is read for it.
-    selected(app, question, policy.as_deref())?;
+    let set = app.live.set();
+    selected(&set, question, policy.as_deref())?;
     check_content_type(&parts.headers)?;
     let allowance =
         deadline::allowance(parts.uri.query(), app.limits.time).map_err(|words| (StatusCode::BAD_REQUEST, words))?;
@@ -238,7 +239,7 @@ async fn receive(
     let bytes = body::read(&share, &terms, announced, body).await.map_err(refused)?;
     let (large, latest) = (bytes.len() > LARGE, deadline + lateness(allowance));
     let head = Head::default();
-    let work = work(Arc::clone(app), question, policy, share, bytes, deadline, Arc::clone(&head));
+    let work = work(set, question, policy, share, bytes, deadline, Arc::clone(&head));
     match question {
         Question::Authenticate | Question::Authorize => Turns::new(work, false).await,
         // What they cost must not be in the way of a login.
@@ -253,9 +254,9 @@ async fn receive(
 /// What an AdmissionReview is answered by when its work ends too late, from when it was decoded: its version and uid.
 type Head = Arc<OnceLock<(Version, String)>>;
 
-/// Holds all that it needs, so that it can run anywhere.
+/// Holds all that it needs, so that it can run anywhere: the set as well, which may be another for the next request.
 async fn work(
-    app: Arc<App>,
+    set: Arc<Set>,
     question: Question,
     policy: Option<String>,
     share: Share,
@@ -263,14 +264,14 @@ async fn work(
     deadline: Instant,
     head: Head,
 ) -> Result<Bytes, Refusal> {
-    let selection = selected(&app, question, policy.as_deref())?;
+    let selection = selected(&set, question, policy.as_deref())?;
     let answer = ask(question, &selection, &bytes, deadline, &head).await?;
     drop(bytes);
     Ok(share.answer(answer))
 }
 
-fn selected<'a>(app: &'a App, question: Question, policy: Option<&str>) -> Result<Selection<'a>, Refusal> {
-    let selected = app.set.select(question.interface(), policy);
+fn selected<'a>(set: &'a Set, question: Question, policy: Option<&str>) -> Result<Selection<'a>, Refusal> {
+    let selected = set.select(question.interface(), policy);
     let of_kubewarden = matches!(question, Question::Audit | Question::ValidateRaw);
     selected.filter(|it| !of_kubewarden || it.of_kubewarden().is_some()).ok_or_else(|| no_policy(policy.is_some()))
 }

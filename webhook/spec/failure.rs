@@ -39,11 +39,14 @@ pub enum Failure {
     /// The host could not run the policy; not the guest's fault.
     #[error("the host failed: {0}")]
     Host(String),
+    /// It was declared, and could never be loaded.
+    #[error("the policy is not loaded")]
+    NotLoaded,
 }
 
 impl Failure {
     /// How many there are.
-    pub(super) const COUNT: usize = 12;
+    pub(super) const COUNT: usize = 13;
 
     /// A number below [`Self::COUNT`] that no other failure has.
     pub(super) fn position(&self) -> usize {
@@ -60,6 +63,7 @@ impl Failure {
             Self::Condition(_) => 9,
             Self::ConditionLimit(_) => 10,
             Self::Host(_) => 11,
+            Self::NotLoaded => 12,
         }
     }
 
@@ -78,6 +82,7 @@ impl Failure {
             Self::Condition(_) => "condition_error",
             Self::ConditionLimit(_) => "condition_limit",
             Self::Host(_) => "host_error",
+            Self::NotLoaded => "not_loaded",
         }
     }
 
@@ -96,6 +101,7 @@ impl Failure {
             Self::Condition(_) => "a match condition of the policy failed",
             Self::ConditionLimit(_) => "a match condition of the policy used up a limit",
             Self::Host(_) => "the policy could not be run",
+            Self::NotLoaded => "the policy is not loaded",
         }
     }
 
@@ -118,7 +124,9 @@ impl Failure {
             | Self::Size(_)
             | Self::Overload
             | Self::ConditionLimit(_) => true,
-            Self::Trap(_) | Self::Guest(_) | Self::Answer(_) | Self::Condition(_) | Self::Host(_) => false,
+            Self::Trap(_) | Self::Guest(_) | Self::Answer(_) | Self::Condition(_) | Self::Host(_) | Self::NotLoaded => {
+                false
+            }
         }
     }
 }

@@ -49,7 +49,7 @@ impl PolicySpec {
 }
 
 /// One object, parsed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicySpec {
     /// None: a component by itself, which stands for one policy of each kind that it can be.
     pub kind: Option<Kind>,
@@ -86,6 +86,8 @@ pub struct PolicySpec {
     pub instance_policy: Instances,
     /// What it gets beyond the contract.
     pub grants: Grants,
+    /// Files whose content is in it, such as granted variables.
+    pub files: Vec<PathBuf>,
     /// The operator's own words for a denial.
     pub message: Option<String>,
     /// What a waPC module is called with for each event.
@@ -104,7 +106,7 @@ pub struct Kubewarden {
 }
 
 /// What answers for a policy.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Runs {
     /// A component.
     Component(ComponentRef),
@@ -113,7 +115,7 @@ pub enum Runs {
 }
 
 /// Policies that decide together: `expression` over their names.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupSpec {
     /// `a() && (b() || !c())`.
     pub expression: String,

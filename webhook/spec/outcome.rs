@@ -91,6 +91,7 @@ mod tests {
             Failure::Condition(text()),
             Failure::ConditionLimit(text()),
             Failure::Host(text()),
+            Failure::NotLoaded,
         ];
         let answers = [Allowed, Denied, NoOpinion, Authenticated, Unknown, Rejected, Mutated, Answered];
         let all: Vec<Outcome> = answers.into_iter().chain(failures.map(Failed)).collect();

@@ -1,0 +1,159 @@
+//! Keeps what serves in step with the files that declare it: they are looked at once in a while, and again when the process gets SIGHUP.
+//! On a thread of its own, since reading and loading take long, and reviews must not wait for them.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    thread,
+    time::Duration,
+};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::sleep,
+};
+use tracing::{error, info};
+
+use super::sources::Sources;
+use crate::{
+    config::{ConfigError, Found},
+    policy::{Declared, Loader},
+    spec::{Location, PolicySpec},
+};
+
+/// The policies of each file, as they were when it could be read last.
+pub(super) type Kept = BTreeMap<PathBuf, Vec<PolicySpec>>;
+
+/// As declared by files that can all be read.
+pub(super) fn kept(found: Found) -> Kept {
+    found.files.into_iter().map(|(path, specs)| (path, specs.unwrap_or_default())).collect()
+}
+
+/// All of them, as they are to be.
+pub(super) fn declared(kept: &Kept) -> Vec<Declared> {
+    kept.values().flatten().map(|spec| Declared { spec: spec.clone(), unreadable: None }).collect()
+}
+
+/// Looks at the files from now on, for as long as the process lives.
+///
+/// # Errors
+/// There is no thread to be had.
+pub(super) fn keep_up(sources: Sources, loader: Loader, kept: Kept) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let body = move || {
+        if let Err(error) = runtime.block_on(watch(&sources, &loader, kept)) {
+            error!(%error, "the files of policies are not looked at any more: restart the server to apply changes");
+        }
+    };
+    thread::Builder::new().name("reload".to_owned()).spawn(body).map(drop)
+}
+
+async fn watch(sources: &Sources, loader: &Loader, mut kept: Kept) -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut seen = Stamps::of(sources, &kept);
+    loop {
+        let is_told = tokio::select! {
+            _ = hangup.recv() => true,
+            () = sleep(PAUSE) => false,
+        };
+        let mut now = Stamps::of(sources, &kept);
+        if now == seen && !is_told {
+            continue;
+        }
+        // Whoever writes is let finish.
+        loop {
+            sleep(SETTLED).await;
+            let later = Stamps::of(sources, &kept);
+            if later == now {
+                break;
+            }
+            now = later;
+        }
+        let found = sources.read_each();
+        if Stamps::of(sources, &kept) != now {
+            // Half of it may be old: it is read again.
+            continue;
+        }
+        match changed(found, &kept) {
+            Ok((next, declared)) => {
+                kept = next;
+                // Before they are loaded, so that a component which changes meanwhile is looked at again.
+                seen = Stamps::of(sources, &kept);
+                let _ = loader.update(declared).await;
+                loader.metrics.reloaded(true);
+                info!(digest = %loader.live.current().digest(), "the files were read again");
+            }
+            Err(why) => {
+                seen = now;
+                loader.metrics.reloaded(false);
+                error!("nothing is changed: {why}");
+            }
+        }
+    }
+}
+
+/// What is declared now; of files that cannot be read, what they declared before. An error: nothing may change.
+fn changed(found: Found, before: &Kept) -> Result<(Kept, Vec<Declared>), String> {
+    if !found.errors.is_empty() {
+        return Err(words(&found.errors));
+    }
+    let (mut kept, mut declared) = (Kept::new(), Vec::new());
+    for (path, result) in found.files {
+        let (specs, unreadable) = match result {
+            Ok(specs) => (specs, None),
+            Err((_, errors)) => {
+                let why = words(&errors);
+                error!("{why}: its policies stay as they are");
+                (before.get(&path).cloned().unwrap_or_default(), Some(why))
+            }
+        };
+        declared.extend(specs.iter().map(|spec| Declared { spec: spec.clone(), unreadable: unreadable.clone() }));
+        kept.insert(path, specs);
+    }
+    if declared.is_empty() {
+        return Err("the files hold no policy any more".to_owned());
+    }
+    Ok((kept, declared))
+}
+
+fn words(errors: &[ConfigError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// Of every file that counts, what changes when it is written or replaced, through symlinks: a mounted ConfigMap replaces one of these.
+#[derive(PartialEq, Eq)]
+struct Stamps(BTreeMap<PathBuf, Option<Stamp>>);
+
+/// Device and inode, size, times of its content and of itself.
+type Stamp = (u64, u64, u64, (i64, i64), (i64, i64));
+
+impl Stamps {
+    fn of(sources: &Sources, kept: &Kept) -> Self {
+        let specs = kept.values().flatten();
+        let all = specs.flat_map(|it| std::iter::once(it).chain(it.members()));
+        let of_policies = all.flat_map(|spec| {
+            let component = spec.component().and_then(|it| match &it.location {
+                Location::File(path) => Some(path.clone()),
+                Location::Builtin(_) => None,
+            });
+            component.into_iter().chain(spec.files.iter().cloned())
+        });
+        let stamp = |path: PathBuf| {
+            let stamp = Self::stamp(&path);
+            (path, stamp)
+        };
+        Self(sources.files().into_iter().chain(of_policies).map(stamp).collect())
+    }
+
+    fn stamp(path: &Path) -> Option<Stamp> {
+        let it = fs::metadata(path).ok()?;
+        Some((it.dev(), it.ino(), it.size(), (it.mtime(), it.mtime_nsec()), (it.ctime(), it.ctime_nsec())))
+    }
+}
+
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How long nothing must change before files are read.
+const SETTLED: Duration = Duration::from_millis(200);

@@ -1,0 +1,382 @@
+//! The live set: what is declared, which of it serves, and since when. One immutable value behind one pointer: a change is made beside it and
+//! swapped in whole, and requests in flight end on what they began with.
+
+use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+
+use arc_swap::ArcSwap;
+use futures_util::{StreamExt as _, stream};
+use sha2::{Digest as _, Sha256};
+use tracing::{error, info};
+
+use super::{
+    Answers, Policy, Set,
+    load::{Makers, Shelf, load},
+    matching::Match,
+};
+use crate::{
+    config::ConfigError,
+    engine::{prepare::Compiler, run::Engine},
+    observe::Metrics,
+    spec::{Digest, Kind, PolicySpec},
+};
+
+/// What is declared, and the set that serves it.
+pub struct Live(ArcSwap<Current>);
+
+/// At a moment.
+pub struct Current {
+    set: Arc<Set>,
+    objects: Vec<Object>,
+    digest: Digest,
+}
+
+/// How an object fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is being loaded; what served before serves on.
+    Loading,
+    /// As it is declared, it serves.
+    Active,
+    /// It never loaded: whatever it is asked fails, and its failurePolicy decides.
+    Failed,
+    /// As it is declared now it does not load: what it was before serves.
+    Stale,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Loading, Self::Active, Self::Failed, Self::Stale];
+
+    /// As it is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Active => "active",
+            Self::Failed => "failed",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+/// A declared object.
+#[derive(Clone)]
+pub struct Object {
+    /// As it was declared when its policies were last loaded, or tried to be.
+    declared: Arc<PolicySpec>,
+    /// Of its components, then.
+    digests: Vec<Option<Digest>>,
+    /// How it fares.
+    pub state: State,
+    /// Why, if not well.
+    pub reason: Option<String>,
+    /// From when on.
+    pub since: SystemTime,
+    /// What serves for it.
+    policies: Vec<Arc<Policy>>,
+}
+
+/// What a source says of an object.
+pub struct Declared {
+    /// As it is to be, or as it was last when it could be read.
+    pub spec: PolicySpec,
+    /// Why the source cannot be read now: then the object stays what it is.
+    pub unreadable: Option<String>,
+}
+
+impl Live {
+    /// A set, all of it as it is declared.
+    pub fn new(set: Arc<Set>) -> Self {
+        let object = |policy: &Arc<Policy>| Object {
+            declared: Arc::new(policy.spec.clone()),
+            digests: Vec::new(),
+            state: State::Active,
+            reason: None,
+            since: SystemTime::now(),
+            policies: vec![Arc::clone(policy)],
+        };
+        let objects: Vec<Object> = set.policies().iter().map(object).collect();
+        Self(ArcSwap::from_pointee(Current { digest: digest(&objects), set, objects }))
+    }
+
+    /// What serves now. Whoever takes it ends on it.
+    pub fn set(&self) -> Arc<Set> {
+        Arc::clone(&self.0.load().set)
+    }
+
+    /// What is declared now, and how it fares.
+    pub fn current(&self) -> Arc<Current> {
+        self.0.load_full()
+    }
+}
+
+impl Current {
+    /// All objects, in the order of their sources.
+    pub fn objects(&self) -> &[Object] {
+        &self.objects
+    }
+
+    /// Of what serves: the same for replicas that serve the same.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+impl Object {
+    /// As it is declared.
+    pub fn spec(&self) -> &PolicySpec {
+        &self.declared
+    }
+
+    /// What serves for it; of a component by itself one of each kind that it can be.
+    pub fn policies(&self) -> &[Arc<Policy>] {
+        &self.policies
+    }
+
+    fn is(&self, spec: &PolicySpec) -> bool {
+        (self.declared.kind, &self.declared.name) == (spec.kind, &spec.name)
+    }
+}
+
+/// Makes declared objects the live set.
+pub struct Loader {
+    /// What it changes.
+    pub live: Arc<Live>,
+    /// Runs the policies.
+    pub engine: Engine,
+    /// Makes their programs.
+    pub compiler: Compiler,
+    /// Counts them.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Loader {
+    /// Loads what is new or changed, and swaps it in with what is not. What is gone is told so once nobody uses it.
+    ///
+    /// Must not run at the same time as itself: what it finds is what it changes.
+    ///
+    /// Gives what is wrong with those that do not load.
+    pub async fn update(&self, declared: Vec<Declared>) -> Vec<ConfigError> {
+        let before = self.live.current();
+        self.announce(&before, &declared);
+        let shelf = Shelf::default();
+        let mut names: BTreeMap<(Option<Kind>, String), String> = BTreeMap::new();
+        let mut steps = Vec::new();
+        for it in declared {
+            let taken = names.insert(crate::config::name_of(&it.spec), it.spec.source.clone());
+            if let Some(first) = &taken {
+                names.insert(crate::config::name_of(&it.spec), first.clone());
+            }
+            steps.push(self.object(&before, &shelf, it, taken));
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let made: Vec<(Object, Vec<ConfigError>)> = stream::iter(steps).buffered(cores * 2).collect().await;
+        let (objects, errors): (Vec<Object>, Vec<Vec<ConfigError>>) = made.into_iter().unzip();
+        self.swap(objects);
+        errors.into_iter().flatten().collect()
+    }
+
+    /// What is to be loaded is shown as that.
+    fn announce(&self, before: &Current, declared: &[Declared]) {
+        let now = SystemTime::now();
+        let objects = declared.iter().map(|it| match before.objects.iter().find(|old| old.is(&it.spec)) {
+            Some(old) if *old.declared == it.spec => old.clone(),
+            Some(old) => Object { state: State::Loading, reason: None, since: now, ..old.clone() },
+            None => Object {
+                declared: Arc::new(it.spec.clone()),
+                digests: Vec::new(),
+                state: State::Loading,
+                reason: None,
+                since: now,
+                policies: Vec::new(),
+            },
+        });
+        let current = Current { set: Arc::clone(&before.set), objects: objects.collect(), digest: before.digest };
+        self.show(&current.objects);
+        self.live.0.store(Arc::new(current));
+    }
+
+    async fn object(
+        &self,
+        before: &Current,
+        shelf: &Shelf,
+        Declared { spec, unreadable }: Declared,
+        taken: Option<String>,
+    ) -> (Object, Vec<ConfigError>) {
+        let old = before.objects.iter().find(|it| it.is(&spec));
+        let wrong = |errors: Vec<ConfigError>, digests| {
+            let words: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            (self.not_loaded(old, &spec, words.join("; "), digests), errors)
+        };
+        if let Some(reason) = unreadable {
+            return (self.not_loaded(old, &spec, reason, Vec::new()), Vec::new());
+        }
+        if let Some(first) = taken {
+            let message = format!("the name is already used in {first}");
+            let field = Some(spec.field("metadata.name"));
+            let error = ConfigError { source: spec.source.clone(), object: Some(spec.title()), field, message };
+            // Its name is somebody else's: nothing serves for it.
+            let failed = Object { policies: Vec::new(), ..self.not_loaded(None, &spec, error.to_string(), Vec::new()) };
+            return (failed, vec![error]);
+        }
+        let references = std::iter::once(&spec).chain(spec.members()).filter_map(PolicySpec::component);
+        let mut digests = Vec::new();
+        for reference in references {
+            digests.push(shelf.component(reference).await.ok().map(|it| it.digest));
+        }
+        if let Some(old) = old.filter(|it| it.state == State::Active && *it.declared == spec && it.digests == digests) {
+            return (old.clone(), Vec::new());
+        }
+        let makers = Makers { engine: &self.engine, compiler: &self.compiler };
+        match load(makers, shelf, &spec).await {
+            Err(errors) => wrong(errors, digests),
+            Ok(loaded) => {
+                let policies = loaded.into_iter().map(|it| Arc::new(it.register(&self.metrics))).collect();
+                let since = SystemTime::now();
+                let object =
+                    Object { declared: Arc::new(spec), digests, state: State::Active, reason: None, since, policies };
+                (object, Vec::new())
+            }
+        }
+    }
+
+    /// It serves as it did, or, if it never did, fails whatever it is asked.
+    fn not_loaded(
+        &self,
+        old: Option<&Object>,
+        spec: &PolicySpec,
+        reason: String,
+        digests: Vec<Option<Digest>>,
+    ) -> Object {
+        let served = old.filter(|it| it.policies.iter().any(|it| !matches!(it.answers, Answers::Nobody)));
+        let state = if served.is_some() { State::Stale } else { State::Failed };
+        let same = old.filter(|it| it.state == state && it.reason.as_ref() == Some(&reason));
+        Object {
+            declared: Arc::new(spec.clone()),
+            digests,
+            state,
+            since: same.map_or_else(SystemTime::now, |it| it.since),
+            policies: match served {
+                Some(served) => served.policies.clone(),
+                None => spec.kind.map(|kind| Arc::new(Policy::nobody(kind, spec, &self.metrics))).into_iter().collect(),
+            },
+            reason: Some(reason),
+        }
+    }
+
+    fn swap(&self, objects: Vec<Object>) {
+        let policies = objects.iter().flat_map(|it| it.policies.iter().map(Arc::clone)).collect();
+        let before = self.live.current();
+        let set = Arc::new(Set::new(policies, Some(before.set.memory.clone())));
+        set.count(&self.metrics);
+        self.show(&objects);
+        self.tell(&before, &objects);
+        let digest = digest(&objects);
+        self.metrics.active_set(&digest);
+        let removed = |it: &&Arc<Policy>| !set.policies.iter().any(|other| Arc::ptr_eq(it, other));
+        let gone: Vec<Arc<Policy>> = before.set.policies.iter().filter(removed).map(Arc::clone).collect();
+        let mut unused = before.set.used.subscribe();
+        self.live.0.store(Arc::new(Current { set, objects, digest }));
+        drop(before);
+        if !gone.is_empty() {
+            tokio::spawn(async move {
+                // Ends when the last request of the set of before does.
+                while unused.changed().await.is_ok() {}
+                for (_, component) in gone.iter().flat_map(|it| it.components()) {
+                    component.cleanup().await;
+                }
+            });
+        }
+    }
+
+    fn show(&self, objects: &[Object]) {
+        for state in State::ALL {
+            self.metrics.objects(state.name(), objects.iter().filter(|it| it.state == state).count());
+        }
+    }
+
+    /// What changed, once.
+    fn tell(&self, before: &Current, objects: &[Object]) {
+        for object in objects {
+            let policy = object.declared.title();
+            let is_known =
+                |it: &&Object| it.is(&object.declared) && it.since == object.since && it.state == object.state;
+            if before.objects.iter().any(|it| is_known(&it)) {
+                continue;
+            }
+            match object.state {
+                State::Active => info!(policy, "active"),
+                State::Loading => {}
+                State::Failed => error!(
+                    policy,
+                    reason = object.reason,
+                    "not loaded: whatever it is asked fails, and its failurePolicy decides"
+                ),
+                State::Stale => {
+                    error!(
+                        policy,
+                        reason = object.reason,
+                        "not loaded as it is declared now: it serves as it was before"
+                    )
+                }
+            }
+        }
+        for gone in before.objects.iter().filter(|it| !objects.iter().any(|new| new.is(&it.declared))) {
+            info!(policy = gone.declared.title(), "gone");
+        }
+    }
+}
+
+impl Policy {
+    /// One that never loaded.
+    fn nobody(kind: Kind, spec: &PolicySpec, metrics: &Metrics) -> Self {
+        // Its conditions were compiled where they were read; should they not be the same now, it is asked about everything.
+        let matching = Match::compile(&spec.matching, kind).unwrap_or_default();
+        Self {
+            kind,
+            matching,
+            metrics: metrics.for_policy(kind, &spec.name),
+            spec: spec.clone(),
+            answers: Answers::Nobody,
+        }
+    }
+}
+
+/// Of all that decides what the policies say, but for the values of variables, which are secrets.
+fn digest(objects: &[Object]) -> Digest {
+    let mut lines: Vec<String> = objects
+        .iter()
+        .flat_map(|it| &it.policies)
+        .map(|policy| {
+            let spec = &policy.spec;
+            let code: Vec<String> = policy
+                .components()
+                .map(|(part, component)| {
+                    format!(
+                        "{} {:?} {:?} {:?} {}",
+                        part.name,
+                        part.settings,
+                        part.limits,
+                        part.grants,
+                        component.digest()
+                    )
+                })
+                .collect();
+            format!(
+                "{:?} {} {:?} {:?} {:?} {} {:?} {:?} {:?} {:?} {:?} {code:?}",
+                policy.kind,
+                spec.name,
+                spec.actions,
+                spec.failure_policy,
+                spec.limit_policy,
+                spec.order,
+                spec.matching,
+                spec.instance_policy,
+                spec.message,
+                spec.operation,
+                spec.kubewarden
+            )
+        })
+        .collect();
+    lines.sort();
+    Digest(Sha256::digest(lines.join("\n")).into())
+}

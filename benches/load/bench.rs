@@ -82,7 +82,7 @@ impl Subject {
     }
 
     /// Verdict with the policies of a file, which allow the small ConfigMap.
-    fn allowing(name: &str, what: &str, policies: &Path, folder: &Folder) -> anyhow::Result<Self> {
+    pub(crate) fn allowing(name: &str, what: &str, policies: &Path, folder: &Folder) -> anyhow::Result<Self> {
         let server = Server::verdict_with(name, folder, policies)?;
         let target = Target::new(server.https, "/validate", &reviews::config_map(), allowed())?;
         Ok(Self { name: name.to_owned(), what: what.to_owned(), server, target: Arc::new(target) })

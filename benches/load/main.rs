@@ -14,6 +14,7 @@ mod histogram;
 mod limits;
 mod machine;
 mod open;
+mod protocols;
 mod report;
 mod reviews;
 mod scenarios;
@@ -131,6 +132,12 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
     bench::group(args, &subjects, args.connections, &mut report).await?;
     drop(subjects);
 
+    if wanted("protocols") {
+        let (of_protocols, skipped) = protocols::subjects(&folder)?;
+        let subjects: Vec<Subject> = [start(&FLOOR)?].into_iter().chain(of_protocols).collect();
+        report.skipped.extend(skipped);
+        bench::group(args, &subjects, args.connections, &mut report).await?;
+    }
     if wanted("large") {
         let subjects = [start(&scenarios::LARGE_FLOOR)?, start(&scenarios::LARGE)?];
         bench::group(args, &subjects, args.connections, &mut report).await?;
@@ -160,7 +167,7 @@ async fn measure(args: &Args) -> anyhow::Result<Report> {
 }
 
 const CONNECTIONS: [u16; 5] = [1, 4, 16, 64, 256];
-const SCENARIOS: [&str; 14] = [
+const SCENARIOS: [&str; 15] = [
     "none",
     "one",
     "reuse",
@@ -169,6 +176,7 @@ const SCENARIOS: [&str; 14] = [
     "authorization",
     "mutation",
     "go",
+    "protocols",
     "large",
     "connections",
     "thousand",

@@ -11,6 +11,16 @@ pub(crate) mod processes;
 #[path = "../../tests/support/fixtures.rs"]
 pub(crate) mod fixtures;
 
+#[allow(dead_code, unreachable_pub, reason = "the tests need more of it")]
+#[allow(clippy::expect_used, clippy::panic, reason = "without modules nothing can be measured")]
+#[path = "../../tests/support/go_module.rs"]
+pub(crate) mod go_module;
+
+#[allow(dead_code, unreachable_pub, reason = "the tests need more of it")]
+#[allow(clippy::expect_used, clippy::panic, reason = "without modules nothing can be measured")]
+#[path = "../../tests/support/rego.rs"]
+pub(crate) mod rego;
+
 use std::{
     thread,
     time::{Duration, Instant},

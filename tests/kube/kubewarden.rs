@@ -9,9 +9,11 @@ use super::{
     labels,
     registration::{Namespaces, rules, webhook, webhooks},
 };
-use crate::{
-    modules::annotate,
-    support::{fixtures, processes::folder, rego, verdict::Verdict},
+use crate::support::{
+    fixtures::{self, annotate},
+    processes::folder,
+    rego,
+    verdict::Verdict,
 };
 
 #[test]

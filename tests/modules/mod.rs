@@ -11,16 +11,14 @@ mod rego;
 mod table;
 
 use std::{
-    borrow::Cow,
     fs,
     path::{Path, PathBuf},
 };
 
 use tempfile::TempDir;
 use verdict::spec::{Kind, PolicySpec};
-use wasm_encoder::{CustomSection, Encode as _, Section as _};
 
-use crate::support::fixtures;
+use crate::support::fixtures::{self, annotate};
 
 /// A module of `policies/fixtures/modules`, as what it is declared.
 fn policy(kind: Kind, path: &Path, settings: Option<&str>) -> PolicySpec {
@@ -37,15 +35,6 @@ fn annotated_as(folder: &TempDir, module: &Path, metadata: &str) -> PathBuf {
     let path = folder.path().join(module.file_name().unwrap());
     fs::write(&path, annotate(&fs::read(module).unwrap(), metadata)).unwrap();
     path
-}
-
-/// The module with this metadata.
-pub fn annotate(module: &[u8], metadata: &str) -> Vec<u8> {
-    let mut bytes = module.to_vec();
-    let section = CustomSection { name: Cow::Borrowed("io.kubewarden.metadata"), data: metadata.as_bytes().into() };
-    bytes.push(section.id());
-    section.encode(&mut bytes);
-    bytes
 }
 
 /// A module that is written by hand.

@@ -1,6 +1,7 @@
 //! Policies that are only for tests, compiled once per process by the guests' own workspace.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
@@ -8,6 +9,8 @@ use std::{
     sync::{Mutex, OnceLock},
     thread,
 };
+
+use wasm_encoder::{CustomSection, Encode as _, Section as _};
 
 use super::processes::say;
 
@@ -52,6 +55,15 @@ pub fn module(name: &str) -> PathBuf {
         target.join("wasm32-wasip1/release")
     });
     folder.join(name).with_extension("wasm")
+}
+
+/// The module with what Kubewarden's tool writes into it.
+pub fn annotate(module: &[u8], metadata: &str) -> Vec<u8> {
+    let mut bytes = module.to_vec();
+    let section = CustomSection { name: Cow::Borrowed("io.kubewarden.metadata"), data: metadata.as_bytes().into() };
+    bytes.push(section.id());
+    section.encode(&mut bytes);
+    bytes
 }
 
 /// The component of a policy in Go, a folder of `policies/`, built by `verdict build` once per process. None, with a line on

@@ -206,8 +206,8 @@ impl Parser<'_, '_> {
     }
 }
 
-/// Everything that walks a value calls itself as often.
-pub(super) const MAX_DEPTH: usize = 256;
+/// Everything that walks a value calls itself as often, on the stack of a guest.
+pub(super) const MAX_DEPTH: usize = 128;
 const STEPS_A_VALUE: usize = 8;
 /// Of a map or set: it has room for eleven entries.
 const BYTES_OF_A_NODE: usize = 11 * 2 * size_of::<Value>();

@@ -1,6 +1,6 @@
 //! `json.patch`: the operations of RFC 6902 on Rego's values. Paths may also be lists of keys, and lead through sets.
 
-use super::{Fault, Function, Outcome, function, number::Number, value::Value, work::Work};
+use super::{Fault, Function, Outcome, function, number::Number, parse::MAX_DEPTH, value::Value, work::Work};
 
 pub(super) const FUNCTIONS: &[Function] = &[function("json.patch", 2, patch)];
 
@@ -64,6 +64,10 @@ fn path(value: &Value, work: &mut Work) -> Result<Vec<Value>, Fault> {
 }
 
 fn add(root: &mut Option<Value>, path: &[Value], value: Value, work: &mut Work) -> Result<(), Fault> {
+    // No operation makes more of a value than can be walked through.
+    if path.len() + value.weigh(work)? > MAX_DEPTH {
+        return Err(Fault::Undefined);
+    }
     let Some((last, parents)) = path.split_last() else {
         *root = Some(value);
         return Ok(());

@@ -1,6 +1,6 @@
 //! Builtins called as a guest calls them; `tests/rego` compares them with OPA.
 
-use std::time::SystemTime;
+use std::{thread, time::SystemTime};
 
 use super::{Builtin, Exhausted, Work};
 
@@ -76,6 +76,30 @@ fn a_review_has_so_much_work_and_no_more() {
     }
 }
 
+/// Builtins run on the stacks of guests.
+#[test]
+fn the_deepest_values_need_little_stack() {
+    let deep = |open: &str, close: &str| format!("{}1{}", open.repeat(126), close.repeat(126));
+    let calls = move || {
+        for value in [deep("[", "]"), deep("{", "}"), deep("{\"a\": ", "}")] {
+            assert!(call("sprintf", &["\"%v\"", &format!("[{value}]")]).is_some());
+            let yaml = call("yaml.marshal", &[&value]).unwrap();
+            assert!(call("yaml.unmarshal", &[&yaml]).is_some());
+            let patch = "[{\"op\": \"copy\", \"from\": \"/a\", \"path\": \"/b\"}]";
+            assert!(call("json.patch", &[&format!("{{\"a\": {value}}}"), patch]).is_some());
+            assert_eq!(call("object.subset", &[&format!("[{value}]"), &format!("[{value}]")]).unwrap(), "true");
+        }
+        // What they make of values that are let through is no deeper.
+        let deepen: Vec<String> = (1..40)
+            .map(|at| format!("{{\"op\": \"copy\", \"from\": \"/a\", \"path\": \"{}\"}}", "/a".repeat(at * 100)))
+            .collect();
+        assert_eq!(call("json.patch", &[&deep("{\"a\": ", "}"), &format!("[{}]", deepen.join(", "))]), None);
+        let wrapped: String = (1..600).map(|at| format!("a{at}: &a{at} [*a{}]\n", at - 1)).collect();
+        assert_eq!(call("yaml.unmarshal", &[&serde_json::to_string(&format!("a0: &a0 x\n{wrapped}")).unwrap()]), None);
+    };
+    thread::Builder::new().stack_size(STACK).spawn(calls).unwrap().join().unwrap();
+}
+
 #[test]
 fn what_the_host_refuses_is_not_there() {
     for name in
@@ -87,3 +111,5 @@ fn what_the_host_refuses_is_not_there() {
 
 const COPY: &str =
     "{\"op\": \"copy\", \"from\": \"\", \"path\": \"/b\"}, {\"op\": \"copy\", \"from\": \"\", \"path\": \"/c\"}, ";
+/// Guests have 2 MiB, of which their own code may take 512 KiB.
+const STACK: usize = 1 << 20;

@@ -58,18 +58,23 @@ impl Value {
         Ok(self.clone())
     }
 
-    /// Charges for a copy.
-    pub(super) fn weigh(&self, work: &mut Work) -> Result<(), Exhausted> {
+    /// Charges for a copy. How deep the value is: 1 without others in it.
+    pub(super) fn weigh(&self, work: &mut Work) -> Result<usize, Exhausted> {
         work.bytes(size_of::<Self>())?;
-        match self {
-            Self::Null | Self::Bool(_) | Self::Number(Number::Int(_)) => Ok(()),
-            Self::Number(Number::Text(text)) | Self::String(text) => work.bytes(text.len()),
-            Self::Array(values) => values.iter().try_for_each(|it| it.weigh(work)),
-            Self::Set(values) => values.iter().try_for_each(|it| it.weigh(work)),
-            Self::Object(object) => object.iter().try_for_each(|(key, value)| {
-                key.weigh(work)?;
-                value.weigh(work)
-            }),
-        }
+        let deepest = match self {
+            Self::Null | Self::Bool(_) | Self::Number(Number::Int(_)) => 0,
+            Self::Number(Number::Text(text)) | Self::String(text) => {
+                work.bytes(text.len())?;
+                0
+            }
+            Self::Array(values) => deepest(values, work)?,
+            Self::Set(values) => deepest(values, work)?,
+            Self::Object(object) => deepest(object.keys(), work)?.max(deepest(object.values(), work)?),
+        };
+        Ok(deepest + 1)
     }
+}
+
+fn deepest<'v>(values: impl IntoIterator<Item = &'v Value>, work: &mut Work) -> Result<usize, Exhausted> {
+    values.into_iter().try_fold(0, |deepest, value| value.weigh(work).map(|depth| deepest.max(depth)))
 }

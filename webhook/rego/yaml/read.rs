@@ -140,7 +140,9 @@ impl<'t> Reader<'t, '_> {
             }
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).and_then(Option::as_ref).ok_or(Fault::Undefined)?;
-                node.weigh(self.work)?;
+                if self.in_flow.len() + node.weigh(self.work)? > MAX_DEPTH {
+                    return Err(Fault::Undefined);
+                }
                 return Ok(node.clone());
             }
             _ => return Err(Fault::Undefined),
@@ -212,10 +214,10 @@ impl<'t> Reader<'t, '_> {
 }
 
 impl Node {
-    /// Charges for a copy.
-    fn weigh(&self, work: &mut Work) -> Result<(), Exhausted> {
+    /// Charges for a copy. How deep it is.
+    fn weigh(&self, work: &mut Work) -> Result<usize, Exhausted> {
         work.bytes(self.key.as_ref().map_or(0, |it| it.len()))?;
-        self.value.as_ref().map_or(Ok(()), |it| it.weigh(work))
+        self.value.as_ref().map_or(Ok(1), |it| it.weigh(work))
     }
 }
 

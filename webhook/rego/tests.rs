@@ -100,6 +100,29 @@ fn the_deepest_values_need_little_stack() {
     thread::Builder::new().stack_size(STACK).spawn(calls).unwrap().join().unwrap();
 }
 
+/// As `policies/MOVING.md` says.
+#[test]
+fn what_is_usual_fits_a_review() {
+    assert!(call("net.cidr_expand", &["\"10.0.0.0/16\""]).is_some());
+    let yaml = serde_json::to_string(&"key: value\n".repeat(18_000)).unwrap();
+    assert!(call("yaml.is_valid", &[&yaml]).is_some());
+    let object = format!(
+        "[{}0]",
+        "{\"name\": \"some-container\", \"image\": \"registry.example.org/a/b:1.2.3\"}, ".repeat(3_000)
+    );
+    assert!(call("sprintf", &["\"%v\"", &format!("[{object}]")]).is_some());
+    let mut work = Work::new(SystemTime::UNIX_EPOCH);
+    let find = Builtin::find("regex.find_n").unwrap();
+    for at in 0..500 {
+        let image = format!("\"registry.example.org/team/image:v1.2.{at}\"");
+        let pattern = b"\"^([a-z.]+/)*[a-z]+:v?[0-9]+[.][0-9]+[.][0-9]+$\"";
+        assert_eq!(
+            find.call(&[pattern, image.as_bytes(), b"1"], &mut work),
+            Ok(Some(format!("[{image}]").into_bytes()))
+        );
+    }
+}
+
 #[test]
 fn what_the_host_refuses_is_not_there() {
     for name in

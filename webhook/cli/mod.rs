@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod call;
+mod certificates;
 mod certs;
 mod check;
 mod compile;

@@ -16,7 +16,7 @@ use tokio::{
 };
 use tracing::{error, info};
 
-use super::sources::Sources;
+use super::{certificates::Rotation, sources::Sources};
 use crate::{
     config::{ConfigError, Found},
     policy::{Declared, Loader},
@@ -40,14 +40,54 @@ pub(super) fn declared(kept: &Kept) -> Vec<Declared> {
 ///
 /// # Errors
 /// There is no thread to be had.
-pub(super) fn keep_up(sources: Sources, loader: Loader, kept: Kept) -> io::Result<()> {
+pub(super) fn keep_up(sources: Sources, loader: Loader, kept: Kept, rotation: Option<Rotation>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let body = move || {
-        if let Err(error) = runtime.block_on(watch(&sources, &loader, kept)) {
-            error!(%error, "the files of policies are not looked at any more: restart the server to apply changes");
+        let both = async {
+            let certificates = async {
+                match &rotation {
+                    Some(rotation) => rotate(rotation).await,
+                    None => Ok(()),
+                }
+            };
+            tokio::try_join!(watch(&sources, &loader, kept), certificates).map(drop)
+        };
+        if let Err(error) = runtime.block_on(both) {
+            error!(%error, "files are not looked at any more: restart the server to apply changes");
         }
     };
     thread::Builder::new().name("reload".to_owned()).spawn(body).map(drop)
+}
+
+/// The certificates, as long as the process lives.
+async fn rotate(rotation: &Rotation) -> io::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    let stamps = || Stamps::of_files(rotation.files.all().cloned());
+    let mut seen = stamps();
+    loop {
+        let is_told = tokio::select! {
+            _ = hangup.recv() => true,
+            () = sleep(PAUSE) => false,
+        };
+        if stamps() == seen && !is_told {
+            continue;
+        }
+        seen = settled(&stamps).await;
+        rotation.rotate();
+    }
+}
+
+/// Whoever writes is let finish.
+async fn settled(stamps: &impl Fn() -> Stamps) -> Stamps {
+    let mut now = stamps();
+    loop {
+        sleep(SETTLED).await;
+        let later = stamps();
+        if later == now {
+            return now;
+        }
+        now = later;
+    }
 }
 
 async fn watch(sources: &Sources, loader: &Loader, mut kept: Kept) -> io::Result<()> {
@@ -58,19 +98,10 @@ async fn watch(sources: &Sources, loader: &Loader, mut kept: Kept) -> io::Result
             _ = hangup.recv() => true,
             () = sleep(PAUSE) => false,
         };
-        let mut now = Stamps::of(sources, &kept);
-        if now == seen && !is_told {
+        if Stamps::of(sources, &kept) == seen && !is_told {
             continue;
         }
-        // Whoever writes is let finish.
-        loop {
-            sleep(SETTLED).await;
-            let later = Stamps::of(sources, &kept);
-            if later == now {
-                break;
-            }
-            now = later;
-        }
+        let now = settled(&|| Stamps::of(sources, &kept)).await;
         let found = sources.read_each();
         if Stamps::of(sources, &kept) != now {
             // Half of it may be old: it is read again.
@@ -140,11 +171,15 @@ impl Stamps {
             });
             component.into_iter().chain(spec.files.iter().cloned())
         });
+        Self::of_files(sources.files().into_iter().chain(of_policies))
+    }
+
+    fn of_files(files: impl Iterator<Item = PathBuf>) -> Self {
         let stamp = |path: PathBuf| {
             let stamp = Self::stamp(&path);
             (path, stamp)
         };
-        Self(sources.files().into_iter().chain(of_policies).map(stamp).collect())
+        Self(files.map(stamp).collect())
     }
 
     fn stamp(path: &Path) -> Option<Stamp> {

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -14,7 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 
 use super::{
-    CacheArgs, Ended, Failed, certs, compiler,
+    CacheArgs, Ended, Failed,
+    certificates::{Certificates, Files, Rotation},
+    certs, compiler,
     reload::{self, Kept},
     runtime,
     sources::Sources,
@@ -32,7 +34,7 @@ use crate::{
     server::{
         self, Bound, ClientName,
         routes::{self, Limits},
-        tls::Pem,
+        tls::Current,
     },
     spec::PolicySpec,
 };
@@ -98,19 +100,14 @@ struct Plan {
     bind: SocketAddr,
     admin_bind: SocketAddr,
     certificates: Certificates,
+    /// Where they are; None: made just now.
+    files: Option<Files>,
+    /// Of our own: where the CA is.
+    ca: Option<PathBuf>,
     /// The policies of each file.
     declared: Kept,
     /// Nothing was configured: somebody wants to look around.
     demo: bool,
-}
-
-struct Certificates {
-    certificate: Vec<u8>,
-    key: Vec<u8>,
-    client_ca: Option<Vec<u8>>,
-    client_names: Vec<ClientName>,
-    /// Of our own, made just now: where the CA is.
-    ca: Option<PathBuf>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
@@ -160,30 +157,34 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
         args.sources.read()?;
         reload::kept(args.sources.read_each())
     };
-    let client_ca = args.client_ca.as_deref().map(read).transpose()?;
-    let certificates = match (&args.tls_cert, &args.tls_key) {
-        (Some(certificate), Some(key)) => {
-            let (certificate, key) = (read(certificate)?, read(key)?);
-            Certificates { certificate, key, client_ca, client_names: args.client_name.clone(), ca: None }
-        }
-        _ => own_certificates(args, client_ca)?,
+    let wrong = |words: String| Failed::configuration(words);
+    let files = args.tls_cert.clone().zip(args.tls_key.clone()).map(|(certificate, key)| Files {
+        certificate,
+        key,
+        client_ca: args.client_ca.clone(),
+        client_names: args.client_name.clone(),
+    });
+    let (certificates, ca) = match &files {
+        Some(files) => (files.read().map_err(wrong)?, None),
+        None => own_certificates(args)?,
     };
-    Ok(Plan { bind, admin_bind, certificates, declared, demo })
+    Ok(Plan { bind, admin_bind, certificates, files, ca, declared, demo })
 }
 
-/// Made anew at each start, for this process: nothing is trusted that was lying around.
-fn own_certificates(args: &Args, client_ca: Option<Vec<u8>>) -> Result<Certificates, Failed> {
+/// Made anew at each start, for this process: nothing is trusted that was lying around. With where the CA is.
+fn own_certificates(args: &Args) -> Result<(Certificates, Option<PathBuf>), Failed> {
     let names = certs::LOOPBACK.map(str::to_owned);
     let bundle = Bundle::generate(&names)?;
     let dir = args.cache.dir().ok_or_else(no_dir)?.join("certs");
     certs::write(&bundle, &dir, true)?;
-    Ok(Certificates {
+    let client_ca = args.client_ca.as_deref().map(read).transpose()?;
+    let certificates = Certificates {
         certificate: bundle.server.certificate.into_bytes(),
         key: bundle.server.key.into_bytes(),
         client_ca,
         client_names: args.client_name.clone(),
-        ca: Some(dir.join("ca.crt")),
-    })
+    };
+    Ok((certificates, Some(dir.join("ca.crt"))))
 }
 
 /// Many systems allow 1024 open files unless a process asks for more, and connections alone may be five times that.
@@ -203,27 +204,9 @@ fn read(path: &Path) -> Result<Vec<u8>, Failed> {
 }
 
 async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> Result<(), Failed> {
-    let Plan { bind, admin_bind, certificates, declared, demo } = plan;
-    let pem = Pem {
-        certificate: &certificates.certificate,
-        key: &certificates.key,
-        client_ca: certificates.client_ca.as_deref(),
-        client_names: &certificates.client_names,
-    };
-    let tls = pem.config().map_err(|error| Failed::configuration(error.to_string()))?;
-    let expiry = pem.expiry().map_err(|error| Failed::configuration(error.to_string()))?;
-    if certificates.client_names.is_empty()
-        && let Some(why) = pem.broad_client_ca().map_err(|error| Failed::configuration(error.to_string()))?
-    {
-        warn!(
-            "--client-ca looks like one that signs for others as well, kubelets for example ({why}): whoever it signed may ask the policies; name those who may with --client-name"
-        );
-    }
+    let Plan { bind, admin_bind, certificates, files, ca, declared, demo } = plan;
     let metrics = Arc::new(Metrics::new());
-    metrics.certificate_expiry(expiry);
-    if expiry <= SystemTime::now() {
-        warn!("the certificate has expired: callers will refuse it");
-    }
+    let tls = Current::new(certificates.config(&metrics).map_err(Failed::configuration)?);
 
     let admin = Admin::new(Arc::clone(&metrics));
     let admin_address = admin.listen(admin_bind).with_context(|| format!("--admin-bind {admin_bind}"))?;
@@ -233,7 +216,8 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
         grace: args.grace,
         ..server::Config::new(bind)
     };
-    let bound = Bound::bind(config, tls, Arc::clone(&metrics)).with_context(|| format!("--bind {bind}"))?;
+    let bound =
+        Bound::bind(config, Arc::clone(&tls), Arc::clone(&metrics)).with_context(|| format!("--bind {bind}"))?;
     let address = bound.local_addr()?;
     let known_callers = certificates.client_ca.is_some();
     if !known_callers && !address.ip().is_loopback() {
@@ -263,7 +247,8 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
     let (count, not_loaded) = (live.set().policies().len(), errors.len());
     if !demo {
         // Beside reviews from now on.
-        reload::keep_up(args.sources.clone(), loader(Priority::Idle)?, declared)?;
+        let rotation = files.map(|files| Rotation { files, current: tls, metrics: Arc::clone(&metrics) });
+        reload::keep_up(args.sources.clone(), loader(Priority::Idle)?, declared, rotation)?;
     }
     info!(
         https = %address,
@@ -275,7 +260,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
         bodies_mib = limits.bodies >> 20,
         "serving"
     );
-    if demo && let Some(ca) = &certificates.ca {
+    if demo && let Some(ca) = &ca {
         terminal::print(&try_next(address, admin_address, ca));
     }
     let shutdown = async {

@@ -12,7 +12,7 @@ use tokio::{
     sync::Semaphore,
     time::{sleep, timeout},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt as _;
 use tracing::debug;
 
@@ -31,7 +31,7 @@ use crate::observe::{EndedEarly, HandshakeFailure, Listener, Metrics};
 
 /// What all connections share.
 pub(super) struct Shared {
-    pub(super) tls: TlsAcceptor,
+    pub(super) tls: Arc<tls::Current>,
     pub(super) app: Router,
     pub(super) metrics: Arc<Metrics>,
     pub(super) patience: Patience,
@@ -56,7 +56,7 @@ impl Connection {
         let Self { shared, activity, life } = self;
         let _open = shared.metrics.connection();
         let wire = Wire::new(stream, Arc::clone(&activity), shared.patience.write);
-        let accept = shared.turns.run(&activity, shared.tls.accept(wire));
+        let accept = shared.turns.run(&activity, shared.tls.acceptor().accept(wire));
         let shaken = tokio::select! {
             shaken = timeout(shared.patience.handshake, accept) => shaken,
             () = activity.ended() => return shared.metrics.ended_early(Listener::Https, EndedEarly::Handshakes),

@@ -32,7 +32,6 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
-use tokio_rustls::TlsAcceptor;
 use tracing::warn;
 
 use crate::observe::Metrics;
@@ -110,7 +109,7 @@ impl Default for Patience {
 pub struct Bound {
     config: Config,
     listener: TcpListener,
-    tls: TlsAcceptor,
+    tls: Arc<tls::Current>,
     metrics: Arc<Metrics>,
 }
 
@@ -119,9 +118,9 @@ impl Bound {
     ///
     /// # Errors
     /// The address is taken or not of this machine.
-    pub fn bind(config: Config, tls: Arc<rustls::ServerConfig>, metrics: Arc<Metrics>) -> io::Result<Self> {
+    pub fn bind(config: Config, tls: Arc<tls::Current>, metrics: Arc<Metrics>) -> io::Result<Self> {
         let listener = listen(config.bind)?;
-        Ok(Self { config, listener, tls: tls.into(), metrics })
+        Ok(Self { config, listener, tls, metrics })
     }
 
     /// Where it listens.

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwap;
 use rustls::{
     CertificateError, RootCertStore, ServerConfig,
     crypto::ring,
@@ -15,6 +16,7 @@ use rustls::{
     },
     server::WebPkiClientVerifier,
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::names::{ClientName, Named, NotListed};
 use crate::observe::HandshakeFailure;
@@ -78,6 +80,26 @@ pub struct Pem<'a> {
     pub client_ca: Option<&'a [u8]>,
     /// The names of which the client's certificate must have one; none: every name will do.
     pub client_names: &'a [ClientName],
+}
+
+/// What new connections are served with: other certificates from one moment to the next. Connections that are open stay as they are.
+pub struct Current(ArcSwap<ServerConfig>);
+
+impl Current {
+    /// Until it is replaced.
+    pub fn new(config: Arc<ServerConfig>) -> Arc<Self> {
+        Arc::new(Self(ArcSwap::new(config)))
+    }
+
+    /// From now on.
+    pub fn replace(&self, config: Arc<ServerConfig>) {
+        self.0.store(config);
+    }
+
+    /// For one connection.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        self.0.load_full().into()
+    }
 }
 
 impl Pem<'_> {

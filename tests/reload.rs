@@ -143,6 +143,10 @@ fn what_cannot_be_read_or_loaded_changes_nothing() {
     let row = served.becomes("a", "stale");
     assert!(row["reason"].as_str().unwrap().contains("a.yaml:1: "), "{row}");
     assert_eq!(served.state("b"), "active");
+    // As it was, it needs no loading.
+    fs::write(served.file("a.yaml"), labels("a", "one")).unwrap();
+    served.becomes("a", "active");
+    assert_eq!(served.message("/validate/a"), "a: the label one is required");
     // Settings that it does not take.
     fs::write(served.file("a.yaml"), labels("a", "7")).unwrap();
     let row = served.becomes("a", "stale");

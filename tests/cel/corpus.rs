@@ -1,9 +1,9 @@
 //! The expressions and reviews below `tests/cel`, and what is asked about them.
 
-use std::{fs, path::Path};
-
 use serde::Serialize;
 use serde_json::value::RawValue;
+
+use crate::support::corpus::files;
 
 /// A review that expressions are asked about.
 pub struct Review {
@@ -29,13 +29,13 @@ pub fn reviews() -> Vec<Review> {
         access: text.contains("\"SubjectAccessReview\""),
         name,
     };
-    files("reviews").into_iter().map(read).collect()
+    files("cel/reviews").into_iter().map(read).collect()
 }
 
 /// The expressions of the corpus and those of cel-spec.
 pub fn questions(reviews: &[Review], conformance: &[String]) -> Vec<Question> {
     let mut questions = Vec::new();
-    for (origin, text) in files("expressions") {
+    for (origin, text) in files("cel/expressions") {
         for line in lines(&text) {
             questions.push(question(&origin, line, reviews));
         }
@@ -46,7 +46,7 @@ pub fn questions(reviews: &[Review], conformance: &[String]) -> Vec<Question> {
 
 /// Expressions that are known to differ, and why is written above them.
 pub fn known() -> Vec<String> {
-    files("known").iter().flat_map(|(_, text)| lines(text)).map(str::to_owned).collect()
+    files("cel/known").iter().flat_map(|(_, text)| lines(text)).map(str::to_owned).collect()
 }
 
 /// Without comments.
@@ -65,19 +65,4 @@ fn question(origin: &str, expression: &str, reviews: &[Review]) -> Question {
         reviews: kind.take(if many { usize::MAX } else { 1 }).collect(),
         origin: origin.to_owned(),
     }
-}
-
-/// Names without their endings, and texts.
-fn files(folder: &str) -> Vec<(String, String)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cel").join(folder);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut files: Vec<(String, String)> = entries
-        .map(|entry| {
-            let path = entry.expect("a readable folder").path();
-            let name = path.file_stem().expect("a file").to_string_lossy().into_owned();
-            (name, fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
-        })
-        .collect();
-    files.sort();
-    files
 }

@@ -2,6 +2,7 @@
 
 pub mod binaries;
 pub mod control_plane;
+pub mod corpus;
 pub mod examples;
 pub mod fixtures;
 pub mod go_module;

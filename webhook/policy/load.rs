@@ -61,7 +61,8 @@ impl Set {
     /// Says how many policies there are.
     pub(super) fn count(&self, metrics: &Metrics) {
         for kind in Kind::ALL {
-            metrics.policies_loaded(kind, self.policies.iter().filter(|it| it.kind() == kind).count());
+            let is = |it: &&Arc<Policy>| it.kind() == kind && !matches!(it.answers, Answers::Nobody);
+            metrics.policies_loaded(kind, self.policies.iter().filter(is).count());
         }
         for snapshot in [true, false] {
             let components = self.policies.iter().flat_map(|it| it.components());

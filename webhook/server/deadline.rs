@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::go;
+
 /// How long the answer may take.
 ///
 /// `query` is the raw query of the request; without `timeout=` in it, it is `longest`. The margin is a tenth of the timeout, at least 20 ms,
@@ -22,57 +24,13 @@ pub(crate) fn allowance(query: Option<&str>, longest: Duration) -> Result<Durati
     Ok((asked - margin).min(longest))
 }
 
-/// A duration in the syntax of Go's time.ParseDuration, without a minus sign: `300ms`, `1.5h`, `1m30s`, `0`.
+/// In the syntax of Go's time.ParseDuration, without a minus sign: `300ms`, `1.5h`, `1m30s`, `0`.
 fn parse(text: &str) -> Option<Duration> {
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    if rest == "0" {
-        return Some(Duration::ZERO);
-    }
-    if rest.is_empty() || text.len() > LONGEST_TEXT {
-        return None;
-    }
-    let mut nanoseconds: u128 = 0;
-    while !rest.is_empty() {
-        let (whole, after) = digits(rest);
-        let (fraction, after) = match after.strip_prefix('.') {
-            Some(after) => digits(after),
-            None => ("", after),
-        };
-        if whole.is_empty() && fraction.is_empty() {
-            return None;
-        }
-        let end = after.find(|c: char| c == '.' || c.is_ascii_digit()).unwrap_or(after.len());
-        let unit: u128 = match &after[..end] {
-            "ns" => 1,
-            "us" | "µs" | "μs" => 1_000,
-            "ms" => 1_000_000,
-            "s" => 1_000_000_000,
-            "m" => 60_000_000_000,
-            "h" => 3_600_000_000_000,
-            _ => return None,
-        };
-        rest = &after[end..];
-        // At most 64 digits were let in; what does not fit 128 bits is refused like what does not fit Go's 64.
-        let whole: u128 = if whole.is_empty() { 0 } else { whole.parse().ok()? };
-        nanoseconds = nanoseconds.checked_add(whole.checked_mul(unit)?)?;
-        let mut weight = unit;
-        for digit in fraction.bytes() {
-            weight /= 10;
-            nanoseconds = nanoseconds.checked_add(u128::from(digit - b'0') * weight)?;
-        }
-    }
-    i64::try_from(nanoseconds).ok()?;
-    Some(Duration::from_nanos(u64::try_from(nanoseconds).ok()?))
-}
-
-fn digits(text: &str) -> (&str, &str) {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    text.split_at(end)
+    go::time::duration(text).and_then(|it| u64::try_from(it).ok()).map(Duration::from_nanos)
 }
 
 const LEAST_MARGIN: Duration = Duration::from_millis(20);
 const MOST_MARGIN: Duration = Duration::from_millis(500);
-const LONGEST_TEXT: usize = 64;
 
 #[cfg(test)]
 mod tests {

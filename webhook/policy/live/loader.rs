@@ -1,141 +1,24 @@
-//! The live set: what is declared, which of it serves, and since when. One immutable value behind one pointer: a change is made beside it and
-//! swapped in whole, and requests in flight end on what they began with.
+//! What makes declared objects the live set: it loads what is new, keeps what is not, and swaps.
 
 use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
 
-use arc_swap::ArcSwap;
 use futures_util::{StreamExt as _, stream};
-use sha2::{Digest as _, Sha256};
 use tracing::{error, info};
 
 use super::{
-    Answers, Policy, Set,
-    load::{Makers, Shelf, load},
-    matching::Match,
+    super::{
+        Answers, Policy, Set,
+        load::{Makers, Shelf, load},
+        matching::Match,
+    },
+    Current, Declared, Live, Object, State, digest,
 };
 use crate::{
-    config::ConfigError,
+    config::{ConfigError, name_of},
     engine::{prepare::Compiler, run::Engine},
     observe::Metrics,
     spec::{Digest, Kind, PolicySpec},
 };
-
-/// What is declared, and the set that serves it.
-pub struct Live(ArcSwap<Current>);
-
-/// At a moment.
-pub struct Current {
-    set: Arc<Set>,
-    objects: Vec<Object>,
-    digest: Digest,
-}
-
-/// How an object fares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It is being loaded; what served before serves on.
-    Loading,
-    /// As it is declared, it serves.
-    Active,
-    /// It never loaded: whatever it is asked fails, and its failurePolicy decides.
-    Failed,
-    /// As it is declared now it does not load: what it was before serves.
-    Stale,
-}
-
-impl State {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Loading, Self::Active, Self::Failed, Self::Stale];
-
-    /// As it is shown.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Loading => "loading",
-            Self::Active => "active",
-            Self::Failed => "failed",
-            Self::Stale => "stale",
-        }
-    }
-}
-
-/// A declared object.
-#[derive(Clone)]
-pub struct Object {
-    /// As it was declared when its policies were last loaded, or tried to be.
-    declared: Arc<PolicySpec>,
-    /// Of its components, then.
-    digests: Vec<Option<Digest>>,
-    /// How it fares.
-    pub state: State,
-    /// Why, if not well.
-    pub reason: Option<String>,
-    /// From when on.
-    pub since: SystemTime,
-    /// What serves for it.
-    policies: Vec<Arc<Policy>>,
-}
-
-/// What a source says of an object.
-pub struct Declared {
-    /// As it is to be, or as it was last when it could be read.
-    pub spec: PolicySpec,
-    /// Why the source cannot be read now: then the object stays what it is.
-    pub unreadable: Option<String>,
-}
-
-impl Live {
-    /// A set, all of it as it is declared.
-    pub fn new(set: Arc<Set>) -> Self {
-        let object = |policy: &Arc<Policy>| Object {
-            declared: Arc::new(policy.spec.clone()),
-            digests: Vec::new(),
-            state: State::Active,
-            reason: None,
-            since: SystemTime::now(),
-            policies: vec![Arc::clone(policy)],
-        };
-        let objects: Vec<Object> = set.policies().iter().map(object).collect();
-        Self(ArcSwap::from_pointee(Current { digest: digest(&objects), set, objects }))
-    }
-
-    /// What serves now. Whoever takes it ends on it.
-    pub fn set(&self) -> Arc<Set> {
-        Arc::clone(&self.0.load().set)
-    }
-
-    /// What is declared now, and how it fares.
-    pub fn current(&self) -> Arc<Current> {
-        self.0.load_full()
-    }
-}
-
-impl Current {
-    /// All objects, in the order of their sources.
-    pub fn objects(&self) -> &[Object] {
-        &self.objects
-    }
-
-    /// Of what serves: the same for replicas that serve the same.
-    pub fn digest(&self) -> Digest {
-        self.digest
-    }
-}
-
-impl Object {
-    /// As it is declared.
-    pub fn spec(&self) -> &PolicySpec {
-        &self.declared
-    }
-
-    /// What serves for it; of a component by itself one of each kind that it can be.
-    pub fn policies(&self) -> &[Arc<Policy>] {
-        &self.policies
-    }
-
-    fn is(&self, spec: &PolicySpec) -> bool {
-        (self.declared.kind, &self.declared.name) == (spec.kind, &spec.name)
-    }
-}
 
 /// Makes declared objects the live set.
 pub struct Loader {
@@ -162,9 +45,9 @@ impl Loader {
         let mut names: BTreeMap<(Option<Kind>, String), String> = BTreeMap::new();
         let mut steps = Vec::new();
         for it in declared {
-            let taken = names.insert(crate::config::name_of(&it.spec), it.spec.source.clone());
+            let taken = names.insert(name_of(&it.spec), it.spec.source.clone());
             if let Some(first) = &taken {
-                names.insert(crate::config::name_of(&it.spec), first.clone());
+                names.insert(name_of(&it.spec), first.clone());
             }
             steps.push(self.object(&before, &shelf, it, taken));
         }
@@ -188,6 +71,7 @@ impl Loader {
                 reason: None,
                 since: now,
                 policies: Vec::new(),
+                is_declared: false,
             },
         });
         let current = Current { set: Arc::clone(&before.set), objects: objects.collect(), digest: before.digest };
@@ -208,7 +92,11 @@ impl Loader {
             (self.not_loaded(old, &spec, words.join("; "), digests), errors)
         };
         if let Some(reason) = unreadable {
-            return (self.not_loaded(old, &spec, reason, Vec::new()), Vec::new());
+            let not_loaded = self.not_loaded(old, &spec, reason, Vec::new());
+            // What it was is what it was declared as: it needs no loading when it can be read again.
+            let kept = old.filter(|it| it.is_declared && *it.declared == spec);
+            let kept = kept.map(|it| Object { digests: it.digests.clone(), is_declared: true, ..not_loaded.clone() });
+            return (kept.unwrap_or(not_loaded), Vec::new());
         }
         if let Some(first) = taken {
             let message = format!("the name is already used in {first}");
@@ -223,8 +111,9 @@ impl Loader {
         for reference in references {
             digests.push(shelf.component(reference).await.ok().map(|it| it.digest));
         }
-        if let Some(old) = old.filter(|it| it.state == State::Active && *it.declared == spec && it.digests == digests) {
-            return (old.clone(), Vec::new());
+        if let Some(old) = old.filter(|it| it.is_declared && *it.declared == spec && it.digests == digests) {
+            let since = if old.state == State::Active { old.since } else { SystemTime::now() };
+            return (Object { state: State::Active, reason: None, since, ..old.clone() }, Vec::new());
         }
         let makers = Makers { engine: &self.engine, compiler: &self.compiler };
         match load(makers, shelf, &spec).await {
@@ -232,8 +121,16 @@ impl Loader {
             Ok(loaded) => {
                 let policies = loaded.into_iter().map(|it| Arc::new(it.register(&self.metrics))).collect();
                 let since = SystemTime::now();
-                let object =
-                    Object { declared: Arc::new(spec), digests, state: State::Active, reason: None, since, policies };
+                let state = State::Active;
+                let object = Object {
+                    declared: Arc::new(spec),
+                    digests,
+                    state,
+                    reason: None,
+                    since,
+                    policies,
+                    is_declared: true,
+                };
                 (object, Vec::new())
             }
         }
@@ -260,6 +157,7 @@ impl Loader {
                 None => spec.kind.map(|kind| Arc::new(Policy::nobody(kind, spec, &self.metrics))).into_iter().collect(),
             },
             reason: Some(reason),
+            is_declared: false,
         }
     }
 
@@ -339,44 +237,4 @@ impl Policy {
             answers: Answers::Nobody,
         }
     }
-}
-
-/// Of all that decides what the policies say, but for the values of variables, which are secrets.
-fn digest(objects: &[Object]) -> Digest {
-    let mut lines: Vec<String> = objects
-        .iter()
-        .flat_map(|it| &it.policies)
-        .map(|policy| {
-            let spec = &policy.spec;
-            let code: Vec<String> = policy
-                .components()
-                .map(|(part, component)| {
-                    format!(
-                        "{} {:?} {:?} {:?} {}",
-                        part.name,
-                        part.settings,
-                        part.limits,
-                        part.grants,
-                        component.digest()
-                    )
-                })
-                .collect();
-            format!(
-                "{:?} {} {:?} {:?} {:?} {} {:?} {:?} {:?} {:?} {:?} {code:?}",
-                policy.kind,
-                spec.name,
-                spec.actions,
-                spec.failure_policy,
-                spec.limit_policy,
-                spec.order,
-                spec.matching,
-                spec.instance_policy,
-                spec.message,
-                spec.operation,
-                spec.kubewarden
-            )
-        })
-        .collect();
-    lines.sort();
-    Digest(Sha256::digest(lines.join("\n")).into())
 }

@@ -1,0 +1,173 @@
+//! The live set: what is declared, which of it serves, and since when. One immutable value behind one pointer: a change is made beside it and
+//! swapped in whole, and requests in flight end on what they began with.
+
+mod loader;
+
+use std::{sync::Arc, time::SystemTime};
+
+use arc_swap::ArcSwap;
+use sha2::{Digest as _, Sha256};
+
+use super::{Policy, Set};
+use crate::spec::{Digest, PolicySpec};
+pub use loader::Loader;
+
+/// What is declared, and the set that serves it.
+pub struct Live(ArcSwap<Current>);
+
+/// At a moment.
+pub struct Current {
+    set: Arc<Set>,
+    objects: Vec<Object>,
+    digest: Digest,
+}
+
+/// How an object fares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It is being loaded; what served before serves on.
+    Loading,
+    /// As it is declared, it serves.
+    Active,
+    /// It never loaded: whatever it is asked fails, and its failurePolicy decides.
+    Failed,
+    /// As it is declared now it does not load: what it was before serves.
+    Stale,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Loading, Self::Active, Self::Failed, Self::Stale];
+
+    /// As it is shown.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Loading => "loading",
+            Self::Active => "active",
+            Self::Failed => "failed",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+/// A declared object.
+#[derive(Clone)]
+pub struct Object {
+    /// As it was declared when its policies were last loaded, or tried to be.
+    declared: Arc<PolicySpec>,
+    /// Of its components, then.
+    digests: Vec<Option<Digest>>,
+    /// How it fares.
+    pub state: State,
+    /// Why, if not well.
+    pub reason: Option<String>,
+    /// From when on.
+    pub since: SystemTime,
+    /// What serves for it.
+    policies: Vec<Arc<Policy>>,
+    /// Whether that is what is declared.
+    is_declared: bool,
+}
+
+/// What a source says of an object.
+pub struct Declared {
+    /// As it is to be, or as it was last when it could be read.
+    pub spec: PolicySpec,
+    /// Why the source cannot be read now: then the object stays what it is.
+    pub unreadable: Option<String>,
+}
+
+impl Live {
+    /// A set, all of it as it is declared.
+    pub fn new(set: Arc<Set>) -> Self {
+        let object = |policy: &Arc<Policy>| Object {
+            declared: Arc::new(policy.spec.clone()),
+            digests: Vec::new(),
+            state: State::Active,
+            reason: None,
+            since: SystemTime::now(),
+            policies: vec![Arc::clone(policy)],
+            is_declared: true,
+        };
+        let objects: Vec<Object> = set.policies().iter().map(object).collect();
+        Self(ArcSwap::from_pointee(Current { digest: digest(&objects), set, objects }))
+    }
+
+    /// What serves now. Whoever takes it ends on it.
+    pub fn set(&self) -> Arc<Set> {
+        Arc::clone(&self.0.load().set)
+    }
+
+    /// What is declared now, and how it fares.
+    pub fn current(&self) -> Arc<Current> {
+        self.0.load_full()
+    }
+}
+
+impl Current {
+    /// All objects, in the order of their sources.
+    pub fn objects(&self) -> &[Object] {
+        &self.objects
+    }
+
+    /// Of what serves: the same for replicas that serve the same.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+}
+
+impl Object {
+    /// As it is declared.
+    pub fn spec(&self) -> &PolicySpec {
+        &self.declared
+    }
+
+    /// What serves for it; of a component by itself one of each kind that it can be.
+    pub fn policies(&self) -> &[Arc<Policy>] {
+        &self.policies
+    }
+
+    fn is(&self, spec: &PolicySpec) -> bool {
+        (self.declared.kind, &self.declared.name) == (spec.kind, &spec.name)
+    }
+}
+
+/// Of all that decides what the policies say, but for the values of variables, which are secrets.
+fn digest(objects: &[Object]) -> Digest {
+    let mut lines: Vec<String> = objects
+        .iter()
+        .flat_map(|it| &it.policies)
+        .map(|policy| {
+            let spec = &policy.spec;
+            let code: Vec<String> = policy
+                .components()
+                .map(|(part, component)| {
+                    format!(
+                        "{} {:?} {:?} {:?} {}",
+                        part.name,
+                        part.settings,
+                        part.limits,
+                        part.grants,
+                        component.digest()
+                    )
+                })
+                .collect();
+            format!(
+                "{:?} {} {:?} {:?} {:?} {} {:?} {:?} {:?} {:?} {:?} {code:?}",
+                policy.kind,
+                spec.name,
+                spec.actions,
+                spec.failure_policy,
+                spec.limit_policy,
+                spec.order,
+                spec.matching,
+                spec.instance_policy,
+                spec.message,
+                spec.operation,
+                spec.kubewarden
+            )
+        })
+        .collect();
+    lines.sort();
+    Digest(Sha256::digest(lines.join("\n")).into())
+}

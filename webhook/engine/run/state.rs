@@ -119,11 +119,6 @@ impl State {
         self.grants.host_capabilities.allow(namespace, operation)
     }
 
-    /// What time it is for the guest.
-    pub(super) fn now(&self) -> SystemTime {
-        self.wall.0.unwrap_or_else(SystemTime::now)
-    }
-
     /// Whether the guest holds resources of the host.
     pub(in crate::engine) fn holds_handles(&self) -> bool {
         !self.table.is_empty()

@@ -72,7 +72,7 @@ pub(super) async fn answer(
             Ok(Vec::new())
         }
         ("kubewarden", "crypto", "v1/is_certificate_trusted") if is_granted => {
-            certificates::is_trusted(payload, state.now()).map_err(String::into_bytes)
+            certificates::is_trusted(payload, state.wall.time()).map_err(String::into_bytes)
         }
         ("kubewarden", namespace, operation) => {
             let why =

@@ -173,6 +173,42 @@ fn what_cannot_be_read_or_loaded_changes_nothing() {
     );
 }
 
+/// A policy that moves to another file, while the old one cannot be read.
+#[test]
+fn a_name_serves_once() {
+    let served = Served::new(&[("b.yaml", &labels("p", "one"))]);
+    fs::write(served.file("a.yaml"), labels("p", "two")).unwrap();
+    fs::write(served.file("b.yaml"), "kind: [").unwrap();
+    served.says("/validate", "p: the label two is required");
+    let page = served.page();
+    let states: Vec<&Value> = page["policies"].as_array().unwrap().iter().map(|it| &it["state"]).collect();
+    assert_eq!(states, ["active", "failed"], "{page}");
+    assert!(page["policies"][1]["reason"].as_str().unwrap().contains("already used in"), "{page}");
+}
+
+/// Lines that come before a policy are none of its concern.
+#[test]
+fn what_moves_within_a_file_is_left_alone() {
+    let served = Served::new(&[("p.yaml", &(labels("a", "one") + &labels("b", "two")))]);
+    let before = served.row("b")["since"].clone();
+    fs::write(
+        served.file("p.yaml"),
+        labels("c", "four") + "# Now three.\n" + &labels("a", "three") + &labels("b", "two"),
+    )
+    .unwrap();
+    let loaded = |name: &str| {
+        let text = fs::read_to_string(served.folder.path().join("verdict.log")).unwrap();
+        text.lines().filter(|it| it.contains("\"active\"") && it.contains(&format!("Validator {name}\""))).count()
+    };
+    served.says(
+        "/validate",
+        "a: the label three is required\nb: the label two is required\nc: the label four is required",
+    );
+    assert_eq!((loaded("a"), loaded("b"), loaded("c")), (2, 1, 1));
+    assert_eq!(served.row("b")["since"], before);
+    assert!(served.row("b")["source"].as_str().unwrap().ends_with("document 3"), "{}", served.row("b"));
+}
+
 #[test]
 fn a_folder_that_is_gone_or_empty_keeps_what_serves() {
     let served = Served::new(&[("a.yaml", &labels("a", "one"))]);

@@ -245,7 +245,7 @@ fn row(object: &Object, spec: &PolicySpec, kind: &'static str, policy: Option<&A
         memory_bytes: spec.limits.memory,
         fuel: spec.limits.fuel,
         instance_policy: spec.instance_policy.name(),
-        source: spec.source.clone(),
+        source: object.spec().source.clone(),
     }
 }
 

@@ -102,7 +102,7 @@ async fn watch(sources: &Sources, loader: &Loader, mut kept: Kept) -> io::Result
             continue;
         }
         let now = settled(&|| Stamps::of(sources, &kept)).await;
-        let found = sources.read_each();
+        let found = sources.look();
         if Stamps::of(sources, &kept) != now {
             // Half of it may be old: it is read again.
             continue;

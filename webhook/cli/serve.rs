@@ -153,9 +153,7 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
     let declared = if demo {
         [(PathBuf::new(), EXAMPLES.map(PolicySpec::builtin).to_vec())].into()
     } else {
-        // Everything that is wrong with any of them, names that several have included.
-        args.sources.read()?;
-        reload::kept(args.sources.read_each())
+        reload::kept(args.sources.read_each()?)
     };
     let wrong = |words: String| Failed::configuration(words);
     let files = args.tls_cert.clone().zip(args.tls_key.clone()).map(|(certificate, key)| Files {

@@ -42,29 +42,23 @@ impl Sources {
 
     /// The policies of all of them, or everything that is wrong with any.
     pub(super) fn read(&self) -> Result<Vec<PolicySpec>, Failed> {
-        let declared = if self.policies.is_empty() { Ok(Vec::new()) } else { config::read(&self.policies) };
-        let modules = self.k8s_wasm.beside(declared.as_deref().unwrap_or_default());
-        match (declared, modules) {
-            (Ok(mut specs), Ok(modules)) => {
-                specs.extend(modules);
-                Ok(specs)
-            }
-            (declared, modules) => {
-                let errors = [declared.err(), modules.err()].into_iter().flatten().flatten();
-                Err(Failed::configurations(&errors.collect::<Vec<_>>()))
-            }
-        }
+        Ok(self.read_each()?.specs().cloned().collect())
     }
-}
 
-impl Sources {
-    /// File by file.
-    pub(super) fn read_each(&self) -> Found {
+    /// The same, file by file.
+    pub(super) fn read_each(&self) -> Result<Found, Failed> {
+        let found = self.look();
+        let wrong = found.wrong(&self.policies);
+        if wrong.is_empty() { Ok(found) } else { Err(Failed::configurations(&wrong)) }
+    }
+
+    /// What is there now, good or not.
+    pub(super) fn look(&self) -> Found {
         let mut found = config::read_each(&self.policies);
         if let Some(first) = self.k8s_wasm.paths().next() {
             let others: Vec<PolicySpec> =
                 found.files.iter().filter_map(|(_, it)| it.as_ref().ok()).flatten().cloned().collect();
-            // They are of one kind each, and name each other's modules only by what is wrong with them: one file to whoever reads them again.
+            // Their names are compared with each other's and with all others': they are read together, as if they were one file.
             let modules = self.k8s_wasm.beside(&others).map_err(|errors| (Vec::new(), errors));
             found.files.push((first.to_owned(), modules));
         }

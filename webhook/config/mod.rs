@@ -39,23 +39,9 @@ use crate::{
 /// # Errors
 /// What is wrong, in the order of the files, and files without any policy; never empty.
 pub fn read(paths: &[PathBuf]) -> Result<Vec<PolicySpec>, Vec<ConfigError>> {
-    let Found { files, mut errors } = read_each(paths);
-    let mut specs = Vec::new();
-    for (_, found) in files {
-        match found {
-            Ok(found) => specs.extend(found),
-            Err((found, wrong)) => {
-                specs.extend(found);
-                errors.extend(wrong);
-            }
-        }
-    }
-    // Whoever names files wants policies: without any, a server would be ready and refuse nothing.
-    if specs.is_empty() && errors.is_empty() {
-        let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        errors.push(about(Path::new(&named.join(", ")), "expected at least one policy, found none"));
-    }
-    finished(specs, errors)
+    let found = read_each(paths);
+    let wrong = found.wrong(paths);
+    if wrong.is_empty() { Ok(found.specs().cloned().collect()) } else { Err(wrong) }
 }
 
 /// Its policies; or those of its documents that are good, and what is wrong with the others.
@@ -68,6 +54,28 @@ pub struct Found {
     pub files: Vec<(PathBuf, InFile)>,
     /// What cannot be looked at.
     pub errors: Vec<ConfigError>,
+}
+
+impl Found {
+    /// The policies of all documents that are good.
+    pub fn specs(&self) -> impl Iterator<Item = &PolicySpec> + Clone {
+        self.files.iter().flat_map(|(_, found)| match found {
+            Ok(specs) | Err((specs, _)) => specs.iter(),
+        })
+    }
+
+    /// Everything that is wrong with any file, names that several policies have included. `paths` are those that were named.
+    pub fn wrong(&self, paths: &[PathBuf]) -> Vec<ConfigError> {
+        let of_files = self.files.iter().filter_map(|(_, found)| found.as_ref().err()).flat_map(|(_, wrong)| wrong);
+        let mut errors: Vec<ConfigError> = self.errors.iter().chain(of_files).cloned().collect();
+        // Whoever names files wants policies: without any, a server would be ready and refuse nothing.
+        if errors.is_empty() && self.specs().next().is_none() {
+            let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+            errors.push(about(Path::new(&named.join(", ")), "expected at least one policy, found none"));
+        }
+        errors.extend(duplicates(self.specs()));
+        errors
+    }
 }
 
 /// As [`read`], each file by itself. Names that several have are not looked for.

@@ -71,7 +71,10 @@ fn definition(kind: Kind) -> Result<CustomResourceDefinition, ManifestsError> {
                     ..CustomResourceSubresources::default()
                 }),
                 additional_printer_columns: Some(vec![
-                    column("Image", ".spec.component.image"),
+                    match kind {
+                        Kind::PolicyGroup => column("Expression", ".spec.expression"),
+                        _ => column("Image", ".spec.component.image"),
+                    },
                     column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
                     age,
                 ]),

@@ -137,6 +137,20 @@ impl GroupSpec {
 }
 
 impl PolicySpec {
+    /// Whether both say the same, wherever they are written.
+    pub(crate) fn says_as(&self, other: &Self) -> bool {
+        self.anywhere() == other.anywhere()
+    }
+
+    fn anywhere(&self) -> Self {
+        let mut bare = Self { source: String::new(), settings_lines: BTreeMap::new(), ..self.clone() };
+        bare.fields.clear();
+        if let Runs::Group(group) = &mut bare.runs {
+            group.members = group.members.iter().map(Self::anywhere).collect();
+        }
+        bare
+    }
+
     /// Its component; None: it is a group.
     pub fn component(&self) -> Option<&ComponentRef> {
         match &self.runs {

@@ -62,7 +62,7 @@ impl Loader {
     fn announce(&self, before: &Current, declared: &[Declared]) {
         let now = SystemTime::now();
         let objects = declared.iter().map(|it| match before.objects.iter().find(|old| old.is(&it.spec)) {
-            Some(old) if *old.declared == it.spec => old.clone(),
+            Some(old) if old.declared.says_as(&it.spec) => old.clone(),
             Some(old) => Object { state: State::Loading, reason: None, since: now, ..old.clone() },
             None => Object {
                 declared: Arc::new(it.spec.clone()),
@@ -91,13 +91,6 @@ impl Loader {
             let words: Vec<String> = errors.iter().map(ToString::to_string).collect();
             (self.not_loaded(old, &spec, words.join("; "), digests), errors)
         };
-        if let Some(reason) = unreadable {
-            let not_loaded = self.not_loaded(old, &spec, reason, Vec::new());
-            // What it was is what it was declared as: it needs no loading when it can be read again.
-            let kept = old.filter(|it| it.is_declared && *it.declared == spec);
-            let kept = kept.map(|it| Object { digests: it.digests.clone(), is_declared: true, ..not_loaded.clone() });
-            return (kept.unwrap_or(not_loaded), Vec::new());
-        }
         if let Some(first) = taken {
             let message = format!("the name is already used in {first}");
             let field = Some(spec.field("metadata.name"));
@@ -106,14 +99,22 @@ impl Loader {
             let failed = Object { policies: Vec::new(), ..self.not_loaded(None, &spec, error.to_string(), Vec::new()) };
             return (failed, vec![error]);
         }
+        if let Some(reason) = unreadable {
+            let not_loaded = self.not_loaded(old, &spec, reason, Vec::new());
+            // What it was is what it was declared as: it needs no loading when it can be read again.
+            let kept = old.filter(|it| it.is_declared && it.declared.says_as(&spec));
+            let kept = kept.map(|it| Object { digests: it.digests.clone(), is_declared: true, ..not_loaded.clone() });
+            return (kept.unwrap_or(not_loaded), Vec::new());
+        }
         let references = std::iter::once(&spec).chain(spec.members()).filter_map(PolicySpec::component);
         let mut digests = Vec::new();
         for reference in references {
             digests.push(shelf.component(reference).await.ok().map(|it| it.digest));
         }
-        if let Some(old) = old.filter(|it| it.is_declared && *it.declared == spec && it.digests == digests) {
+        if let Some(old) = old.filter(|it| it.is_declared && it.declared.says_as(&spec) && it.digests == digests) {
             let since = if old.state == State::Active { old.since } else { SystemTime::now() };
-            return (Object { state: State::Active, reason: None, since, ..old.clone() }, Vec::new());
+            let declared = Arc::new(spec);
+            return (Object { declared, state: State::Active, reason: None, since, ..old.clone() }, Vec::new());
         }
         let makers = Makers { engine: &self.engine, compiler: &self.compiler };
         match load(makers, shelf, &spec).await {

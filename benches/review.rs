@@ -28,10 +28,13 @@ use verdict::{
         prepare::Compiler,
         run::{Capacity, Engine},
     },
-    observe::Metrics,
+    observe::{Decisions, Metrics},
     policy::{Ask, Live, Set},
     review::{access, admission, patch, token},
-    server::routes::{self, Limits},
+    server::{
+        callers::Callers,
+        routes::{self, Limits},
+    },
     spec::Interface,
 };
 
@@ -73,7 +76,14 @@ fn policies(criterion: &mut Criterion) {
     for (name, yaml) in [("none match", SECRETS), ("one", CONFIG_MAPS)] {
         let set = host.load(yaml);
         let selection = set.select(Interface::Validating, None).expect("the policies");
-        let ask = || Ask { raw: &body, deadline: Instant::now() + Duration::from_secs(10), watch: None, now: None };
+        let ask = || Ask {
+            raw: &body,
+            deadline: Instant::now() + Duration::from_secs(10),
+            watch: None,
+            trail: None,
+            now: None,
+            audit: false,
+        };
         group.bench_function(name, |it| {
             it.iter(|| host.runtime.block_on(selection.validate(ask(), &envelope.review)));
         });
@@ -102,7 +112,13 @@ fn routes(criterion: &mut Criterion) {
         ("magic-authorizer", authorizer, "/authorize", reviews::access()),
         ("magic-mutator", mutator, "/mutate", reviews::config_map()),
     ] {
-        let app = routes::app(Arc::new(Live::new(host.load(yaml))), Arc::clone(&host.metrics), Limits::default(), true);
+        let app = routes::app(
+            Arc::new(Live::new(host.load(yaml))),
+            Arc::clone(&host.metrics),
+            Decisions::none(),
+            Limits::default(),
+            Arc::new(Callers { known: true, ..Callers::default() }),
+        );
         let body = bytes::Bytes::from(body);
         let answer = host.runtime.block_on(post(&app, path, body.clone()));
         assert!(answer.contains("\"allowed\":true") || answer.contains("\"authenticated\":true"), "{answer}");

@@ -314,6 +314,37 @@ async fn on_shutdown_what_is_in_flight_is_finished() {
     assert!(TcpStream::connect(server.address).await.is_err());
 }
 
+/// A balancer may still send new connections: each is answered, and told that this was all.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_while_the_server_drains_is_answered_once() {
+    let delay = Duration::from_secs(3);
+    let server = Server::start("", false, |config| config.drain_delay = delay).await;
+    let begun = std::time::Instant::now();
+    server.begin_stop();
+    // The word is soon round.
+    let mut answers = 0;
+    let last = loop {
+        let mut stream = server.raw().await;
+        let body = access().to_string();
+        let head = format!(
+            "POST /authorize HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all((head + &body).as_bytes()).await.unwrap();
+        let mut answer = vec![0; 4096];
+        let read = stream.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        answers += 1;
+        if answer.contains("connection: close") || begun.elapsed() > delay / 2 {
+            break answer;
+        }
+    };
+    assert!(last.contains("connection: close"), "{answers}: {last}");
+    let served = server.served.lock().unwrap().take().unwrap();
+    served.await.unwrap();
+}
+
 /// Every request gets the answer that is right for it, and none another's.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_callers_at_once_get_their_own_answers() {

@@ -84,7 +84,7 @@ async fn instances_end_with_their_policy() {
 /// Whatever admission does, logins have room of their own.
 #[tokio::test(flavor = "multi_thread")]
 async fn admission_that_takes_all_it_can_get_keeps_nobody_from_logging_in() {
-    let engine = engine(16, 512);
+    let engine = engine(16, 1024);
     let names = ["a", "b", "c", "d"];
     let yaml = names.map(|name| policy("$ADMISSION", name, "sleep", "")).concat()
         + &policy("$FIXTURE", "all", "nothing", "")
@@ -98,7 +98,7 @@ async fn admission_that_takes_all_it_can_get_keeps_nobody_from_logging_in() {
             tokio::spawn(async move { host.post(&path, config_map("u").to_string()).await })
         })
         .collect();
-    // 512 MiB: 128 stay resident, 96 are for logins, and four times 64 fit into the others.
+    // 1024 MiB: 256 stay resident, and of the others six times 64 fit into the lane of admission.
     until("they sleep", || engine.in_use().memory >= 4 * 64 * MIB).await;
     let begin = Instant::now();
     for _ in 0..20 {
@@ -118,7 +118,7 @@ async fn admission_that_takes_all_it_can_get_keeps_nobody_from_logging_in() {
 /// As many callers as there are memories in the pool, each with the largest component that there may be.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_with_many_memories_and_tables_takes_no_more_than_its_share() {
-    let engine = engine(32, 4096);
+    let engine = engine(64, 4096);
     let yaml = misbehaving("large", "sleep", "").replace("$FIXTURE", &with_memories(3, 12).display().to_string())
         + &policy("$ADMISSION", "small", "nothing", "");
     let host = host(&engine, &yaml.replace("timeoutMilliseconds: 300", "timeoutMilliseconds: 100")).await;
@@ -260,3 +260,54 @@ impl Process {
 }
 
 const CALLERS: usize = 8;
+
+/// A policy that says how many reviews it may have at once: others wait for their turn as long as it can come in time, and then fail as its
+/// limitPolicy says, while other policies are answered.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_has_no_more_reviews_at_once_than_it_may() {
+    let engine = engine(64, 2048);
+    let limited = |name: &str, deed: &str, more: &str| {
+        policy("$ADMISSION", name, deed, more)
+            .replace("memory: 64Mi", "memory: 64Mi, concurrentReviews: 2")
+            .replace("timeoutMilliseconds: 20000", "timeoutMilliseconds: 400")
+    };
+    let yaml = limited("slow", "sleep", "")
+        + &limited("open", "sleep", "  limitPolicy: Ignore")
+        + &limited("quick", "nothing", "")
+        + &policy("$ADMISSION", "other", "nothing", "");
+    let host = host(&engine, &yaml).await;
+    let ask = |path: &'static str| {
+        let host = Arc::clone(&host);
+        tokio::spawn(async move { host.review(path, &config_map("u")).await["response"].clone() })
+    };
+    // Each sleeps for 0.4 s: few of them come to their turn in time.
+    for (path, allowed) in [("/validate/slow?timeout=1500ms", false), ("/validate/open?timeout=1500ms", true)] {
+        let callers: Vec<_> = (0..40).map(|_| ask(path)).collect();
+        until("two sleep", || engine.in_use().slots == 2).await;
+        assert_eq!(host.review("/validate/other", &config_map("u")).await["response"]["allowed"], true);
+        for caller in callers {
+            let answer = caller.await.unwrap();
+            assert_eq!(answer["allowed"], allowed, "{answer}");
+        }
+    }
+    for name in ["slow", "open"] {
+        let (timeouts, waited) =
+            (host.count("Validator", name, "timeout"), host.count("Validator", name, "concurrency"));
+        assert!(timeouts >= 2 && waited >= 10 && timeouts + waited == 40, "{name}: {timeouts} {waited}");
+    }
+    // Now it is known how long a turn takes: whoever is too far behind is told at once, and not at its deadline.
+    let first: Vec<_> = (0..2).map(|_| ask("/validate/slow?timeout=30s")).collect();
+    until("two sleep", || engine.in_use().slots == 2).await;
+    let begin = Instant::now();
+    let answer = host.review("/validate/slow?timeout=100ms", &config_map("u")).await;
+    assert_eq!(answer["response"]["status"]["message"], "slow: the policy has too many reviews at once", "{answer}");
+    assert!(begin.elapsed() < Duration::from_millis(90) || engine.in_use().slots < 2, "{:?}", begin.elapsed());
+    for caller in first {
+        assert_eq!(caller.await.unwrap()["allowed"], false);
+    }
+    // Whoever is quick serves them all, two at a time.
+    let callers: Vec<_> = (0..40).map(|_| ask("/validate/quick")).collect();
+    for caller in callers {
+        assert_eq!(caller.await.unwrap()["allowed"], true);
+    }
+}

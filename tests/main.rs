@@ -9,6 +9,8 @@
 
 mod support;
 
+/// Who may use what the admin listener does not show to everybody.
+mod admin;
 /// Policies that say when to come again, and those that are plain functions.
 mod answers;
 /// Slow callers in great numbers.
@@ -29,6 +31,8 @@ mod commands;
 mod conditions;
 /// What a component says of itself and this server does not know.
 mod contract;
+/// What fails around the server: disks, threads, files, processes.
+mod faults;
 /// Text of guests that would be more than text in a log, on a terminal or in an answer.
 mod forging;
 /// What is only so in Go.
@@ -53,6 +57,8 @@ mod isolation;
 mod js;
 /// What `verdict build` says to authors who write JavaScript.
 mod js_build;
+/// Who may ask what: names in certificates, bearer tokens, and how both are replaced.
+mod known;
 /// Lanes, and instances that rest: nothing idle holds what somebody waits for.
 mod lanes;
 /// What holds in every language alike: Rust, Go, JavaScript and Python.
@@ -63,14 +69,20 @@ mod last_words;
 mod misbehaving;
 /// Core modules of older protocols.
 mod modules;
+/// More than the server can do.
+mod overload;
 /// The built-in policy `pod-security` against the fixtures of Kubernetes.
 mod pod_security;
+/// What holds of any input.
+mod properties;
 /// What is only so in Python.
 mod python;
 /// What policies in Python take of packages.
 mod python_packages;
 /// Refusals before the body was read, as curl and Go's client see them.
 mod refusals;
+/// Policies that are registered while the server runs.
+mod registration;
 /// What Rego's builtin functions give, compared with OPA's own code.
 mod rego;
 /// Files that change while the server answers.
@@ -79,6 +91,10 @@ mod reload;
 mod rooms;
 /// The declared objects as people and editors see them.
 mod schemas;
+/// What is told of reviews, and what never is.
+mod seen;
+/// What is registered and kept on disk.
+mod state;
 /// Where the machine swaps.
 mod swap;
 /// A guest that leaves something in every kind of state that core Wasm has.

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use verdict::{
     engine::{
         prepare::Source,
-        run::{Call, Capacity, Engine, Start, Template},
+        run::{Call, Capacity, Engine, Listen, Start, Template},
     },
     loader::{self, Component},
     review::admission,
@@ -103,9 +103,11 @@ async fn ask(policy: &Template, path: &Path) -> BTreeSet<String> {
         raw: &raw,
         deadline: Instant::now() + PATIENCE,
         spent: Duration::ZERO,
-        listen: false,
+        listen: Listen::No,
+        trail: None,
         now: None,
         operation: None,
+        audit: false,
     };
     let validation = policy.validate(call, &envelope.review, object).await.result.unwrap();
     let Some(denial) = validation.denial else {

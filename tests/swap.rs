@@ -32,7 +32,7 @@ fn marks_that_were_swapped_out_are_never_found_by_another_review() {
     let yaml =
         misbehaving("p", "remember-slowly", "").replace("timeoutMilliseconds: 300", "timeoutMilliseconds: 20000");
     let yaml = yaml.replace("$FIXTURE", &fixtures::misbehaving("").display().to_string());
-    let verdict = Verdict::serve(&pki, folder.path(), &yaml, &["--max-instances=16"]);
+    let verdict = Verdict::serve(&pki, folder.path(), &yaml, &["--max-instances=16", "--max-wait=1m"]);
     let url = format!("https://{}/validate", verdict.https);
     let ask = |review: usize| {
         let (status, text) =

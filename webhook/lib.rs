@@ -13,7 +13,7 @@
 //! - [`engine::run`]: instances, calls, limits, host imports: a program and a review become an outcome;
 //! - [`component`]: what bytes are: the contract, and what an author says of a policy in its component;
 //! - [`loader`]: where components come from: bytes and digests;
-//! - [`observe`]: what is counted, and the Prometheus registry;
+//! - [`observe`]: what operators see: metrics, decisions, traces;
 //! - [`cel`]: match conditions: expressions with Kubernetes' functions, within a budget; knows nothing of policies;
 //! - [`rego`]: the builtin functions that Rego policies call on their host, within a budget; knows nothing of Wasm;
 //! - [`review`]: the three reviews on the wire, in both versions; serde only;

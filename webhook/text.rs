@@ -7,6 +7,10 @@
 
 use std::fmt::Write as _;
 
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -86,6 +90,25 @@ pub fn shorten(text: &str, max: usize) -> String {
         Some(_) => text.chars().take(max.saturating_sub(1)).chain((max > 0).then_some('…')).collect(),
     }
 }
+
+/// Without `secret`: a token must not be seen, whoever repeats it, as it is, in JSON or in base64.
+pub fn without(text: &str, secret: &str) -> String {
+    let mut text = text.to_owned();
+    // What is that short is no secret, and is found in many words.
+    if secret.len() < SECRET {
+        return text;
+    }
+    let (standard, url_safe) = (STANDARD_NO_PAD.encode(secret), URL_SAFE_NO_PAD.encode(secret));
+    let in_json = Value::from(secret).to_string();
+    for form in [in_json.trim_matches('"'), secret, &standard, &url_safe] {
+        if text.contains(form) {
+            text = text.replace(form, "[redacted]");
+        }
+    }
+    text
+}
+
+const SECRET: usize = 8;
 
 /// Whether a character can forge, drive, turn or hide: control characters, ends of lines, marks of direction, what cannot
 /// be seen, and what XML cannot hold.
@@ -189,6 +212,20 @@ mod tests {
             assert!(!written.contains(is_hostile), "{written:?}");
             assert_eq!(serde_json::from_str::<String>(&written).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn a_secret_is_found_in_every_form() {
+        let secret = "tok?en~\u{fc}>\"\\";
+        for form in [
+            secret.to_owned(),
+            "tok?en~\u{fc}>\\\"\\\\".to_owned(),
+            STANDARD_NO_PAD.encode(secret),
+            URL_SAFE_NO_PAD.encode(secret),
+        ] {
+            assert_eq!(without(&format!("a {form} b"), secret), "a [redacted] b");
+        }
+        assert_eq!(without("a trap", "t"), "a trap");
     }
 
     #[test]

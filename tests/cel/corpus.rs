@@ -55,7 +55,7 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// What reads no variable is asked about one review only.
-fn question(origin: &str, expression: &str, reviews: &[Review]) -> Question {
+pub fn question(origin: &str, expression: &str, reviews: &[Review]) -> Question {
     let access = origin.starts_with("access");
     // `object` and `oldObject`.
     let many = access || expression.contains("bject") || expression.contains("request");

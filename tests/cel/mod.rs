@@ -25,16 +25,7 @@ fn expressions_give_what_kubernetes_gives() {
     let Some(oracle) = oracle() else { return };
     let reviews = corpus::reviews();
     let questions = corpus::questions(&reviews, &oracle.conformance);
-    let mut asked = Vec::new();
-    for review in &reviews {
-        writeln!(asked, "{}", json!({"review": review.name, "body": review.json})).expect("a line");
-    }
-    for question in &questions {
-        writeln!(asked, "{}", serde_json::to_string(question).expect("JSON")).expect("a line");
-    }
-    let answers = oracle.ask(asked);
-    assert_eq!(questions.len(), answers.len(), "every question has an answer");
-
+    let answers = oracle.ask(&reviews, &questions);
     let variables = compare::Reviews::new(&reviews);
     let known: BTreeSet<String> = corpus::known().into_iter().collect();
     let mut seen = BTreeSet::new();
@@ -55,6 +46,23 @@ fn expressions_give_what_kubernetes_gives() {
     settle(&differences, &known, &seen);
 }
 
+/// Expressions that a property test made up: what differs fails.
+pub fn made_up(expressions: &[String]) {
+    let Some(oracle) = oracle() else { return };
+    let reviews = corpus::reviews();
+    let questions: Vec<_> = expressions.iter().map(|it| corpus::question("made up", it, &reviews)).collect();
+    let answers = oracle.ask(&reviews, &questions);
+    let variables = compare::Reviews::new(&reviews);
+    let mut costs = compare::Costs::default();
+    let differences: Vec<String> = questions
+        .iter()
+        .zip(&answers)
+        .flat_map(|(question, answer)| compare::differences(question, answer, &variables, &mut costs))
+        .collect();
+    println!("{} questions, {costs:?}", questions.len());
+    settle(&differences, &BTreeSet::new(), &BTreeSet::new());
+}
+
 /// Kubernetes' own code, and the expressions of cel-spec's conformance files.
 struct Oracle {
     program: PathBuf,
@@ -62,8 +70,15 @@ struct Oracle {
 }
 
 impl Oracle {
-    /// A line for each question.
-    fn ask(&self, questions: Vec<u8>) -> Vec<compare::Answer> {
+    /// An answer for each question about these reviews.
+    fn ask(&self, reviews: &[corpus::Review], questions: &[corpus::Question]) -> Vec<compare::Answer> {
+        let mut asked = Vec::new();
+        for review in reviews {
+            writeln!(asked, "{}", json!({"review": review.name, "body": review.json})).expect("a line");
+        }
+        for question in questions {
+            writeln!(asked, "{}", serde_json::to_string(question).expect("JSON")).expect("a line");
+        }
         let mut child = Command::new(&self.program)
             // "Local" is a time zone.
             .env("TZ", "UTC")
@@ -72,12 +87,15 @@ impl Oracle {
             .spawn()
             .expect("the oracle");
         let mut stdin = child.stdin.take().expect("a pipe");
-        let writer = thread::spawn(move || stdin.write_all(&questions));
+        let writer = thread::spawn(move || stdin.write_all(&asked));
         let output = child.wait_with_output().expect("its output");
         writer.join().expect("no panic in a write").expect("it reads all questions");
         assert!(output.status.success(), "the oracle: {}", output.status);
         let text = String::from_utf8(output.stdout).expect("UTF-8");
-        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"))).collect()
+        let answer = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let answers: Vec<_> = text.lines().map(answer).collect();
+        assert_eq!(questions.len(), answers.len(), "every question has an answer");
+        answers
     }
 }
 

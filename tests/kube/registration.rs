@@ -4,19 +4,44 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 
-use crate::support::{control_plane::kubeconfig_of, pki::Pki, verdict::Verdict};
+use crate::support::{
+    control_plane::kubeconfig_of,
+    pki::{Identity, Pki},
+    replicas::Replicas,
+    verdict::Verdict,
+};
+
+/// Where a review goes, and who brings it.
+pub struct Door<'a> {
+    address: SocketAddr,
+    client: &'a Identity,
+}
+
+impl<'a> From<&'a Verdict> for Door<'a> {
+    fn from(verdict: &'a Verdict) -> Self {
+        Self { address: verdict.https, client: &verdict.client }
+    }
+}
+
+impl<'a> From<&'a Replicas> for Door<'a> {
+    fn from(replicas: &'a Replicas) -> Self {
+        Self { address: replicas.balancer.address, client: replicas.client() }
+    }
+}
 
 /// A kubeconfig with a client certificate, for one path of a server.
-pub fn kubeconfig(folder: &Path, pki: &Pki, verdict: &Verdict, path: &str) -> PathBuf {
+pub fn kubeconfig<'a>(folder: &Path, pki: &Pki, door: impl Into<Door<'a>>, path: &str) -> PathBuf {
+    let Door { address, client } = door.into();
     let file = folder.join(format!("kubeconfig{}.yaml", path.replace('/', "-")));
-    let server = format!("https://{}{path}", verdict.https);
-    fs::write(&file, kubeconfig_of(&server, pki, Some(&verdict.client))).expect("a writable folder");
+    let server = format!("https://{address}{path}");
+    fs::write(&file, kubeconfig_of(&server, pki, Some(client))).expect("a writable folder");
     file
 }
 
@@ -54,9 +79,9 @@ pub fn authorization(folder: &Path, mut webhooks: Vec<Value>) -> PathBuf {
 }
 
 /// The file for `--admission-control-config-file`: a client certificate for every webhook.
-pub fn admission(folder: &Path, pki: &Pki, verdict: &Verdict) -> PathBuf {
+pub fn admission<'a>(folder: &Path, pki: &Pki, door: impl Into<Door<'a>>) -> PathBuf {
     // A user of the name `*` is for all servers.
-    let config = kubeconfig_of("https://localhost", pki, Some(&verdict.client));
+    let config = kubeconfig_of("https://localhost", pki, Some(door.into().client));
     let config = config.replace("name: u", "name: \"*\"").replace("user: u", "user: \"*\"");
     let file = folder.join("admission.kubeconfig");
     fs::write(&file, config).expect("a writable folder");
@@ -88,10 +113,10 @@ pub enum Namespaces<'a> {
 }
 
 /// One webhook of a configuration. `name` has at least two dots.
-pub fn webhook(
+pub fn webhook<'a>(
     name: &str,
     pki: &Pki,
-    verdict: &Verdict,
+    door: impl Into<Door<'a>>,
     path: &str,
     namespaces: Namespaces<'_>,
     rules: &Value,
@@ -102,7 +127,7 @@ pub fn webhook(
     };
     json!({
         "name": name,
-        "clientConfig": {"url": format!("https://{}{path}", verdict.https), "caBundle": STANDARD.encode(&pki.ca_pem)},
+        "clientConfig": {"url": format!("https://{}{path}", door.into().address), "caBundle": STANDARD.encode(&pki.ca_pem)},
         "admissionReviewVersions": ["v1"],
         "sideEffects": "None",
         "timeoutSeconds": 10,

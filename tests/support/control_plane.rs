@@ -70,6 +70,11 @@ impl ControlPlane {
         Self { apiserver, url, ..self }
     }
 
+    /// An administrator (system:masters).
+    pub fn admin(&self) -> &Identity {
+        &self.admin
+    }
+
     /// kubectl as an administrator (system:masters, whom authorizers never see).
     pub fn kubectl(&self, args: &[&str]) -> Output {
         self.kubectl_with(args, "")

@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use axum::{Router, body::Body};
@@ -16,9 +17,12 @@ use verdict::{
         prepare::Compiler,
         run::{Capacity, Engine},
     },
-    observe::Metrics,
+    observe::{Decisions, Metrics},
     policy::{Live, Set},
-    server::routes::{self, Limits},
+    server::{
+        callers::Callers,
+        routes::{self, Limits},
+    },
     spec::PolicySpec,
 };
 
@@ -51,7 +55,14 @@ impl Host {
         let metrics = Arc::new(Metrics::new());
         let set = Set::load(engine, compiler(), &metrics, specs).await;
         let set = set.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        let app = routes::app(Arc::new(Live::new(Arc::new(set))), Arc::clone(&metrics), Limits::default(), true);
+        let app = routes::app(
+            Arc::new(Live::new(Arc::new(set))),
+            Arc::clone(&metrics),
+            Decisions::none(),
+            // Tests that load a host from all sides are slow on few processors.
+            Limits { wait: Duration::from_secs(25), ..Limits::default() },
+            Arc::new(Callers { known: true, ..Callers::default() }),
+        );
         Ok(Self { app, metrics })
     }
 

@@ -35,13 +35,22 @@ pub fn post_as(url: &str, json: String, tls: ClientConfig) -> Reply {
 
 /// GET in the clear.
 pub fn get_plain(url: &str) -> Reply {
-    let nothing = RootCertStore::empty();
-    let config = builder().with_root_certificates(nothing).with_no_client_auth();
-    send(Request::get(url), String::new(), config)
+    send(Request::get(url), String::new(), nobody())
 }
 
-fn send(request: http::request::Builder, body: String, config: ClientConfig) -> Reply {
-    let request = request.body(Full::new(Bytes::from(body))).map_err(|error| error.to_string())?;
+/// Any request.
+pub fn ask(method: &str, url: &str, headers: &[(&str, &str)], body: impl Into<Bytes>, tls: ClientConfig) -> Reply {
+    let request = Request::builder().method(method).uri(url);
+    send(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)), body, tls)
+}
+
+/// Trusts nobody: for what goes in the clear.
+pub fn nobody() -> ClientConfig {
+    builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth()
+}
+
+fn send(request: http::request::Builder, body: impl Into<Bytes>, config: ClientConfig) -> Reply {
+    let request = request.body(Full::new(body.into())).map_err(|error| error.to_string())?;
     let connector = hyper_rustls::HttpsConnectorBuilder::new()
         .with_tls_config(config)
         .https_or_http()

@@ -1,6 +1,7 @@
 //! What the tests stand on: real processes, real certificates, real sockets. Nothing in here decides what is right.
 
 pub mod binaries;
+pub mod collector;
 pub mod control_plane;
 pub mod corpus;
 pub mod examples;
@@ -12,7 +13,10 @@ pub mod kinds;
 pub mod node;
 pub mod pki;
 pub mod processes;
+pub mod registry;
 pub mod rego;
+#[allow(dead_code, reason = "the soak needs more of it")]
+pub mod replicas;
 pub mod samples;
 pub mod server;
 pub mod verdict;

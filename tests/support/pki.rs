@@ -44,6 +44,18 @@ impl Pki {
         Self { folder: folder.to_owned(), issuer: Issuer::new(params, key), ca, ca_pem, made: Mutex::default() }
     }
 
+    /// Another certificate for the same server, in the same files.
+    pub fn renew_server(&self, name: &str, further: &[&str]) {
+        self.made.lock().expect("no panic while one is made").remove(&file(name));
+        self.server(name, further);
+    }
+
+    /// Another certificate for the same client, in the same files.
+    pub fn renew_client(&self, name: &str) {
+        self.made.lock().expect("no panic while one is made").remove(&file(name));
+        self.client(name, &[]);
+    }
+
     /// A server on loopback, under these further names.
     pub fn server(&self, name: &str, further: &[&str]) -> Identity {
         let names = ["localhost", "127.0.0.1", "::1"].iter().chain(further);
@@ -56,6 +68,17 @@ impl Pki {
     pub fn client(&self, name: &str, groups: &[&str]) -> Identity {
         let usage = ExtendedKeyUsagePurpose::ClientAuth;
         self.sign(name, groups, CertificateParams::default(), usage)
+    }
+
+    /// Another certificate of a server on loopback in place of this one, for the same key, that is good for so many days.
+    pub fn renew(&self, identity: &Identity, days: i64) {
+        let key = fs::read_to_string(&identity.key).expect("a file");
+        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+        let mut params = CertificateParams::new(names).expect("valid names");
+        params.not_after = time::OffsetDateTime::now_utc() + time::Duration::days(days);
+        let key = KeyPair::from_pem(&key).expect("a key");
+        let cert = params.signed_by(&key, &self.issuer).expect("a certificate");
+        fs::write(&identity.cert, cert.pem()).expect("a writable folder");
     }
 
     /// A key pair with no certificate, as kube-apiserver signs service account tokens with. Both halves are PEM.
@@ -74,7 +97,7 @@ impl Pki {
         mut params: CertificateParams,
         usage: ExtendedKeyUsagePurpose,
     ) -> Identity {
-        let file = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let file = file(name);
         let mut made = self.made.lock().expect("no panic while one is made");
         if let Some(identity) = made.get(&file) {
             return identity.clone();
@@ -94,4 +117,8 @@ impl Pki {
         made.insert(file, identity.clone());
         identity
     }
+}
+
+fn file(name: &str) -> String {
+    name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }

@@ -80,6 +80,11 @@ impl Process {
             .unwrap_or_else(|()| panic!("{} did not end in {limit:?}\n{}", self.name, self.tail()))
     }
 
+    /// All that it printed.
+    pub fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// The last lines of its log, under a heading.
     pub fn tail(&self) -> String {
         tail(&self.log)

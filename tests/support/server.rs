@@ -19,10 +19,11 @@ use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle};
 use tokio_rustls::client::TlsStream;
 use verdict::{
     certs::{Bundle, Pair},
-    observe::Metrics,
+    observe::{Decisions, Metrics},
     policy::{Live, Set},
     server::{
-        Bound, ClientName, Config, Rate,
+        Bound, Config, Rate,
+        callers::{Callers, Rule},
         routes::{self, Limits},
         tls::{Current, Pem},
     },
@@ -69,19 +70,32 @@ impl Server {
         };
         let set = Set::load(host::engine(), host::compiler(), &metrics, specs).await.unwrap();
         let bundle = Bundle::generate(&["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-        let names: Vec<ClientName> = names.iter().map(|it| it.parse().unwrap()).collect();
+        let rule = Rule { names: names.iter().map(|it| it.parse().unwrap()).collect(), tokens: None };
+        let callers = Arc::new(Callers { rules: [rule.clone(), rule.clone(), rule], known: client_ca });
+        let names = callers.names();
         let pem = Pem {
             certificate: bundle.server.certificate.as_bytes(),
             key: bundle.server.key.as_bytes(),
             client_ca: client_ca.then_some(bundle.ca.certificate.as_bytes()),
             client_names: &names,
         };
-        let mut config = Config { drain_delay: Duration::ZERO, ..Config::new("127.0.0.1:0".parse().unwrap()) };
+        let mut config = Config {
+            drain_delay: Duration::ZERO,
+            callers: Arc::clone(&callers),
+            ..Config::new("127.0.0.1:0".parse().unwrap())
+        };
         change(&mut config);
         let bound = Bound::bind(config, Current::new(pem.config().unwrap()), Arc::clone(&metrics)).unwrap();
         let address = bound.local_addr().unwrap();
-        let limits = Limits { body: 64 << 10, admission_body: 256 << 10, body_rate, ..Limits::default() };
-        let app = routes::app(Arc::new(Live::new(Arc::new(set))), Arc::clone(&metrics), limits, client_ca);
+        let limits = Limits {
+            body: 64 << 10,
+            admission_body: 256 << 10,
+            body_rate,
+            wait: Duration::from_secs(25),
+            ..Limits::default()
+        };
+        let app =
+            routes::app(Arc::new(Live::new(Arc::new(set))), Arc::clone(&metrics), Decisions::none(), limits, callers);
         let (stop, stopped) = oneshot::channel::<()>();
         let served = tokio::spawn(async move {
             bound

@@ -29,13 +29,30 @@ impl Verdict {
         Self::start(pki, folder, &[&policies, flags].concat())
     }
 
+    /// As [`Self::serve`], on these processors only.
+    pub fn serve_on(pki: &Pki, folder: &Path, policies: &str, flags: &[&str], processors: &str) -> Self {
+        let file = folder.join("policies.yaml");
+        fs::write(&file, kinds::every(policies)).expect("a writable folder");
+        let line = ["taskset", "--cpu-list", processors, env!("CARGO_BIN_EXE_verdict")];
+        let policies = ["--policies", file.to_str().expect("UTF-8")];
+        Self::start_by(&line, pki, folder, &[&policies, flags].concat())
+    }
+
     /// As [`Self::serve`]; `flags` say which policies.
     pub fn start(pki: &Pki, folder: &Path, flags: &[&str]) -> Self {
+        Self::start_by(&[env!("CARGO_BIN_EXE_verdict")], pki, folder, flags)
+    }
+
+    /// As [`Self::start`], by a command line that ends in becoming the server.
+    pub fn start_by(line: &[&str], pki: &Pki, folder: &Path, flags: &[&str]) -> Self {
         let server = pki.server("verdict", &["verdict.verdict.svc"]);
         let client = pki.client("kube-apiserver-webhook-client", &[]);
         let log = folder.join("verdict.log");
-        let mut command = command();
+        let mut command = Command::new(line[0]);
         command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .args(&line[1..])
             .args(["serve", "--log-format=json", "--bind=127.0.0.1:0", "--admin-bind=127.0.0.1:0"])
             .arg("--tls-cert")
             .arg(&server.cert)
@@ -69,6 +86,11 @@ impl Verdict {
     /// How many requests of a route are being answered now.
     pub fn in_flight(&self, route: &str) -> u64 {
         self.sum("verdict_requests_in_flight{", &[&format!("route=\"{route}\"")])
+    }
+
+    /// The sum of all series of a metric that have this label.
+    pub fn labelled(&self, name: &str, label: &str) -> u64 {
+        self.sum(&format!("{name}{{"), &[label])
     }
 
     /// The sum of all series of a metric that have these labels.

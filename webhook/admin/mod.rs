@@ -1,7 +1,14 @@
-//! The second, plain listener: livez, readyz, metrics and the state of the policies.
+//! The second listener: livez, readyz, metrics and the state of the policies for anybody, all else for those whom [`Guard`] lets in.
 //!
 //! On a thread and a runtime of its own, so that it answers while policies keep every other thread busy. Shows no
-//! settings and no environment: they may hold secrets.
+//! settings and no environment to anybody: they may hold secrets.
+
+mod answer;
+mod decisions;
+mod guard;
+mod listen;
+mod objects;
+mod page;
 
 use std::{
     io,
@@ -14,46 +21,62 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, extract::State, response::IntoResponse, routing::get};
-use http::{StatusCode, header::CONTENT_TYPE};
-use serde::Serialize;
-use tokio::{
-    sync::{Semaphore, watch},
-    time::timeout,
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State},
+    middleware,
+    response::IntoResponse,
+    routing::get,
 };
+use http::{StatusCode, header::CONTENT_TYPE};
+use tokio::sync::Semaphore;
 
 use crate::{
-    observe::{Listener, Metrics},
-    policy::{Live, Object, Policy},
-    server::{
-        Patience, Rate,
-        http1::{self, Http1, Life, Stage},
-        pool::{Activity, Caller, Pool},
-        socket::Socket,
-        wire::Wire,
-    },
-    spec::{GroupSpec, Kind, PolicySpec},
+    observe::{Decisions, Metrics},
+    policy::{Live, Orders},
+    server::tls::Current,
+    spec::Kind,
 };
+pub use guard::Guard;
+use page::Page;
 
 /// What the listener shows.
 pub struct Admin {
     metrics: Arc<Metrics>,
+    decisions: Arc<Decisions>,
+    guard: Guard,
+    /// What requests may register.
+    kinds: Vec<Kind>,
     state: AtomicU8,
     live: OnceLock<Arc<Live>>,
+    /// Takes what they register.
+    orders: OnceLock<Orders>,
+    /// Who sends an object.
+    upload: Semaphore,
     /// Who makes a page.
     page: Semaphore,
 }
 
 impl Admin {
-    /// Starting: alive, and not ready.
-    pub fn new(metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { metrics, state: AtomicU8::new(STARTING), live: OnceLock::new(), page: Semaphore::new(1) })
+    /// Starting: alive, and not ready. Requests may register objects of `kinds`.
+    pub fn new(metrics: Arc<Metrics>, decisions: Arc<Decisions>, guard: Guard, kinds: Vec<Kind>) -> Arc<Self> {
+        Arc::new(Self {
+            metrics,
+            decisions,
+            guard,
+            kinds,
+            state: AtomicU8::new(STARTING),
+            live: OnceLock::new(),
+            orders: OnceLock::new(),
+            upload: Semaphore::new(1),
+            page: Semaphore::new(1),
+        })
     }
 
-    /// What is declared was loaded, or tried to be.
-    pub fn ready(&self, live: Arc<Live>) {
+    /// What is declared was loaded, or tried to be; `orders` takes what is registered.
+    pub fn ready(&self, live: Arc<Live>, orders: Orders) {
         // Only ever set once: what it shows changes by itself.
-        let _ = self.live.set(live);
+        let _ = (self.live.set(live), self.orders.set(orders));
         self.state.store(READY, Ordering::Release);
     }
 
@@ -62,19 +85,22 @@ impl Admin {
         self.state.store(DRAINING, Ordering::Release);
     }
 
-    /// Listens on `bind` and answers until the process ends; gives the address.
+    /// Listens on `bind`, by TLS or in the clear, and answers until the process ends; gives the address.
     ///
     /// # Errors
     /// The address is taken, or there is no thread.
-    pub fn listen(self: &Arc<Self>, bind: SocketAddr) -> io::Result<SocketAddr> {
+    pub fn listen(self: &Arc<Self>, bind: SocketAddr, tls: Option<Arc<Current>>) -> io::Result<SocketAddr> {
         let listener = TcpListener::bind(bind)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let (app, metrics) = (self.app(), Arc::clone(&self.metrics));
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (app, admin) = (self.app(), Arc::clone(self));
+        // What makes the pages is there from the beginning on, and stays: later there may be no thread to be had.
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().thread_keep_alive(Duration::MAX).build()?;
+        runtime.spawn_blocking(|| {});
         thread::Builder::new()
             .name("admin".to_owned())
-            .spawn(move || runtime.block_on(serve(listener, app, metrics)))?;
+            .spawn(move || runtime.block_on(listen::serve(listener, admin, app, tls)))?;
         Ok(address)
     }
 
@@ -84,44 +110,18 @@ impl Admin {
             .route("/readyz", get(readyz))
             .route("/metrics", get(metrics))
             .route("/policies", get(policies))
+            .merge(self.protected())
             .with_state(Arc::clone(self))
     }
-}
 
-async fn serve(listener: TcpListener, app: Router, metrics: Arc<Metrics>) {
-    let listener = match tokio::net::TcpListener::from_std(listener) {
-        Ok(listener) => listener,
-        Err(error) => return tracing::error!(%error, "the admin listener cannot be used"),
-    };
-    // Connections here end by age only: while the server drains, probes go on.
-    let (stage, _) = watch::channel(Stage::Serving);
-    let pool = Pool::new(MAX_CONNECTIONS, MAX_CONNECTIONS);
-    let shared = Arc::new((app, metrics, Semaphore::new(MAX_CONNECTIONS)));
-    loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(_) => {
-                // Mostly for want of file descriptors: one of them comes free.
-                pool.end_one();
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let stream = Socket::new(stream);
-        let activity = Activity::of(&stream);
-        // A crowd of new callers must not push out a probe that has only just come: who is silent for a moment goes first.
-        let place = pool.enter_when_free(Caller(None), &activity).await;
-        let (shared, life) = (Arc::clone(&shared), Life { age: MAX_AGE, stage: stage.subscribe() });
-        tokio::spawn(async move {
-            let (app, metrics, readers) = &*shared;
-            let stream = Wire::new(stream, Arc::clone(&activity), PATIENCE.write);
-            let caller = Caller(None);
-            let (listener, first) = (Listener::Admin, Some(PATIENCE.head));
-            let http1 = Http1 { app, metrics, listener, patience: PATIENCE, first, readers, activity, caller };
-            // Its age is told in an answer; whoever asks for none is ended by its own patience.
-            let _ = timeout(MAX_AGE + PATIENCE.idle, http1::serve(&http1, stream, life)).await;
-            drop(place);
-        });
+    /// What only those may use whom [`Guard`] lets in.
+    fn protected(self: &Arc<Self>) -> Router<Arc<Self>> {
+        Router::new()
+            .route("/policies/{kind}/{name}", get(objects::get).put(objects::put).delete(objects::delete))
+            .route("/decisions", get(decisions::last))
+            // Each body has a bound of its own.
+            .layer(DefaultBodyLimit::disable())
+            .route_layer(middleware::from_fn_with_state(Arc::clone(self), guard::check))
     }
 }
 
@@ -140,13 +140,7 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
 
 async fn policies(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     let text = beside(&admin, |admin| {
-        let page = admin.live.get().map(|live| {
-            let current = live.current();
-            Page {
-                digest: format!("sha256:{}", current.digest()),
-                policies: current.objects().iter().flat_map(rows).collect(),
-            }
-        });
+        let page = admin.live.get().map(|live| Page::of(&live.current()));
         serde_json::to_string_pretty(&page.unwrap_or_default()).unwrap_or_default() + "\n"
     });
     ([(CONTENT_TYPE, "application/json")], text.await)
@@ -159,120 +153,6 @@ async fn beside(admin: &Arc<Admin>, page: impl FnOnce(&Admin) -> String + Send +
     tokio::task::spawn_blocking(move || page(&admin)).await.unwrap_or_default()
 }
 
-#[derive(Serialize, Default)]
-struct Page {
-    /// Of what serves.
-    digest: String,
-    policies: Vec<Row>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Row {
-    kind: &'static str,
-    name: String,
-    state: &'static str,
-    /// Why it is not active.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<String>,
-    since: String,
-    #[serde(flatten)]
-    component: Option<Code>,
-    /// Of a group.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    members: Vec<Member>,
-    actions: Vec<&'static str>,
-    failure_policy: &'static str,
-    limit_policy: &'static str,
-    order: i32,
-    timeout_milliseconds: u128,
-    memory_bytes: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fuel: Option<u64>,
-    instance_policy: &'static str,
-    source: String,
-}
-
-/// What runs.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Code {
-    component: String,
-    digest: String,
-    start: &'static str,
-    /// Why there is no snapshot.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    no_snapshot: Option<String>,
-}
-
-/// A policy within a group.
-#[derive(Serialize)]
-struct Member {
-    name: String,
-    #[serde(flatten)]
-    component: Option<Code>,
-}
-
-/// Of an object; of a component by itself one for each kind that it can be.
-fn rows(object: &Object) -> Vec<Row> {
-    if object.policies().is_empty() {
-        return vec![row(object, object.spec(), object.spec().kind.map_or("", Kind::name), None)];
-    }
-    object.policies().iter().map(|it| row(object, it.spec(), it.kind().name(), Some(it))).collect()
-}
-
-fn row(object: &Object, spec: &PolicySpec, kind: &'static str, policy: Option<&Arc<Policy>>) -> Row {
-    let members = policy.map(|it| it.members()).unwrap_or_default();
-    Row {
-        kind,
-        name: spec.name.clone(),
-        state: object.state.name(),
-        reason: object.reason.clone(),
-        since: humantime::format_rfc3339_seconds(object.since).to_string(),
-        component: policy.and_then(|it| code(it)),
-        members: members
-            .iter()
-            .map(|it| Member { name: GroupSpec::within(&it.spec().name).to_owned(), component: code(it) })
-            .collect(),
-        actions: [("Deny", spec.actions.deny), ("Warn", spec.actions.warn), ("Audit", spec.actions.audit)]
-            .into_iter()
-            .filter_map(|(name, does)| does.then_some(name))
-            .collect(),
-        failure_policy: spec.failure_policy.name(),
-        limit_policy: spec.limit_policy.name(),
-        order: spec.order,
-        timeout_milliseconds: spec.limits.time.as_millis(),
-        memory_bytes: spec.limits.memory,
-        fuel: spec.limits.fuel,
-        instance_policy: spec.instance_policy.name(),
-        source: object.spec().source.clone(),
-    }
-}
-
-/// None: it is a group.
-fn code(policy: &Policy) -> Option<Code> {
-    let (reference, component) = (policy.spec().component()?, policy.component()?);
-    let start = &component.about().start;
-    Some(Code {
-        component: reference.location.to_string(),
-        digest: format!("sha256:{}", component.digest()),
-        start: start.name(),
-        no_snapshot: start.refusal().map(str::to_owned),
-    })
-}
-
 const STARTING: u8 = 0;
 const READY: u8 = 1;
 const DRAINING: u8 = 2;
-const MAX_CONNECTIONS: usize = 512;
-const PATIENCE: Patience = Patience {
-    // There is none here.
-    handshake: Duration::ZERO,
-    head: Duration::from_secs(5),
-    // Prometheus asks every minute or two.
-    idle: Duration::from_secs(180),
-    stream: Duration::ZERO,
-    write: Rate { grace: Duration::from_secs(5), bytes_per_second: 16 << 10 },
-};
-const MAX_AGE: Duration = Duration::from_secs(600);
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

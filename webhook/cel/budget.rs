@@ -206,7 +206,7 @@ const OUT_OF_COST: &str = "the expression costs too much on this review";
 const OUT_OF_POLICY_COST: &str = "the policy's conditions together cost too much on this review";
 const OUT_OF_MEMORY: &str = "the expression builds values that are too large on this review";
 /// Bytes that one expression may build.
-const MEMORY: usize = 128 * 1024 * 1024;
+pub(super) const MEMORY: usize = 128 * 1024 * 1024;
 /// Bytes that it may build while others build more.
 pub(super) const SMALL: usize = 1024 * 1024;
 const STEPS_PER_LOOK: usize = 2_000;

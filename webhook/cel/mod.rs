@@ -158,6 +158,8 @@ fn on_deep_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     thread::scope(|scope| thread::Builder::new().stack_size(DEEP_STACK).spawn_scoped(scope, work).ok()?.join().ok())
 }
 
+/// Bytes that expressions can build in all: the large ones run one at a time, and logins apart.
+pub const MOST_BUILT: usize = 2 * budget::MEMORY;
 /// Bytes of virtual memory; pages are only touched by absurd expressions.
 const DEEP_STACK: usize = 64 * 1024 * 1024;
 

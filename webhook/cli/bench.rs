@@ -152,7 +152,15 @@ fn take(left: &AtomicU64) -> bool {
 async fn ask(set: &Set, review: &str) -> Result<(Sample, Vec<&'static str>), Failed> {
     let watch = Watch::default();
     let begin = Instant::now();
-    set.answer(Ask { raw: review, deadline: begin + PATIENCE, watch: Some(&watch), now: None }).await?;
+    set.answer(Ask {
+        raw: review,
+        deadline: begin + PATIENCE,
+        watch: Some(&watch),
+        trail: None,
+        now: None,
+        audit: false,
+    })
+    .await?;
     let whole = begin.elapsed();
     let mut sample = Sample { whole, instantiate: Duration::ZERO, guest: Duration::ZERO, memory: 0, failed: false };
     let mut outcomes = Vec::new();

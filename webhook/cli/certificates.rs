@@ -3,52 +3,73 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
 use rustls::ServerConfig;
+use tokio::time::sleep;
 use tracing::{error, info, warn};
 
+use super::reload::Watched;
 use crate::{
+    certs,
     observe::Metrics,
     server::{
         ClientName,
-        tls::{Current, Pem},
+        tls::{Current, Pem, PemFile},
     },
 };
 
-/// The files of an operator.
+/// Where they come from.
 pub(super) struct Files {
-    pub(super) certificate: PathBuf,
-    pub(super) key: PathBuf,
+    pub(super) pair: Pair,
     pub(super) client_ca: Option<PathBuf>,
     pub(super) client_names: Vec<ClientName>,
 }
 
-/// What they hold, or what is made on the spot.
+/// The server's own certificate and its key.
+pub(super) enum Pair {
+    /// An operator's.
+    Files { certificate: PathBuf, key: PathBuf },
+    /// Made on the spot, for as long as the process lives.
+    Made(certs::Pair),
+}
+
+/// What the files hold.
 pub(super) struct Certificates {
-    pub(super) certificate: Vec<u8>,
-    pub(super) key: Vec<u8>,
-    pub(super) client_ca: Option<Vec<u8>>,
-    pub(super) client_names: Vec<ClientName>,
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+    client_ca: Option<Vec<u8>>,
+    client_names: Vec<ClientName>,
+    /// Nobody renews what was made on the spot.
+    is_made: bool,
 }
 
 impl Files {
-    pub(super) fn all(&self) -> impl Iterator<Item = &PathBuf> {
-        [&self.certificate, &self.key].into_iter().chain(&self.client_ca)
-    }
-
     /// # Errors
     /// Which of them cannot be read.
     pub(super) fn read(&self) -> Result<Certificates, String> {
         let read = |path: &Path| fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+        let (certificate, key) = match &self.pair {
+            Pair::Files { certificate, key } => (read(certificate)?, read(key)?),
+            Pair::Made(pair) => (pair.certificate.clone().into_bytes(), pair.key.clone().into_bytes()),
+        };
         Ok(Certificates {
-            certificate: read(&self.certificate)?,
-            key: read(&self.key)?,
+            certificate,
+            key,
             client_ca: self.client_ca.as_deref().map(read).transpose()?,
             client_names: self.client_names.clone(),
+            is_made: matches!(self.pair, Pair::Made(_)),
         })
+    }
+
+    fn all(&self) -> Vec<PathBuf> {
+        let pair = match &self.pair {
+            Pair::Files { certificate, key } => vec![certificate, key],
+            Pair::Made(_) => Vec::new(),
+        };
+        pair.into_iter().chain(&self.client_ca).cloned().collect()
     }
 }
 
@@ -69,42 +90,129 @@ impl Certificates {
     pub(super) fn config(&self, metrics: &Metrics) -> Result<Arc<ServerConfig>, String> {
         let pem = self.pem();
         let config = pem.config().map_err(|error| error.to_string())?;
-        let expiry = pem.expiry().map_err(|error| error.to_string())?;
         let broad = if self.client_names.is_empty() { pem.broad_client_ca() } else { Ok(None) };
         if let Some(why) = broad.map_err(|error| error.to_string())? {
             warn!(
                 "--client-ca looks like one that signs for others as well, kubelets for example ({why}): whoever it signed may ask the policies; name those who may with --client-name"
             );
         }
-        metrics.certificate_expiry(expiry);
-        match expiry.duration_since(SystemTime::now()) {
-            Err(_) => warn!("the certificate has expired: callers will refuse it"),
-            Ok(left) if left < SOON => warn!(days = left.as_secs() / 86_400, "the certificate expires soon"),
-            Ok(_) => {}
+        for (file, expiry) in self.pem().expiries().map_err(|error| error.to_string())? {
+            metrics.certificate_expiry(file.name(), expiry);
         }
         Ok(config)
     }
-}
 
-/// What replaces the certificates of a server.
-pub(super) struct Rotation {
-    pub(super) files: Files,
-    pub(super) current: Arc<Current>,
-    pub(super) metrics: Arc<Metrics>,
-}
-
-impl Rotation {
-    /// Takes what the files hold now, if it is whole and fits together; else what serves stays.
-    pub(super) fn rotate(&self) {
-        match self.files.read().and_then(|it| it.config(&self.metrics)) {
-            Ok(config) => {
-                self.current.replace(config);
-                info!("the certificates were read again: new connections are served with them");
-            }
-            Err(why) => error!("the certificates stay as they were: {why}"),
-        }
+    /// When the first certificate of each file of an operator expires.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn expiries(&self) -> Result<Vec<(PemFile, SystemTime)>, String> {
+        let mut all = self.pem().expiries().map_err(|error| error.to_string())?;
+        all.retain(|(file, _)| !(self.is_made && matches!(file, PemFile::Certificate)));
+        Ok(all)
     }
 }
 
-/// Certificates are renewed with more left than that.
-const SOON: Duration = Duration::from_secs(7 * 86_400);
+/// When the files of an operator expire. Those who renew them are told as the days pass, once for each step.
+#[derive(Clone, Default)]
+pub(super) struct Expiries(Arc<Mutex<Vec<Expiry>>>);
+
+struct Expiry {
+    listener: &'static str,
+    file: PemFile,
+    at: SystemTime,
+    /// The last step that was told.
+    told: Option<u64>,
+}
+
+impl Expiries {
+    /// Of the server's own files, in place of those before.
+    pub(super) fn of_server(&self, files: Vec<(PemFile, SystemTime)>) {
+        self.replace("https", files);
+    }
+
+    /// Of the admin listener's.
+    pub(super) fn of_admin(&self, files: Vec<(PemFile, SystemTime)>) {
+        self.replace("admin", files);
+    }
+
+    fn replace(&self, listener: &'static str, files: Vec<(PemFile, SystemTime)>) {
+        let mut all = self.lock();
+        all.retain(|it| it.listener != listener);
+        all.extend(files.into_iter().map(|(file, at)| Expiry { listener, file, at, told: None }));
+        drop(all);
+        self.look(SystemTime::now());
+    }
+
+    /// For as long as the process lives.
+    pub(super) async fn watch(self) {
+        loop {
+            sleep(BETWEEN_LOOKS).await;
+            self.look(SystemTime::now());
+        }
+    }
+
+    /// Tells what is to be told now.
+    fn look(&self, now: SystemTime) {
+        for it in self.lock().iter_mut() {
+            let left = it.at.duration_since(now).unwrap_or_default();
+            let step = STEPS.into_iter().find(|days| left <= Duration::from_secs(days * DAY));
+            if step == it.told {
+                continue;
+            }
+            it.told = step;
+            let (listener, file, days) = (it.listener, it.file, left.as_secs() / DAY);
+            match step {
+                None => {}
+                Some(0) => warn!(listener, "{file} has expired: callers will refuse it, or be refused"),
+                Some(_) => warn!(listener, days, "{file} expires soon"),
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Expiry>> {
+        // A poisoned lock only says that another thread panicked: the list itself is whole.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What replaces the certificates of a server: takes what the files hold, if it is whole and fits together; else what serves stays.
+pub(super) fn again(files: Files, current: Arc<Current>, metrics: Arc<Metrics>, expiries: Expiries) -> Watched {
+    let all = files.all();
+    let read = move || match files.read().and_then(|it| Ok((it.config(&metrics)?, it.expiries()?))) {
+        Ok((config, expire)) => {
+            current.replace(config);
+            expiries.of_server(expire);
+            info!("the certificates were read again: new connections are served with them");
+        }
+        Err(why) => error!("the certificates stay as they were: {why}"),
+    };
+    Watched { files: all, read: Box::new(read) }
+}
+
+/// Days before the end at which those who renew are told; at the last it is over.
+const STEPS: [u64; 4] = [0, 1, 7, 30];
+/// In seconds.
+const DAY: u64 = 86_400;
+const BETWEEN_LOOKS: Duration = Duration::from_secs(600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_step_is_told_once() {
+        let now = SystemTime::now();
+        let days = |days| Duration::from_secs(days * DAY);
+        let expiries = Expiries::default();
+        expiries.of_server(vec![(PemFile::Certificate, now + days(40))]);
+        let told = |passed| {
+            expiries.look(now + days(passed));
+            expiries.lock()[0].told
+        };
+        let expected = [None, None, Some(30), Some(30), Some(7), Some(7), Some(1), Some(0), Some(0)];
+        assert_eq!([0, 9, 10, 20, 33, 38, 39, 40, 41].map(told), expected);
+        // A clock that was wrong.
+        assert_eq!(told(0), None);
+    }
+}

@@ -114,6 +114,7 @@ fn running(policy: &PolicySpec, component: &ComponentRef) -> Result<Map<String, 
     let place = match &component.location {
         Location::File(path) => json!({"path": path}),
         Location::Builtin(name) => json!({"builtin": name}),
+        Location::Given(given) => json!({"sha256": given.digest().to_string()}),
     };
     let mut run = Map::from_iter([("component".to_owned(), place)]);
     if let Some(settings) = &policy.settings {

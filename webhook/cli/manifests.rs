@@ -42,6 +42,9 @@ pub(super) struct Args {
     /// On kube-apiserver's machine: the key of the client certificate.
     #[arg(long, requires = "client_cert")]
     client_key: Option<PathBuf>,
+    /// On kube-apiserver's machine: the file with the bearer token that it shows, one line.
+    #[arg(long)]
+    client_token_file: Option<PathBuf>,
     /// Write one file each into this folder, instead of everything to standard output.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -100,7 +103,8 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
         .map(|it| Registered { spec: it.spec().clone(), kind: it.kind() })
         .collect();
     let client = args.client_cert.clone().zip(args.client_key.clone());
-    let options = Options { place, ca, client, folder: args.config_dir.clone(), excluded };
+    let token_file = args.client_token_file.clone();
+    let options = Options { place, ca, client, token_file, folder: args.config_dir.clone(), excluded };
     let manifests =
         registration::generate(&policies, &options).map_err(|error| Failed::configuration(error.to_string()))?;
     if manifests.is_empty() {

@@ -1,16 +1,23 @@
 //! The command line: one file per subcommand, and the exit codes in one place.
 
+mod admin;
+mod apply;
 mod bench;
 mod build;
 mod call;
+mod callers;
+mod ceiling;
 mod certificates;
 mod certs;
 mod check;
+mod client;
 mod compile;
 mod completions;
+mod decisions;
 mod docs;
 mod documents;
 mod explain;
+mod get;
 mod import;
 mod inspect;
 mod log;
@@ -20,6 +27,7 @@ mod object;
 mod reload;
 mod review;
 mod schema;
+mod seen;
 mod serve;
 mod sources;
 mod terminal;
@@ -79,7 +87,13 @@ enum LogFormat {
 #[derive(Subcommand)]
 enum Command {
     /// Serve reviews over HTTPS.
-    Serve(serve::Args),
+    Serve(Box<serve::Args>),
+    /// Register objects with a running server.
+    Apply(apply::Args),
+    /// Take objects that were registered away from a running server.
+    Delete(apply::DeleteArgs),
+    /// Show what a running server has, and how it fares.
+    Get(get::Args),
     /// Load policies as `serve` would, and say what is wrong with them.
     Check(check::Args),
     /// Answer one review offline, through the same path as the server.
@@ -107,6 +121,8 @@ enum Command {
     New(new::Args),
     /// Build the component of a policy from its sources.
     Build(build::Args),
+    /// Show what a running server decided last.
+    Decisions(decisions::Args),
     /// Measure what reviews take in a policy.
     Bench(bench::Args),
     /// Ask a policy its author's cases, and compare the answers.
@@ -161,6 +177,9 @@ pub fn main() -> ExitCode {
     start_logging(cli.log_format, log_level);
     let ended = match cli.command {
         Command::Serve(args) => serve::run(&args),
+        Command::Apply(args) => apply::run(&args),
+        Command::Delete(args) => apply::delete(&args),
+        Command::Get(args) => get::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Review(args) => review::run(&args),
         Command::Call(args) => call::run(&args),
@@ -174,6 +193,7 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::New(args) => new::run(&args),
         Command::Build(args) => build::run(&args),
+        Command::Decisions(args) => decisions::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Certs(args) => certs::run(&args),

@@ -6,20 +6,23 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    sync::Arc,
     thread,
     time::Duration,
 };
 
+use futures_util::future::try_join_all;
 use tokio::{
     signal::unix::{SignalKind, signal},
     time::sleep,
 };
 use tracing::{error, info};
 
-use super::{certificates::Rotation, sources::Sources};
+use super::sources::Sources;
 use crate::{
     config::{ConfigError, Found},
-    policy::{Declared, Loader},
+    observe::Metrics,
+    policy::{Declared, Keeper, Live, Now, Orders, Unreadable},
     spec::{Location, PolicySpec},
 };
 
@@ -33,24 +36,36 @@ pub(super) fn kept(found: Found) -> Kept {
 
 /// All of them, as they are to be.
 pub(super) fn declared(kept: &Kept) -> Vec<Declared> {
-    kept.values().flatten().map(|spec| Declared { spec: spec.clone(), unreadable: None }).collect()
+    kept.values().flatten().map(|spec| Declared { spec: spec.clone(), now: Now::Read }).collect()
+}
+
+/// Files beside those of policies, and what is done when they change.
+pub(super) struct Watched {
+    pub(super) files: Vec<PathBuf>,
+    /// Reads them. What cannot be read changes nothing.
+    pub(super) read: Box<dyn Fn() + Send>,
 }
 
 /// Looks at the files from now on, for as long as the process lives.
 ///
 /// # Errors
 /// There is no thread to be had.
-pub(super) fn keep_up(sources: Sources, loader: Loader, kept: Kept, rotation: Option<Rotation>) -> io::Result<()> {
+pub(super) fn keep_up(sources: Sources, keeper: Keeper, kept: Kept, others: Vec<Watched>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let body = move || {
         let both = async {
-            let certificates = async {
-                match &rotation {
-                    Some(rotation) => rotate(rotation).await,
-                    None => Ok(()),
-                }
+            let others = try_join_all(others.iter().map(Watched::keep_up));
+            let (orders, metrics) = (keeper.orders(), Arc::clone(&keeper.loader.metrics));
+            let live = Arc::clone(&keeper.loader.live);
+            let files = async {
+                // Whoever names none has none.
+                if sources.is_empty() { Ok(()) } else { watch(&sources, &orders, &metrics, &live, kept).await }
             };
-            tokio::try_join!(watch(&sources, &loader, kept), certificates).map(drop)
+            let keeper = async {
+                keeper.run().await;
+                Ok(())
+            };
+            tokio::try_join!(files, others, keeper).map(drop)
         };
         if let Err(error) = runtime.block_on(both) {
             error!(%error, "files are not looked at any more: restart the server to apply changes");
@@ -59,21 +74,23 @@ pub(super) fn keep_up(sources: Sources, loader: Loader, kept: Kept, rotation: Op
     thread::Builder::new().name("reload".to_owned()).spawn(body).map(drop)
 }
 
-/// The certificates, as long as the process lives.
-async fn rotate(rotation: &Rotation) -> io::Result<()> {
-    let mut hangup = signal(SignalKind::hangup())?;
-    let stamps = || Stamps::of_files(rotation.files.all().cloned());
-    let mut seen = stamps();
-    loop {
-        let is_told = tokio::select! {
-            _ = hangup.recv() => true,
-            () = sleep(PAUSE) => false,
-        };
-        if stamps() == seen && !is_told {
-            continue;
+impl Watched {
+    /// As long as the process lives.
+    async fn keep_up(&self) -> io::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        let stamps = || Stamps::of_files(self.files.iter().cloned());
+        let mut seen = stamps();
+        loop {
+            let is_told = tokio::select! {
+                _ = hangup.recv() => true,
+                () = sleep(PAUSE) => false,
+            };
+            if stamps() == seen && !is_told {
+                continue;
+            }
+            seen = settled(&stamps).await;
+            (self.read)();
         }
-        seen = settled(&stamps).await;
-        rotation.rotate();
     }
 }
 
@@ -90,7 +107,7 @@ async fn settled(stamps: &impl Fn() -> Stamps) -> Stamps {
     }
 }
 
-async fn watch(sources: &Sources, loader: &Loader, mut kept: Kept) -> io::Result<()> {
+async fn watch(sources: &Sources, orders: &Orders, metrics: &Metrics, live: &Live, mut kept: Kept) -> io::Result<()> {
     let mut hangup = signal(SignalKind::hangup())?;
     let mut seen = Stamps::of(sources, &kept);
     loop {
@@ -108,45 +125,54 @@ async fn watch(sources: &Sources, loader: &Loader, mut kept: Kept) -> io::Result
             continue;
         }
         match changed(found, &kept) {
-            Ok((next, declared)) => {
+            Ok(Changed { kept: next, declared, unreadable }) => {
                 kept = next;
                 // Before they are loaded, so that a component which changes meanwhile is looked at again.
                 seen = Stamps::of(sources, &kept);
-                let _ = loader.update(declared).await;
-                loader.metrics.reloaded(true);
-                info!(digest = %loader.live.current().digest(), "the files were read again");
+                orders.files(declared, unreadable).await;
+                metrics.reloaded(true);
+                info!(digest = %live.current().digest(), "the files were read again");
             }
             Err(why) => {
                 seen = now;
-                loader.metrics.reloaded(false);
+                metrics.reloaded(false);
                 error!("nothing is changed: {why}");
             }
         }
     }
 }
 
+/// What files declare now.
+struct Changed {
+    kept: Kept,
+    declared: Vec<Declared>,
+    unreadable: Vec<Unreadable>,
+}
+
 /// What is declared now; of files that cannot be read, what they declared before. An error: nothing may change.
-fn changed(found: Found, before: &Kept) -> Result<(Kept, Vec<Declared>), String> {
+fn changed(found: Found, before: &Kept) -> Result<Changed, String> {
     if !found.errors.is_empty() {
         return Err(words(&found.errors));
     }
-    let (mut kept, mut declared) = (Kept::new(), Vec::new());
+    let (mut kept, mut declared, mut unreadable) = (Kept::new(), Vec::new(), Vec::new());
     for (path, result) in found.files {
-        let (specs, unreadable) = match result {
+        let (specs, why) = match result {
             Ok(specs) => (specs, None),
             Err((_, errors)) => {
                 let why = words(&errors);
                 error!("{why}: its policies stay as they are");
+                unreadable.push(Unreadable { source: path.display().to_string(), reason: why.clone() });
                 (before.get(&path).cloned().unwrap_or_default(), Some(why))
             }
         };
-        declared.extend(specs.iter().map(|spec| Declared { spec: spec.clone(), unreadable: unreadable.clone() }));
+        let now = || why.clone().map_or(Now::Read, Now::Unreadable);
+        declared.extend(specs.iter().map(|spec| Declared { spec: spec.clone(), now: now() }));
         kept.insert(path, specs);
     }
-    if declared.is_empty() {
+    if declared.is_empty() && before.values().any(|it| !it.is_empty()) {
         return Err("the files hold no policy any more".to_owned());
     }
-    Ok((kept, declared))
+    Ok(Changed { kept, declared, unreadable })
 }
 
 fn words(errors: &[ConfigError]) -> String {
@@ -167,7 +193,7 @@ impl Stamps {
         let of_policies = all.flat_map(|spec| {
             let component = spec.component().and_then(|it| match &it.location {
                 Location::File(path) => Some(path.clone()),
-                Location::Builtin(_) => None,
+                Location::Builtin(_) | Location::Given(_) => None,
             });
             component.into_iter().chain(spec.files.iter().cloned())
         });

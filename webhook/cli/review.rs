@@ -73,7 +73,8 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
 /// Whether it is allowed.
 async fn ask(set: &Set, args: &Args, document: &Document, review: &str, time: Duration) -> Result<bool, Failed> {
     let watch = if args.explain { Watch::default().explaining() } else { Watch::default() };
-    let asked = Ask { raw: review, deadline: Instant::now() + time, watch: Some(&watch), now: None };
+    let asked =
+        Ask { raw: review, deadline: Instant::now() + time, watch: Some(&watch), trail: None, now: None, audit: false };
     let answered = match set.answer(asked).await {
         Ok(answered) => answered,
         // The others are asked all the same.

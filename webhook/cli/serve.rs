@@ -1,7 +1,6 @@
 //! `verdict serve`: from flags to a server that answers, and to its polite end.
 
 use std::{
-    fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -15,10 +14,14 @@ use tracing::{info, warn};
 
 use super::{
     CacheArgs, Ended, Failed,
-    certificates::{Certificates, Files, Rotation},
+    admin::{AdminArgs, AdminPlan},
+    callers::CallerArgs,
+    ceiling::Ceiling,
+    certificates::{self, Certificates, Expiries, Files, Pair},
     certs, compiler,
-    reload::{self, Kept},
+    reload::{self, Kept, Watched},
     runtime,
+    seen::Seen,
     sources::Sources,
     terminal,
 };
@@ -29,10 +32,11 @@ use crate::{
         prepare::Priority,
         run::{Capacity, Engine},
     },
-    observe::Metrics,
-    policy::{Live, Loader, Set},
+    observe::{self, Metrics},
+    policy::{Keeper, Live, Loader, Set},
     server::{
-        self, Bound, ClientName,
+        self, Bound,
+        callers::Callers,
         routes::{self, Limits},
         tls::Current,
     },
@@ -46,9 +50,6 @@ pub(super) struct Args {
     /// Where to answer reviews. Default: 127.0.0.1:8443; all addresses, port 8443, when certificates are given.
     #[arg(long, env = "VERDICT_BIND")]
     bind: Option<SocketAddr>,
-    /// Where to answer /livez, /readyz, /metrics and /policies, without TLS. Default: as --bind, port 8080.
-    #[arg(long, env = "VERDICT_ADMIN_BIND")]
-    admin_bind: Option<SocketAddr>,
     /// The server's certificate chain, PEM.
     #[arg(long, env = "VERDICT_TLS_CERT", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -58,9 +59,10 @@ pub(super) struct Args {
     /// CAs whose clients are answered, PEM; then every caller must show a certificate of one of them.
     #[arg(long, env = "VERDICT_CLIENT_CA")]
     client_ca: Option<PathBuf>,
-    /// With --client-ca: a name that the caller's certificate must have, as common name or alternative name: exact, or *.SUFFIX with * for one label. Repeatable; one of them is enough.
-    #[arg(long, env = "VERDICT_CLIENT_NAME", value_name = "NAME", value_delimiter = ',', requires = "client_ca")]
-    client_name: Vec<ClientName>,
+    #[command(flatten)]
+    callers: CallerArgs,
+    #[command(flatten)]
+    admin: AdminArgs,
     #[command(flatten)]
     sources: Sources,
     /// End with an error if a policy cannot be loaded at the start. Without this, it fails whatever it is asked until it can be.
@@ -68,11 +70,10 @@ pub(super) struct Args {
     require_all: bool,
     #[command(flatten)]
     cache: CacheArgs,
-    /// Reviews in a policy at the same time. A quarter of them is for authentication and authorization alone.
+    /// Reviews in a policy at the same time: of sixteen, two each are for authentication and authorization, nine for admission, two for events, one for audits.
     #[arg(long, env = "VERDICT_MAX_INSTANCES", default_value_t = Capacity::default().instances, value_parser = clap::value_parser!(u32).range(1..=4096))]
     max_instances: u32,
-    /// MiB that the memories of all instances may reach together. A quarter of them is for authentication and authorization
-    /// alone, and up to a quarter stays resident between reviews.
+    /// MiB that the memories of all instances may reach together, divided as --max-instances is; up to a quarter stays resident between reviews.
     #[arg(long, env = "VERDICT_GUEST_MEMORY", default_value_t = Capacity::default().memory >> 20)]
     guest_memory: usize,
     /// Bytes of the body of an AdmissionReview.
@@ -81,9 +82,15 @@ pub(super) struct Args {
     /// Bytes of any other body.
     #[arg(long, env = "VERDICT_MAX_BODY", default_value_t = Limits::default().body)]
     max_body: usize,
-    /// MiB that all requests in flight may hold: bodies as far as they came, answers until they are sent. A sixteenth each is for authentication, authorization and events.
+    /// MiB that all requests in flight may hold: bodies as far as they came, answers until they are sent. Of sixteen, one each is for authentication, authorization and events, eleven for admission, two for audits.
     #[arg(long, env = "VERDICT_MAX_BODIES", default_value_t = Limits::default().bodies >> 20)]
     max_bodies: usize,
+    /// Open connections; callers that show a certificate have a quarter of them each at most. Where there are more, the one that was silent for longest ends.
+    #[arg(long, env = "VERDICT_MAX_CONNECTIONS", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(16..=65_536))]
+    max_connections: u32,
+    /// How long a review may have to wait for the work of others: where it would be longer, or longer than three quarters of its time, it is refused at once.
+    #[arg(long, env = "VERDICT_MAX_WAIT", default_value = "500ms", value_parser = humantime::parse_duration)]
+    max_wait: Duration,
     /// After this, a connection is ended politely.
     #[arg(long, env = "VERDICT_CONNECTION_AGE", default_value = "10m", value_parser = humantime::parse_duration)]
     connection_age: Duration,
@@ -93,15 +100,21 @@ pub(super) struct Args {
     /// On SIGTERM, after the drain delay: how long requests in flight may take.
     #[arg(long, env = "VERDICT_GRACE", default_value = "30s", value_parser = humantime::parse_duration)]
     grace: Duration,
+    #[command(flatten)]
+    seen: Seen,
 }
 
 /// What the flags mean.
 struct Plan {
     bind: SocketAddr,
-    admin_bind: SocketAddr,
+    admin: AdminPlan,
+    callers: Arc<Callers>,
+    /// Files of tokens that callers show.
+    watched: Vec<Watched>,
+    expiries: Expiries,
     certificates: Certificates,
-    /// Where they are; None: made just now.
-    files: Option<Files>,
+    /// Where they come from.
+    files: Files,
     /// Of our own: where the CA is.
     ca: Option<PathBuf>,
     /// The policies of each file.
@@ -117,6 +130,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
         admission_body: args.max_admission_body,
         body: args.max_body,
         bodies: args.max_bodies.saturating_mul(1 << 20),
+        wait: args.max_wait,
         ..Limits::default()
     };
     if limits.bodies < limits.least_bodies() {
@@ -138,13 +152,15 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
     let (ip, loopback) =
         if own { (IpAddr::V4(Ipv4Addr::LOCALHOST), true) } else { (IpAddr::V6(Ipv6Addr::UNSPECIFIED), false) };
     let bind = args.bind.unwrap_or(SocketAddr::new(ip, 8443));
-    let admin_bind = args.admin_bind.unwrap_or(SocketAddr::new(ip, 8080));
+    let expiries = Expiries::default();
+    let admin = args.admin.plan(SocketAddr::new(ip, 8080), &expiries)?;
     if own && !bind.ip().is_loopback() {
         return Err(Failed::configuration(format!(
             "--bind {bind} is not on loopback, and certificates made on the spot are for loopback only: give --tls-cert and --tls-key"
         )));
     }
-    let demo = args.sources.is_empty();
+    let is_alone = !admin.guard.is_open();
+    let demo = args.sources.is_empty() && is_alone;
     if demo && !loopback {
         return Err(Failed::configuration(
             "--policies is missing: the built-in examples are served only on loopback, with certificates made on the spot",
@@ -153,36 +169,28 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
     let declared = if demo {
         [(PathBuf::new(), EXAMPLES.map(PolicySpec::builtin).to_vec())].into()
     } else {
-        reload::kept(args.sources.read_each()?)
+        reload::kept(args.sources.read_each(is_alone)?)
     };
+    let (callers, watched) = args.callers.read(args.client_ca.is_some() || bind.ip().is_loopback())?;
     let wrong = |words: String| Failed::configuration(words);
-    let files = args.tls_cert.clone().zip(args.tls_key.clone()).map(|(certificate, key)| Files {
-        certificate,
-        key,
-        client_ca: args.client_ca.clone(),
-        client_names: args.client_name.clone(),
-    });
-    let (certificates, ca) = match &files {
-        Some(files) => (files.read().map_err(wrong)?, None),
+    let (pair, ca) = match args.tls_cert.clone().zip(args.tls_key.clone()) {
+        Some((certificate, key)) => (Pair::Files { certificate, key }, None),
         None => own_certificates(args)?,
     };
-    Ok(Plan { bind, admin_bind, certificates, files, ca, declared, demo })
+    let files = Files { pair, client_ca: args.client_ca.clone(), client_names: callers.names() };
+    let certificates = files.read().map_err(wrong)?;
+    expiries.of_server(certificates.expiries().map_err(wrong)?);
+    let callers = Arc::new(callers);
+    Ok(Plan { bind, admin, callers, watched, expiries, certificates, files, ca, declared, demo })
 }
 
 /// Made anew at each start, for this process: nothing is trusted that was lying around. With where the CA is.
-fn own_certificates(args: &Args) -> Result<(Certificates, Option<PathBuf>), Failed> {
+fn own_certificates(args: &Args) -> Result<(Pair, Option<PathBuf>), Failed> {
     let names = certs::LOOPBACK.map(str::to_owned);
     let bundle = Bundle::generate(&names)?;
     let dir = args.cache.dir().ok_or_else(no_dir)?.join("certs");
     certs::write(&bundle, &dir, true)?;
-    let client_ca = args.client_ca.as_deref().map(read).transpose()?;
-    let certificates = Certificates {
-        certificate: bundle.server.certificate.into_bytes(),
-        key: bundle.server.key.into_bytes(),
-        client_ca,
-        client_names: args.client_name.clone(),
-    };
-    Ok((certificates, Some(dir.join("ca.crt"))))
+    Ok((Pair::Made(bundle.server), Some(dir.join("ca.crt"))))
 }
 
 /// Many systems allow 1024 open files unless a process asks for more, and connections alone may be five times that.
@@ -197,29 +205,41 @@ fn no_dir() -> Failed {
     Failed::Usage("--cache-dir is needed: neither XDG_CACHE_HOME nor HOME is set".to_owned())
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failed> {
-    fs::read(path).map_err(|error| Failed::configuration(format!("{}: {error}", path.display())))
-}
-
 async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> Result<(), Failed> {
-    let Plan { bind, admin_bind, certificates, files, ca, declared, demo } = plan;
+    let Plan {
+        bind,
+        admin: AdminPlan { bind: admin_bind, tls: admin_tls, guard, kinds, store, watched: of_admin },
+        callers,
+        mut watched,
+        expiries,
+        certificates,
+        files,
+        ca,
+        declared,
+        demo,
+    } = plan;
     let metrics = Arc::new(Metrics::new());
+    let registers = guard.is_open();
+    let decisions = args.seen.decisions(registers, &metrics)?;
     let tls = Current::new(certificates.config(&metrics).map_err(Failed::configuration)?);
 
-    let admin = Admin::new(Arc::clone(&metrics));
-    let admin_address = admin.listen(admin_bind).with_context(|| format!("--admin-bind {admin_bind}"))?;
+    let admin = Admin::new(Arc::clone(&metrics), Arc::clone(&decisions), guard, kinds.clone());
+    let admin_address = admin.listen(admin_bind, admin_tls).with_context(|| format!("--admin-bind {admin_bind}"))?;
     let config = server::Config {
         connection_age: args.connection_age,
         drain_delay: args.drain_delay,
         grace: args.grace,
+        max_connections: args.max_connections as usize,
+        callers: Arc::clone(&callers),
         ..server::Config::new(bind)
     };
-    let bound =
-        Bound::bind(config, Arc::clone(&tls), Arc::clone(&metrics)).with_context(|| format!("--bind {bind}"))?;
+    let bound = Bound::bind(config.clone(), Arc::clone(&tls), Arc::clone(&metrics))
+        .with_context(|| format!("--bind {bind}"))?;
     let address = bound.local_addr()?;
-    let known_callers = certificates.client_ca.is_some();
-    if !known_callers && !address.ip().is_loopback() {
-        warn!("without --client-ca anyone who reaches {address} can ask the policies; /events refuses");
+    if callers.anybody() {
+        warn!(
+            "without --client-ca or --client-token-file anyone who reaches {address} can ask the policies; /events refuses"
+        );
     }
 
     let mut terminate = signal(SignalKind::terminate())?;
@@ -235,19 +255,24 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
             metrics,
         })
     };
+    tokio::spawn(observe::tell_left_out(Arc::clone(&metrics)));
     // Somebody waits for it.
-    let errors = loader(Priority::Normal)?.update(reload::declared(&declared)).await;
+    let mut keeper = Keeper::new(loader(Priority::Normal)?, store);
+    let errors = keeper.begin(reload::declared(&declared), &kinds).await.context("--state-dir")?;
     if args.require_all && !errors.is_empty() {
         return Err(Failed::configurations(&errors));
     }
-    let app = routes::app(Arc::clone(&live), Arc::clone(&metrics), limits, known_callers || address.ip().is_loopback());
-    admin.ready(Arc::clone(&live));
+    let app = routes::app(Arc::clone(&live), Arc::clone(&metrics), Arc::clone(&decisions), limits, callers);
+    admin.ready(Arc::clone(&live), keeper.orders());
     let (count, not_loaded) = (live.set().policies().len(), errors.len());
-    if !demo {
-        // Beside reviews from now on.
-        let rotation = files.map(|files| Rotation { files, current: tls, metrics: Arc::clone(&metrics) });
-        reload::keep_up(args.sources.clone(), loader(Priority::Idle)?, declared, rotation)?;
-    }
+    tokio::spawn(expiries.clone().watch());
+    // Beside reviews from now on.
+    watched.extend(of_admin);
+    watched.push(certificates::again(files, tls, Arc::clone(&metrics), expiries));
+    keeper.loader = loader(Priority::Idle)?;
+    reload::keep_up(args.sources.clone(), keeper, declared, watched)?;
+    let ceiling = Ceiling::of(capacity, &limits, &config, decisions.most(), registers);
+    ceiling.tell(&metrics);
     info!(
         https = %address,
         admin = %admin_address,
@@ -256,6 +281,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
         instances = capacity.instances,
         guest_memory_mib = capacity.memory >> 20,
         bodies_mib = limits.bodies >> 20,
+        memory_ceiling_mib = ceiling.bytes() >> 20,
         "serving"
     );
     if demo && let Some(ca) = &ca {
@@ -271,6 +297,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
     };
     bound.serve(app, shutdown).await;
     live.set().unload().await;
+    decisions.close(LAST_DECISIONS).await;
     info!("ended");
     Ok(())
 }
@@ -305,6 +332,8 @@ fn try_next(address: SocketAddr, admin: SocketAddr, ca: &Path) -> String {
     .concat()
 }
 
+/// How long decisions may still be written, and traces sent, at the end.
+const LAST_DECISIONS: Duration = Duration::from_secs(2);
 /// What is served when nothing is configured.
 const EXAMPLES: [&str; 5] =
     ["magic-authenticator", "magic-authorizer", "magic-validator", "magic-mutator", "caesar-cipher"];

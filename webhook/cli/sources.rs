@@ -42,13 +42,16 @@ impl Sources {
 
     /// The policies of all of them, or everything that is wrong with any.
     pub(super) fn read(&self) -> Result<Vec<PolicySpec>, Failed> {
-        Ok(self.read_each()?.specs().cloned().collect())
+        Ok(self.read_each(true)?.specs().cloned().collect())
     }
 
-    /// The same, file by file.
-    pub(super) fn read_each(&self) -> Result<Found, Failed> {
+    /// The same, file by file. `alone`: there is no other source, so that there must be some.
+    pub(super) fn read_each(&self, alone: bool) -> Result<Found, Failed> {
         let found = self.look();
-        let wrong = found.wrong(&self.policies);
+        let mut wrong = found.wrong();
+        if wrong.is_empty() && alone {
+            wrong.extend(found.nothing(&self.policies));
+        }
         if wrong.is_empty() { Ok(found) } else { Err(Failed::configurations(&wrong)) }
     }
 

@@ -1,34 +1,50 @@
 //! `spec.component`: a place and a digest.
 
-use std::path::Path;
-
-use super::fields::{Field, Report};
-use crate::spec::{ComponentRef, Location, declared};
+use super::{
+    document::Origin,
+    fields::{Field, Report},
+};
+use crate::spec::{ComponentRef, Digest, Location, declared};
 
 /// What of a component in `spec` is allowed by its schema and not served.
-pub(super) fn check(spec: &Field<'_>, report: &mut Report<'_>) {
+pub(super) fn check(spec: &Field<'_>, origin: &Origin<'_>, report: &mut Report<'_>) {
     let component = spec.at("component");
     for name in ["image", "url"] {
         if let Some(field) = component.as_ref().and_then(|it| it.at(name)) {
             field.error(report, "is not supported yet: use path");
         }
     }
+    let Origin::Request(given) = origin else { return };
+    if component.as_ref().is_none_or(|it| it.at("builtin").is_some()) {
+        return;
+    }
+    let Some(field) = component.and_then(|it| it.at("sha256")) else { return };
+    if let Some(digest) = field.words().and_then(|it| it.parse().ok())
+        && given(digest).is_none()
+    {
+        field.error(report, "no component of this digest was sent beside the object, and none is registered");
+    }
 }
 
-/// Of what the schema allows. Relative paths are relative to `folder`.
-pub(super) fn read(declared: declared::Component, folder: &Path) -> Option<ComponentRef> {
-    let location = match (declared.path, declared.builtin) {
+/// Of what the schema allows.
+pub(super) fn read(declared: declared::Component, origin: &Origin<'_>) -> Option<ComponentRef> {
+    let digest: Option<Digest> = declared.sha256.map(|it| it.parse()).transpose().ok()?;
+    let location = match (declared.path, declared.builtin, origin) {
         // `components` drops each `.`, so that messages and the state show the path that people know.
-        (Some(path), None) => Location::File(folder.join(path).components().collect()),
-        (None, Some(name)) => Location::Builtin(name),
+        (Some(path), None, Origin::Folder(folder)) => Location::File(folder.join(path).components().collect()),
+        (None, Some(name), _) => Location::Builtin(name),
+        (None, None, Origin::Request(given)) => Location::Given(given(digest?)?),
         _ => return None,
     };
-    let digest = declared.sha256.map(|it| it.parse()).transpose().ok()?;
+    // What was given is found by its digest.
+    let digest = digest.filter(|_| !matches!(location, Location::Given(_)));
     Some(ComponentRef { location, digest })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::config;
 

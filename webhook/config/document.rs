@@ -12,7 +12,7 @@ use super::{
     yaml::{Node, Value},
 };
 use crate::spec::{
-    Actions, FailurePolicy, GroupSpec, Instances, Kind, LimitPolicy, Limits, PolicySpec, Runs,
+    Actions, Digest, FailurePolicy, Given, GroupSpec, Instances, Kind, LimitPolicy, Limits, PolicySpec, Runs,
     declared::{
         AUTHOR_API_VERSION, Action, AdmissionFailure, AdmissionSpec, AuthenticatorSpec, AuthorizationFailure,
         AuthorizerSpec, CommonSpec, InstancePolicy, MutatorSpec, Object, PolicyGroupSpec, ProviderSpec, RunSpec,
@@ -27,8 +27,16 @@ pub(super) struct Place<'a> {
     pub(super) file: &'a str,
     /// The file, with the document's number where it has several.
     pub(super) document: String,
-    /// What relative paths are relative to.
-    pub(super) folder: &'a Path,
+    /// How far it is trusted.
+    pub(super) origin: Origin<'a>,
+}
+
+/// Where a document came from.
+pub(super) enum Origin<'a> {
+    /// A file: it may name others. What relative paths are relative to.
+    Folder(&'a Path),
+    /// A request: nothing of it is read from files. The components that came with it, or before, by their digest.
+    Request(&'a dyn Fn(Digest) -> Option<Given>),
 }
 
 /// Parses one document, or says everything that is wrong with it.
@@ -43,7 +51,11 @@ pub(super) fn policy(node: &Node, place: &Place<'_>) -> Result<PolicySpec, Vec<C
     if let Some(name) = name(&root) {
         report.object = Some(format!("{kind} {name}"));
     }
-    SCHEMAS[&kind].check(&root, &mut report, &|path, key| elsewhere(kind, path, key));
+    let schemas = match place.origin {
+        Origin::Folder(_) => &SCHEMAS,
+        Origin::Request(_) => &REGISTERED,
+    };
+    schemas[&kind].check(&root, &mut report, &|path, key| elsewhere(kind, &place.origin, path, key));
     let spec = root.at("spec");
     let mut variables = Vec::new();
     if let Some(spec) = &spec {
@@ -52,8 +64,11 @@ pub(super) fn policy(node: &Node, place: &Place<'_>) -> Result<PolicySpec, Vec<C
             group::check(spec, &mut report);
         }
         for run in runs(spec, kind) {
-            component::check(&run, &mut report);
-            variables.push(grants::from_files(&run, place.folder, &mut report));
+            component::check(&run, &place.origin, &mut report);
+            variables.push(match place.origin {
+                Origin::Folder(folder) => grants::from_files(&run, folder, &mut report),
+                Origin::Request(_) => grants::FromFiles::new(),
+            });
         }
     }
     let object = report.object.clone();
@@ -101,7 +116,25 @@ fn name<'n>(root: &Field<'n>) -> Option<&'n str> {
 }
 
 /// Of a field that the kind does not have, why not.
-fn elsewhere(kind: Kind, path: &str, key: &str) -> Option<String> {
+fn elsewhere(kind: Kind, origin: &Origin<'_>, path: &str, key: &str) -> Option<String> {
+    if let Origin::Request(_) = origin {
+        match key {
+            "path" if path.ends_with(".component") => {
+                return Some(
+                    "is not allowed in a request, which reads no file of the server: send the component beside the object, and name it by sha256".to_owned(),
+                );
+            }
+            "image" | "url" if path.ends_with(".component") => {
+                return Some(
+                    "is not supported yet: send the component beside the object, and name it by sha256".to_owned(),
+                );
+            }
+            "valueFrom" => {
+                return Some("is not allowed in a request, which reads no file of the server: write value".to_owned());
+            }
+            _ => {}
+        }
+    }
     match path {
         "metadata" => (key == "namespace").then(|| format!("is not a field: a {kind} belongs to no namespace")),
         "spec" => {
@@ -217,7 +250,7 @@ impl Run<'_> {
         if let Some(settings) = &settings {
             lines(settings.node, String::new(), place.file, &mut settings_lines);
         }
-        let component = component::read(self.declared.component, place.folder)?;
+        let component = component::read(self.declared.component, &place.origin)?;
         Some(PolicySpec {
             settings: settings.map(|it| it.node.json().to_string()),
             settings_lines,
@@ -320,6 +353,12 @@ impl From<InstancePolicy> for Instances {
 static SCHEMAS: LazyLock<BTreeMap<Kind, Schema>> = LazyLock::new(|| {
     // That each compiles is tested.
     Kind::ALL.into_iter().filter_map(|kind| Some((kind, Schema::compile(schema::object(kind)).ok()?))).collect()
+});
+
+/// Of objects that are registered.
+static REGISTERED: LazyLock<BTreeMap<Kind, Schema>> = LazyLock::new(|| {
+    let compiled = |kind| Some((kind, Schema::compile(&schema::registered::object(kind)).ok()?));
+    Kind::ALL.into_iter().filter_map(compiled).collect()
 });
 
 /// The kinds of ours that are no policies.

@@ -40,6 +40,7 @@ pub(super) fn read(declared: &declared::Limits) -> Option<Limits> {
     if let Some(fuel) = declared.fuel {
         limits.fuel = Some(u64::try_from(fuel).ok()?);
     }
+    limits.concurrent = declared.concurrent_reviews;
     Some(limits)
 }
 

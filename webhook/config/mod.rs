@@ -23,6 +23,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use document::Origin;
 pub use error::ConfigError;
 
 use crate::{
@@ -40,7 +41,10 @@ use crate::{
 /// What is wrong, in the order of the files, and files without any policy; never empty.
 pub fn read(paths: &[PathBuf]) -> Result<Vec<PolicySpec>, Vec<ConfigError>> {
     let found = read_each(paths);
-    let wrong = found.wrong(paths);
+    let mut wrong = found.wrong();
+    if wrong.is_empty() {
+        wrong.extend(found.nothing(paths));
+    }
     if wrong.is_empty() { Ok(found.specs().cloned().collect()) } else { Err(wrong) }
 }
 
@@ -64,17 +68,20 @@ impl Found {
         })
     }
 
-    /// Everything that is wrong with any file, names that several policies have included. `paths` are those that were named.
-    pub fn wrong(&self, paths: &[PathBuf]) -> Vec<ConfigError> {
+    /// Everything that is wrong with any file, names that several policies have included.
+    pub fn wrong(&self) -> Vec<ConfigError> {
         let of_files = self.files.iter().filter_map(|(_, found)| found.as_ref().err()).flat_map(|(_, wrong)| wrong);
         let mut errors: Vec<ConfigError> = self.errors.iter().chain(of_files).cloned().collect();
-        // Whoever names files wants policies: without any, a server would be ready and refuse nothing.
-        if errors.is_empty() && self.specs().next().is_none() {
-            let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-            errors.push(about(Path::new(&named.join(", ")), "expected at least one policy, found none"));
-        }
         errors.extend(duplicates(self.specs()));
         errors
+    }
+
+    /// That there is no policy at all, where there should be some: whoever names `paths` wants policies, and without any, a server would be
+    /// ready and refuse nothing.
+    pub fn nothing(&self, paths: &[PathBuf]) -> Option<ConfigError> {
+        let named: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        let words = "expected at least one policy, found none";
+        self.specs().next().is_none().then(|| about(Path::new(&named.join(", ")), words))
     }
 }
 
@@ -112,6 +119,23 @@ pub fn parse(text: &str, source: &str, base_dir: &Path) -> Result<Vec<PolicySpec
     finished(specs, errors)
 }
 
+/// The object of a request: one document, which names no file. `given` are the components that came with it, or before, by their digest.
+///
+/// # Errors
+/// What is wrong with it; never empty.
+pub fn registered(
+    text: &str,
+    given: &dyn Fn(spec::Digest) -> Option<spec::Given>,
+) -> Result<PolicySpec, Vec<ConfigError>> {
+    let mut documents = yaml::documents(text).into_iter();
+    let (Some(document), None) = (documents.next(), documents.next()) else {
+        return Err(vec![about(Path::new(REGISTERED), "expected one object")]);
+    };
+    let node = document.map_err(|wrong| problems(REGISTERED, wrong))?;
+    let place = document::Place { file: REGISTERED, document: REGISTERED.to_owned(), origin: Origin::Request(given) };
+    document::policy(&node, &place)
+}
+
 impl PolicySpec {
     /// A policy named like the built-in component that it runs, with every default.
     pub fn builtin(name: &str) -> Self {
@@ -121,6 +145,13 @@ impl PolicySpec {
     /// A policy of a component's file, with every default.
     pub fn file(name: &str, path: &Path) -> Self {
         Self::alone(name, spec::Location::File(path.to_owned()), path.display().to_string())
+    }
+
+    /// One of which nobody knows more than that it was there.
+    pub(crate) fn unknown(kind: spec::Kind, name: &str) -> Self {
+        let location = spec::Location::Builtin(name.to_owned());
+        let runs = spec::Runs::Component(spec::ComponentRef { location, digest: None });
+        Self::of(Some(kind), name, runs, REGISTERED.to_owned())
     }
 
     fn alone(name: &str, location: spec::Location, source: String) -> Self {
@@ -164,7 +195,7 @@ fn documents(text: &str, source: &str, folder: &Path, specs: &mut Vec<PolicySpec
     let several = documents.len() > 1;
     for (index, document) in documents.into_iter().enumerate() {
         let named = if several { format!("{source}, document {}", index + 1) } else { source.to_owned() };
-        let place = document::Place { file: source, document: named, folder };
+        let place = document::Place { file: source, document: named, origin: Origin::Folder(folder) };
         match document {
             // What authors keep beside an example of a policy.
             Ok(node) if document::is_of_author(&node) => {}
@@ -236,6 +267,8 @@ fn about(path: &Path, message: impl Into<String>) -> ConfigError {
     ConfigError { source: path.display().to_string(), object: None, field: None, message: message.into() }
 }
 
+/// What messages call an object that is in no file.
+const REGISTERED: &str = "registered";
 /// Bytes of one file of policies.
 const MAX_FILE: u64 = 4 << 20;
 

@@ -44,7 +44,7 @@ fn every_field_arrives() {
         (Actions { deny: false, warn: true, audit: true }, FailurePolicy::Ignore, LimitPolicy::Ignore)
     );
     assert_eq!(policy.order, -5);
-    assert_eq!(policy.limits, Limits { time: Duration::from_secs(2), memory: 128 << 20, fuel: None });
+    assert_eq!(policy.limits, Limits { time: Duration::from_secs(2), memory: 128 << 20, fuel: None, concurrent: None });
     assert!(policy.grants.log);
     assert_eq!(policy.grants.env["SHIFT_AMOUNT"], "5");
     assert_eq!(policy.grants.env["PASSWORD"], "from a file");

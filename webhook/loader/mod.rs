@@ -6,8 +6,9 @@
 pub mod builtin;
 pub(crate) mod file;
 
-use std::{borrow::Cow, path::PathBuf};
+use std::path::PathBuf;
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use crate::spec::{ComponentRef, Digest, Location};
@@ -20,14 +21,14 @@ pub const MAX_SIZE: u64 = 100 << 20;
 #[derive(Clone)]
 pub struct Component {
     /// The binary.
-    pub bytes: Cow<'static, [u8]>,
+    pub bytes: Bytes,
     /// SHA-256 of the bytes.
     pub digest: Digest,
 }
 
 impl Component {
     /// These bytes, whatever they are.
-    pub fn new(bytes: impl Into<Cow<'static, [u8]>>) -> Self {
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let digest = Digest(Sha256::digest(&bytes).into());
         Self { bytes, digest }
@@ -69,13 +70,13 @@ pub enum LoadError {
 pub fn load(reference: &ComponentRef) -> Result<Component, LoadError> {
     let bytes = match &reference.location {
         Location::File(path) => match file::read(path, MAX_SIZE) {
-            Ok(bytes) => Cow::Owned(bytes),
+            Ok(bytes) => Bytes::from(bytes),
             Err(error) => {
                 return Err(LoadError::Read { path: path.clone(), error });
             }
         },
         Location::Builtin(name) => match builtin::find(name) {
-            Some(builtin) => Cow::Borrowed(builtin.component),
+            Some(builtin) => Bytes::from_static(builtin.component),
             None => {
                 return Err(LoadError::Builtin {
                     name: name.clone(),
@@ -83,6 +84,9 @@ pub fn load(reference: &ComponentRef) -> Result<Component, LoadError> {
                 });
             }
         },
+        Location::Given(given) => {
+            return Ok(Component { bytes: given.bytes().clone(), digest: given.digest() });
+        }
     };
     let component = Component::new(bytes);
     match reference.digest {

@@ -46,7 +46,34 @@ pub(crate) enum BodyRefused {
     Busy,
 }
 
+/// Why the admin listener did not let somebody in: the label `reason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AdminRefused {
+    /// Nobody is let in.
+    Off,
+    /// The request is for another host, as those of web pages are that found their way to loopback.
+    Host,
+    /// Neither a token nor a certificate.
+    Missing,
+    /// A wrong token.
+    Token,
+    /// A certificate without a name that is listed.
+    Name,
+}
+
 impl Metrics {
+    /// The admin listener did not let somebody in.
+    pub(crate) fn admin_refused(&self, reason: AdminRefused) {
+        let reason = match reason {
+            AdminRefused::Off => "off",
+            AdminRefused::Host => "host",
+            AdminRefused::Missing => "missing",
+            AdminRefused::Token => "token",
+            AdminRefused::Name => "name",
+        };
+        self.admin_refused.with_label_values(&[reason]).inc();
+    }
+
     /// A TLS handshake failed.
     pub fn handshake_failed(&self, reason: HandshakeFailure) {
         let reason = match reason {

@@ -1,14 +1,25 @@
-//! What happens, told to operators: one event for each decision of a policy, behind its log line, its metrics and whoever
-//! watches; and the Prometheus registry.
+//! What operators see: metrics, lines of the log, and of each request one event, behind the decision log, the last decisions and traces.
 //!
 //! Label values come from fixed sets and from the names of policies, never from a request: no namespaces, no names of objects, no users.
-//! Owns names, help texts and buckets ([`TABLE`] is the documentation of them all). Knows neither HTTP nor Wasm.
+//! Owns the Prometheus registry ([`TABLE`] is the documentation of all that is counted). Knows reviews, and neither sockets nor Wasm.
 
 mod callers;
+mod context;
 mod decision;
+mod decisions;
+pub(crate) mod flood;
+mod journal;
+mod policy;
+mod redact;
 mod request;
 mod review;
+mod ring;
+mod rotating;
+mod table;
+mod traces;
+mod trail;
 mod watch;
+mod written;
 
 use std::{
     collections::HashMap,
@@ -18,84 +29,30 @@ use std::{
 
 use prometheus::{
     Encoder, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, core::Collector,
+    TextEncoder, core::Collector as Metric,
 };
 
-use crate::spec::{Digest, Kind};
+use crate::spec::{Digest, Kind, Lane};
 
 pub use callers::HandshakeFailure;
-pub(crate) use callers::{BodyRefused, EndedEarly, Listener};
-pub use decision::DecisionEvent;
+pub(crate) use callers::{AdminRefused, BodyRefused, EndedEarly, Listener};
+pub use context::TraceContext;
+pub use decision::{About, DecisionEvent, Part, Verdict};
+pub use decisions::Decisions;
+pub use flood::tell_left_out;
+pub use journal::{Choice, Sink};
+pub use policy::{PolicyEvent, Words};
+pub use redact::{Redacted, Rules};
 pub use request::RequestGuard;
 use request::Route;
 pub use review::PolicyMetrics;
+pub use ring::Wanted;
+pub use rotating::Rotating;
+pub use table::TABLE;
+pub use traces::{Collector, TracesError};
+pub use trail::{Ending, Trail};
 pub use watch::{Called, Seen, Watch};
-
-/// Every metric: name, labels, and what it says. manifests/README.md has the same table, and a test compares them.
-pub const TABLE: &[(&str, &str, &str)] = &[
-    (
-        "verdict_reviews_total",
-        "kind, policy, operation, outcome",
-        "Reviews answered, or failed to be answered, by each policy",
-    ),
-    (
-        "verdict_review_seconds",
-        "kind, policy, phase",
-        "Time of one policy's review: queue, instantiate, guest (host calls included), whole",
-    ),
-    (
-        "verdict_guest_output_bytes_total",
-        "policy, fate",
-        "Bytes that guests printed or logged: kept, or dropped over the cap or for want of a grant",
-    ),
-    ("verdict_policies_loaded", "kind", "Policies that are loaded, by kind"),
-    (
-        "verdict_policies_started",
-        "from",
-        "Policies that are loaded, by what a review begins with: a snapshot after init, or init itself",
-    ),
-    (
-        "verdict_objects",
-        "state",
-        "Declared objects: loading, active, failed (never loaded), or stale (serving as they were before)",
-    ),
-    ("verdict_active_set_info", "digest", "1 for the digest of what serves: the same on replicas that serve the same"),
-    ("verdict_reloads_total", "result", "Times that the sources were read again: applied, or refused as a whole"),
-    ("verdict_requests_total", "route, code", "HTTP requests answered, by route and status code"),
-    ("verdict_request_seconds", "route", "Time from a request's headers to its answer, reading the body included"),
-    ("verdict_requests_in_flight", "route", "HTTP requests being answered"),
-    ("verdict_requests_abandoned_total", "route", "HTTP requests whose caller hung up before the answer"),
-    (
-        "verdict_body_bytes_in_flight",
-        "",
-        "Bytes that requests hold: bodies as far as they came, and answers until they are sent",
-    ),
-    (
-        "verdict_bodies_refused_total",
-        "route, reason",
-        "Bodies that were not read whole: large, slow, cut, or busy when others held all that there is",
-    ),
-    ("verdict_connections_open", "", "Open connections"),
-    ("verdict_connections_total", "", "Connections accepted since the start"),
-    (
-        "verdict_accept_errors_total",
-        "",
-        "Connections that could not be accepted, for want of file descriptors for example",
-    ),
-    (
-        "verdict_tls_handshake_failures_total",
-        "reason",
-        "TLS handshakes that failed: certificate, name, protocol, timeout, io",
-    ),
-    (
-        "verdict_connections_ended_early_total",
-        "listener, reason",
-        "Connections that the server ended: slow, or silent for longest when there was no room (handshakes before the handshake, room after it)",
-    ),
-    ("verdict_certificate_expiry_timestamp_seconds", "", "When the serving certificate expires, in seconds since 1970"),
-    ("verdict_build_info", "version", "Always 1"),
-    ("process_*", "", "Memory, CPU, threads and file descriptors of the process"),
-];
+pub use written::{Labels, line};
 
 /// Every metric of the process, registered once, in a registry of its own.
 pub struct Metrics {
@@ -120,7 +77,13 @@ pub struct Metrics {
     handshake_failures: IntCounterVec,
     ended_early: IntCounterVec,
     bodies_refused: IntCounterVec,
-    certificate_expiry: IntGauge,
+    memory_ceiling: IntGauge,
+    lane_reviews: IntGaugeVec,
+    lane_refused: IntCounterVec,
+    admin_refused: IntCounterVec,
+    certificate_expiry: IntGaugeVec,
+    decisions_dropped: IntCounterVec,
+    lines_left_out: IntCounterVec,
     policies: RwLock<HashMap<String, Arc<PerPolicy>>>,
 }
 
@@ -153,7 +116,13 @@ impl Metrics {
             handshake_failures: counters(to, "verdict_tls_handshake_failures_total"),
             ended_early: counters(to, "verdict_connections_ended_early_total"),
             bodies_refused: counters(to, "verdict_bodies_refused_total"),
-            certificate_expiry: gauge(to, "verdict_certificate_expiry_timestamp_seconds"),
+            memory_ceiling: gauge(to, "verdict_memory_ceiling_bytes"),
+            lane_reviews: gauges(to, "verdict_lane_reviews"),
+            lane_refused: counters(to, "verdict_lane_refused_total"),
+            admin_refused: counters(to, "verdict_admin_refused_total"),
+            certificate_expiry: gauges(to, "verdict_certificate_expiry_timestamp_seconds"),
+            decisions_dropped: counters(to, "verdict_decisions_dropped_total"),
+            lines_left_out: counters(to, "verdict_log_lines_left_out_total"),
             policies: RwLock::default(),
             registry,
         };
@@ -179,6 +148,14 @@ impl Metrics {
         let position = Kind::ALL.iter().position(|it| *it == kind);
         let slot = &slots[position.unwrap_or_default()];
         Arc::clone(slot.get_or_init(|| Arc::new(PolicyMetrics::new(self, kind, policy))))
+    }
+
+    /// There is no policy of this name any more: what was counted of it is not exported any longer, so that names that come and go leave nothing.
+    pub fn forget(&self, policy: &str) {
+        let gone = self.policies.write().unwrap_or_else(|e| e.into_inner()).remove(policy);
+        for counted in gone.iter().flat_map(|it| it.iter()).filter_map(OnceLock::get) {
+            counted.forget(self);
+        }
     }
 
     /// How many policies of this kind are loaded.
@@ -223,10 +200,35 @@ impl Metrics {
         Arc::clone(self.routes.write().unwrap_or_else(|e| e.into_inner()).entry(name).or_insert_with(made))
     }
 
-    /// When the serving certificate expires.
-    pub fn certificate_expiry(&self, expiry: SystemTime) {
+    /// Somebody was not told of a decision.
+    pub(crate) fn decision_dropped(&self, consumer: &str, reason: &str) {
+        self.decisions_dropped.with_label_values(&[consumer, reason]).inc();
+    }
+
+    /// Lines of the log were not written.
+    pub(crate) fn lines_left_out(&self, policy: &str, line: &str, count: u64) {
+        self.lines_left_out.with_label_values(&[policy, line]).inc_by(count);
+    }
+
+    /// What the process can take of memory, in bytes.
+    pub(crate) fn memory_ceiling(&self, bytes: usize) {
+        self.memory_ceiling.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// How many reviews a lane has.
+    pub(crate) fn lane_reviews(&self, lane: Lane) -> IntGauge {
+        self.lane_reviews.with_label_values(&[lane.name()])
+    }
+
+    /// How many reviews a lane refused.
+    pub(crate) fn lane_refused(&self, lane: Lane) -> IntCounter {
+        self.lane_refused.with_label_values(&[lane.name()])
+    }
+
+    /// When the certificates of a file begin to expire.
+    pub fn certificate_expiry(&self, file: &'static str, expiry: SystemTime) {
         let seconds = expiry.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        self.certificate_expiry.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+        self.certificate_expiry.with_label_values(&[file]).set(i64::try_from(seconds).unwrap_or(i64::MAX));
     }
 
     /// Everything, in Prometheus' text format.
@@ -298,7 +300,7 @@ fn row(name: &str) -> &'static (&'static str, &'static str, &'static str) {
     row.unwrap_or(&("", "", ""))
 }
 
-fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> C {
+fn register<C: Metric + Clone + 'static>(registry: &Registry, metric: C) -> C {
     valid(registry.register(Box::new(metric.clone())));
     metric
 }
@@ -329,27 +331,33 @@ mod tests {
     #[test]
     fn every_row_of_the_table_is_registered_and_nothing_else() {
         let metrics = Arc::new(Metrics::new());
-        DecisionEvent {
+        PolicyEvent {
             kind: Kind::Validator,
             policy: "p",
             operation: Some(Operation::Create),
             outcome: Outcome::Allowed,
             reason: None,
+            words: None,
             decides: true,
             usage: Usage::default(),
             facts: Vec::new(),
         }
-        .tell(&metrics.for_policy(Kind::Validator, "p"), None);
+        .tell(&metrics.for_policy(Kind::Validator, "p"), None, None);
+        metrics.lines_left_out("p", "denied", 1);
+        metrics.decision_dropped("log", "queue");
         metrics.policies_loaded(Kind::Validator, 1);
         metrics.policies_started(true, 1);
         metrics.objects("active", 1);
         metrics.active_set(&Digest([0; 32]));
         metrics.reloaded(true);
         metrics.request("validate").answered(200);
+        drop((metrics.lane_reviews(Lane::Audit), metrics.lane_refused(Lane::Audit)));
+        metrics.certificate_expiry("certificate", SystemTime::now());
         drop(metrics.request("validate"));
         metrics.handshake_failed(HandshakeFailure::Timeout);
         metrics.ended_early(Listener::Admin, EndedEarly::Room);
         metrics.body_refused("validate", BodyRefused::Slow);
+        metrics.admin_refused(AdminRefused::Off);
         let text = metrics.text();
         for (name, ..) in TABLE {
             let name = name.trim_end_matches('*');

@@ -1,10 +1,13 @@
 //! The handles of one policy's metrics, so that counting a review looks nothing up.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use prometheus::{Histogram, IntCounter, IntCounterVec};
 
-use super::{DecisionEvent, Metrics};
+use super::{
+    Metrics, PolicyEvent,
+    flood::{Flow, Quota},
+};
 use crate::spec::{Kind, Operation, Outcome};
 
 /// What one policy's reviews of one kind are counted in.
@@ -12,8 +15,10 @@ pub struct PolicyMetrics {
     kind: &'static str,
     policy: String,
     reviews: IntCounterVec,
-    /// By operation, the first of none, then by outcome; made when first counted, so that what never happens is not exported.
-    counters: [[OnceLock<IntCounter>; Outcome::COUNT]; Operation::ALL.len() + 1],
+    /// By operation, the first of none, then by outcome, with its name; made when first counted, so that what never happens is not exported.
+    counters: [[OnceLock<(&'static str, IntCounter)>; Outcome::COUNT]; Operation::ALL.len() + 1],
+    /// By outcome, for those of which the log tells.
+    quotas: [OnceLock<Arc<Quota>>; Outcome::COUNT],
     queue: Histogram,
     instantiate: Histogram,
     guest: Histogram,
@@ -36,6 +41,7 @@ impl PolicyMetrics {
             policy: policy.to_owned(),
             reviews: metrics.reviews.clone(),
             counters: Default::default(),
+            quotas: Default::default(),
             queue: seconds("queue"),
             instantiate: seconds("instantiate"),
             guest: seconds("guest"),
@@ -45,11 +51,28 @@ impl PolicyMetrics {
         }
     }
 
-    pub(super) fn record(&self, event: &DecisionEvent<'_>) {
+    /// Errors say that a series was never there.
+    pub(super) fn forget(&self, metrics: &Metrics) {
+        for phase in ["queue", "instantiate", "guest", "whole"] {
+            let _ = metrics.review_seconds.remove_label_values(&[self.kind, &self.policy, phase]);
+        }
+        for fate in ["kept", "dropped"] {
+            let _ = metrics.guest_output.remove_label_values(&[&self.policy, fate]);
+        }
+        let operations = std::iter::once("").chain(Operation::ALL.map(Operation::name));
+        for (operation, outcomes) in operations.zip(&self.counters) {
+            for (outcome, _) in outcomes.iter().filter_map(OnceLock::get) {
+                let _ = self.reviews.remove_label_values(&[self.kind, &self.policy, operation, outcome]);
+            }
+        }
+    }
+
+    pub(super) fn record(&self, event: &PolicyEvent<'_>) {
         let operation = event.operation.map_or("", Operation::name);
         let row = event.operation.map_or(0, |it| it as usize + 1);
-        let counter = self.counters[row][event.outcome.position()].get_or_init(|| {
-            self.reviews.with_label_values(&[self.kind, &self.policy, operation, event.outcome.name()])
+        let (_, counter) = self.counters[row][event.outcome.position()].get_or_init(|| {
+            let outcome = event.outcome.name();
+            (outcome, self.reviews.with_label_values(&[self.kind, &self.policy, operation, outcome]))
         });
         counter.inc();
         let timing = &event.usage.timing;
@@ -59,6 +82,15 @@ impl PolicyMetrics {
         self.whole.observe(timing.whole.as_secs_f64());
         self.kept.inc_by(event.usage.kept);
         self.dropped.inc_by(event.usage.dropped);
+    }
+
+    /// Whether the log may tell once more that this came of a review. `words`: why it failed.
+    pub(super) fn may_tell(&self, outcome: &Outcome, words: Option<&str>) -> bool {
+        let quota = self.quotas[outcome.position()].get_or_init(|| match outcome {
+            Outcome::Failed(failure) => Quota::new(&self.policy, failure.message(), Flow::FAILURES),
+            outcome => Quota::new(&self.policy, outcome.name(), Flow::WORDS),
+        });
+        words.map_or_else(|| quota.takes(), |words| quota.takes_words(words))
     }
 }
 
@@ -77,12 +109,13 @@ mod tests {
             let timing = Timing { whole: Duration::from_micros(40), ..Timing::default() };
             let usage = Usage { timing, kept: 3, dropped: 2, ..Usage::default() };
             let facts = Vec::new();
-            DecisionEvent {
+            PolicyEvent {
                 kind: Kind::Mutator,
                 policy: "team",
                 operation,
                 outcome,
                 reason: None,
+                words: None,
                 decides: true,
                 usage,
                 facts,

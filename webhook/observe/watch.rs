@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::DecisionEvent;
+use super::PolicyEvent;
 use crate::spec::{Fact, Kind, Outcome, Usage};
 
 /// Sees the policies of one request.
@@ -84,8 +84,8 @@ impl Watch {
         }
     }
 
-    pub(super) fn decided(&self, event: DecisionEvent<'_>) {
-        let DecisionEvent { kind, policy, outcome, usage, facts, .. } = event;
+    pub(super) fn decided(&self, event: PolicyEvent<'_>) {
+        let PolicyEvent { kind, policy, outcome, usage, facts, .. } = event;
         let same = |it: &&mut Seen| it.policy == policy && it.kind == kind;
         if let Some(seen) = self.seen().iter_mut().find(same) {
             seen.called = Some(Called { outcome, usage });

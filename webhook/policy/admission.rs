@@ -1,6 +1,9 @@
 //! AdmissionReview: all validators that match, together; mutators in order, each on the object as changed so far.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, LazyLock},
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
 use serde_json::value::RawValue;
@@ -16,6 +19,7 @@ use super::{
 };
 use crate::{
     engine::run::{Answer, Call, Template},
+    observe::{Words, flood::Quota},
     review::{
         admission::{AdmissionRequest, Cause, Change, Denial, Mutation, Validation},
         causes, clean,
@@ -79,8 +83,12 @@ impl Selection<'_> {
         match changes::between(original, changed, ask.deadline).await {
             Ok(patch) => fold.verdict(patch),
             Err(failure) => {
-                error!(%failure, "the changes cannot be written as one patch");
-                fold.fail("the changes cannot be written as one patch", failure.code());
+                let uid = ask.trail.map(|it| it.uid());
+                static TOLD: LazyLock<Arc<Quota>> = LazyLock::new(|| Quota::of_server(NO_PATCH));
+                if TOLD.takes() {
+                    error!(%failure, uid, "{NO_PATCH}");
+                }
+                fold.fail(NO_PATCH, failure.code());
                 fold.verdict(None)
             }
         }
@@ -153,11 +161,15 @@ impl Question for Validate<'_> {
         group.put(ask, policy, self).await
     }
 
-    fn outcome(policy: &Policy, said: &Said) -> (Outcome, Option<String>) {
+    fn outcome(&self, policy: &Policy, said: &Said) -> (Outcome, Option<String>) {
         match &said.denial {
             Some(denied) => (Outcome::Denied, policy.reason(denied)),
             None => (Outcome::Allowed, None),
         }
+    }
+
+    fn words(said: &Said) -> Option<Words> {
+        said.denial.as_ref().map(words)
     }
 }
 
@@ -197,11 +209,22 @@ impl Question for Mutate<'_> {
         Ok((Said { denial, warnings: said.warnings, annotations: said.annotations }, object))
     }
 
-    fn outcome(policy: &Policy, (said, object): &Self::Answer) -> (Outcome, Option<String>) {
+    fn outcome(&self, policy: &Policy, (said, object): &Self::Answer) -> (Outcome, Option<String>) {
         match (&said.denial, object) {
             (Some(denied), _) => (Outcome::Denied, policy.reason(denied)),
             (None, Some(_)) => (Outcome::Mutated, None),
             (None, None) => (Outcome::Allowed, None),
         }
     }
+
+    fn words((said, _): &Self::Answer) -> Option<Words> {
+        said.denial.as_ref().map(words)
+    }
 }
+
+/// What whoever is told of a request is told of a denial.
+pub(super) fn words(denied: &Denied) -> Words {
+    Words { message: denied.message.clone(), causes: denied.causes.clone() }
+}
+
+const NO_PATCH: &str = "the changes cannot be written as one patch";

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::{Answers, Ask, Component, Policy, group::Group, matching::Decision};
 use crate::{
-    engine::run::{Answer, Call, Template},
-    observe::{DecisionEvent, Watch},
+    engine::run::{Answer, Call, Listen, Template},
+    observe::{PolicyEvent, Words},
     review::admission::AdmissionRequest,
     spec::{Fact, Failure, Operation, Outcome, Timing, Usage},
 };
@@ -50,7 +50,12 @@ pub(super) trait Question: Sync {
     }
 
     /// What came of it, and why, if the operator's log tells that.
-    fn outcome(policy: &Policy, answer: &Self::Answer) -> (Outcome, Option<String>);
+    fn outcome(&self, policy: &Policy, answer: &Self::Answer) -> (Outcome, Option<String>);
+
+    /// What the policy says of its decision, for whoever is told of the whole request.
+    fn words(_: &Self::Answer) -> Option<Words> {
+        None
+    }
 }
 
 /// A policy that is asked, or of which it cannot be told whether it is.
@@ -100,21 +105,23 @@ impl<'a> Asked<'a> {
             (None, Answers::Group(group)) => (question.put_to(group, ask, policy).await, Usage::default(), Vec::new()),
         };
         let (outcome, reason) = match &result {
-            Ok(answer) => Q::outcome(policy, answer),
+            Ok(answer) => question.outcome(policy, answer),
             Err(failure) => (Outcome::Failed(failure.clone()), None),
         };
         let timing = Timing { whole: begin.elapsed(), ..usage.timing };
-        let event = DecisionEvent {
+        let records = ask.trail.is_some_and(|it| it.records());
+        let event = PolicyEvent {
             kind: policy.kind,
             policy: &policy.spec.name,
             operation: question.operation(),
             outcome,
             reason,
+            words: result.as_ref().ok().filter(|_| records).and_then(Q::words),
             decides: policy.enforces(),
             usage: Usage { timing, ..usage },
             facts,
         };
-        event.tell(&policy.metrics, ask.watch);
+        event.tell(&policy.metrics, ask.watch, ask.trail);
         result
     }
 
@@ -132,9 +139,11 @@ impl<'a> Asked<'a> {
             raw: ask.raw,
             deadline: ask.deadline,
             spent: *spent,
-            listen: ask.watch.is_some_and(Watch::listens),
+            listen: listen(ask),
+            trail: ask.trail,
             now: ask.now,
             operation: policy.spec.operation.as_deref(),
+            audit: ask.audit,
         };
         let Answer { result, usage, facts } = question.put(component.template(), call).await;
         component.took(&usage.timing);
@@ -143,5 +152,14 @@ impl<'a> Asked<'a> {
             Err(failure) => Err(failure),
         };
         (settled, usage, facts)
+    }
+}
+
+/// Where what a guest says goes: to whoever tries it out, or to the log, and then to whoever is told of the request as well.
+fn listen(ask: Ask<'_>) -> Listen {
+    match (ask.watch, ask.trail) {
+        (Some(watch), _) if watch.listens() => Listen::Only,
+        (_, Some(trail)) if trail.records() => Listen::Too,
+        _ => Listen::No,
     }
 }

@@ -14,6 +14,7 @@ use crate::{
         verdict::TokenVerdict,
     },
     spec::{Failure, Outcome},
+    text,
 };
 
 impl Selection<'_> {
@@ -81,13 +82,14 @@ impl Question for TokenReview {
         })
     }
 
-    fn outcome(policy: &Policy, answer: &Authentication) -> (Outcome, Option<String>) {
+    fn outcome(&self, policy: &Policy, answer: &Authentication) -> (Outcome, Option<String>) {
         match answer {
             Authentication::Authenticated(_) => (Outcome::Authenticated, None),
             Authentication::Unknown => (Outcome::Unknown, None),
             Authentication::Rejected(reason) => {
                 // It may hold the token.
-                let told = if policy.spec.grants.log { clean::line(reason, clean::MAX_REASON) } else { String::new() };
+                let told = || clean::line(&text::without(reason, &self.token), clean::MAX_REASON);
+                let told = if policy.spec.grants.log { told() } else { String::new() };
                 (Outcome::Rejected, Some(told))
             }
         }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     engine::run::{Answer, Call, Template},
+    observe::Words,
     review::{
         access::{Decision, Ruling, SubjectAccessReview},
         clean,
@@ -98,12 +99,16 @@ impl Question for SubjectAccessReview {
         Ok(Ruling { decision: said.decision, reason })
     }
 
-    fn outcome(_: &Policy, answer: &Ruling) -> (Outcome, Option<String>) {
+    fn outcome(&self, _: &Policy, answer: &Ruling) -> (Outcome, Option<String>) {
         let outcome = match answer.decision {
             Decision::Allow => Outcome::Allowed,
             Decision::Deny => Outcome::Denied,
             Decision::NoOpinion => Outcome::NoOpinion,
         };
         (outcome, None)
+    }
+
+    fn words(answer: &Ruling) -> Option<Words> {
+        Some(Words { message: answer.reason.clone(), causes: Vec::new() })
     }
 }

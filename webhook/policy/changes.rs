@@ -79,5 +79,5 @@ fn failure(error: PatchError) -> Failure {
 /// Bytes of memory from which a change is large: some milliseconds of work.
 const LARGE: usize = 2 << 20;
 /// MiB of memory that all large changes may take together.
-const ROOM: usize = 192;
+pub(super) const ROOM: usize = 192;
 static BUDGET: Semaphore = Semaphore::const_new(ROOM);

@@ -5,9 +5,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
-use super::{Answers, Ask, Policy, Selection, Set, ask::Question, changes, fold, group::Group, matching::Decision};
+use super::{
+    Answers, Ask, Policy, Selection, Set, admission::words, ask::Question, changes, fold, group::Group,
+    matching::Decision,
+};
 use crate::{
     engine::run::{Answer, Call, Template},
+    observe::Words,
     review::{
         admission::{AdmissionRequest, Annotation, Change, Mutation},
         clean, together,
@@ -186,12 +190,16 @@ impl Question for About<'_> {
         Ok(Said { denial, object: None, warnings, annotations })
     }
 
-    fn outcome(policy: &Policy, said: &Said) -> (Outcome, Option<String>) {
+    fn outcome(&self, policy: &Policy, said: &Said) -> (Outcome, Option<String>) {
         match (&said.denial, &said.object) {
             (Some(denied), _) => (Outcome::Denied, policy.reason(denied)),
             (None, Some(_)) => (Outcome::Mutated, None),
             (None, None) => (Outcome::Allowed, None),
         }
+    }
+
+    fn words(said: &Said) -> Option<Words> {
+        said.denial.as_ref().map(words)
     }
 }
 

@@ -29,14 +29,17 @@ pub use component::Component;
 use group::Group;
 use index::Index;
 pub use kubewarden::{OfKubewarden, Vanilla};
-pub use live::{Declared, Live, Loader, Object, State};
+pub use live::{
+    Current, Declared, Entry, Keeper, Key, Live, Loader, MOST_REGISTERED, Now, Object, Orders, Refused, Registered,
+    State, Store, StoreError, Unreadable,
+};
 pub(crate) use load::dotted;
 use matching::{Bounds, Match};
 use tokio::sync::watch;
 
 use crate::{
     cel::{Pool, Reads},
-    observe::{PolicyMetrics, Watch},
+    observe::{PolicyMetrics, Trail, Watch},
     review::admission::AdmissionRequest,
     spec::{Interface, Kind, PolicySpec},
 };
@@ -86,8 +89,12 @@ pub struct Ask<'a> {
     pub deadline: Instant,
     /// Sees what each policy did. The server has none.
     pub watch: Option<&'a Watch>,
+    /// The request that this is, of the server.
+    pub trail: Option<&'a Arc<Trail>>,
     /// What time it is for the policies; None: that of this machine's clock.
     pub now: Option<SystemTime>,
+    /// Whether it is about what is there already, and nobody waits for the answer.
+    pub audit: bool,
 }
 
 impl Set {
@@ -217,6 +224,8 @@ impl Policy {
     }
 }
 
+/// Bytes that what is read of objects for selectors and conditions, and changes of objects, can take in all.
+pub const MOST_OBJECTS: usize = READ + (changes::ROOM << 20);
 /// Bytes of what is read of all reviews at the same time for selectors and conditions, and of one review.
 const READ: usize = 96 << 20;
 const READ_OF_ONE: usize = 48 << 20;

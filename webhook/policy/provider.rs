@@ -36,7 +36,7 @@ impl Question for Event {
         RawValue::from_string(said).map_err(|error| Failure::Answer(format!("it is not JSON: {error}")))
     }
 
-    fn outcome(_: &Policy, _: &Box<RawValue>) -> (Outcome, Option<String>) {
+    fn outcome(&self, _: &Policy, _: &Box<RawValue>) -> (Outcome, Option<String>) {
         (Outcome::Answered, None)
     }
 }

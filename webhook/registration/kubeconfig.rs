@@ -32,6 +32,7 @@ pub(super) fn admission(options: &Options) -> Kubeconfig {
 fn kubeconfig(options: &Options, server: String, user: String) -> Kubeconfig {
     let client = options.client.as_ref().map(|(certificate, key)| (show(certificate), show(key)));
     let (client_certificate, client_key) = client.unzip();
+    let token_file = options.token_file.as_deref().map(show);
     let cluster = NamedCluster {
         name: "verdict".to_owned(),
         cluster: Cluster { server, certificate_authority_data: base64(options.ca.as_bytes()) },
@@ -40,7 +41,7 @@ fn kubeconfig(options: &Options, server: String, user: String) -> Kubeconfig {
         api_version: "v1",
         kind: "Config",
         clusters: if cluster.cluster.server.is_empty() { Vec::new() } else { vec![cluster] },
-        users: vec![NamedUser { name: user.clone(), user: User { client_certificate, client_key } }],
+        users: vec![NamedUser { name: user.clone(), user: User { client_certificate, client_key, token_file } }],
         contexts: vec![NamedContext { name: "verdict", context: Context { cluster: "verdict", user } }],
         current_context: "verdict",
     }
@@ -145,6 +146,8 @@ struct User {
     client_certificate: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_key: Option<String>,
+    #[serde(rename = "tokenFile", skip_serializing_if = "Option::is_none")]
+    token_file: Option<String>,
 }
 
 #[derive(Serialize)]

@@ -54,6 +54,8 @@ pub struct Options {
     pub ca: String,
     /// On kube-apiserver's machine: the certificate and key that it shows. None: it shows nothing.
     pub client: Option<(PathBuf, PathBuf)>,
+    /// On kube-apiserver's machine: the file with the bearer token that it shows. None: it shows nothing.
+    pub token_file: Option<PathBuf>,
     /// On kube-apiserver's machine: the folder into which these files are put.
     pub folder: PathBuf,
     /// Namespaces of which nothing is asked: they must be there already, for whoever creates one is free of all policies.
@@ -107,7 +109,8 @@ pub fn generate(policies: &[Registered], options: &Options) -> Result<Vec<Manife
             yaml: with_comment(MUTATING, &admission::mutating(&mutators, options)?)?,
         });
     }
-    if options.client.is_some() && !(validators.is_empty() && mutators.is_empty()) {
+    let shows_something = options.client.is_some() || options.token_file.is_some();
+    if shows_something && !(validators.is_empty() && mutators.is_empty()) {
         manifests.push(Manifest {
             file: "admission-kubeconfig.yaml",
             yaml: with_comment(ADMISSION_KUBECONFIG, &kubeconfig::admission(options))?,
@@ -148,8 +151,7 @@ fn with_comment(comment: &str, value: &impl Serialize) -> Result<String, Manifes
 
 const VALIDATING: &str = "kubectl apply -f this. Break-glass: kubectl delete validatingwebhookconfiguration verdict";
 const MUTATING: &str = "kubectl apply -f this. Break-glass: kubectl delete mutatingwebhookconfiguration verdict";
-const ADMISSION_KUBECONFIG: &str =
-    "For kube-apiserver's machine: the client certificate for admission. admission-config.yaml names this file.";
+const ADMISSION_KUBECONFIG: &str = "For kube-apiserver's machine: what it shows for admission, its client certificate or token. admission-config.yaml names this file.";
 const ADMISSION_CONFIG: &str = "For kube-apiserver's machine: --admission-control-config-file=<this file>.";
 const AUTHENTICATION: &str = "For kube-apiserver's machine: --authentication-token-webhook-config-file=<this file>\n--authentication-token-webhook-version=v1. Answers are cached for --authentication-token-webhook-cache-ttl (2m).\nThere is no failurePolicy here: while the server is down, the tokens that kube-apiserver knows by itself work on.";
 const AUTHORIZATION_KUBECONFIG: &str =

@@ -8,6 +8,7 @@ fn options(place: Place) -> Options {
         place,
         ca: "CA".to_owned(),
         client: Some(("/pki/client.crt".into(), "/pki/client.key".into())),
+        token_file: None,
         folder: "/etc/kubernetes/verdict".into(),
         excluded: vec!["kube-system".to_owned()],
     }
@@ -162,4 +163,22 @@ fn time_is_enough_for_the_slowest() {
     for (milliseconds, seconds) in [(1, 2), (500, 2), (1500, 2), (1501, 3), (4000, 5), (30_000, 30)] {
         assert_eq!(super::admission::seconds(Duration::from_millis(milliseconds)), seconds, "{milliseconds}");
     }
+}
+
+/// Wherever kube-apiserver shows who it is, and where that is all it shows.
+#[test]
+fn kube_apiserver_shows_its_token() {
+    let options = Options {
+        client: None,
+        token_file: Some("/pki/token".into()),
+        ..options(Place::Url("https://h:8443".to_owned()))
+    };
+    let kubeconfigs = ["/authenticate", "/authorize"].map(|path| kubeconfig::review(&options, path));
+    for kubeconfig in kubeconfigs.into_iter().chain([kubeconfig::admission(&options)]) {
+        let yaml = with_comment("", &kubeconfig).unwrap();
+        assert!(yaml.contains("tokenFile: /pki/token") && !yaml.contains("client-certificate"), "{yaml}");
+    }
+    let files: Vec<&str> =
+        generate(&[admission("one", "v1", "deployments", "")], &options).unwrap().iter().map(|it| it.file).collect();
+    assert_eq!(files, ["validating-webhook.yaml", "admission-kubeconfig.yaml", "admission-config.yaml"]);
 }

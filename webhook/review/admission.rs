@@ -14,7 +14,7 @@ use super::{
     user::UserInfo,
 };
 use crate::spec::Operation;
-pub use answer::{encode, encode_raw, too_late};
+pub use answer::{TOO_LATE, encode, encode_raw, too_late};
 
 /// group, version and kind, for example `apps`, `v1`, `Deployment`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -6,6 +6,7 @@ use axum::{Router, body::Body};
 use http::Request;
 use hyper::{body::Incoming, rt::Executor, server::conn, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use tokio::{
     pin,
@@ -18,6 +19,7 @@ use tracing::debug;
 
 use super::{
     Patience,
+    callers::{Callers, GoodFor},
     head::Watched,
     http1::{self, Life},
     pool::{Activity, Caller, Place, Pool},
@@ -35,6 +37,8 @@ pub(super) struct Shared {
     pub(super) app: Router,
     pub(super) metrics: Arc<Metrics>,
     pub(super) patience: Patience,
+    /// Who may ask what.
+    pub(super) may: Arc<Callers>,
     /// Connections without a finished handshake.
     pub(super) handshakes: Arc<Pool>,
     /// Those with one.
@@ -69,23 +73,23 @@ impl Connection {
             }
             Err(_) => return shared.metrics.handshake_failed(HandshakeFailure::Timeout),
         };
-        let caller = caller(&stream);
+        let (caller, good_for) = (caller(&stream), shared.may.good_for(leaf(&stream)));
         let place = {
             let entered = shared.callers.enter(caller, &activity);
             drop(place);
             entered
         };
         if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-            http2(&shared, stream, &activity, (caller, streams(place.of_caller())), life).await;
+            http2(&shared, stream, &activity, (caller, good_for, streams(place.of_caller())), life).await;
         } else {
-            http1::serve(&shared.http1(&activity, caller), stream, life).await;
+            http1::serve(&shared.http1(&activity, caller, good_for), stream, life).await;
         }
         drop(place);
     }
 }
 
 impl Shared {
-    fn http1(&self, activity: &Arc<Activity>, caller: Caller) -> http1::Http1<'_> {
+    fn http1(&self, activity: &Arc<Activity>, caller: Caller, good_for: GoodFor) -> http1::Http1<'_> {
         http1::Http1 {
             app: &self.app,
             metrics: &self.metrics,
@@ -95,6 +99,7 @@ impl Shared {
             readers: &self.readers,
             activity: Arc::clone(activity),
             caller,
+            good_for,
         }
     }
 }
@@ -104,12 +109,13 @@ async fn http2(
     shared: &Arc<Shared>,
     stream: TlsStream<Wire<Socket>>,
     activity: &Arc<Activity>,
-    (caller, streams): (Caller, u32),
+    (caller, good_for, streams): (Caller, GoodFor, u32),
     mut life: Life,
 ) {
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Arc::clone(activity));
         request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(good_for);
         let expects = expects(request.headers());
         let (parts, body) = request.into_parts();
         let rest = Rest::of(body, activity);
@@ -187,8 +193,12 @@ fn streams(connections: usize) -> u32 {
 }
 
 fn caller(stream: &TlsStream<Wire<Socket>>) -> Caller {
-    let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    Caller(leaf.map(|it| Sha256::digest(it).into()))
+    Caller(leaf(stream).map(|it| Sha256::digest(it).into()))
+}
+
+/// The client's own certificate.
+fn leaf(stream: &TlsStream<Wire<Socket>>) -> Option<&CertificateDer<'static>> {
+    stream.get_ref().1.peer_certificates().and_then(<[_]>::first)
 }
 
 /// Bytes of the head of an HTTP/2 request: kube-apiserver's have less than one KiB.
@@ -198,7 +208,7 @@ const MAX_STREAMS: u32 = 128;
 const MIN_STREAMS: u32 = 4;
 /// Bytes that one request may send before anybody reads them, and all of one connection.
 const STREAM_WINDOW: u32 = 64 << 10;
-const CONNECTION_WINDOW: u32 = 512 << 10;
+pub(super) const CONNECTION_WINDOW: u32 = 256 << 10;
 const MAX_RESETS: usize = 64;
 const PING_INTERVAL: Duration = Duration::from_secs(60);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);

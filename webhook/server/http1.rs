@@ -23,6 +23,7 @@ use tracing::debug;
 
 use super::{
     Patience,
+    callers::GoodFor,
     head::{Busy, Watched},
     pool::{Activity, Caller},
     rest::{Rest, expects},
@@ -57,16 +58,19 @@ pub(crate) struct Http1<'a> {
     pub(crate) readers: &'a Semaphore,
     pub(crate) activity: Arc<Activity>,
     pub(crate) caller: Caller,
+    pub(crate) good_for: GoodFor,
 }
 
 /// An idle connection is not closed while draining: a request may be on its way. The answer to it says that it was the last.
 pub(crate) async fn serve(http1: &Http1<'_>, stream: impl AsyncRead + AsyncWrite + Unpin, mut life: Life) {
-    let Http1 { app, metrics, listener, patience, first, readers, activity, caller } = http1;
+    let Http1 { app, metrics, listener, patience, first, readers, activity, caller, good_for } = http1;
     let busy = Busy::default();
-    let last = AtomicBool::new(false);
+    // Whoever comes while the server drains is answered once.
+    let last = AtomicBool::new(*life.stage.borrow() != Stage::Serving);
     let service = service_fn(|mut request: Request<Incoming>| {
         request.extensions_mut().insert(Arc::clone(activity));
         request.extensions_mut().insert(*caller);
+        request.extensions_mut().insert(*good_for);
         let (answering, expects) = (busy.begin(), expects(request.headers()));
         let (parts, body) = request.into_parts();
         let rest = Rest::of(body, activity);

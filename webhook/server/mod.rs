@@ -2,8 +2,10 @@
 //!
 //! Knows nothing of wasmtime; what is asked is in [`routes`].
 
+mod bearer;
 mod body;
 mod budget;
+pub mod callers;
 mod connection;
 mod deadline;
 mod frames;
@@ -12,6 +14,7 @@ pub(crate) mod http1;
 mod lane;
 mod names;
 pub(crate) mod pool;
+mod question;
 mod request;
 mod rest;
 mod room;
@@ -23,9 +26,16 @@ mod turns;
 mod unfinished;
 pub(crate) mod wire;
 
-use std::{io, net::SocketAddr, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    thread,
+    time::Duration,
+};
 
 use axum::Router;
+use futures_util::FutureExt as _;
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{Semaphore, watch},
@@ -34,10 +44,13 @@ use tokio::{
 };
 use tracing::warn;
 
-use crate::observe::Metrics;
+use crate::observe::{Metrics, flood::Quota};
+pub use bearer::{Listed, TokenError, Tokens};
+use callers::Callers;
 use connection::{Connection, Shared};
 use http1::{Life, Stage};
 pub use names::ClientName;
+pub(crate) use names::is_listed;
 use pool::{Activity, Caller, Pool};
 use socket::Socket;
 use turns::Turns;
@@ -61,6 +74,8 @@ pub struct Config {
     pub max_handshakes: usize,
     /// How slow callers may be.
     pub patience: Patience,
+    /// Who may ask what.
+    pub callers: Arc<Callers>,
 }
 
 /// How slow the other side of a connection may be.
@@ -89,6 +104,7 @@ impl Config {
             max_connections: 4096,
             max_handshakes: 1024,
             patience: Patience::default(),
+            callers: Arc::default(),
         }
     }
 }
@@ -140,6 +156,7 @@ impl Bound {
             app,
             metrics,
             patience: config.patience,
+            may: config.callers,
             handshakes: Pool::new(config.max_handshakes, config.max_handshakes),
             callers: Pool::new(config.max_connections, config.max_connections / 4),
             turns: Turns::new(computing()),
@@ -165,14 +182,16 @@ impl Bound {
                 Some(_) = connections.join_next() => {}
                 stream = accept(&listener, &shared) => {
                     let Some(stream) = stream else { continue };
-                    let stream = Socket::new(stream);
-                    let activity = Activity::of(&stream);
-                    let place = shared.handshakes.enter_when_free(Caller(None), &activity).await;
                     let life = Life { age: spread(config.connection_age), stage: stage.subscribe() };
-                    let connection = Connection { shared: Arc::clone(&shared), activity, life };
-                    connections.spawn(connection.serve(stream, place));
+                    connections.spawn(enter(stream, &shared, life).await);
                 }
             }
+        }
+        // Those who are connected as far as they can see, and would be cut off with the listener.
+        for _ in 0..BACKLOG {
+            let Some(Ok((stream, _))) = listener.accept().now_or_never() else { break };
+            let life = Life { age: spread(config.connection_age), stage: stage.subscribe() };
+            connections.spawn(enter(stream, &shared, life).await);
         }
         drop(listener);
         stage.send_replace(Stage::Ending);
@@ -181,6 +200,14 @@ impl Bound {
             warn!(connections = connections.len(), "requests were still in flight when the grace period ended");
         }
     }
+}
+
+/// A connection that has found its place among the handshakes.
+async fn enter(stream: TcpStream, shared: &Arc<Shared>, life: Life) -> impl Future<Output = ()> + Send + use<> {
+    let stream = Socket::new(stream);
+    let activity = Activity::of(&stream);
+    let place = shared.handshakes.enter_when_free(Caller(None), &activity).await;
+    Connection { shared: Arc::clone(shared), activity, life }.serve(stream, place)
 }
 
 /// With a queue that is as long as the system allows: thousands may come at once, and each is accepted without waiting for anybody.
@@ -197,7 +224,11 @@ async fn accept(listener: &TcpListener, shared: &Shared) -> Option<TcpStream> {
         Ok((stream, _)) => Some(stream),
         Err(error) => {
             shared.metrics.accept_failed();
-            warn!(%error, "a connection could not be accepted");
+            static TOLD: LazyLock<Arc<Quota>> =
+                LazyLock::new(|| Quota::of_server("a connection could not be accepted"));
+            if TOLD.takes() {
+                warn!(%error, "a connection could not be accepted");
+            }
             if !shared.handshakes.end_one() {
                 shared.callers.end_one();
             }
@@ -217,5 +248,9 @@ fn computing() -> usize {
     thread::available_parallelism().map_or(1, usize::from) * 16
 }
 
+/// Bytes that a connection can hold beside the bodies that are counted: what came and was not read yet, TLS, heads, frames.
+pub const MOST_OF_CONNECTION: usize = connection::CONNECTION_WINDOW as usize + (96 << 10);
+/// The same of one whose handshake is not finished.
+pub const MOST_OF_HANDSHAKE: usize = 64 << 10;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 const BACKLOG: u32 = 4096;

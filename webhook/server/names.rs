@@ -70,7 +70,7 @@ impl ClientName {
         self.is(name) || matches!(self, Self::Below(_)) && self.is_dns(name)
     }
 
-    fn is_one_of(&self, certificate: &X509Certificate<'_>) -> bool {
+    pub(super) fn is_one_of(&self, certificate: &X509Certificate<'_>) -> bool {
         let mut common = certificate.subject().iter_common_name().filter_map(|it| it.as_str().ok());
         let alternative = certificate.subject_alternative_name().ok().flatten();
         let mut alternative = alternative.iter().flat_map(|it| &it.value.general_names);
@@ -84,6 +84,16 @@ impl ClientName {
     }
 }
 
+/// Whether a certificate has one of the names.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn is_listed(names: &[ClientName], leaf: &CertificateDer<'_>) -> Result<bool, Error> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(leaf)
+        .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+    Ok(names.iter().any(|name| name.is_one_of(&certificate)))
+}
+
 /// Accepts what `inner` accepts, if it has one of the names.
 #[derive(Debug)]
 pub(super) struct Named {
@@ -93,7 +103,7 @@ pub(super) struct Named {
 
 /// The certificate is trusted, and has none of the names.
 #[derive(Debug, thiserror::Error)]
-#[error("the certificate has none of the names that --client-name lists")]
+#[error("the certificate has none of the names that may ask anything")]
 pub(super) struct NotListed;
 
 impl ClientCertVerifier for Named {
@@ -108,9 +118,7 @@ impl ClientCertVerifier for Named {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.inner.verify_client_cert(leaf, intermediates, now)?;
-        let (_, certificate) = x509_parser::parse_x509_certificate(leaf)
-            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
-        if self.names.iter().any(|name| name.is_one_of(&certificate)) {
+        if is_listed(&self.names, leaf)? {
             return Ok(verified);
         }
         Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(NotListed)))))

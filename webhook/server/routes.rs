@@ -2,7 +2,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, OnceLock},
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -26,16 +26,17 @@ use super::{
     Rate,
     body::{self, Terms},
     budget::{Budget, REQUEST, Share},
+    callers::{Callers, GoodFor},
     deadline,
-    lane::{Lane, NotRun},
+    lane::{Full, Lane, TooLate},
     pool::{Activity, Caller},
+    question::{Question, Refusal, ask, no_policy},
 };
 use crate::{
-    observe::Metrics,
-    policy::{Ask, Authorization, Live, Selection, Set, Vanilla},
-    review::{Malformed, Version, access, admission, token},
-    spec::Interface,
-    turn::Turns,
+    observe::{Decisions, Metrics, Trail, flood::Quota},
+    policy::{Live, Selection, Set},
+    review::admission,
+    spec::{self, lane::WHOLE},
 };
 
 /// What the routes may take.
@@ -45,28 +46,36 @@ pub struct Limits {
     pub admission_body: usize,
     /// Bytes of any other body.
     pub body: usize,
-    /// Bytes that all requests in flight may hold together: bodies as far as they came, and answers until they are sent. A sixteenth each is
-    /// for authentication, authorization and events, so that none of them waits for admission.
+    /// Bytes that all requests in flight may hold together: bodies as far as they came, and answers until they are sent. Each lane has its
+    /// share of them.
     pub bodies: usize,
     /// How long an answer may take if the caller does not say.
     pub time: Duration,
+    /// How long a review may have to wait for the work of others, whatever its deadline: where it would be longer, it is refused at once.
+    pub wait: Duration,
     /// How slowly a body may come.
     pub body_rate: Rate,
 }
 
 impl Limits {
-    /// What requests to one of the other routes than admission's may hold together, in bytes.
-    fn others(&self) -> usize {
-        self.bodies / 16
+    /// Bytes of one body. Of audits an eighth of admission's: they are about objects as they are stored.
+    fn body(&self, lane: spec::Lane) -> usize {
+        match lane {
+            spec::Lane::Admission => self.admission_body,
+            spec::Lane::Audit => self.admission_body / 8,
+            spec::Lane::Authentication | spec::Lane::Authorization | spec::Lane::Events => self.body,
+        }
     }
 
-    fn admission(&self) -> usize {
-        self.bodies - 3 * self.others()
+    /// What all requests of one lane may hold together, in bytes.
+    fn bodies(&self, lane: spec::Lane) -> usize {
+        self.bodies / WHOLE * lane.bodies()
     }
 
-    /// The least that `bodies` must be so that one body of each kind fits, which is copied while it grows.
+    /// The least that `bodies` must be so that one body fits into each lane, which is copied while it grows.
     pub fn least_bodies(&self) -> usize {
-        (self.admission_body * 2 + REQUEST).div_ceil(13).max(self.body * 2 + REQUEST).saturating_mul(16)
+        let least = |lane: spec::Lane| (self.body(lane) * 2 + REQUEST).div_ceil(lane.bodies()).saturating_mul(WHOLE);
+        spec::Lane::ALL.into_iter().map(least).max().unwrap_or_default()
     }
 }
 
@@ -77,6 +86,7 @@ impl Default for Limits {
             body: 1 << 20,
             bodies: 256 << 20,
             time: Duration::from_secs(30),
+            wait: Duration::from_millis(500),
             body_rate: Rate { grace: Duration::from_secs(5), bytes_per_second: 16 << 10 },
         }
     }
@@ -86,30 +96,32 @@ impl Default for Limits {
 struct App {
     live: Arc<Live>,
     metrics: Arc<Metrics>,
+    decisions: Arc<Decisions>,
     limits: Limits,
-    budgets: Budgets,
+    /// As in [`spec::Lane::ALL`].
+    lanes: [OneLane; spec::Lane::ALL.len()],
+    callers: Arc<Callers>,
+}
+
+/// What one lane has of its own.
+struct OneLane {
+    budget: Budget,
     lane: Lane,
-    events: bool,
 }
 
-/// Nothing that admission does is in the way of a login.
-struct Budgets {
-    authentication: Budget,
-    authorization: Budget,
-    admission: Budget,
-    events: Budget,
-}
-
-/// The routes of the server. `events`: whether `/events` answers, which it does not for callers that nobody knows.
-pub fn app(live: Arc<Live>, metrics: Arc<Metrics>, limits: Limits, events: bool) -> Router {
-    let others = || Budget::new(limits.others(), &metrics);
-    let budgets = Budgets {
-        authentication: others(),
-        authorization: others(),
-        admission: Budget::new(limits.admission(), &metrics),
-        events: others(),
-    };
-    let app = App { live, metrics, limits, budgets, lane: Lane::default(), events };
+/// The routes of the server, for these callers; `decisions` are told of what comes of each request.
+pub fn app(
+    live: Arc<Live>,
+    metrics: Arc<Metrics>,
+    decisions: Arc<Decisions>,
+    limits: Limits,
+    callers: Arc<Callers>,
+) -> Router {
+    let lanes = spec::Lane::ALL.map(|it| OneLane {
+        budget: Budget::new(limits.bodies(it), &metrics),
+        lane: Lane::new(it, limits.wait, &metrics),
+    });
+    let app = App { live, metrics, decisions, limits, lanes, callers };
     let both = |path: &str, question: Question, router: Router<Arc<App>>| {
         let all = move |State(app): State<Arc<App>>, request: Request| answer(app, question, None, request);
         let one = move |State(app): State<Arc<App>>, Path(policy): Path<String>, request: Request| {
@@ -136,50 +148,14 @@ pub fn app(live: Arc<Live>, metrics: Arc<Metrics>, limits: Limits, events: bool)
         .with_state(Arc::new(app))
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Question {
-    Authenticate,
-    Authorize,
-    Validate,
-    Mutate,
-    /// A policy of Kubewarden's, without what the operator makes of its answer.
-    Audit,
-    /// A policy of Kubewarden's, about any JSON.
-    ValidateRaw,
-    Event,
-}
-
-impl Question {
-    fn interface(self) -> Interface {
-        match self {
-            Self::Authenticate => Interface::Authentication,
-            Self::Authorize => Interface::Authorization,
-            Self::Validate | Self::Audit | Self::ValidateRaw => Interface::Validating,
-            Self::Mutate => Interface::Mutating,
-            Self::Event => Interface::Provider,
-        }
-    }
-
-    /// The value of the label `route`.
-    fn route(self) -> &'static str {
-        match self {
-            Self::Authenticate => "authenticate",
-            Self::Authorize => "authorize",
-            Self::Validate => "validate",
-            Self::Mutate => "mutate",
-            Self::Audit => "audit",
-            Self::ValidateRaw => "validate_raw",
-            Self::Event => "events",
-        }
-    }
-}
-
-/// Status and short words for a caller who gets no review.
-type Refusal = (StatusCode, String);
-
 async fn answer(app: Arc<App>, question: Question, policy: Option<String>, request: Request) -> Response {
     let counted = app.metrics.request(question.route());
-    let answered = AssertUnwindSafe(receive(&app, question, policy, request)).catch_unwind().await;
+    let digest = || app.live.current().digest();
+    let (trail, _ending) = Trail::begin(&app.decisions, question.route(), policy.as_deref(), request.headers(), digest);
+    let answered = AssertUnwindSafe(receive(&app, question, policy, request, &trail)).catch_unwind().await;
+    if let Ok(Err((status, words))) = &answered {
+        trail.refused(status.as_u16(), words);
+    }
     let response = match answered {
         Ok(Ok(body)) => json(StatusCode::OK, body),
         Ok(Err((status, words))) if question == Question::Event => {
@@ -187,7 +163,15 @@ async fn answer(app: Arc<App>, question: Question, policy: Option<String>, reque
         }
         Ok(Err((status, words))) => refused(status, words),
         Err(_) => {
-            error!(route = question.route(), "a request made the server panic: please report it");
+            trail.refused(500, "the server failed");
+            static TOLD: LazyLock<Arc<Quota>> = LazyLock::new(|| Quota::of_server("a request made the server panic"));
+            if TOLD.takes() {
+                error!(
+                    route = question.route(),
+                    uid = trail.uid(),
+                    "a request made the server panic: please report it"
+                );
+            }
             refused(StatusCode::INTERNAL_SERVER_ERROR, "the server failed".to_owned())
         }
     };
@@ -201,14 +185,12 @@ async fn receive(
     question: Question,
     policy: Option<String>,
     request: Request,
+    trail: &Arc<Trail>,
 ) -> Result<Bytes, Refusal> {
     let (parts, body) = request.into_parts();
-    if question == Question::Event && !app.events {
-        return Err((
-            StatusCode::FORBIDDEN,
-            "events are answered only to callers with a client certificate".to_owned(),
-        ));
-    }
+    let good_for = parts.extensions.get::<GoodFor>().copied().unwrap_or_else(|| app.callers.good_for(None));
+    let may = app.callers.check(question.purpose(), good_for, &parts.headers);
+    may.map_err(|(status, words)| (status, words.to_owned()))?;
     // What is not there is said before a body is read for it.
     let set = app.live.set();
     selected(&set, question, policy.as_deref())?;
@@ -216,14 +198,11 @@ async fn receive(
     let allowance =
         deadline::allowance(parts.uri.query(), app.limits.time).map_err(|words| (StatusCode::BAD_REQUEST, words))?;
     let deadline = Instant::now() + allowance;
-    let (limit, budget) = match question {
-        Question::Validate | Question::Mutate | Question::Audit | Question::ValidateRaw => {
-            (app.limits.admission_body, &app.budgets.admission)
-        }
-        Question::Authenticate => (app.limits.body, &app.budgets.authentication),
-        Question::Authorize => (app.limits.body, &app.budgets.authorization),
-        Question::Event => (app.limits.body, &app.budgets.events),
-    };
+    let lane = question.lane();
+    let OneLane { budget, lane: room } = &app.lanes[lane as usize];
+    let full = |Full| busy();
+    room.check(allowance).map_err(full)?;
+    let limit = app.limits.body(lane);
     let terms = Terms { limit, deadline, rate: app.limits.body_rate };
     let announced = parts.headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
     let caller = parts.extensions.get::<Caller>().copied().unwrap_or_default();
@@ -238,21 +217,19 @@ async fn receive(
     let share = budget.begin(caller, connection, most, deadline).await.map_err(|_| refused(body::busy()))?;
     let bytes = body::read(&share, &terms, announced, body).await.map_err(refused)?;
     let (large, latest) = (bytes.len() > LARGE, deadline + lateness(allowance));
-    let head = Head::default();
-    let work = work(set, question, policy, share, bytes, deadline, Arc::clone(&head));
-    match question {
-        Question::Authenticate | Question::Authorize => Turns::new(work, false).await,
-        // What they cost must not be in the way of a login.
-        _ => match (app.lane.run(large, latest.into_std(), work).await, head.get()) {
-            (Ok(answer), _) => answer,
-            (Err(NotRun::TooLate), Some((version, uid))) => Ok(admission::too_late(*version, uid).into()),
-            (Err(wrong), _) => Err(not_run(wrong)),
-        },
+    let inside = room.enter(deadline.saturating_duration_since(Instant::now())).map_err(full)?;
+    trail.input(&bytes);
+    let work = work(set, question, policy, share, bytes, deadline, Arc::clone(trail));
+    // What was decoded as an AdmissionReview is answered by one, also where it is too late for the policies.
+    match (room.run(inside, large, latest.into_std(), work).await, trail.head()) {
+        (Ok(answer), _) => answer,
+        (Err(TooLate), Some((version, uid))) => {
+            trail.refused(504, admission::TOO_LATE);
+            Ok(admission::too_late(version, uid).into())
+        }
+        (Err(TooLate), None) => Err(busy()),
     }
 }
-
-/// What an AdmissionReview is answered by when its work ends too late, from when it was decoded: its version and uid.
-type Head = Arc<OnceLock<(Version, String)>>;
 
 /// Holds all that it needs, so that it can run anywhere: the set as well, which may be another for the next request.
 async fn work(
@@ -262,10 +239,10 @@ async fn work(
     share: Share,
     bytes: Bytes,
     deadline: Instant,
-    head: Head,
+    trail: Arc<Trail>,
 ) -> Result<Bytes, Refusal> {
     let selection = selected(&set, question, policy.as_deref())?;
-    let answer = ask(question, &selection, &bytes, deadline, &head).await?;
+    let answer = ask(question, &selection, &bytes, deadline, &trail).await?;
     drop(bytes);
     Ok(share.answer(answer))
 }
@@ -276,90 +253,13 @@ fn selected<'a>(set: &'a Set, question: Question, policy: Option<&str>) -> Resul
     selected.filter(|it| !of_kubewarden || it.of_kubewarden().is_some()).ok_or_else(|| no_policy(policy.is_some()))
 }
 
-fn no_policy(named: bool) -> Refusal {
-    let words = if named { "no such policy, or not of this kind" } else { "no policy answers this" };
-    (StatusCode::NOT_FOUND, words.to_owned())
-}
-
-fn not_run(wrong: NotRun) -> Refusal {
-    let words = match wrong {
-        NotRun::TooLate => "the server is busy with other requests",
-        NotRun::NoThreads => "the server failed",
-    };
-    (StatusCode::SERVICE_UNAVAILABLE, words.to_owned())
+fn busy() -> Refusal {
+    (StatusCode::SERVICE_UNAVAILABLE, "the server is busy with other requests".to_owned())
 }
 
 /// How long after the deadline an answer that says that it passed can still be sent: half of what is left to travel.
 fn lateness(allowance: Duration) -> Duration {
     (allowance / 18).clamp(Duration::from_millis(10), Duration::from_millis(250))
-}
-
-/// From a body to its answer.
-async fn ask(
-    question: Question,
-    selection: &Selection<'_>,
-    bytes: &[u8],
-    deadline: Instant,
-    head: &Head,
-) -> Result<Vec<u8>, Refusal> {
-    let raw = std::str::from_utf8(bytes).map_err(|_| (StatusCode::BAD_REQUEST, "the body is not UTF-8".to_owned()))?;
-    let ask = Ask { raw, deadline: deadline.into_std(), watch: None, now: None };
-    let malformed = |malformed: Malformed| (StatusCode::BAD_REQUEST, malformed.to_string());
-    Ok(match question {
-        Question::Authenticate => {
-            let envelope = token::decode(bytes).map_err(malformed)?;
-            let verdict = selection.authenticate(ask, &envelope.review).await;
-            token::encode(envelope.version, &envelope.review, &verdict)
-        }
-        Question::Authorize => {
-            let envelope = access::decode(bytes).map_err(malformed)?;
-            match selection.authorize(ask, &envelope.review).await {
-                Authorization::Decided(ruling) => access::encode(envelope.version, &ruling),
-                Authorization::Unavailable(words) => return Err((StatusCode::SERVICE_UNAVAILABLE, words)),
-            }
-        }
-        Question::Validate => {
-            let envelope = admission::decode(bytes).map_err(malformed)?;
-            let _ = head.set((envelope.version, envelope.review.uid.to_string()));
-            let verdict = match selection.of_kubewarden() {
-                Some(policy) => policy.admit(ask, &envelope.review, Vanilla::No).await,
-                None => selection.validate(ask, &envelope.review).await,
-            };
-            admission::encode(envelope.version, &envelope.review, &verdict)
-        }
-        Question::Audit => {
-            let envelope = admission::decode(bytes).map_err(malformed)?;
-            let _ = head.set((envelope.version, envelope.review.uid.to_string()));
-            let verdict = match selection.of_kubewarden() {
-                Some(policy) => policy.admit(ask, &envelope.review, Vanilla::Yes).await,
-                None => return Err(no_policy(true)),
-            };
-            admission::encode(envelope.version, &envelope.review, &verdict)
-        }
-        Question::ValidateRaw => {
-            let raw = admission::decode_raw(bytes).map_err(malformed)?;
-            let verdict = match selection.of_kubewarden() {
-                Some(policy) => policy.admit_raw(ask, raw.request.get()).await,
-                None => None,
-            };
-            admission::encode_raw(&raw.uid, &verdict.ok_or_else(|| no_policy(true))?)
-        }
-        Question::Mutate => {
-            let envelope = admission::decode(bytes).map_err(malformed)?;
-            let _ = head.set((envelope.version, envelope.review.uid.to_string()));
-            let verdict = selection.mutate(ask, &envelope.review).await;
-            admission::encode(envelope.version, &envelope.review, &verdict)
-        }
-        Question::Event => {
-            serde_json::from_str::<&serde_json::value::RawValue>(raw)
-                .map_err(|error| (StatusCode::BAD_REQUEST, format!("the event is not JSON: {error}")))?;
-            let answer = selection.handle_event(ask).await;
-            let answer = answer.map_err(|(code, words)| {
-                (StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), words.to_owned())
-            })?;
-            answer.get().as_bytes().to_vec()
-        }
-    })
 }
 
 fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {

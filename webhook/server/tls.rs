@@ -61,6 +61,16 @@ pub enum PemFile {
     ClientCa,
 }
 
+impl PemFile {
+    /// The value of the metric label `file`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::ClientCa => "client_ca",
+        }
+    }
+}
+
 impl fmt::Display for PemFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
@@ -97,7 +107,7 @@ impl Current {
     }
 
     /// For one connection.
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> TlsAcceptor {
         self.0.load_full().into()
     }
 }
@@ -108,6 +118,21 @@ impl Pem<'_> {
     /// # Errors
     /// Which of the three is wrong, and how.
     pub fn config(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        self.made(false).map(Arc::new)
+    }
+
+    /// For a listener that answers callers without a certificate, too, by HTTP/1.1: what a certificate that is shown is good for is asked later,
+    /// but it must be one of the client CA.
+    ///
+    /// # Errors
+    /// As [`Self::config`].
+    pub fn config_for_anybody(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        let mut config = self.made(true)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(Arc::new(config))
+    }
+
+    fn made(&self, for_anybody: bool) -> Result<ServerConfig, TlsError> {
         let chain = certificates(self.certificate, PemFile::Certificate)?;
         let key = PrivateKeyDer::from_pem_slice(self.key).map_err(TlsError::Key)?;
         let provider = Arc::new(ring::default_provider());
@@ -121,10 +146,10 @@ impl Pem<'_> {
                 for certificate in certificates(pem, PemFile::ClientCa)? {
                     roots.add(certificate).map_err(|error| TlsError::ClientCa(error.to_string()))?;
                 }
-                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-                    .build()
-                    .map_err(|error| TlsError::ClientCa(error.to_string()))?;
-                if self.client_names.is_empty() {
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier = if for_anybody { verifier.allow_unauthenticated() } else { verifier };
+                let verifier = verifier.build().map_err(|error| TlsError::ClientCa(error.to_string()))?;
+                if for_anybody || self.client_names.is_empty() {
                     builder.with_client_cert_verifier(verifier)
                 } else {
                     let named = Named { inner: verifier, names: self.client_names.to_vec() };
@@ -134,7 +159,7 @@ impl Pem<'_> {
         };
         let mut config = builder.with_single_cert(chain, key).map_err(TlsError::Mismatch)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Arc::new(config))
+        Ok(config)
     }
 
     /// Why the client CA looks like one that signs for many others as well, a cluster's own above all; `None` if it does not.
@@ -160,17 +185,24 @@ impl Pem<'_> {
         Ok(None)
     }
 
-    /// When the server's certificate expires.
+    /// When the first certificate of each file expires: of the server's chain, of the client CAs.
     ///
     /// # Errors
     /// It is not a certificate.
-    pub fn expiry(&self) -> Result<SystemTime, TlsError> {
-        let chain = certificates(self.certificate, PemFile::Certificate)?;
-        let unreadable = || TlsError::Unreadable(PemFile::Certificate);
-        let (_, certificate) = x509_parser::parse_x509_certificate(&chain[0]).map_err(|_| unreadable())?;
-        let seconds = u64::try_from(certificate.validity().not_after.timestamp()).map_err(|_| unreadable())?;
-        Ok(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
+    pub fn expiries(&self) -> Result<Vec<(PemFile, SystemTime)>, TlsError> {
+        let files = [Some((PemFile::Certificate, self.certificate)), self.client_ca.map(|it| (PemFile::ClientCa, it))];
+        files.into_iter().flatten().map(|(file, pem)| Ok((file, expiry(pem, file)?))).collect()
     }
+}
+
+fn expiry(pem: &[u8], file: PemFile) -> Result<SystemTime, TlsError> {
+    let unreadable = || TlsError::Unreadable(file);
+    let mut first = u64::MAX;
+    for der in certificates(pem, file)? {
+        let (_, certificate) = x509_parser::parse_x509_certificate(&der).map_err(|_| unreadable())?;
+        first = first.min(u64::try_from(certificate.validity().not_after.timestamp()).map_err(|_| unreadable())?);
+    }
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(first)).ok_or_else(unreadable)
 }
 
 /// The names that kubeadm, its like and the large providers give to the CA that signs a cluster's clients, kubelets included.
@@ -182,7 +214,7 @@ fn is_a_clusters(name: &str) -> bool {
 }
 
 /// Why a handshake failed.
-pub(super) fn reason(error: &std::io::Error) -> HandshakeFailure {
+pub(crate) fn reason(error: &std::io::Error) -> HandshakeFailure {
     use rustls::Error::{InvalidCertificate, NoCertificatesPresented};
     let inner = error.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>());
     match inner {

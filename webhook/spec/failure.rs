@@ -24,6 +24,9 @@ pub enum Failure {
     /// No free instance, or no memory to read the review, before the time was used up.
     #[error("no instance or memory was free in time")]
     Overload,
+    /// The policy had as many reviews as it may have at once, for as long as there was time.
+    #[error("the policy had as many reviews as limits.concurrentReviews allows")]
+    Concurrency,
     /// The policy said itself that it could not decide.
     #[error("the policy reported an error: {0}")]
     Guest(String),
@@ -46,7 +49,7 @@ pub enum Failure {
 
 impl Failure {
     /// How many there are.
-    pub(super) const COUNT: usize = 13;
+    pub(super) const COUNT: usize = 14;
 
     /// A number below [`Self::COUNT`] that no other failure has.
     pub(super) fn position(&self) -> usize {
@@ -64,6 +67,7 @@ impl Failure {
             Self::ConditionLimit(_) => 10,
             Self::Host(_) => 11,
             Self::NotLoaded => 12,
+            Self::Concurrency => 13,
         }
     }
 
@@ -77,6 +81,7 @@ impl Failure {
             Self::Fuel => "fuel",
             Self::Size(_) => "size",
             Self::Overload => "overload",
+            Self::Concurrency => "concurrency",
             Self::Guest(_) => "guest_error",
             Self::Answer(_) => "invalid_answer",
             Self::Condition(_) => "condition_error",
@@ -96,6 +101,7 @@ impl Failure {
             Self::Fuel => "the policy computed too much",
             Self::Size(_) => "the policy's answer is too large",
             Self::Overload => "the server is busy",
+            Self::Concurrency => "the policy has too many reviews at once",
             Self::Guest(_) => "the policy could not decide",
             Self::Answer(_) => "the policy's answer is not valid",
             Self::Condition(_) => "a match condition of the policy failed",
@@ -108,7 +114,7 @@ impl Failure {
     /// HTTP status code for a review that fails because of this: 504 where time ran out, else 500.
     pub fn code(&self) -> u16 {
         match self {
-            Self::Timeout | Self::Overload => 504,
+            Self::Timeout | Self::Overload | Self::Concurrency => 504,
             _ => 500,
         }
     }
@@ -123,6 +129,7 @@ impl Failure {
             | Self::Fuel
             | Self::Size(_)
             | Self::Overload
+            | Self::Concurrency
             | Self::ConditionLimit(_) => true,
             Self::Trap(_) | Self::Guest(_) | Self::Answer(_) | Self::Condition(_) | Self::Host(_) | Self::NotLoaded => {
                 false

@@ -59,6 +59,20 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// As it stands in paths: in lower case.
+    pub fn singular(self) -> &'static str {
+        match self {
+            Self::Validator => "validator",
+            Self::Mutator => "mutator",
+            Self::Authorizer => "authorizer",
+            Self::Authenticator => "authenticator",
+            Self::Provider => "provider",
+            Self::PolicyGroup => "policygroup",
+        }
+    }
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

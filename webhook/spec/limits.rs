@@ -15,11 +15,13 @@ pub struct Limits {
     pub memory: usize,
     /// Instructions, roughly: the same review always uses the same. None: only time limits it.
     pub fuel: Option<u64>,
+    /// Reviews of the policy at the same time. None: as many as half of a lane has room for.
+    pub concurrent: Option<u32>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { time: Duration::from_millis(500), memory: 64 << 20, fuel: None }
+        Self { time: Duration::from_millis(500), memory: 64 << 20, fuel: None, concurrent: None }
     }
 }
 

@@ -8,19 +8,24 @@ mod digest;
 mod failure;
 mod import;
 mod kind;
+pub mod lane;
 mod limits;
 mod matching;
 mod outcome;
 pub mod schema;
 mod usage;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
 
 pub use capability::HostCapabilities;
 pub use digest::{Digest, NotADigest};
 pub use failure::Failure;
 pub use import::Import;
 pub use kind::{Interface, Kind};
+pub use lane::Lane;
 pub use limits::{Grants, Instances, Limits, MAX_MEMORY, MAX_TIME, MIN_MEMORY};
 pub use matching::{
     LabelSelector, MAX_CONDITIONS, MatchCondition, MatchSpec, NAMESPACE_NAME_LABEL, Operation, Operator, Requirement,
@@ -208,6 +213,43 @@ pub enum Location {
     File(PathBuf),
     /// Compiled into this binary.
     Builtin(String),
+    /// It came with the object.
+    Given(Given),
+}
+
+/// A component that came with its object.
+#[derive(Clone)]
+pub struct Given(Arc<(Digest, Bytes)>);
+
+impl Given {
+    /// These bytes, whatever they are.
+    pub fn new(bytes: Bytes) -> Self {
+        Self(Arc::new((Digest(Sha256::digest(&bytes).into()), bytes)))
+    }
+
+    /// SHA-256 of the bytes.
+    pub fn digest(&self) -> Digest {
+        self.0.0
+    }
+
+    /// The binary.
+    pub fn bytes(&self) -> &Bytes {
+        &self.0.1
+    }
+}
+
+impl PartialEq for Given {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest() == other.digest()
+    }
+}
+
+impl Eq for Given {}
+
+impl fmt::Debug for Given {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Given({})", self.digest())
+    }
 }
 
 /// What a verdict, or a failure that counts, does; it is counted in any case. Of validators as their `validationActions` say; the others
@@ -290,6 +332,7 @@ impl fmt::Display for Location {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Builtin(name) => write!(f, "builtin:{name}"),
+            Self::Given(given) => write!(f, "registered:{}", given.digest()),
         }
     }
 }

@@ -86,6 +86,7 @@ mod tests {
             Failure::Fuel,
             Failure::Size(text()),
             Failure::Overload,
+            Failure::Concurrency,
             Failure::Guest(text()),
             Failure::Answer(text()),
             Failure::Condition(text()),

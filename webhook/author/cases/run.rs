@@ -101,7 +101,7 @@ impl Runner {
         let limits = cases.iter().map(|it| it.setup.limits).fold(Limits::default(), |one, other| Limits {
             time: one.time.max(other.time),
             memory: one.memory.max(other.memory),
-            fuel: None,
+            ..one
         });
         let of_example = |settings: &Value| Setup {
             settings: Some(settings.to_string()),
@@ -242,7 +242,8 @@ async fn ask(set: &Set, case: &Case, review: &str, done: &mut Done) -> Result<Ca
     let begin = Instant::now();
     // Every policy may use all of its time, as mutator and as validator, and wait for its turn.
     let deadline = begin + limits * 2 + PATIENCE;
-    let answered = set.answer(Ask { raw: review, deadline, watch: Some(&watch), now: case.now }).await;
+    let answered =
+        set.answer(Ask { raw: review, deadline, watch: Some(&watch), trail: None, now: case.now, audit: false }).await;
     done.took += begin.elapsed();
     let answered =
         answered.map_err(|error| Mismatch::new("review", "one that the policy can be asked", error.to_string()))?;

@@ -88,7 +88,7 @@ impl Cache {
                 Some(code)
             }
             Err(error) => {
-                debug!(entry = %path.display(), %error, "the code cache does not take an entry");
+                warn!(entry = %path.display(), %error, "the code cache does not take an entry: the next start compiles it again");
                 None
             }
         }

@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     process::{Child as Process, Command},
     sync::oneshot,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -37,7 +38,8 @@ pub(super) struct Child {
 pub enum Priority {
     /// As much as this process: somebody waits for what it makes, be it a person or a server that is not ready yet.
     Normal,
-    /// What nobody else wants (SCHED_IDLE): beside a server that answers reviews.
+    /// What nobody else wants (SCHED_IDLE): beside a server that answers reviews. Where there is nothing left for long, as much as this process
+    /// after all: else a machine that is always busy would never see another policy.
     Idle,
 }
 
@@ -52,12 +54,19 @@ impl Child {
     /// # Errors
     /// The child failed, whatever the component is like.
     pub(super) async fn prepare(&self, source: &Source) -> io::Result<Result<Prepared, PrepareError>> {
-        timeout(MAX_TIME, self.ask(source))
+        let answer = async {
+            match self.ask(source, self.priority).await? {
+                Some(answer) => Ok(answer),
+                None => self.ask(source, Priority::Normal).await?.ok_or_else(|| io::Error::other("it gave no answer")),
+            }
+        };
+        timeout(MAX_TIME, answer)
             .await
             .unwrap_or_else(|_| Err(io::Error::other(format!("it took longer than {} s", MAX_TIME.as_secs()))))
     }
 
-    async fn ask(&self, source: &Source) -> io::Result<Result<Prepared, PrepareError>> {
+    /// None: the processor was always somebody else's.
+    async fn ask(&self, source: &Source, priority: Priority) -> io::Result<Option<Result<Prepared, PrepareError>>> {
         let question = Question { identity: Cow::Borrowed(&source.identity), memory: source.memory };
         let most = max_memory(source);
         let mut command = Command::new(&self.program);
@@ -70,7 +79,7 @@ impl Child {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
-        let mut child = match self.priority {
+        let mut child = match priority {
             Priority::Normal => command.spawn()?,
             Priority::Idle => spawn_behind(command).await?,
         };
@@ -86,11 +95,15 @@ impl Child {
         };
         let mut answer = Vec::new();
         let mut stdout = stdout.take(MAX_ANSWER);
-        let (written, read) = tokio::join!(write, stdout.read_to_end(&mut answer));
+        let exchange = async { tokio::join!(write, stdout.read_to_end(&mut answer)) };
+        let (written, read) = tokio::select! {
+            both = exchange => both,
+            () = starved(child.id()), if priority == Priority::Idle => return Ok(None),
+        };
         // Whoever has more to say than that would wait for ever to be heard.
         drop(stdout);
         let status = child.wait().await?;
-        if status.signal().is_some() {
+        if status.signal().is_some_and(|it| !ASKED_TO_END.contains(&it)) {
             return Err(io::Error::other(format!(
                 "its process ended with {status}: most likely the component takes more than the {} MiB of memory that \
                  compiling it may take; build a smaller one",
@@ -104,8 +117,31 @@ impl Child {
         read?;
         let end = answer.iter().position(|it| *it == b'\n').ok_or(io::ErrorKind::UnexpectedEof)?;
         let about: Result<About, PrepareError> = serde_json::from_slice(&answer[..end])?;
-        Ok(about.map(|about| Prepared { about, code: answer.split_off(end + 1) }))
+        Ok(Some(about.map(|about| Prepared { about, code: answer.split_off(end + 1) })))
     }
+}
+
+/// Returns when a process got less than a quarter of a processor for so long.
+async fn starved(process: Option<u32>) {
+    let mut before = Duration::ZERO;
+    loop {
+        sleep(PATIENCE).await;
+        match process.and_then(processor_time) {
+            Some(now) if now.saturating_sub(before) < PATIENCE / 4 => return,
+            Some(now) => before = now,
+            // It has ended, or this system does not tell.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// What all of its threads used, to a hundredth of a second: proc_pid_stat(5), `utime` and `stime`.
+fn processor_time(process: u32) -> Option<Duration> {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name, in brackets, may hold anything.
+    let (_, fields) = text.rsplit_once(") ")?;
+    let ticks: Option<u64> = fields.split(' ').skip(11).take(2).map(|it| it.parse::<u64>().ok()).sum();
+    Some(Duration::from_millis(ticks? * TICK))
 }
 
 /// Bytes that compiling this may take: what every component needs, what grows with its size, and what its memory takes while
@@ -167,7 +203,7 @@ pub async fn answer_parent(
     input.read_to_end(&mut all)?;
     let end = all.iter().position(|it| *it == b'\n').ok_or("the component is missing")?;
     let Question { identity, memory } = serde_json::from_slice(&all[..end])?;
-    let source = Source { bytes: Cow::Owned(all.split_off(end + 1)), identity: identity.into_owned(), memory };
+    let source = Source { bytes: Bytes::from(all.split_off(end + 1)), identity: identity.into_owned(), memory };
     // Reviews are never run here, so the pool is as small as it can be.
     let engine = Engine::new(Capacity { instances: 1, memory: crate::spec::MAX_MEMORY })?;
     let is_own = source.identity.is_of(engine.wasm(source.identity.fuelled)?);
@@ -188,6 +224,12 @@ const COMPILER_MEMORY: u64 = 512 << 20;
 const COMPILER_MEMORY_PER_BYTE: u64 = 64;
 /// Bytes of compiled code.
 const MAX_ANSWER: u64 = 1 << 30;
+/// SIGHUP, SIGINT, SIGTERM: somebody ends everything.
+const ASKED_TO_END: [i32; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
+/// How long a child waits for a processor.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Milliseconds of a tick as Linux tells them to programs (USER_HZ).
+const TICK: u64 = 10;
 const REPLACED: &str = "the program of this server was replaced by another version: restart the server";
 /// A component of the largest size compiles in less on a slow machine.
 const MAX_TIME: Duration = Duration::from_secs(300);
@@ -223,6 +265,8 @@ mod tests {
     async fn a_child_that_fails_is_told_apart_from_a_bad_component() {
         assert!(prepare_by("cat > /dev/null; exit 3").await.contains("its process ended with exit status: 3"));
         let killed = prepare_by("kill -9 $$").await;
+        let told = prepare_by("kill -TERM $$").await;
+        assert!(told.ends_with("its process ended with signal: 15 (SIGTERM)"), "{told}");
         // 512 MiB, 64 for the component and 4 for its memory.
         assert!(killed.contains("signal: 9") && killed.contains("more than the 580 MiB of memory"), "{killed}");
         assert!(prepare_by("cat > /dev/null; echo nonsense").await.contains("expected"));
@@ -237,6 +281,14 @@ mod tests {
         // The 41st word of its status is its policy, SCHED_IDLE.
         let status = prepare_by("cat > /dev/null; exit $(cut -d ' ' -f 41 /proc/self/stat)").await;
         assert!(status.contains("exit status: 5"), "{status}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_child_that_gets_no_processor_is_made_to_have_one() {
+        // One that sleeps gets as little as one that nobody lets run.
+        let script = "cat > /dev/null; [ $(cut -d ' ' -f 41 /proc/self/stat) = 5 ] && exec sleep 100; exit 7";
+        assert!(prepare_by(script).await.contains("exit status: 7"));
     }
 
     async fn answer(identity: &Identity, component: &[u8]) -> String {

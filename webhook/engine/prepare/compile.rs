@@ -23,7 +23,7 @@ use crate::{
         About, Description, Engine, EngineError, ProgramError, Start,
         bindings::exports::verdict::policy::lifecycle,
         outcome::{classify, shown, within},
-        output::Output,
+        output::{Output, Voice},
         program::link,
         runtime::{MAX_INIT_ANSWER, Wasm, base},
         state::State,
@@ -101,7 +101,7 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
     let description = Description::of(&draft.engine, &component, &exports);
 
     let deadline = Instant::now() + MAX_INIT_TIME;
-    let output = Output::new(&Arc::from("init"), true);
+    let output = Output::new(&Voice::of("init"), true);
     let state = State::new(&Arc::new(source.identity.grants.clone()), source.memory, output, Arc::from(""), deadline);
     let mut store = draft.store(state);
     store.set_hostcall_fuel(MAX_INIT_ANSWER);

@@ -11,7 +11,7 @@ use crate::{
         contract,
         protocol::{Protocol, function},
     },
-    engine::run::{Call, Engine, EngineError, HostCalls, LimitsError, Template},
+    engine::run::{Call, Engine, EngineError, HostCalls, LimitsError, Listen, Template},
     spec::{Failure, Instances, Interface, Limits},
 };
 
@@ -140,9 +140,11 @@ impl Guest {
             raw,
             deadline: Instant::now() + self.limits.time,
             spent: Duration::ZERO,
-            listen: false,
+            listen: Listen::No,
+            trail: None,
             now: None,
             operation: Some(operation),
+            audit: false,
         };
         Ok(self.template.call(call, input).await.result?)
     }

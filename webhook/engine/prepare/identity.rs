@@ -1,10 +1,8 @@
 //! What a program is: whatever agrees in all of this shares its code, between policies, on disk and between processes.
 
-use std::{
-    borrow::Cow,
-    hash::{Hash, Hasher},
-};
+use std::hash::{Hash, Hasher};
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -40,7 +38,7 @@ pub struct Identity {
 #[derive(Clone)]
 pub struct Source {
     /// The component.
-    pub bytes: Cow<'static, [u8]>,
+    pub bytes: Bytes,
     /// What it becomes.
     pub identity: Identity,
     /// Bytes that its memories and tables may reach in `init`: no part of its code.

@@ -17,7 +17,7 @@ use crate::{
         About, Description, Engine, ProgramError, Start,
         module::{Module, kubewarden, opa},
         outcome::{classify, shown, within},
-        output::Output,
+        output::{Output, Voice},
         state::State,
     },
     spec::{Failure, Interface},
@@ -64,7 +64,7 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
 
     let settings = source.identity.settings.as_deref();
     let deadline = Instant::now() + MAX_INIT_TIME;
-    let output = Output::new(&Arc::from("init"), true);
+    let output = Output::new(&Voice::of("init"), true);
     let state = State::new(&Arc::new(source.identity.grants.clone()), source.memory, output, Arc::from(""), deadline);
     let mut store = draft.store(state);
     let ended = within(deadline, linked.start(&mut store, settings)).await;

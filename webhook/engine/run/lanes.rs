@@ -1,7 +1,7 @@
-//! How much may run at once: two lanes of fixed size, and the instances that rest in them between two reviews.
+//! How much may run at once: rooms of fixed size, one for each lane, and the instances that rest in them between two reviews.
 //!
-//! Who somebody is and what they may do is asked in a lane of its own, which admission and events cannot use up. What rests
-//! holds its room only while nobody else wants it.
+//! Where there is too little memory for a room each, logins have one and all others have one. What rests holds its room only while nobody else
+//! wants it.
 
 use std::{
     collections::VecDeque,
@@ -11,25 +11,30 @@ use std::{
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
-use super::{Capacity, live::Live, runtime::pages};
-use crate::spec::{Interface, Limits};
+use super::{
+    Capacity,
+    live::Live,
+    queue::{Queue, Waits},
+    runtime::pages,
+};
+use crate::spec::{Lane, Limits, lane::WHOLE};
 
 /// Everything that may run at once.
 pub(super) struct Lanes {
-    /// Authentication and authorization.
-    identity: Lane,
-    /// Everything else.
-    others: Lane,
+    rooms: Vec<LaneRoom>,
+    /// Which of them each lane has, as in [`Lane::ALL`].
+    of: [usize; Lane::ALL.len()],
 }
 
-/// One lane's room.
-pub(super) struct Lane {
+/// The room of one lane, or of several.
+pub(super) struct LaneRoom {
     size: Size,
     /// A permit is a place in the pool: an instance, [`MEMORIES_PER_SLOT`] and [`TABLES_PER_SLOT`].
     slots: Arc<Semaphore>,
     /// A permit is one Wasm page of memory.
     pages: Arc<Semaphore>,
     idle: Mutex<Idle>,
+    pub(super) queue: Queue,
 }
 
 /// How much a lane has, or an instance takes.
@@ -62,30 +67,32 @@ pub(super) struct Place {
 
 impl Lanes {
     pub(super) fn new(capacity: Capacity) -> Self {
-        let [identity, others] = sizes(capacity);
-        Self { identity: Lane::new(identity), others: Lane::new(others) }
+        let Sizes { rooms, of } = sizes(capacity);
+        Self { rooms: rooms.into_iter().map(LaneRoom::new).collect(), of }
     }
 
-    /// Where reviews of this interface run.
-    pub(super) fn of(&self, interface: Interface) -> &Lane {
-        match interface {
-            Interface::Authentication | Interface::Authorization => &self.identity,
-            Interface::Validating | Interface::Mutating | Interface::Provider => &self.others,
-        }
+    pub(super) fn of(&self, lane: Lane) -> &LaneRoom {
+        &self.rooms[self.position(lane)]
     }
 
-    pub(super) fn all(&self) -> [&Lane; 2] {
-        [&self.identity, &self.others]
+    /// Of a lane's room, among all.
+    pub(super) fn position(&self, lane: Lane) -> usize {
+        self.of[lane as usize]
+    }
+
+    pub(super) fn all(&self) -> &[LaneRoom] {
+        &self.rooms
     }
 }
 
-impl Lane {
+impl LaneRoom {
     fn new(size: Size) -> Self {
         Self {
             size,
             slots: Arc::new(Semaphore::new(size.slots as usize)),
             pages: Arc::new(Semaphore::new(pages(size.memory) as usize)),
             idle: Mutex::default(),
+            queue: Queue::default(),
         }
     }
 
@@ -122,6 +129,12 @@ impl Lane {
             let oldest = self.idle().resting.pop_front()?;
             drop(oldest);
         }
+    }
+
+    /// To wait for room, unless it would be in vain: an instance that fits into admission's room may be too large for that of audits.
+    pub(super) fn wait(&self, need: Size, deadline: Instant) -> Option<Waits<'_>> {
+        let places = Some(self.fits(need)).filter(|it| *it > 0)?;
+        self.queue.enter(places, deadline)
     }
 
     /// Room for one more, as soon as there is any.
@@ -182,10 +195,10 @@ impl Lane {
 }
 
 /// A call that waits for room.
-struct Waiting<'a>(&'a Lane);
+struct Waiting<'a>(&'a LaneRoom);
 
 impl<'a> Waiting<'a> {
-    fn new(lane: &'a Lane) -> Self {
+    fn new(lane: &'a LaneRoom) -> Self {
         lane.idle().waiting += 1;
         Self(lane)
     }
@@ -197,21 +210,43 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Of the slots a quarter is for identity; of the memory too, but so much that a policy with the default limit fits, if the
-/// rest has as much.
-fn sizes(capacity: Capacity) -> [Size; 2] {
-    let slots = (capacity.instances / 4).max(MIN_SLOTS);
-    let memory = capacity.memory - kept(capacity);
-    let of_identity = (memory / 4).max(Limits::default().memory).min(memory / 2);
-    [
-        Size { slots, memory: of_identity },
-        Size { slots: (capacity.instances - capacity.instances / 4).max(MIN_SLOTS), memory: memory - of_identity },
-    ]
+/// How large each room is, and which of them each lane has.
+struct Sizes {
+    rooms: Vec<Size>,
+    of: [usize; Lane::ALL.len()],
 }
 
-/// Slots of both lanes.
+/// Each lane has its share of the table, and so much memory at least that a policy with the default limit fits. Where that is too much to ask,
+/// logins have a quarter together, or as much as such a policy needs, and all others have the rest.
+fn sizes(capacity: Capacity) -> Sizes {
+    let least = Limits::default().memory;
+    let memory = capacity.memory - kept(capacity);
+    let slots = |sixteenths: usize| {
+        let sixteenths = u32::try_from(sixteenths).unwrap_or(u32::MAX);
+        (capacity.instances.saturating_mul(sixteenths) / WHOLE as u32).max(MIN_SLOTS)
+    };
+    let identity: usize = Lane::ALL.into_iter().filter(|it| it.is_identity()).map(Lane::instances).sum();
+    if memory < Lane::ALL.len() * least {
+        let of_identity = (memory / WHOLE * identity).max(least).min(memory / 2);
+        let others = Size { slots: slots(WHOLE - identity), memory: memory - of_identity };
+        return Sizes {
+            rooms: vec![Size { slots: slots(identity), memory: of_identity }, others],
+            of: Lane::ALL.map(|it| usize::from(!it.is_identity())),
+        };
+    }
+    let share = |lane: Lane| (memory / WHOLE * lane.instances()).max(least);
+    let rest = |lane: Lane| Lane::ALL.into_iter().filter(|it| *it != lane).map(share).sum::<usize>();
+    let size = |lane: Lane| {
+        // What is not divided is for admission.
+        let memory = if lane == Lane::Admission { memory - rest(lane) } else { share(lane) };
+        Size { slots: slots(lane.instances()), memory }
+    };
+    Sizes { rooms: Lane::ALL.map(size).to_vec(), of: Lane::ALL.map(|it| it as usize) }
+}
+
+/// Slots of all rooms.
 pub(super) fn slots(capacity: Capacity) -> u32 {
-    sizes(capacity).iter().map(|it| it.slots).sum()
+    sizes(capacity).rooms.iter().map(|it| it.slots).sum()
 }
 
 /// Bytes of the capacity that slots may keep resident while nobody uses them: what is left to reviews is less by so much.
@@ -243,7 +278,7 @@ mod tests {
         let most = slots_of(u32::try_from(MAX_MEMORIES).unwrap(), u32::try_from(MAX_TABLES).unwrap());
         assert_eq!(most, MIN_SLOTS);
         for instances in [1, 4, 256, 4096] {
-            for size in sizes(Capacity { instances, memory: 1 << 30 }) {
+            for size in sizes(Capacity { instances, memory: 1 << 30 }).rooms {
                 assert!(size.slots >= MIN_SLOTS);
             }
         }
@@ -253,11 +288,16 @@ mod tests {
     fn lanes_and_what_stays_resident_add_up_to_the_capacity() {
         for mebibytes in [1, 64, 128, 160, 256, 512, 4096, 1 << 20] {
             let capacity = Capacity { instances: 256, memory: mebibytes << 20 };
-            let [identity, others] = sizes(capacity);
-            assert_eq!(identity.memory + others.memory + kept(capacity), capacity.memory, "{mebibytes}");
-            // Two policies with the default limit, one in each lane.
-            let fits = |lane: Size| lane.memory >= super::Limits::default().memory;
-            assert_eq!(fits(identity) && fits(others), mebibytes >= 128, "{mebibytes}: {identity:?} {others:?}");
+            let Sizes { rooms, of } = sizes(capacity);
+            assert_eq!(
+                rooms.iter().map(|it| it.memory).sum::<usize>() + kept(capacity),
+                capacity.memory,
+                "{mebibytes}"
+            );
+            // A policy with the default limit, in each lane.
+            let fits = of.iter().all(|it| rooms[*it].memory >= super::Limits::default().memory);
+            assert_eq!(fits, mebibytes >= 128, "{mebibytes}: {rooms:?}");
+            assert_eq!(rooms.len(), if mebibytes < 427 { 2 } else { Lane::ALL.len() }, "{mebibytes}");
         }
     }
 }

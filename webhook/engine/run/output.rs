@@ -1,6 +1,7 @@
 //! What a guest logs, prints and audits: capped, cleaned, and dropped where it may hold secrets.
 
 use std::{
+    borrow::Cow,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -8,15 +9,20 @@ use std::{
 
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
-use tracing::{debug, error, info, trace, warn};
+use tracing::{debug, enabled, error, info, trace, warn};
 use wasmtime_wasi::{
     cli::{IsTerminal, StdoutStream},
     p2::{OutputStream, Pollable, StreamResult},
 };
 
+use super::template::Listen;
 use crate::{
+    observe::{
+        Trail,
+        flood::{Flow, Quota},
+    },
     spec::{Fact, Line},
-    text::line,
+    text::{line, without},
 };
 
 /// How severe a line of the log is, as the contract has it.
@@ -31,6 +37,8 @@ pub(in crate::engine) enum Level {
 
 /// What a guest wrote in one review.
 pub(in crate::engine) struct Said {
+    /// What it logged and printed, if somebody listens.
+    pub(in crate::engine) heard: Vec<Line>,
     pub(in crate::engine) facts: Vec<Fact>,
     /// Bytes that were kept.
     pub(in crate::engine) kept: u64,
@@ -38,14 +46,31 @@ pub(in crate::engine) struct Said {
     pub(in crate::engine) dropped: u64,
 }
 
+/// Who speaks: all instances of one policy together.
+pub(in crate::engine) struct Voice {
+    pub(in crate::engine) policy: Arc<str>,
+    /// For all that it writes to the log.
+    quota: Arc<Quota>,
+}
+
+impl Voice {
+    pub(in crate::engine) fn of(policy: &str) -> Arc<Self> {
+        Arc::new(Self { policy: policy.into(), quota: Quota::new(policy, "output of the policy", Flow::WORDS) })
+    }
+}
+
 /// The output of one instance. Clones share it: WASI's streams hold one each.
 #[derive(Clone)]
 pub(in crate::engine) struct Output(Arc<Mutex<Inner>>);
 
 struct Inner {
-    policy: Arc<str>,
-    /// False for authenticators without the grant: they see tokens.
+    voice: Arc<Voice>,
+    /// False for authenticators without the grant, since they see tokens, and for whoever sees a Secret.
     keep: bool,
+    /// The request that it writes for.
+    trail: Option<Arc<Trail>>,
+    /// What must not be seen, even if it is repeated.
+    secret: Option<Box<str>>,
     /// Bytes of log and print that are still taken.
     left: usize,
     /// Bytes that were taken.
@@ -58,33 +83,35 @@ struct Inner {
     /// traps right after, into the words of the failure.
     last: Vec<u8>,
     facts: Vec<Fact>,
-    /// Where lines go if somebody listens, instead of the log.
-    heard: Option<Vec<Line>>,
+    listen: Listen,
+    /// The lines, if somebody listens.
+    heard: Vec<Line>,
 }
 
 impl Output {
-    pub(in crate::engine) fn new(policy: &Arc<str>, keep: bool) -> Self {
+    pub(in crate::engine) fn new(voice: &Arc<Voice>, keep: bool) -> Self {
         Self(Arc::new(Mutex::new(Inner {
-            policy: Arc::clone(policy),
+            voice: Arc::clone(voice),
             keep,
+            trail: None,
+            secret: None,
             left: MAX_OUTPUT,
             kept: 0,
             dropped: 0,
             line: Vec::new(),
             last: Vec::new(),
             facts: Vec::new(),
-            heard: None,
+            listen: Listen::No,
+            heard: Vec::new(),
         })))
     }
 
-    /// Keeps what is said from now on for [`Self::heard`].
-    pub(in crate::engine) fn listen(&self) {
-        self.lock().heard = Some(Vec::new());
-    }
-
-    /// What was said since [`Self::listen`]; from now on it goes to the log again.
-    pub(in crate::engine) fn heard(&self) -> Vec<Line> {
-        self.lock().heard.take().unwrap_or_default()
+    /// A request begins. Where `secret` would be seen, it is hidden.
+    pub(in crate::engine) fn begin(&self, listen: Listen, trail: Option<&Arc<Trail>>, secret: Option<&str>) {
+        let mut inner = self.lock();
+        inner.listen = listen;
+        inner.trail = trail.map(Arc::clone);
+        inner.secret = secret.map(Box::from);
     }
 
     pub(in crate::engine) fn log(&self, level: Level, message: &str) {
@@ -134,12 +161,16 @@ impl Output {
             inner.dropped = inner.dropped.saturating_add(key.len() as u64 + value.len() as u64);
             return;
         }
+        let (key, value) = (inner.cleaned(key), inner.cleaned(value));
         let fact = Fact {
             key: line(&key[..key.floor_char_boundary(MAX_FACT_KEY)]),
             value: line(&value[..value.floor_char_boundary(MAX_FACT_VALUE)]),
         };
         inner.kept = inner.kept.saturating_add(fact.key.len() as u64 + fact.value.len() as u64);
-        info!(target: "audit", policy = &*inner.policy, key = fact.key, value = fact.value);
+        if inner.voice.quota.takes() {
+            let (policy, uid) = (&*inner.voice.policy, inner.uid());
+            info!(target: "audit", policy, key = fact.key, value = fact.value, uid);
+        }
         inner.facts.push(fact);
     }
 
@@ -149,9 +180,14 @@ impl Output {
         inner.release();
         inner.end_line();
         if inner.dropped > 0 {
-            debug!(target: "guest", policy = &*inner.policy, bytes = inner.dropped, "output of the policy was dropped");
+            let (policy, uid) = (&*inner.voice.policy, inner.uid());
+            debug!(target: "guest", policy, bytes = inner.dropped, uid, "output of the policy was dropped");
         }
+        inner.listen = Listen::No;
+        inner.trail = None;
+        inner.secret = None;
         Said {
+            heard: std::mem::take(&mut inner.heard),
             facts: std::mem::take(&mut inner.facts),
             kept: std::mem::take(&mut inner.kept),
             dropped: std::mem::take(&mut inner.dropped),
@@ -182,10 +218,29 @@ impl Inner {
     }
 
     fn emit(&mut self, level: Level, text: String) {
-        match &mut self.heard {
-            Some(heard) => heard.push(Line { level: level.name(), text }),
-            None => emit(&self.policy, level, &text),
+        let text = match &self.secret {
+            Some(_) => self.cleaned(&text).into_owned(),
+            None => text,
+        };
+        if self.listen != Listen::Only && is_enabled(level) && self.voice.quota.takes() {
+            emit(&self.voice.policy, self.uid(), level, &text);
         }
+        if self.listen != Listen::No {
+            self.heard.push(Line { level: level.name(), text });
+        }
+    }
+
+    /// Without what must not be seen.
+    fn cleaned<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match &self.secret {
+            Some(secret) => without(text, secret).into(),
+            None => text.into(),
+        }
+    }
+
+    /// Of the request.
+    fn uid(&self) -> Option<&str> {
+        self.trail.as_ref().map(|it| it.uid())
     }
 
     fn end_line(&mut self) {
@@ -222,13 +277,24 @@ impl Level {
     }
 }
 
-fn emit(policy: &str, level: Level, message: &str) {
+/// Whether a line of this level is written at all: else it takes nothing of the quota.
+fn is_enabled(level: Level) -> bool {
     match level {
-        Level::Trace => trace!(target: "guest", policy, "{message}"),
-        Level::Debug => debug!(target: "guest", policy, "{message}"),
-        Level::Info => info!(target: "guest", policy, "{message}"),
-        Level::Warn => warn!(target: "guest", policy, "{message}"),
-        Level::Error => error!(target: "guest", policy, "{message}"),
+        Level::Trace => enabled!(target: "guest", tracing::Level::TRACE),
+        Level::Debug => enabled!(target: "guest", tracing::Level::DEBUG),
+        Level::Info => enabled!(target: "guest", tracing::Level::INFO),
+        Level::Warn => enabled!(target: "guest", tracing::Level::WARN),
+        Level::Error => enabled!(target: "guest", tracing::Level::ERROR),
+    }
+}
+
+fn emit(policy: &str, uid: Option<&str>, level: Level, message: &str) {
+    match level {
+        Level::Trace => trace!(target: "guest", policy, uid, "{message}"),
+        Level::Debug => debug!(target: "guest", policy, uid, "{message}"),
+        Level::Info => info!(target: "guest", policy, uid, "{message}"),
+        Level::Warn => warn!(target: "guest", policy, uid, "{message}"),
+        Level::Error => error!(target: "guest", policy, uid, "{message}"),
     }
 }
 

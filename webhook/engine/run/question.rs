@@ -36,6 +36,11 @@ pub(super) trait Question: Sync {
         instance: &Instance,
     ) -> impl Future<Output = Reply<Self::Answer>> + Send;
 
+    /// What nobody may read, even where the guest repeats it.
+    fn secret(&self) -> Option<&str> {
+        None
+    }
+
     /// To a core module of an older protocol.
     fn put_to_module(&self, asked: Asked<'_>) -> impl Future<Output = Reply<Self::Answer>> + Send;
 }
@@ -54,6 +59,10 @@ impl Question for TokenReview {
     type Answer = Authentication;
     const INTERFACE: Interface = Interface::Authentication;
     const MAX_ANSWER: usize = 1 << 20;
+
+    fn secret(&self) -> Option<&str> {
+        Some(&self.token)
+    }
 
     async fn put(&self, exports: &Exports, store: &mut Store<State>, instance: &Instance) -> Reply<Authentication> {
         let guest = exported!(exports, authentication).load(&mut *store, instance)?;

@@ -10,7 +10,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 
 use super::{
     imports,
-    lanes::{self, Lane, Lanes, MEMORIES_PER_SLOT, TABLES_PER_SLOT},
+    lanes::{self, LaneRoom, Lanes, MEMORIES_PER_SLOT, TABLES_PER_SLOT},
     module,
     state::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES, State},
 };
@@ -19,12 +19,18 @@ use crate::spec::MAX_MEMORY;
 /// How much may run at once, over all policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Capacity {
-    /// Reviews in a policy at the same time: a quarter of them authentication and authorization, the others everything
-    /// else; four at least of each.
+    /// Reviews in a policy at the same time, divided among the lanes; four at least of each.
     pub instances: u32,
     /// Bytes that the memories of all instances may reach together, those included that stay resident between reviews (a
     /// quarter at most). A review takes its policy's whole memory limit out of what its kind may use.
     pub memory: usize,
+}
+
+impl Capacity {
+    /// How many instances there can be at once, in all lanes together.
+    pub fn slots(self) -> u32 {
+        lanes::slots(self)
+    }
 }
 
 impl Default for Capacity {
@@ -249,7 +255,7 @@ fn start_sweeper(lanes: &Arc<Lanes>) -> Result<mpsc::Sender<()>, EngineError> {
             let Some(lanes) = lanes.upgrade() else {
                 break;
             };
-            lanes.all().iter().for_each(|lane: &&Lane| lane.sweep(MAX_REST));
+            lanes.all().iter().for_each(|room: &LaneRoom| room.sweep(MAX_REST));
         }
     })?;
     Ok(alive)

@@ -278,12 +278,12 @@ const MAX_RANDOM: u64 = 64 << 10;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::output::Voice, *};
 
     #[test]
     fn an_instance_that_rests_holds_nothing_of_its_last_review() {
         let raw: Arc<str> = Arc::from("a review");
-        let output = Output::new(&Arc::from("p"), true);
+        let output = Output::new(&Voice::of("p"), true);
         let mut state = State::new(&Arc::default(), 1 << 20, output, Arc::clone(&raw), Instant::now());
         state.environment();
         assert_eq!(Arc::strong_count(&raw), 2);

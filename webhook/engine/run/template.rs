@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Semaphore, SemaphorePermit},
+    sync::{AcquireError, Semaphore, SemaphorePermit},
     time::timeout_at,
 };
 use tracing::warn;
@@ -17,40 +17,58 @@ use wasmtime::Store;
 
 use super::{
     Engine,
-    lanes::{Lane, Place, Size},
+    lanes::{Place, Size},
     live::Live,
     module::{Asked, HostCalls},
     outcome::{classify, replied, shown, within},
-    output::Output,
+    output::{Output, Voice},
     program::{Linked, Program, Started},
     question::{Event, Mutate, Question, Reply, Validate, ValidateRaw},
+    queue::Queue,
     state::State,
 };
 use crate::{
+    observe::Trail,
     review::{
         access::{Ruling, SubjectAccessReview},
         admission::{AdmissionRequest, Mutation, Validation},
         token::{Authentication, TokenReview},
     },
-    spec::{Fact, Failure, Instances, Interface, Limits, Timing, Usage},
-    text::line,
+    spec::{Fact, Failure, Instances, Interface, Lane, Limits, Timing, Usage},
+    text::{self, line},
 };
 
 /// What instances of one policy are made from.
 pub struct Template {
     engine: Engine,
     program: Arc<Program>,
-    policy: Arc<str>,
+    voice: Arc<Voice>,
     limits: Limits,
     /// What each instance takes of its lane.
     need: Size,
-    /// Half of each lane, as in [`super::lanes::Lanes::all`]: one slow policy leaves room for the others.
-    shares: [Semaphore; 2],
+    /// Half of each room, as in [`super::lanes::Lanes::all`]: one slow policy leaves room for the others.
+    shares: Vec<Share>,
+    /// What the policy itself may answer at once, in all lanes together.
+    own: Option<Share>,
     reuse: bool,
     /// What answers modules' host calls before the host's own table.
     pub(super) host_calls: Option<HostCalls>,
     /// Whose the instances are that rest.
     id: u64,
+}
+
+/// How many reviews may run at once, and those that wait.
+struct Share {
+    size: usize,
+    free: Semaphore,
+    queue: Queue,
+}
+
+/// Where a review can run, and what it holds beside that until its end.
+struct Admitted<'a> {
+    room: Room,
+    _own: Option<SemaphorePermit<'a>>,
+    _share: SemaphorePermit<'a>,
 }
 
 /// Where a review can run.
@@ -82,12 +100,27 @@ pub struct Call<'a> {
     pub deadline: Instant,
     /// What of the policy's own limit was used before the call.
     pub spent: Duration,
-    /// Whether what the guest logs and prints is wanted in the answer, instead of in the log.
-    pub listen: bool,
+    /// Where what the guest logs and prints goes.
+    pub listen: Listen,
+    /// The request that it is for, of the server.
+    pub trail: Option<&'a Arc<Trail>>,
     /// What time it is for the guest, which then stands still; None: that of this machine's clock.
     pub now: Option<SystemTime>,
     /// Which operation of a waPC guest is meant.
     pub operation: Option<&'a str>,
+    /// Whether it is an audit: then it runs in the lane for those.
+    pub audit: bool,
+}
+
+/// Where what a guest logs and prints goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listen {
+    /// To the log.
+    No,
+    /// To the log, and into the answer.
+    Too,
+    /// Into the answer only.
+    Only,
 }
 
 /// What a call brought.
@@ -114,7 +147,7 @@ impl Template {
         let need = Size { slots: program.slots(), memory: limits.memory };
         let lanes = engine.lanes();
         if let Some(full) =
-            program.description().interfaces.iter().map(|it| lanes.of(*it)).find(|it| it.fits(need) == 0)
+            program.description().interfaces.iter().map(|it| lanes.of(Lane::of(*it))).find(|it| it.fits(need) == 0)
         {
             return Err(LimitsError::Capacity(full.size().memory));
         }
@@ -129,10 +162,11 @@ impl Template {
         Ok(Self {
             engine: engine.clone(),
             program,
-            policy: policy.into(),
+            voice: Voice::of(policy),
             limits,
             need,
-            shares: lanes.all().map(|lane| Semaphore::new(lane.fits(need).div_ceil(2).max(1))),
+            shares: lanes.all().iter().map(|room| Share::new(room.fits(need).div_ceil(2))).collect(),
+            own: limits.concurrent.map(|it| Share::new(it as usize)),
             reuse: instances == Instances::Reuse && reusable,
             host_calls: None,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
@@ -194,7 +228,7 @@ impl Template {
         let Some(interface) = self.program.description().interfaces.first() else {
             return;
         };
-        let Ok((_share, _room)) = self.room(*interface, deadline).await else {
+        let Ok(_admitted) = self.room(*interface, Lane::of(*interface), deadline).await else {
             return;
         };
         let Ok(mut store) = self.store(Arc::from(""), true, deadline) else {
@@ -209,8 +243,10 @@ impl Template {
         .await;
         match classify(ended, store.data()) {
             Ok(Ok(())) => {}
-            Ok(Err(message)) => warn!(policy = &*self.policy, error = line(&message), "cleanup reported an error"),
-            Err(failure) => warn!(policy = &*self.policy, %failure, "cleanup failed"),
+            Ok(Err(message)) => {
+                warn!(policy = &*self.voice.policy, error = line(&message), "cleanup reported an error")
+            }
+            Err(failure) => warn!(policy = &*self.voice.policy, %failure, "cleanup failed"),
         }
         store.data().output.finish();
     }
@@ -218,19 +254,21 @@ impl Template {
     pub(super) async fn ask<Q: Question>(&self, call: Call<'_>, question: &Q) -> Answer<Q::Answer> {
         let mut timing = Timing::default();
         let begin = Instant::now();
-        let room = self.room(Q::INTERFACE, call.deadline).await;
+        let lane = if call.audit { Lane::Audit } else { Lane::of(Q::INTERFACE) };
+        let admitted_to = self.room(Q::INTERFACE, lane, call.deadline).await;
         let admitted = Instant::now();
         timing.queue = admitted - begin;
         let unasked = |failure, timing| {
             let usage = Usage { timing, ..Usage::default() };
             Answer { result: Err(failure), usage, facts: Vec::new() }
         };
-        let (_share, room) = match room {
-            Ok(room) => room,
+        let Admitted { room, _own, _share } = match admitted_to {
+            Ok(admitted) => admitted,
             Err(failure) => return unasked(failure, timing),
         };
         let raw = if self.program.imports_review() { Arc::from(call.raw) } else { Arc::default() };
-        let keep = Q::INTERFACE != Interface::Authentication || self.program.grants.log;
+        let secret = call.trail.is_some_and(|it| it.is_secret());
+        let keep = !secret && (Q::INTERFACE != Interface::Authentication || self.program.grants.log);
         let deadline = call.deadline.min(admitted + self.limits.time.saturating_sub(call.spent));
         let mut live = match room {
             Room::Rested(live) => live.renewed(keep, raw, deadline),
@@ -240,29 +278,28 @@ impl Template {
             },
         };
         live.store.data_mut().set_clock(call.now);
-        if call.listen {
-            live.store.data().output.listen();
-        }
+        live.store.data().output.begin(call.listen, call.trail, question.secret().filter(|_| keep));
+        let without = |text: String| match question.secret() {
+            Some(secret) => text::without(&text, secret),
+            None => text,
+        };
         // On the heap, since it is large, and moved several times before it is first polled.
         let operation = call.operation;
         let call = Box::pin(self.put(&mut live, question, operation, admitted, &mut timing));
         let ended = within(deadline, call).await;
         let result = match replied(classify(ended, live.store.data()), live.store.data()) {
-            Err(Failure::Guest(message)) => Err(Failure::Guest(shown(&message, keep))),
-            Err(Failure::Trap(text)) => Err(Failure::Trap(shown(&text, true))),
+            Err(Failure::Guest(_)) if secret => Err(Failure::Guest(WITHHELD.to_owned())),
+            Err(Failure::Guest(message)) => Err(Failure::Guest(shown(&without(message), keep))),
+            Err(Failure::Trap(text)) => Err(Failure::Trap(shown(&without(text), true))),
             result => result,
         };
+        self.held(lane, admitted.elapsed());
         let state = live.store.data();
         let said = state.output.finish();
-        let usage = Usage {
-            timing,
-            memory: state.memory.used(),
-            log: state.output.heard(),
-            kept: said.kept,
-            dropped: said.dropped,
-        };
+        let usage =
+            Usage { timing, memory: state.memory.used(), log: said.heard, kept: said.kept, dropped: said.dropped };
         if self.reuses(Q::INTERFACE) && result.is_ok() {
-            self.keep(Q::INTERFACE, live);
+            self.keep(lane, live);
         }
         Answer { result, usage, facts: said.facts }
     }
@@ -302,32 +339,34 @@ impl Template {
         reply
     }
 
-    /// An instance that rests, or room for one more, or why there is neither. The first permit is held for the call.
-    async fn room(&self, interface: Interface, deadline: Instant) -> Result<(SemaphorePermit<'_>, Room), Failure> {
-        let closed = |_| Failure::Host("the engine is closed".to_owned());
-        let lane = self.engine.lanes().of(interface);
-        let share = self.share(lane);
-        let rested = || if self.reuses(interface) { lane.wake(self.id).map(Room::Rested) } else { None };
-        // Most calls need not wait: those need no timer.
-        if let Ok(share) = share.try_acquire()
-            && let Some(room) = rested().or_else(|| lane.try_take(self.need).map(Room::New))
-        {
-            return Ok((share, room));
-        }
-        let all = async {
-            let share = share.acquire().await.map_err(closed)?;
-            let room = match rested() {
-                Some(room) => room,
-                None => Room::New(lane.take(self.need).await.map_err(closed)?),
-            };
-            Ok((share, room))
+    /// An instance that rests, or room for one more, or why there is neither: at once where it would come too late.
+    async fn room(&self, interface: Interface, lane: Lane, deadline: Instant) -> Result<Admitted<'_>, Failure> {
+        let room = self.engine.lanes().of(lane);
+        let share = &self.shares[self.engine.lanes().position(lane)];
+        let own = match &self.own {
+            Some(own) => Some(own.take(deadline, Failure::Concurrency).await?),
+            None => None,
         };
-        timeout_at(deadline.into(), all).await.unwrap_or(Err(Failure::Overload))
+        let share = share.take(deadline, Failure::Overload).await?;
+        let rested = || if self.reuses(interface) { room.wake(self.id).map(Room::Rested) } else { None };
+        // Most calls need not wait: those need no timer.
+        let found = match rested().or_else(|| room.try_take(self.need).map(Room::New)) {
+            Some(found) => found,
+            None => {
+                let _waits = room.wait(self.need, deadline).ok_or(Failure::Overload)?;
+                let place = timeout_at(deadline.into(), room.take(self.need)).await;
+                Room::New(place.map_err(|_| Failure::Overload)?.map_err(closed)?)
+            }
+        };
+        Ok(Admitted { room: found, _own: own, _share: share })
     }
 
-    fn share(&self, lane: &Lane) -> &Semaphore {
-        let [identity, others] = &self.shares;
-        if std::ptr::eq(lane, self.engine.lanes().all()[0]) { identity } else { others }
+    /// How long a review took of what others wait for.
+    fn held(&self, lane: Lane, time: Duration) {
+        let lanes = self.engine.lanes();
+        lanes.of(lane).queue.held(time);
+        let shares = [Some(&self.shares[lanes.position(lane)]), self.own.as_ref()];
+        shares.into_iter().flatten().for_each(|it| it.queue.held(time));
     }
 
     /// One caller's token must never be where another's review can find it.
@@ -336,11 +375,11 @@ impl Template {
     }
 
     /// Lets an instance rest until its next review, without anything of the last one that the host holds.
-    fn keep(&self, interface: Interface, mut live: Live) {
+    fn keep(&self, lane: Lane, mut live: Live) {
         live.answered = live.answered.saturating_add(1);
         if live.answered < MAX_ANSWERED {
             live.store.data_mut().rest();
-            self.engine.lanes().of(interface).rest(self.id, live);
+            self.engine.lanes().of(lane).rest(self.id, live);
         }
     }
 
@@ -352,7 +391,7 @@ impl Template {
     }
 
     fn store(&self, raw: Arc<str>, keep_output: bool, deadline: Instant) -> Result<Store<State>, Failure> {
-        let output = Output::new(&self.policy, keep_output);
+        let output = Output::new(&self.voice, keep_output);
         let wasm = &self.program.wasm;
         let mut state = State::new(&self.program.grants, self.limits.memory, output, raw, deadline);
         state.host_calls.clone_from(&self.host_calls);
@@ -365,6 +404,30 @@ impl Template {
     }
 }
 
+impl Share {
+    fn new(size: usize) -> Self {
+        let size = size.max(1);
+        Self { size, free: Semaphore::new(size), queue: Queue::default() }
+    }
+
+    /// `late`: what it is when there is none in time.
+    async fn take(&self, deadline: Instant, late: Failure) -> Result<SemaphorePermit<'_>, Failure> {
+        if let Ok(permit) = self.free.try_acquire() {
+            return Ok(permit);
+        }
+        let Some(_waits) = self.queue.enter(self.size, deadline) else { return Err(late) };
+        match timeout_at(deadline.into(), self.free.acquire()).await {
+            // What comes free at the deadline is of no use.
+            Ok(permit) if Instant::now() < deadline => permit.map_err(closed),
+            _ => Err(late),
+        }
+    }
+}
+
+fn closed(_: AcquireError) -> Failure {
+    Failure::Host("the engine is closed".to_owned())
+}
+
 impl Drop for Template {
     fn drop(&mut self) {
         self.forget();
@@ -374,3 +437,4 @@ impl Drop for Template {
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 /// After this many reviews a reused instance is replaced, so that what it leaks comes back.
 const MAX_ANSWERED: u32 = 10_000;
+const WITHHELD: &str = "message withheld: the review is about a Secret";

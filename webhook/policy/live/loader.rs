@@ -1,6 +1,10 @@
 //! What makes declared objects the live set: it loads what is new, keeps what is not, and swaps.
 
-use std::{collections::BTreeMap, sync::Arc, time::SystemTime};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use futures_util::{StreamExt as _, stream};
 use tracing::{error, info};
@@ -11,7 +15,7 @@ use super::{
         load::{Makers, Shelf, load},
         matching::Match,
     },
-    Current, Declared, Live, Object, State, digest,
+    Current, Declared, Live, Now, Object, State, Unreadable, digest,
 };
 use crate::{
     config::{ConfigError, name_of},
@@ -19,6 +23,17 @@ use crate::{
     observe::Metrics,
     spec::{Digest, Kind, PolicySpec},
 };
+
+/// Objects that are loaded and do not serve yet, each with what is wrong with it.
+pub(super) struct Made(Vec<(Object, Vec<ConfigError>)>);
+
+impl Made {
+    /// What is wrong with an object.
+    pub(super) fn wrong(&self, spec: &PolicySpec) -> &[ConfigError] {
+        let is = |it: &&(Object, Vec<ConfigError>)| it.0.is(spec) && it.0.declared.source == spec.source;
+        self.0.iter().find(is).map_or(&[], |(_, wrong)| wrong)
+    }
+}
 
 /// Makes declared objects the live set.
 pub struct Loader {
@@ -35,27 +50,47 @@ pub struct Loader {
 impl Loader {
     /// Loads what is new or changed, and swaps it in with what is not. What is gone is told so once nobody uses it.
     ///
-    /// Must not run at the same time as itself: what it finds is what it changes.
+    /// Must not run at the same time as itself, nor as any other that changes: what it finds is what it changes.
     ///
     /// Gives what is wrong with those that do not load.
-    pub async fn update(&self, declared: Vec<Declared>) -> Vec<ConfigError> {
+    pub async fn update(&self, declared: Vec<Declared>, unreadable: Vec<Unreadable>) -> Vec<ConfigError> {
+        self.announce(&self.live.current(), &declared);
+        let made = self.prepare(declared).await;
+        let errors = made.0.iter().flat_map(|(_, wrong)| wrong.clone()).collect();
+        self.swap(made, unreadable);
+        errors
+    }
+
+    /// Loads what is new or changed, and changes nothing of what serves.
+    pub(super) async fn prepare(&self, declared: Vec<Declared>) -> Made {
         let before = self.live.current();
-        self.announce(&before, &declared);
+        let known: HashMap<(Option<Kind>, &str), &Object> =
+            before.objects.iter().rev().map(|it| ((it.declared.kind, &*it.declared.name), it)).collect();
         let shelf = Shelf::default();
         let mut names: BTreeMap<(Option<Kind>, String), String> = BTreeMap::new();
         let mut steps = Vec::new();
         for it in declared {
-            let taken = names.insert(name_of(&it.spec), it.spec.source.clone());
-            if let Some(first) = &taken {
-                names.insert(name_of(&it.spec), first.clone());
+            let taken = names.get(&name_of(&it.spec)).cloned();
+            if taken.is_none() {
+                names.insert(name_of(&it.spec), it.spec.source.clone());
             }
-            steps.push(self.object(&before, &shelf, it, taken));
+            let old = match &taken {
+                None => known.get(&(it.spec.kind, &*it.spec.name)).copied(),
+                Some(_) => before.objects.iter().find(|old| old.is(&it.spec) && old.declared.source == it.spec.source),
+            };
+            steps.push(self.object(old, &shelf, it, taken));
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let made: Vec<(Object, Vec<ConfigError>)> = stream::iter(steps).buffered(cores * 2).collect().await;
-        let (objects, errors): (Vec<Object>, Vec<Vec<ConfigError>>) = made.into_iter().unzip();
-        self.swap(objects);
-        errors.into_iter().flatten().collect()
+        Made(stream::iter(steps).buffered(cores * 2).collect().await)
+    }
+
+    /// Loads an object, and forgets it.
+    ///
+    /// # Errors
+    /// All that is wrong with it.
+    pub(super) async fn try_out(&self, spec: &PolicySpec) -> Result<(), Vec<ConfigError>> {
+        let makers = Makers { engine: &self.engine, compiler: &self.compiler };
+        load(makers, &Shelf::default(), spec).await.map(drop)
     }
 
     /// What is to be loaded is shown as that.
@@ -74,19 +109,23 @@ impl Loader {
                 is_declared: false,
             },
         });
-        let current = Current { set: Arc::clone(&before.set), objects: objects.collect(), digest: before.digest };
+        let current = Current {
+            set: Arc::clone(&before.set),
+            objects: objects.collect(),
+            unreadable: before.unreadable.clone(),
+            digest: before.digest,
+        };
         self.show(&current.objects);
         self.live.0.store(Arc::new(current));
     }
 
     async fn object(
         &self,
-        before: &Current,
+        old: Option<&Object>,
         shelf: &Shelf,
-        Declared { spec, unreadable }: Declared,
+        Declared { spec, now }: Declared,
         taken: Option<String>,
     ) -> (Object, Vec<ConfigError>) {
-        let old = before.objects.iter().find(|it| it.is(&spec));
         let wrong = |errors: Vec<ConfigError>, digests| {
             let words: Vec<String> = errors.iter().map(ToString::to_string).collect();
             (self.not_loaded(old, &spec, words.join("; "), digests), errors)
@@ -96,10 +135,15 @@ impl Loader {
             let field = Some(spec.field("metadata.name"));
             let error = ConfigError { source: spec.source.clone(), object: Some(spec.title()), field, message };
             // Its name is somebody else's: nothing serves for it.
-            let failed = Object { policies: Vec::new(), ..self.not_loaded(None, &spec, error.to_string(), Vec::new()) };
-            return (failed, vec![error]);
+            let unserved = old.map(|it| Object { policies: Vec::new(), ..it.clone() });
+            let failed = self.not_loaded(unserved.as_ref(), &spec, error.to_string(), Vec::new());
+            return (Object { policies: Vec::new(), ..failed }, vec![error]);
         }
-        if let Some(reason) = unreadable {
+        // What failed for want of its name has nothing that serves: it is loaded now.
+        if let (Now::Untouched, Some(old)) = (&now, old.filter(|it| !it.policies.is_empty())) {
+            return (old.clone(), Vec::new());
+        }
+        if let Now::Unreadable(reason) = now {
             let not_loaded = self.not_loaded(old, &spec, reason, Vec::new());
             // What it was is what it was declared as: it needs no loading when it can be read again.
             let kept = old.filter(|it| it.is_declared && it.declared.says_as(&spec));
@@ -162,7 +206,9 @@ impl Loader {
         }
     }
 
-    fn swap(&self, objects: Vec<Object>) {
+    /// What was made serves from now on.
+    pub(super) fn swap(&self, made: Made, unreadable: Vec<Unreadable>) {
+        let objects: Vec<Object> = made.0.into_iter().map(|(object, _)| object).collect();
         let policies = objects.iter().flat_map(|it| it.policies.iter().map(Arc::clone)).collect();
         let before = self.live.current();
         let set = Arc::new(Set::new(policies, Some(before.set.memory.clone())));
@@ -173,8 +219,15 @@ impl Loader {
         self.metrics.active_set(&digest);
         let removed = |it: &&Arc<Policy>| !set.policies.iter().any(|other| Arc::ptr_eq(it, other));
         let gone: Vec<Arc<Policy>> = before.set.policies.iter().filter(removed).map(Arc::clone).collect();
+        let names = |set: &Set| -> BTreeSet<String> {
+            let all = set.policies.iter().flat_map(|it| std::iter::once(&**it).chain(it.members()));
+            all.map(|it| it.spec.name.clone()).collect()
+        };
+        for name in names(&before.set).difference(&names(&set)) {
+            self.metrics.forget(name);
+        }
         let mut unused = before.set.used.subscribe();
-        self.live.0.store(Arc::new(Current { set, objects, digest }));
+        self.live.0.store(Arc::new(Current { set, objects, unreadable, digest }));
         drop(before);
         if !gone.is_empty() {
             tokio::spawn(async move {

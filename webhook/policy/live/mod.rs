@@ -1,7 +1,11 @@
 //! The live set: what is declared, which of it serves, and since when. One immutable value behind one pointer: a change is made beside it and
 //! swapped in whole, and requests in flight end on what they began with.
 
+mod keeper;
 mod loader;
+mod orders;
+mod registered;
+mod store;
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -10,7 +14,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Policy, Set};
 use crate::spec::{Digest, PolicySpec};
+pub use keeper::Keeper;
 pub use loader::Loader;
+pub use orders::{Orders, Refused};
+pub use registered::{Entry, Key, MOST_REGISTERED, Registered};
+pub use store::{Store, StoreError};
 
 /// What is declared, and the set that serves it.
 pub struct Live(ArcSwap<Current>);
@@ -19,7 +27,17 @@ pub struct Live(ArcSwap<Current>);
 pub struct Current {
     set: Arc<Set>,
     objects: Vec<Object>,
+    unreadable: Vec<Unreadable>,
     digest: Digest,
+}
+
+/// What should declare objects and cannot be read now. What it declared before stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// A file.
+    pub source: String,
+    /// What is wrong with it.
+    pub reason: String,
 }
 
 /// How an object fares.
@@ -70,11 +88,23 @@ pub struct Object {
 }
 
 /// What a source says of an object.
+#[derive(Clone)]
 pub struct Declared {
     /// As it is to be, or as it was last when it could be read.
     pub spec: PolicySpec,
-    /// Why the source cannot be read now: then the object stays what it is.
-    pub unreadable: Option<String>,
+    /// What is to be done with it.
+    pub now: Now,
+}
+
+/// What is to be done with a declared object.
+#[derive(Clone)]
+pub enum Now {
+    /// It is loaded, unless it is the same as before.
+    Read,
+    /// The source cannot be read now, for this reason: the object stays what it is.
+    Unreadable(String),
+    /// Nobody looked at it: the object stays what it is, unless its name was free only now.
+    Untouched,
 }
 
 impl Live {
@@ -90,7 +120,7 @@ impl Live {
             is_declared: true,
         };
         let objects: Vec<Object> = set.policies().iter().map(object).collect();
-        Self(ArcSwap::from_pointee(Current { digest: digest(&objects), set, objects }))
+        Self(ArcSwap::from_pointee(Current { digest: digest(&objects), set, objects, unreadable: Vec::new() }))
     }
 
     /// What serves now. Whoever takes it ends on it.
@@ -108,6 +138,11 @@ impl Current {
     /// All objects, in the order of their sources.
     pub fn objects(&self) -> &[Object] {
         &self.objects
+    }
+
+    /// What cannot be read.
+    pub fn unreadable(&self) -> &[Unreadable] {
+        &self.unreadable
     }
 
     /// Of what serves: the same for replicas that serve the same.

@@ -20,10 +20,12 @@ pub fn encode_raw(uid: &str, verdict: &AdmissionVerdict) -> Vec<u8> {
     written(&RawAnswer { response: Response::new(uid, verdict, Subject::default()) })
 }
 
+/// What is said then.
+pub const TOO_LATE: &str = "the server took too long";
+
 /// The whole answer to a review of which nothing else can be said in time: a denial with code 504.
 pub fn too_late(version: Version, uid: &str) -> Vec<u8> {
-    let status =
-        Status { status: "Failure", message: "the server took too long", reason: "Timeout", details: None, code: 504 };
+    let status = Status { status: "Failure", message: TOO_LATE, reason: "Timeout", details: None, code: 504 };
     let response = Response {
         uid,
         allowed: false,

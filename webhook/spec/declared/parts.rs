@@ -50,6 +50,9 @@ pub struct Limits {
     /// Instructions, roughly: the same review always uses the same. Absent: only time limits it.
     #[schemars(range(min = 1), extend("x-expected" = "a number of instructions, at least 1"))]
     pub fuel: Option<i64>,
+    /// Reviews at the same time; others wait for their turn as long as they have time, and then fail as limitPolicy (failurePolicy of authorizers) says. Absent: half of what the server has for reviews of the kind.
+    #[schemars(range(min = 1, max = 4096), extend("x-expected" = "a number of reviews, from 1 to 4096"))]
+    pub concurrent_reviews: Option<u32>,
 }
 
 /// Bytes, or an amount as Kubernetes writes them.

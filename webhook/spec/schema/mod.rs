@@ -3,6 +3,7 @@
 //! One form for [`crate::config`], which reads all extensions; [`structural`] makes that of a CRD of it, [`editor`] that of an editor.
 
 pub mod editor;
+pub mod registered;
 pub mod structural;
 
 use std::sync::LazyLock;

@@ -1,0 +1,212 @@
+//! One declared set of several sources: files, and what is registered by requests. Whoever changes one of them gives an order; orders are
+//! done one after the other, each whole or not at all.
+
+use std::{io, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::{sync::mpsc, time::sleep};
+use tracing::{error, info};
+
+use super::{
+    Declared, Loader, Now, Object, State, Unreadable,
+    orders::{Order, Orders, Refused, WAITING},
+    registered::{Entry, Key, Registered, given, has_room, key_of, of_registered, restored, sweep, used},
+    store::Store,
+};
+use crate::{
+    config::{ConfigError, name_of},
+    spec::{Given, Kind, PolicySpec},
+};
+
+/// Owns what loads, and all that is declared.
+pub struct Keeper {
+    /// Makes it the live set.
+    pub loader: Loader,
+    /// As they were read last.
+    files: Vec<Declared>,
+    unreadable: Vec<Unreadable>,
+    registered: Arc<ArcSwap<Registered>>,
+    store: Option<Store>,
+    orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
+}
+
+impl Keeper {
+    /// Nothing is declared yet. With a `store`, what is registered is kept there.
+    pub fn new(loader: Loader, store: Option<Store>) -> Self {
+        Self {
+            loader,
+            files: Vec::new(),
+            unreadable: Vec::new(),
+            registered: Arc::default(),
+            store,
+            orders: mpsc::channel(WAITING),
+        }
+    }
+
+    /// For those who give orders.
+    pub fn orders(&self) -> Orders {
+        Orders::new(self.orders.0.clone(), Arc::clone(&self.registered))
+    }
+
+    /// Loads what files declare, and what was registered before this process began: of `kinds`, others fail.
+    ///
+    /// Gives what is wrong with those that do not load.
+    ///
+    /// # Errors
+    /// The state folder cannot be read.
+    pub async fn begin(&mut self, declared: Vec<Declared>, kinds: &[Kind]) -> io::Result<Vec<ConfigError>> {
+        if let Some(store) = &self.store {
+            let all = restored(store, kinds)?;
+            sweep(store, &all);
+            self.registered.store(Arc::new(all));
+        }
+        Ok(self.files(declared, Vec::new()).await)
+    }
+
+    /// Does what is ordered, as long as the process lives.
+    pub async fn run(mut self) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let order = tokio::select! {
+                order = self.orders.1.recv() => order,
+                () = sleep(pause), if !self.failing().is_empty() => {
+                    self.retry().await;
+                    pause = (pause * 2).min(LAST_PAUSE);
+                    continue;
+                }
+            };
+            let Some(order) = order else { return };
+            pause = FIRST_PAUSE;
+            // Whoever ordered it may have gone: it is done all the same.
+            match order {
+                Order::Files { declared, unreadable, done } => {
+                    self.files(declared, unreadable).await;
+                    let _ = done.send(());
+                }
+                Order::Put { entry, dry_run, done } => drop(done.send(self.put(entry, dry_run).await)),
+                Order::Delete { key, done } => drop(done.send(self.delete(&key).await)),
+            }
+        }
+    }
+
+    /// What does not serve as it is declared, though it can be read: a compiler that was killed or a disk that was full may be all that was wrong.
+    fn failing(&self) -> Vec<Key> {
+        let current = self.loader.live.current();
+        let failing = |it: &&Object| matches!(it.state, State::Failed | State::Stale);
+        let keys = current.objects().iter().filter(failing).filter_map(|it| key_of(it.spec()));
+        let read = |key: &Key| {
+            let of_files = self.files.iter().find(|it| key_of(&it.spec).as_ref() == Some(key));
+            of_files.is_none_or(|it| matches!(it.now, Now::Read))
+        };
+        keys.filter(read).collect()
+    }
+
+    /// Loads that once more, and nothing else.
+    async fn retry(&self) {
+        let failing = self.failing();
+        let of = |it: &Declared| match key_of(&it.spec) {
+            Some(key) if failing.contains(&key) => it.clone(),
+            _ => Declared { spec: it.spec.clone(), now: Now::Untouched },
+        };
+        let registered = self.registered.load_full();
+        let of_registered =
+            of_registered(&registered, |it| if failing.contains(it) { Now::Read } else { Now::Untouched });
+        let made = self.loader.prepare(self.files.iter().map(of).chain(of_registered).collect()).await;
+        self.loader.swap(made, self.unreadable.clone());
+    }
+
+    async fn files(&mut self, declared: Vec<Declared>, unreadable: Vec<Unreadable>) -> Vec<ConfigError> {
+        self.files.clone_from(&declared);
+        self.unreadable = unreadable;
+        let registered = self.registered.load_full();
+        let all = declared.into_iter().chain(of_registered(&registered, |_| Now::Read)).collect();
+        self.loader.update(all, self.unreadable.clone()).await
+    }
+
+    /// Whether it is new.
+    async fn put(&mut self, entry: Arc<Entry>, dry_run: bool) -> Result<bool, Refused> {
+        let registered = self.registered.load_full();
+        let spec = &entry.spec;
+        let Some(kind) = spec.kind else { return Err(Refused::Unknown) };
+        let key: Key = (kind, spec.name.clone());
+        self.is_free(spec, &registered, &key)?;
+        let before = registered.get(&key).cloned();
+        let mut next = Registered::clone(&registered);
+        next.insert(key.clone(), Arc::clone(&entry));
+        has_room(&next)?;
+        if dry_run {
+            self.loader.try_out(spec).await.map_err(Refused::Invalid)?;
+            return Ok(before.is_none());
+        }
+        let of_files = self.files.iter().map(|it| Declared { spec: it.spec.clone(), now: Now::Untouched });
+        let is_it = |it: &Key| if *it == key { Now::Read } else { Now::Untouched };
+        let made = self.loader.prepare(of_files.chain(of_registered(&next, is_it)).collect()).await;
+        let wrong = made.wrong(spec);
+        if !wrong.is_empty() {
+            return Err(Refused::Invalid(wrong.to_vec()));
+        }
+        if let Some(store) = &self.store {
+            let kept = used(&registered);
+            let is_new = |it: &&Given| !kept.contains(&it.digest());
+            let components: Vec<&Given> = given(spec).filter(is_new).collect();
+            let text = entry.text.as_deref().unwrap_or_default();
+            let old = before.as_ref().and_then(|it| it.text.as_deref().ok());
+            store.put(&key, text, old, &components).map_err(|error| {
+                sweep(store, &registered);
+                self.lost(&error)
+            })?;
+        }
+        self.loader.swap(made, self.unreadable.clone());
+        info!(policy = spec.title(), "registered");
+        self.registered(next);
+        Ok(before.is_none())
+    }
+
+    async fn delete(&mut self, key: &Key) -> Result<(), Refused> {
+        let registered = self.registered.load_full();
+        let Some(entry) = registered.get(key) else {
+            let of_files = self.files.iter().map(|it| &it.spec).find(|it| key_of(it).as_ref() == Some(key));
+            return Err(of_files.map_or(Refused::Unknown, |it| Refused::Taken(it.source.clone())));
+        };
+        if let Some(store) = &self.store {
+            store.delete(key, entry.text.as_deref().ok()).map_err(|error| self.lost(&error))?;
+        }
+        let mut next = Registered::clone(&registered);
+        next.remove(key);
+        let of_files = self.files.iter().map(|it| Declared { spec: it.spec.clone(), now: Now::Untouched });
+        let made = self.loader.prepare(of_files.chain(of_registered(&next, |_| Now::Untouched)).collect()).await;
+        self.loader.swap(made, self.unreadable.clone());
+        info!(policy = entry.spec.title(), "deleted");
+        self.registered(next);
+        Ok(())
+    }
+
+    fn is_free(&self, spec: &PolicySpec, registered: &Registered, key: &Key) -> Result<(), Refused> {
+        let name = name_of(spec);
+        let others = registered.iter().filter(|(other, _)| *other != key).map(|(_, it)| &it.spec);
+        match self.files.iter().map(|it| &it.spec).chain(others).find(|it| name_of(it) == name) {
+            Some(other) if other.kind == spec.kind => Err(Refused::Taken(other.source.clone())),
+            Some(other) => Err(Refused::Taken(format!("{} ({})", other.source, other.title()))),
+            None => Ok(()),
+        }
+    }
+
+    /// In memory as on disk.
+    fn registered(&self, next: Registered) {
+        if let Some(store) = &self.store {
+            sweep(store, &next);
+        }
+        self.registered.store(Arc::new(next));
+    }
+
+    fn lost(&self, error: &io::Error) -> Refused {
+        error!(%error, "the state folder does not take a change: nothing is changed");
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded, io::ErrorKind::FileTooLarge];
+        let words = format!("the state folder of the server does not take it: {error}");
+        if full.contains(&error.kind()) { Refused::Full(words) } else { Refused::Lost(words) }
+    }
+}
+
+/// Before what failed is loaded once more; doubled after each time, to the last.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LAST_PAUSE: Duration = Duration::from_secs(600);

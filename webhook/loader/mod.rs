@@ -5,6 +5,7 @@
 
 pub mod builtin;
 pub(crate) mod file;
+pub mod registry;
 
 use std::path::PathBuf;
 

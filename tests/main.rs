@@ -83,6 +83,8 @@ mod python_packages;
 mod refusals;
 /// Policies that are registered while the server runs.
 mod registration;
+/// The client of registries: what lies and fails, and a registry that others wrote.
+mod registry;
 /// What Rego's builtin functions give, compared with OPA's own code.
 mod rego;
 /// Files that change while the server answers.

@@ -177,11 +177,12 @@ pub(crate) fn is_host_and_port(text: &str) -> bool {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),
     };
-    let port_is_good = port.is_none_or(|it| {
-        it.bytes().all(|it| it.is_ascii_digit()) && !it.starts_with('0') && it.parse::<u16>().is_ok()
-    });
+    let port_is_good = port
+        .is_none_or(|it| it.bytes().all(|it| it.is_ascii_digit()) && !it.starts_with('0') && it.parse::<u16>().is_ok());
     let host_is_good = match host.strip_prefix('[').and_then(|it| it.strip_suffix(']')) {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok() && !address.contains(|it: char| it.is_uppercase()),
+        Some(address) => {
+            address.parse::<std::net::Ipv6Addr>().is_ok() && !address.contains(|it: char| it.is_uppercase())
+        }
         None => host.len() <= 253 && host.split('.').all(is_label),
     };
     port_is_good && host_is_good

@@ -44,7 +44,7 @@ pub enum RegistryError {
         /// Who is behind it.
         host: String,
         /// As far as it says.
-        reason: &'static str,
+        reason: String,
     },
     /// 401, and nothing to show.
     #[error("{host} wants credentials for {name}, and there are none (--registry-config)")]
@@ -82,10 +82,10 @@ pub enum RegistryError {
         /// Whether credentials were shown to whoever gave the token.
         known: bool,
     },
-    /// Where tokens are had is no place for credentials, or its answer is none.
-    #[error("{host} sends for a token to where none is had: {reason}")]
+    /// It asks in no known way, or for a token from a place that is none.
+    #[error("{host} cannot be authenticated to: {reason}")]
     Token {
-        /// The registry that sends there.
+        /// The registry.
         host: String,
         /// What is wrong.
         reason: &'static str,

@@ -1,0 +1,279 @@
+//! Connections: DNS, proxies of the environment, TCP, TLS; and what a failed one is called.
+
+use std::{
+    error::Error as StdError,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+    vec,
+};
+
+use bytes::Bytes;
+use http::Uri;
+use http_body_util::Full;
+use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::{
+        legacy::{
+            Client,
+            connect::{Connected, Connection, HttpConnector, dns::Name, proxy::Tunnel},
+        },
+        proxy::matcher::Matcher,
+    },
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+};
+use rustls::{
+    CertificateError, ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+use tokio::{
+    net::{TcpStream, lookup_host},
+    time::timeout,
+};
+use tower::Service;
+use url::Url;
+
+use super::{RegistryError, allow::host_of};
+
+/// What sends requests.
+pub(super) type Sender = Client<Timed, Full<Bytes>>;
+
+/// Trusts `authorities` (PEM), beside those of the public web or instead of them.
+pub(super) fn tls(authorities: Option<&[u8]>, only_these: bool) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    if !only_these {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    for certificate in authorities.into_iter().flat_map(CertificateDer::pem_slice_iter) {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+pub(super) fn sender(tls: ClientConfig, proxies: Arc<Matcher>, limit: Duration) -> Sender {
+    let mut tcp = HttpConnector::new_with_resolver(Resolver);
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    let via = Via { tcp, proxies };
+    let https = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(via);
+    Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(20))
+        .pool_max_idle_per_host(2)
+        .http1_max_buf_size(MAX_HEAD)
+        .build(Timed { https, limit })
+}
+
+type Boxed = Box<dyn StdError + Send + Sync>;
+type Connecting<T> = Pin<Box<dyn Future<Output = Result<T, Boxed>> + Send>>;
+
+/// What has no error type of its own where it comes from.
+#[derive(Debug, thiserror::Error)]
+enum NoConnection {
+    #[error("the name does not resolve")]
+    Name,
+    #[error("no connection in {} s", .0.as_secs())]
+    Time(Duration),
+    #[error("{1}")]
+    Proxy(String, String),
+}
+
+/// A connector that does not wait for ever.
+#[derive(Clone)]
+pub(super) struct Timed {
+    https: HttpsConnector<Via>,
+    limit: Duration,
+}
+
+impl Service<Uri> for Timed {
+    type Response = <HttpsConnector<Via> as Service<Uri>>::Response;
+    type Error = Boxed;
+    type Future = Connecting<Self::Response>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Boxed>> {
+        self.https.poll_ready(context)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        let (connecting, limit) = (self.https.call(to), self.limit);
+        Box::pin(async move { timeout(limit, connecting).await.map_err(|_| NoConnection::Time(limit))? })
+    }
+}
+
+/// To whom the environment says.
+#[derive(Clone)]
+pub(super) struct Via {
+    tcp: HttpConnector<Resolver>,
+    proxies: Arc<Matcher>,
+}
+
+impl Service<Uri> for Via {
+    type Response = Wire;
+    type Error = Boxed;
+    type Future = Connecting<Wire>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Boxed>> {
+        self.tcp.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, to: Uri) -> Self::Future {
+        let Some(proxy) = self.proxies.intercept(&to) else {
+            let connecting = self.tcp.call(to);
+            return Box::pin(async move { Ok(Wire { socket: connecting.await?, is_proxy: false }) });
+        };
+        // Its name and password are kept apart by the matcher.
+        let name = proxy.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let failed = |why: String| Boxed::from(NoConnection::Proxy(name, why));
+        if proxy.uri().scheme_str() != Some("http") {
+            let words = failed("only proxies at http:// are used".to_owned());
+            return Box::pin(async move { Err(words) });
+        }
+        if to.scheme_str() == Some("http") {
+            let connecting = self.tcp.call(proxy.uri().clone());
+            return Box::pin(async move {
+                let socket = connecting.await.map_err(|_| failed("it cannot be reached".to_owned()))?;
+                Ok(Wire { socket, is_proxy: true })
+            });
+        }
+        let mut tunnel = Tunnel::new(proxy.uri().clone(), self.tcp.clone());
+        if let Some(login) = proxy.basic_auth() {
+            tunnel = tunnel.with_auth(login.clone());
+        }
+        let connecting = tunnel.call(to);
+        Box::pin(async move {
+            let socket = connecting.await.map_err(|error| failed(error.to_string()))?;
+            Ok(Wire { socket, is_proxy: false })
+        })
+    }
+}
+
+/// A connection; of a proxy for plain HTTP, requests name the host.
+pub(super) struct Wire {
+    socket: TokioIo<TcpStream>,
+    is_proxy: bool,
+}
+
+impl Connection for Wire {
+    fn connected(&self) -> Connected {
+        Connected::new().proxy(self.is_proxy)
+    }
+}
+
+impl Read for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(context, buffer)
+    }
+}
+
+impl Write for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+/// The system's, with an error that can be told from others.
+#[derive(Clone)]
+struct Resolver;
+
+impl Service<Name> for Resolver {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = Boxed;
+    type Future = Connecting<Self::Response>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Boxed>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        Box::pin(async move {
+            let found: Vec<SocketAddr> =
+                lookup_host((name.as_str(), 0)).await.map_err(|_| NoConnection::Name)?.collect();
+            if found.is_empty() {
+                return Err(NoConnection::Name.into());
+            }
+            Ok(found.into_iter())
+        })
+    }
+}
+
+/// What a request that got no answer is called.
+pub(super) fn fault(url: &Url, error: &hyper_util::client::legacy::Error) -> RegistryError {
+    let host = host_of(url);
+    let mut reason = "the connection ended without an answer".to_owned();
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = next {
+        // An io::Error does not name what it holds as its source.
+        let held = error.downcast_ref::<io::Error>().and_then(|it| it.get_ref());
+        let error = held.map_or(error, |it| it as &(dyn StdError + 'static));
+        match error.downcast_ref() {
+            Some(NoConnection::Name) => {
+                return RegistryError::UnknownHost { host: url.host_str().unwrap_or_default().to_owned() };
+            }
+            Some(NoConnection::Proxy(proxy, reason)) => {
+                return RegistryError::Proxy { proxy: proxy.clone(), host, reason: reason.clone() };
+            }
+            Some(it @ NoConnection::Time(_)) => reason = it.to_string(),
+            None => {}
+        }
+        match error.downcast_ref() {
+            Some(rustls::Error::InvalidMessage(_)) => return RegistryError::NotTls { host },
+            Some(rustls::Error::InvalidCertificate(why)) => {
+                return RegistryError::Untrusted { host, reason: distrust(why) };
+            }
+            Some(other) => reason = format!("TLS: {other}"),
+            None => {}
+        }
+        if let Some(system) = error.downcast_ref::<io::Error>() {
+            reason = match system.kind() {
+                io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+                io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
+                    "the connection was closed".to_owned()
+                }
+                _ => system.to_string(),
+            };
+        }
+        if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
+            reason = "its answer is no HTTP".to_owned();
+        }
+        next = error.source();
+    }
+    RegistryError::Unreachable { host, reason }
+}
+
+fn distrust(why: &CertificateError) -> String {
+    match why {
+        CertificateError::UnknownIssuer => "its authority is not known here (--registry-ca)".to_owned(),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "it is for other names".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Bytes of the head of an answer.
+const MAX_HEAD: usize = 64 << 10;

@@ -151,15 +151,16 @@ func asksBearer(next http.Handler, login, realm string) http.Handler {
 					repository = rest[:at]
 				}
 			}
-			actions := "pull"
+			scope = "repository:" + repository + ":pull"
 			if r.Method != http.MethodGet && r.Method != http.MethodHead {
-				actions = "pull,push"
+				scope += ",push"
 			}
-			scope = "repository:" + repository + ":" + actions
 		}
 		given, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 		decoded, _ := base64.RawURLEncoding.DecodeString(given)
-		if given == "" || !strings.HasPrefix(string(decoded), scope) {
+		// Others name both the other way round.
+		has := strings.Replace(string(decoded), ":push,pull", ":pull,push", 1)
+		if given == "" || !strings.HasPrefix(has, scope) {
 			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm=%q,service="tests",scope=%q`, realm, scope))
 			w.WriteHeader(http.StatusUnauthorized)
 			return

@@ -68,10 +68,7 @@ fn who_may_not_is_told_whether_a_password_was_shown() {
     let liar = Liar::new(|it, _| Some(if it.authorization.is_none() { basic() } else { answer(403, &[], b"") }));
     assert_eq!(words(&liar, true), "HOST denies access to HOST/team/labels:1 with these credentials");
     let liar = Liar::new(|_, _| Some(answer(403, &[], b"")));
-    assert_eq!(
-        words(&liar, false),
-        "HOST denies access to HOST/team/labels:1 without credentials (--registry-config)"
-    );
+    assert_eq!(words(&liar, false), "HOST denies access to HOST/team/labels:1 without credentials (--registry-config)");
 }
 
 #[test]
@@ -111,7 +108,10 @@ fn who_has_no_tokens_is_told_for_what_it_is() {
     let no_token = "HOST cannot be authenticated to: what it is given there is no token";
     assert_eq!(none(answer(200, &[], b"<html>")), no_token);
     assert_eq!(none(answer(200, &[], b"{}")), no_token);
-    assert_eq!(none(answer(200, &[], br#"{"token": "t0\u0000ken"}"#)), "HOST cannot be authenticated to: its token is not one");
+    assert_eq!(
+        none(answer(200, &[], br#"{"token": "t0\u0000ken"}"#)),
+        "HOST cannot be authenticated to: its token is not one"
+    );
     let nowhere = "HOST cannot be authenticated to: there is no token where it sends to";
     assert_eq!(none(answer(404, &[], b"")), nowhere);
     // Nor is a redirect followed with a password.

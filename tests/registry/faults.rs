@@ -69,7 +69,15 @@ fn certificates_are_checked() {
     let liar = Liar::with_tls(&other, |_, _| None);
     let error = why(trusting(true), &image(&liar.host));
     assert!(matches!(error, RegistryError::Untrusted { .. }), "{error}");
-    assert_eq!(Registry::new(Config { authorities: Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec()), ..Config::default() }).map(drop).is_err(), true);
+    assert_eq!(
+        Registry::new(Config {
+            authorities: Some(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_vec()),
+            ..Config::default()
+        })
+        .map(drop)
+        .is_err(),
+        true
+    );
 }
 
 #[test]

@@ -133,10 +133,7 @@ fn what_is_too_large_is_not_read() {
     layer.size = 104_857_601;
     let manifest = Manifest::image(None, &layer, &[layer.clone()], None, &Default::default()).unwrap();
     let name = crate::support::registry::digest(b"abc");
-    assert_eq!(
-        of_manifest(&manifest.bytes),
-        format!("HOST/team/labels@sha256:{name} is larger than 104857600 bytes")
-    );
+    assert_eq!(of_manifest(&manifest.bytes), format!("HOST/team/labels@sha256:{name} is larger than 104857600 bytes"));
 }
 
 #[test]
@@ -200,7 +197,10 @@ fn referrers_are_bounded() {
         found.map(|it| it.len()).map_err(|it| it.to_string().replace(&liar.host, "HOST"))
     };
     let index = |count: u8| {
-        let one = |it: u8| Descriptor { artifact_type: Some(if it == 0 { "first" } else { "other" }.to_owned()), ..Descriptor::of("m", &[it]) };
+        let one = |it: u8| Descriptor {
+            artifact_type: Some(if it == 0 { "first" } else { "other" }.to_owned()),
+            ..Descriptor::of("m", &[it])
+        };
         Manifest::index(&(0..count).map(one).collect::<Vec<_>>()).unwrap().bytes
     };
     let too_many = Err(format!("HOST/team/labels@sha256:{subject} has more than 128 referrers"));
@@ -216,13 +216,13 @@ fn referrers_are_bounded() {
     let away = Liar::new(move |_, _| Some(answer(200, &["link: <https://evil.example/>; rel=\"next\""], &bytes)));
     assert_eq!(
         referrers(&away, None),
-        Err(format!("the referrers of HOST/team/labels@sha256:{subject} is no manifest that can be read: its next page lies with another host"))
+        Err(format!(
+            "the referrers of HOST/team/labels@sha256:{subject} is no manifest that can be read: its next page lies with another host"
+        ))
     );
     // By the tag.
     let bytes = index(3);
-    let tagged = Liar::new(move |it, _| {
-        it.target.contains("/manifests/sha256-").then(|| answer(200, &[], &bytes))
-    });
+    let tagged = Liar::new(move |it, _| it.target.contains("/manifests/sha256-").then(|| answer(200, &[], &bytes)));
     assert_eq!(referrers(&tagged, None), Ok(3));
     assert_eq!(referrers(&Liar::honest(), None), Ok(0));
 }

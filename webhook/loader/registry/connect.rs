@@ -225,9 +225,6 @@ pub(super) fn fault(url: &Url, error: &hyper_util::client::legacy::Error) -> Reg
     let mut reason = "the connection ended without an answer".to_owned();
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = next {
-        // An io::Error does not name what it holds as its source.
-        let held = error.downcast_ref::<io::Error>().and_then(|it| it.get_ref());
-        let error = held.map_or(error, |it| it as &(dyn StdError + 'static));
         match error.downcast_ref() {
             Some(NoConnection::Name) => {
                 return RegistryError::UnknownHost { host: url.host_str().unwrap_or_default().to_owned() };
@@ -246,7 +243,8 @@ pub(super) fn fault(url: &Url, error: &hyper_util::client::legacy::Error) -> Reg
             Some(other) => reason = format!("TLS: {other}"),
             None => {}
         }
-        if let Some(system) = error.downcast_ref::<io::Error>() {
+        let system = error.downcast_ref::<io::Error>();
+        if let Some(system) = system {
             reason = match system.kind() {
                 io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
                 io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
@@ -258,7 +256,9 @@ pub(super) fn fault(url: &Url, error: &hyper_util::client::legacy::Error) -> Reg
         if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse) {
             reason = "its answer is no HTTP".to_owned();
         }
-        next = error.source();
+        // What an io::Error holds is not its source.
+        let held = system.and_then(io::Error::get_ref).map(|it| it as &(dyn StdError + 'static));
+        next = held.or_else(|| error.source());
     }
     RegistryError::Unreachable { host, reason }
 }

@@ -262,7 +262,7 @@ mod tests {
         let words = async |config: &str| login(config, "r.example", "a").await.unwrap_err();
         assert_eq!(
             words(r#"{"auths": {"r.example": {"auth": ["secret"]}}}"#).await,
-            "FILE: it is no configuration of Docker's: line 1, column 34"
+            "FILE: it is no configuration of Docker's: line 1, column 33"
         );
         assert_eq!(
             words(r#"{"auths": {"r.example": {"auth": "secret"}}}"#).await,

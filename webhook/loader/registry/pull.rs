@@ -134,6 +134,7 @@ impl Registry {
     /// The digest that a registry says a tag has. None: it does not say.
     async fn claimed(&self, image: &Image) -> Result<Option<Digest>, RegistryError> {
         let wires = &self.0.wires;
+        self.allows(image)?;
         let home = wires.reach.endpoint(image.repository(), false)?;
         let name = image.to_string();
         let url = home.url(&format!("manifests/{}", version(image)));
@@ -167,6 +168,7 @@ impl Registry {
     /// What a digest names, or else a tag. Its bytes count, whatever is said of them.
     async fn named(&self, image: &Image) -> Result<Manifest, RegistryError> {
         let wires = &self.0.wires;
+        self.allows(image)?;
         let home = wires.reach.endpoint(image.repository(), false)?;
         let name = image.to_string();
         let url = home.url(&format!("manifests/{}", version(image)));

@@ -114,30 +114,23 @@ impl Wires {
         let mut url = Url::parse(realm).map_err(|_| failed("where it sends to is no URL"))?;
         self.reach.realm(&url, home).map_err(failed)?;
         let known = login.is_some();
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        if let Some(service) = &service {
-            query.append_pair("service", service);
-        }
-        query.append_pair("scope", &scope);
+        let mut words: Vec<(&str, String)> = service.into_iter().map(|it| ("service", it)).collect();
+        words.push(("scope", scope));
         let mut question =
             Ask { method: Method::GET, url: url.clone(), body: None, accept: "application/json", ..*ask };
         let mut shown = None;
-        match login {
-            Some(Login::Identity(token)) => {
-                query.append_pair("grant_type", "refresh_token").append_pair("client_id", "verdict");
-                query.append_pair("refresh_token", &token);
-                question.method = Method::POST;
-                question.body = Some(("application/x-www-form-urlencoded", Bytes::from(query.finish())));
+        if let Some(Login::Identity(token)) = login {
+            words.push(("grant_type", "refresh_token".to_owned()));
+            words.push(("client_id", "verdict".to_owned()));
+            words.push(("refresh_token", token));
+            question.method = Method::POST;
+            question.body = Some(("application/x-www-form-urlencoded", Bytes::from(written(&words))));
+        } else {
+            if let Some(Login::Password { user, password }) = login {
+                shown = basic(&user, &password);
+                words.push(("account", user));
             }
-            login => {
-                if let Some(Login::Password { user, password }) = &login {
-                    query.append_pair("account", user);
-                    shown = basic(user, password);
-                }
-                let query = query.finish();
-                let joined = url.query().map_or(query.clone(), |before| format!("{before}&{query}"));
-                url.set_query(Some(&joined));
-            }
+            url.query_pairs_mut().extend_pairs(&words);
         }
         let response = self.send(&question, &url, shown.as_ref()).await?;
         let (host, name) = (host_of(&url), ask.name.to_owned());
@@ -159,6 +152,10 @@ impl Wires {
         let lasts = given.expires_in.map_or(LASTS, Duration::from_secs).min(LONGEST);
         Ok((HeaderValue::from_str(&format!("Bearer {token}")).ok(), lasts))
     }
+}
+
+fn written(words: &[(&str, String)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(words).finish()
 }
 
 fn basic(user: &str, password: &str) -> Option<HeaderValue> {

@@ -277,3 +277,70 @@ fn distrust(why: &CertificateError) -> String {
 
 /// Bytes of the head of an answer.
 const MAX_HEAD: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{BufRead as _, BufReader, Write as _},
+        net::TcpListener,
+        thread,
+    };
+
+    use super::*;
+    use crate::loader::registry::{Config, Credentials, Registry, Times};
+
+    /// What is said of a pull from r.example through a proxy that answers like this, and what it was asked first.
+    async fn through(answer: &'static str, plain_http: bool) -> (String, Vec<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy = listener.local_addr().unwrap();
+        let asked = thread::spawn(move || {
+            let mut stream = BufReader::new(listener.accept().unwrap().0);
+            let mut lines = Vec::new();
+            loop {
+                let mut line = String::new();
+                stream.read_line(&mut line).unwrap();
+                if line.trim().is_empty() {
+                    break;
+                }
+                lines.push(line.trim().to_owned());
+            }
+            stream.get_mut().write_all(answer.as_bytes()).unwrap();
+            lines
+        });
+        let matcher = Matcher::builder().all(format!("http://me:secret@{proxy}")).no("direct.example").build();
+        let times = Times { manifest: Duration::from_secs(5), ..Times::default() };
+        let plain_http = if plain_http { vec!["r.example".parse().unwrap()] } else { Vec::new() };
+        let config = Config { plain_http, credentials: Credentials::None, times, ..Config::default() };
+        let registry = Registry::behind(config, matcher).unwrap();
+        let error = registry.component(&"r.example/a:1".parse().unwrap()).await.err().unwrap().to_string();
+        assert!(!error.contains("secret"), "{error}");
+        (error.replace(&proxy.to_string(), "PROXY"), asked.join().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_asked_for_a_tunnel() {
+        let (error, asked) = through("HTTP/1.1 407 Who are you\r\n\r\n", false).await;
+        assert_eq!(error, "the proxy PROXY gives no way to r.example: tunnel error: proxy authorization required");
+        assert_eq!(asked[0], "CONNECT r.example:443 HTTP/1.1");
+        assert!(asked.contains(&"Proxy-Authorization: Basic bWU6c2VjcmV0".to_owned()), "{asked:?}");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_asked_for_what_goes_in_the_clear() {
+        let (error, asked) = through("HTTP/1.1 418 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", true).await;
+        assert_eq!(asked[0], "HEAD http://r.example/v2/a/manifests/1 HTTP/1.1");
+        assert!(asked.contains(&"proxy-authorization: Basic bWU6c2VjcmV0".to_owned()), "{asked:?}");
+        // Nobody listens any more.
+        assert_eq!(error, "the proxy PROXY gives no way to r.example: it cannot be reached");
+    }
+
+    #[tokio::test]
+    async fn who_needs_no_proxy_is_asked_without_one() {
+        let matcher = Matcher::builder().all("http://127.0.0.1:9").no("127.0.0.1").build();
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = Config { credentials: Credentials::None, ..Config::default() };
+        let registry = Registry::behind(config, matcher).unwrap();
+        let error = registry.component(&format!("{free}/a:1").parse().unwrap()).await.err().unwrap();
+        assert_eq!(error.to_string(), format!("{free} cannot be reached: connection refused"));
+    }
+}

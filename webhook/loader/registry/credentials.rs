@@ -2,13 +2,7 @@
 //!
 //! Read anew for each challenge, so that what is replaced on disk is used. What is in it is never shown.
 
-use std::{
-    collections::BTreeMap,
-    env,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{collections::BTreeMap, env, path::PathBuf, process::Stdio, time::Duration};
 
 use base64::{
     Engine as _, alphabet,
@@ -155,19 +149,24 @@ fn is_docker_hub(host: &str) -> bool {
 
 /// As Docker does: `docker-credential-NAME get`, the host on standard input, JSON on standard output.
 async fn ask(program: &str, host: &str) -> Result<Option<Login>, String> {
+    if program.is_empty() || !program.bytes().all(|it| it.is_ascii_alphanumeric() || b"._-".contains(&it)) {
+        return Err("it names a credential helper that is no name of a program".to_owned());
+    }
+    said(&format!("docker-credential-{program}"), host).await
+}
+
+/// What the program of this name or path says of a host.
+async fn said(program: &str, host: &str) -> Result<Option<Login>, String> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Said {
         username: String,
         secret: String,
     }
-    if program.is_empty() || !program.bytes().all(|it| it.is_ascii_alphanumeric() || b"._-".contains(&it)) {
-        return Err("it names a credential helper that is no name of a program".to_owned());
-    }
-    let program = format!("docker-credential-{program}");
-    let failed = |what: &str| format!("{program} {what}");
+    let name = program.rsplit('/').next().unwrap_or_default();
+    let failed = |what: &str| format!("{name} {what}");
     let exchange = async {
-        let mut child = Command::new(Path::new(&program))
+        let mut child = Command::new(program)
             .arg("get")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -219,7 +218,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
 
@@ -277,6 +276,40 @@ mod tests {
                 .await
                 .starts_with("FILE: docker-credential-nobody-has-this does not start: ")
         );
+    }
+
+    #[tokio::test]
+    async fn programs_are_asked_as_docker_asks_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let words = async |script: &str| {
+            let program = folder.path().join("docker-credential-test");
+            // A file of its own each time: one that is still written cannot be run.
+            let program = program.with_extension(script.len().to_string());
+            fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+            let found = loop {
+                match said(program.to_str().unwrap(), "registry-1.docker.io").await {
+                    // A test beside this one is just starting a process, which has the file open.
+                    Err(busy) if busy.contains("Text file busy") => {}
+                    other => break other,
+                }
+            };
+            found.map(|it| match it {
+                Some(Login::Password { user, password }) => format!("{user} {password}"),
+                Some(Login::Identity(token)) => token,
+                None => "none".to_owned(),
+            })
+        };
+        let good = r#"read -r host; echo "{\"Username\": \"$1\", \"Secret\": \"$host\"}""#;
+        assert_eq!(words(good).await, Ok("get https://index.docker.io/v1/".to_owned()));
+        assert_eq!(words(r#"echo '{"Username": "<token>", "Secret": "it"}'"#).await, Ok("it".to_owned()));
+        assert_eq!(words("echo credentials not found in native keychain; exit 1").await, Ok("none".to_owned()));
+        let wrong = words("echo secret; exit 3").await.unwrap_err();
+        assert!(wrong.ends_with(" failed: exit status: 3"), "{wrong}");
+        let wrong = words("echo secret").await.unwrap_err();
+        assert!(wrong.ends_with(" says nothing that can be read"), "{wrong}");
+        let endless = words("exec yes secret").await.unwrap_err();
+        assert!(!endless.contains("secret"), "{endless}");
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use http::{
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::client::proxy::matcher::Matcher;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use url::Url;
 
 use super::{
@@ -126,7 +126,12 @@ impl Wires {
         if let Some(login) = proxy.as_ref().and_then(|it| it.basic_auth()) {
             request.headers_mut().insert(PROXY_AUTHORIZATION, login.clone());
         }
-        self.sender.request(request).await.map_err(|error| connect::fault(url, &error))
+        // What is sent takes its time; else an answer begins soon.
+        let limit = if ask.body.is_some() { self.times.blob } else { self.times.manifest };
+        match timeout(limit, self.sender.request(request)).await {
+            Ok(answer) => answer.map_err(|error| connect::fault(url, &error)),
+            Err(_) => Err(RegistryError::Deadline { host: host_of(url), name: ask.name.to_owned(), limit }),
+        }
     }
 
     /// Asks again where that may help, until `limit`.

@@ -90,6 +90,69 @@ fn a_token_is_fetched_once_and_shown() {
 }
 
 #[test]
+fn a_token_that_has_expired_is_fetched_again() {
+    let liar = Liar::start_knowing_itself(|host, asked, _| {
+        if asked.target.starts_with("/token") {
+            return Some(answer(200, &[], br#"{"token": "t0ken", "expires_in": 0}"#));
+        }
+        asked.authorization.is_none().then(|| bearer(host))
+    });
+    assert!(run(Registry::new(config(&liar.host)).unwrap().component(&image(&liar.host))).is_ok());
+    // For the tag, the manifest and the blob.
+    assert_eq!(liar.asked().iter().filter(|it| it.target.starts_with("/token")).count(), 3);
+}
+
+#[test]
+fn who_has_an_identity_token_shows_it_to_the_token_server_only() {
+    let liar = Liar::start_knowing_itself(|host, asked, _| {
+        if asked.target.starts_with("/token") {
+            return Some(answer(200, &[], br#"{"access_token": "t0ken"}"#));
+        }
+        (asked.authorization.as_deref() != Some("Bearer t0ken")).then(|| bearer(host))
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.json");
+    std::fs::write(&file, format!(r#"{{"auths": {{"{}": {{"identitytoken": "1dentity"}}}}}}"#, liar.host)).unwrap();
+    let config = Config { credentials: Credentials::File(file), ..config(&liar.host) };
+    assert!(run(Registry::new(config).unwrap().component(&image(&liar.host))).is_ok());
+    let asked = liar.asked();
+    let token = asked.iter().find(|it| it.target == "/token").unwrap();
+    assert_eq!((token.method.as_str(), &token.authorization), ("POST", &None));
+    assert_eq!(
+        token.body,
+        "service=s&scope=repository%3Ateam%2Flabels%3Apull&grant_type=refresh_token&client_id=verdict&refresh_token=1dentity"
+    );
+    assert!(asked.iter().all(|it| !format!("{:?}", it.authorization).contains("1dentity")));
+}
+
+#[test]
+fn where_a_push_is_sent_to_gets_no_password_of_another_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Liar::new(|_, _| Some(answer(201, &[], b"")));
+    let target = format!("location: http://{}/upload?signature=s3cret", store.host);
+    let liar = Liar::new(move |it, _| match (&it.authorization, &it.method[..]) {
+        (None, _) => Some(basic()),
+        (Some(_), "POST") => Some(answer(202, &[&target], b"")),
+        _ => None,
+    });
+    let mut config = config(&liar.host);
+    config.plain_http.push(store.host.parse().unwrap());
+    config.credentials = known(folder.path(), &liar.host);
+    let (image, blob) = (image(&liar.host), bytes::Bytes::from_static(b"abc"));
+    let digest = run(Registry::new(config.clone()).unwrap().push_blob(image.repository(), blob.clone())).unwrap();
+    let asked = store.asked();
+    assert_eq!(asked.len(), 1);
+    assert_eq!(asked[0].target, format!("/upload?signature=s3cret&digest=sha256%3A{digest}"));
+    assert_eq!((asked[0].body.as_str(), &asked[0].authorization), ("abc", &None));
+    config.allow = Some(vec![liar.host.parse().unwrap()]);
+    let error = run(Registry::new(config).unwrap().push_blob(image.repository(), blob)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{} redirects to {}, which is not allowed by --registry-allow", liar.host, store.host)
+    );
+}
+
+#[test]
 fn tokens_in_a_circle_end() {
     let liar = with_tokens(|| answer(200, &[], br#"{"token": "t0ken"}"#));
     let circle = "HOST asks for a token for HOST/team/labels:1 again, though it was given a new one";

@@ -29,6 +29,7 @@ pub struct Asked {
     /// Path and query.
     pub target: String,
     pub authorization: Option<String>,
+    pub body: String,
 }
 
 /// What is sent for it.
@@ -178,7 +179,7 @@ fn serve(
     }
     let mut words = line.split(' ').map(str::to_owned);
     let (Some(method), Some(target)) = (words.next(), words.next()) else { return Ok(()) };
-    let mut asked = Asked { method, target, authorization: None };
+    let mut asked = Asked { method, target, authorization: None, body: String::new() };
     let mut length = 0;
     loop {
         line.clear();
@@ -190,7 +191,9 @@ fn serve(
             _ => {}
         }
     }
-    std::io::copy(&mut (&mut reader).take(length), &mut std::io::sink())?;
+    let mut body = Vec::new();
+    (&mut reader).take(length).read_to_end(&mut body)?;
+    asked.body = String::from_utf8_lossy(&body).into_owned();
     let before = {
         let mut seen = seen.lock().unwrap();
         seen.push(asked.clone());

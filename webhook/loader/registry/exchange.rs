@@ -14,11 +14,11 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use url::Url;
 
 use super::{
-    RegistryError, Times,
-    allow::{Endpoint, Reach, host_of},
-    challenge,
-    connect::{self, Sender},
+    RegistryError, Times, challenge,
+    connect::Sender,
     credentials::Credentials,
+    fault,
+    reach::{Endpoint, Reach, host_of},
     token::Tokens,
 };
 
@@ -129,7 +129,7 @@ impl Wires {
         // What is sent takes its time; else an answer begins soon.
         let limit = if ask.body.is_some() { self.times.blob } else { self.times.manifest };
         match timeout(limit, self.sender.request(request)).await {
-            Ok(answer) => answer.map_err(|error| connect::fault(url, &error)),
+            Ok(answer) => answer.map_err(|error| fault::of(url, &error)),
             Err(_) => Err(RegistryError::Deadline { host: host_of(url), name: ask.name.to_owned(), limit }),
         }
     }

@@ -4,7 +4,6 @@
 //! Registries are hostile: what they send is bounded in bytes, number and time, nothing counts but the digest of the bytes, and where
 //! they redirect to is checked like where the operator sent us. Nothing is kept here but tokens: who wants a cache has one above.
 
-mod allow;
 mod body;
 mod challenge;
 mod connect;
@@ -12,8 +11,12 @@ mod credentials;
 mod document;
 mod error;
 mod exchange;
+mod fault;
+mod pattern;
+mod program;
 mod pull;
 mod push;
+mod reach;
 mod referrers;
 mod token;
 
@@ -23,15 +26,15 @@ use hyper_util::client::proxy::matcher::Matcher;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Component;
-pub use allow::{Host, Mirror, NotReach, Pattern};
 pub use credentials::Credentials;
 pub use document::{Content, Descriptor, INDEX, MANIFEST, Manifest};
 pub use error::RegistryError;
+pub use pattern::{Host, Mirror, NotReach, Pattern};
 pub use push::{Artifact, Interfaces, Packed};
 pub use referrers::MAX_REFERRERS;
 
-use allow::Reach;
 use exchange::Wires;
+use reach::Reach;
 use token::Tokens;
 
 /// Asks registries. Clones share connections, tokens, and how many pulls and pushes run at once. All that it is asked ends in bounded time,
@@ -141,3 +144,32 @@ pub const MAX_MANIFEST: u64 = 4 << 20;
 pub const WASM: &str = "application/wasm";
 /// How many pulls and pushes.
 const AT_ONCE: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn whatever_it_is_asked_may_move_between_threads() {
+        fn moves<T: Send>(_: T) {}
+        let registry = Registry::new(Config::default()).unwrap();
+        let image: crate::spec::Image = "r.example/a:1".parse().unwrap();
+        let at = image.repository();
+        let blob = Descriptor::of("x", b"");
+        let manifest = Manifest::index(&[]).unwrap();
+        let artifact = Artifact { bytes: Bytes::new(), interfaces: None, annotations: Default::default() };
+        moves(registry.resolve(&image, None));
+        moves(registry.find(&image));
+        moves(registry.component(&image));
+        moves(registry.manifest(at, blob.digest));
+        moves(registry.blob(at, &blob, 1));
+        moves(registry.referrers(at, blob.digest, None));
+        moves(registry.url(&"https://r.example/a".parse().unwrap(), 1));
+        moves(registry.push_blob(at, Bytes::new()));
+        moves(registry.push_manifest(at, None, &manifest));
+        moves(registry.push_component(at, None, &artifact));
+        moves(registry.clone());
+    }
+}

@@ -6,10 +6,10 @@ use url::Url;
 
 use super::{
     Content, Descriptor, MAX_MANIFEST, Manifest, Pulled, Registry, RegistryError,
-    allow::{host_of, shown},
     body::{self, Terms},
     document::ACCEPT_ALL,
     exchange::Ask,
+    reach::{host_of, shown},
 };
 use crate::{
     loader::{Component, MAX_SIZE},

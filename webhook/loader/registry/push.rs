@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::{
     Descriptor, Manifest, Registry, RegistryError,
-    allow::{Endpoint, host_of},
     document::MANIFEST,
     exchange::{Ask, location},
+    reach::{Endpoint, host_of},
 };
 use crate::spec::{Digest, Repository};
 

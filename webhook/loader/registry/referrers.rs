@@ -5,10 +5,10 @@ use url::Url;
 
 use super::{
     Content, Descriptor, MAX_MANIFEST, Manifest, Registry, RegistryError,
-    allow::{Endpoint, host_of},
     body::{self, Terms},
     document::INDEX,
     exchange::Ask,
+    reach::{Endpoint, host_of},
 };
 use crate::spec::{Digest, Image, Repository};
 

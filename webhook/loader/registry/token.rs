@@ -15,11 +15,11 @@ use url::{Url, form_urlencoded};
 
 use super::{
     RegistryError,
-    allow::{Endpoint, host_of},
     body::{self, Terms},
     challenge::{self, Challenge},
     credentials::Login,
     exchange::{Ask, Wires, retry_after},
+    reach::{Endpoint, host_of},
 };
 
 /// What was shown and taken: by host, repository and scope.

@@ -7,7 +7,7 @@ mod lies;
 mod real;
 mod redirects;
 
-use std::{fs, future::Future, path::Path};
+use std::{fs, future::Future, path::Path, time::Duration};
 
 use bytes::Bytes;
 use verdict::{
@@ -17,8 +17,7 @@ use verdict::{
 
 /// One that gives up soon, and asks `host` in the clear.
 pub fn config(host: &str) -> Config {
-    let mut times = Times::default();
-    times.backoff = std::time::Duration::from_millis(1);
+    let times = Times { backoff: Duration::from_millis(1), ..Times::default() };
     Config { plain_http: vec![host.parse().unwrap()], credentials: Credentials::None, times, ..Config::default() }
 }
 

@@ -152,8 +152,13 @@ fn what_refers_to_a_manifest_is_found_with_and_without_a_list_of_it() {
         let layer = Descriptor::of("application/ours", &blob);
         let about = packed().manifest.descriptor();
         let about = Descriptor { annotations: Default::default(), artifact_type: None, ..about };
-        let ours =
-            Manifest::image(Some("application/ours"), &layer, &[layer.clone()], Some(&about), &Default::default());
+        let ours = Manifest::image(
+            Some("application/ours"),
+            &layer,
+            std::slice::from_ref(&layer),
+            Some(&about),
+            &Default::default(),
+        );
         let ours = ours.unwrap();
         run(registry.push_manifest(at, None, &ours)).unwrap();
         // Twice is once.
@@ -169,7 +174,7 @@ fn what_refers_to_a_manifest_is_found_with_and_without_a_list_of_it() {
         found.sort();
         assert_eq!(found, both);
         assert_eq!(digests(Some("application/ours")), [format!("sha256:{}", ours.digest)]);
-        assert_eq!(digests(Some("application/none")), [String::new(); 0]);
+        assert!(digests(Some("application/none")).is_empty());
         let told = say(tools, &["referrers", &at.at(subject).to_string()]);
         assert!(both.iter().all(|it| told.contains(it)), "{told}");
 

@@ -122,7 +122,8 @@ impl Wires {
             None => Bytes::new(),
         };
         let mut request = request.body(Full::new(body)).map_err(|_| broken("its URL cannot be sent"))?;
-        let proxy = Some(request.uri()).filter(|_| url.scheme() == "http").and_then(|it| self.proxies.intercept(it));
+        // Through a tunnel they are shown to the proxy before.
+        let proxy = if url.scheme() == "http" { self.proxies.intercept(request.uri()) } else { None };
         if let Some(login) = proxy.as_ref().and_then(|it| it.basic_auth()) {
             request.headers_mut().insert(PROXY_AUTHORIZATION, login.clone());
         }

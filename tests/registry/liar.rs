@@ -6,7 +6,7 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     thread,
     time::Duration,
@@ -50,8 +50,6 @@ pub struct Liar {
     /// HOST:PORT.
     pub host: String,
     asked: Arc<Mutex<Vec<Asked>>>,
-    /// How many were answered at once.
-    pub at_once: Arc<AtomicUsize>,
     ended: Arc<AtomicBool>,
 }
 
@@ -122,10 +120,9 @@ impl Liar {
     fn start(tls: Option<Arc<ServerConfig>>, answers: Arc<Answers>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
-        let (asked, at_once) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
+        let asked = Arc::new(Mutex::new(Vec::new()));
         let ended = Arc::new(AtomicBool::new(false));
-        let liar = Self { host: host.clone(), asked: asked.clone(), at_once: at_once.clone(), ended: ended.clone() };
-        let now = Arc::new(AtomicUsize::new(0));
+        let liar = Self { host: host.clone(), asked: asked.clone(), ended: ended.clone() };
         thread::spawn(move || {
             for stream in listener.incoming() {
                 if ended.load(Ordering::Relaxed) {
@@ -133,9 +130,8 @@ impl Liar {
                 }
                 let Ok(stream) = stream else { continue };
                 let (asked, answers, tls, host) = (asked.clone(), answers.clone(), tls.clone(), host.clone());
-                let (now, at_once, ended) = (now.clone(), at_once.clone(), ended.clone());
+                let ended = ended.clone();
                 thread::spawn(move || {
-                    at_once.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                     // Who goes away goes away.
                     let _ = match tls {
                         Some(tls) => {
@@ -144,7 +140,6 @@ impl Liar {
                         }
                         None => serve(stream, &host, &asked, &*answers, &ended),
                     };
-                    now.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });

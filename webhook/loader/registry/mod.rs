@@ -29,7 +29,7 @@ use super::Component;
 pub use credentials::Credentials;
 pub use document::{Content, Descriptor, INDEX, MANIFEST, Manifest};
 pub use error::RegistryError;
-pub use pattern::{Host, Mirror, NotReach, Pattern};
+pub use pattern::{Host, Mirror, NotAnAddress, Pattern};
 pub use push::{Artifact, Interfaces, Packed};
 pub use referrers::MAX_REFERRERS;
 

@@ -32,7 +32,7 @@ pub struct Mirror {
 /// What is wrong with a host, a pattern or a mirror.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct NotReach(&'static str);
+pub struct NotAnAddress(&'static str);
 
 impl Pattern {
     pub(super) fn fits_host(&self, url: &Url) -> bool {
@@ -58,20 +58,20 @@ fn fit(patterns: &[String], words: &[&str]) -> bool {
 }
 
 impl FromStr for Host {
-    type Err = NotReach;
+    type Err = NotAnAddress;
 
-    fn from_str(text: &str) -> Result<Self, NotReach> {
+    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
         if !is_host_and_port(text) {
-            return Err(NotReach("expected HOST or HOST:PORT in lower case, without a scheme and without a path"));
+            return Err(NotAnAddress("expected HOST or HOST:PORT in lower case, without a scheme and without a path"));
         }
         Ok(Self(text.to_owned()))
     }
 }
 
 impl FromStr for Pattern {
-    type Err = NotReach;
+    type Err = NotAnAddress;
 
-    fn from_str(text: &str) -> Result<Self, NotReach> {
+    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
         let (host, path) = text.split_once('/').map_or((text, None), |(host, path)| (host, Some(path)));
         let (name, port) = match host.rsplit_once(':').filter(|(_, port)| !port.contains(']')) {
             Some((name, port)) => (name, Some(port)),
@@ -79,12 +79,12 @@ impl FromStr for Pattern {
         };
         // As a host, with a label for each star.
         if !is_host_and_port(&host.replace('*', "x")) || name.split('.').any(|it| it.contains('*') && it != "*") {
-            return Err(NotReach(
+            return Err(NotAnAddress(
                 "expected HOST[:PORT][/PATH] in lower case without a scheme; * stands for one whole label",
             ));
         }
         if name.split('.').all(|it| it == "*") {
-            return Err(NotReach("it names no host; where everything is allowed, leave it out"));
+            return Err(NotAnAddress("it names no host; where everything is allowed, leave it out"));
         }
         let path: Vec<String> = path.into_iter().flat_map(|it| it.split('/')).map(str::to_owned).collect();
         let is_word = |it: &String| {
@@ -93,7 +93,7 @@ impl FromStr for Pattern {
                     && it.bytes().all(|it| it.is_ascii_alphanumeric() || b"._~+@-".contains(&it))
         };
         if !path.iter().all(is_word) {
-            return Err(NotReach("its path must be words with '/' between them; * stands for one whole word"));
+            return Err(NotAnAddress("its path must be words with '/' between them; * stands for one whole word"));
         }
         let port = port.and_then(|it| it.parse().ok());
         Ok(Self { labels: name.split('.').map(str::to_owned).collect(), port, path })
@@ -101,10 +101,10 @@ impl FromStr for Pattern {
 }
 
 impl FromStr for Mirror {
-    type Err = NotReach;
+    type Err = NotAnAddress;
 
-    fn from_str(text: &str) -> Result<Self, NotReach> {
-        const EXPECTED: NotReach = NotReach("expected HOST[:PORT]=HOST[:PORT][/PREFIX] without schemes");
+    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
+        const EXPECTED: NotAnAddress = NotAnAddress("expected HOST[:PORT]=HOST[:PORT][/PREFIX] without schemes");
         let (of, at) = text.split_once('=').ok_or(EXPECTED)?;
         let (at, prefix) = at.split_once('/').unwrap_or((at, ""));
         if !prefix.is_empty() && format!("any.host/{prefix}").parse::<Repository>().is_err() {

@@ -23,9 +23,10 @@ mod callers;
 mod cases;
 /// Expressions against Kubernetes' own code.
 mod cel;
+/// The command line as data: folders with files, commands and all that they print.
+mod certificates;
 /// What time it is in a case.
 mod clock;
-/// The command line as data: folders with files, commands and all that they print.
 mod commands;
 /// Match conditions on objects that users send.
 mod conditions;

@@ -18,7 +18,7 @@ use crate::support::{
     eventually, fixtures,
     host::{config_map, misbehaving},
     http,
-    pki::{Identity, Pki},
+    pki::Pki,
     verdict::{Verdict, verdict},
 };
 
@@ -332,46 +332,6 @@ fn what_does_not_load_at_the_start_fails_by_itself() {
     });
 }
 
-/// The server's pair and those whom it trusts, as a certificate manager replaces them; what is open stays open.
-#[test]
-fn certificates_are_replaced_while_it_answers() {
-    let served = Served::new(&[("a.yaml", &labels("a", "one"))]);
-    let other = Pki::new(&served.folder.path().join("other"));
-    let (ours, theirs) = (served.pki.server("verdict", &[]), other.server("verdict", &[]));
-    let (old, new) = (served.verdict.client.clone(), other.client("kube-apiserver-webhook-client", &[]));
-    let url = format!("https://{}/validate", served.verdict.https);
-    let reached = |trusts: &Pki, shows: &Identity| {
-        http::post_as(&url, config_map("u").to_string(), http::tls(trusts, Some(shows))).is_ok_and(|it| it.0 == 200)
-    };
-    let becomes = |trusts: &Pki, shows: &Identity, whether: bool| {
-        eventually("the certificates are others", || {
-            if reached(trusts, shows) == whether { Ok(()) } else { Err(served.verdict.process.tail()) }
-        });
-    };
-    assert!(reached(&served.pki, &old) && !reached(&served.pki, &new) && !reached(&other, &old));
-    // Whoever signs callers, old and new together.
-    fs::write(&served.pki.ca, format!("{}{}", served.pki.ca_pem, other.ca_pem)).unwrap();
-    becomes(&served.pki, &new, true);
-    assert!(reached(&served.pki, &old));
-    // A pair that does not fit changes nothing.
-    fs::copy(&theirs.cert, &ours.cert).unwrap();
-    eventually("it is said", || {
-        let tail = served.verdict.process.tail();
-        if tail.contains("the certificates stay as they were: the certificate and the key do not fit") {
-            Ok(())
-        } else {
-            Err(tail)
-        }
-    });
-    assert!(reached(&served.pki, &old));
-    fs::copy(&theirs.key, &ours.key).unwrap();
-    becomes(&other, &new, true);
-    assert!(reached(&other, &old) && !reached(&served.pki, &old));
-    fs::write(&served.pki.ca, &other.ca_pem).unwrap();
-    becomes(&other, &old, false);
-    assert!(reached(&other, &new));
-}
-
 /// Each answer is one of the two sets', whole.
 #[test]
 fn no_review_is_lost_or_mixed_while_sets_are_swapped() {
@@ -403,4 +363,27 @@ fn no_review_is_lost_or_mixed_while_sets_are_swapped() {
         callers.into_iter().map(|it| it.join().unwrap()).sum()
     });
     assert!(answers > 20, "{answers}");
+}
+
+/// Not while a review is still in it.
+#[test]
+fn what_is_gone_is_told_so_when_nobody_uses_it() {
+    let sleeps = misbehaving("sleeps", "sleep", "").replace("timeoutMilliseconds: 300", "timeoutMilliseconds: 3000");
+    let sleeps = sleeps.replace("kind: Every", "kind: Validator");
+    let sleeps = sleeps.replace("$FIXTURE", &fixtures::misbehaving("admission").display().to_string());
+    let served = Served::new(&[("stays.yaml", &labels("stays", "one")), ("sleeps.yaml", &sleeps)]);
+    let says = |words: &str| served.verdict.process.log().contains(words);
+    thread::scope(|scope| {
+        let asleep = scope.spawn(|| served.ask("/validate/sleeps"));
+        eventually("the review is in it", || if served.verdict.in_flight("validate") == 1 { Ok(()) } else { Err(()) });
+        fs::remove_file(served.file("sleeps.yaml")).unwrap();
+        eventually("it is gone", || {
+            if says("\"message\":\"gone\"") { Ok(()) } else { Err(served.verdict.process.tail()) }
+        });
+        assert!(!says("cleaned up") || asleep.is_finished());
+        let (status, answer) = asleep.join().unwrap();
+        assert!(status == 200 && answer["response"]["status"]["code"] == 504, "{answer}");
+    });
+    eventually("it is told", || if says("cleaned up") { Ok(()) } else { Err(served.verdict.process.tail()) });
+    assert!(served.ask("/validate/sleeps").0 == 404 && !says("cleanup failed"));
 }

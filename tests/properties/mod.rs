@@ -7,6 +7,8 @@ mod made_up;
 mod oracle;
 mod seeds;
 
+use std::{fs, path::PathBuf};
+
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use seeds::Target;
 
@@ -23,6 +25,19 @@ fn what_the_tests_have_holds_however_damaged() {
             for damaged in seeds::damaged(seed, runner.rng(), DAMAGES * rounds) {
                 holds(&damaged);
             }
+        }
+    }
+}
+
+/// For a fuzzer to begin with: `VERDICT_CORPUS=tests/fuzz/corpus`, a folder for each target.
+#[test]
+fn seeds_are_written_where_that_is_asked_for() {
+    let Some(folder) = std::env::var_os("VERDICT_CORPUS").map(PathBuf::from) else { return };
+    for Target { name, seeds, .. } in seeds::targets() {
+        let folder = folder.join(name);
+        fs::create_dir_all(&folder).unwrap();
+        for (number, seed) in seeds.iter().enumerate() {
+            fs::write(folder.join(format!("seed-{number}")), seed).unwrap();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The real `verdict` binary: one command, or `serve` with mutual TLS.
 
-use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
+use std::{ffi::OsStr, fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
 use super::{
     http, kinds,
@@ -46,6 +46,17 @@ impl Verdict {
     /// As [`Self::start`], by a command line that ends in becoming the server.
     pub fn start_by(line: &[&str], pki: &Pki, folder: &Path, flags: &[&str]) -> Self {
         let server = pki.server("verdict", &["verdict.verdict.svc"]);
+        let pair = ["--tls-cert".as_ref(), server.cert.as_os_str(), "--tls-key".as_ref(), server.key.as_os_str()];
+        Self::begin(line, pki, folder, &pair, flags)
+    }
+
+    /// With a certificate of its own making, signed by what is in `cache/certs/ca.crt` of `folder` then.
+    pub fn start_by_itself(pki: &Pki, folder: &Path, flags: &[&str]) -> Self {
+        let cache = folder.join("cache");
+        Self::begin(&[env!("CARGO_BIN_EXE_verdict")], pki, folder, &["--cache-dir".as_ref(), cache.as_os_str()], flags)
+    }
+
+    fn begin(line: &[&str], pki: &Pki, folder: &Path, certificate: &[&OsStr], flags: &[&str]) -> Self {
         let client = pki.client("kube-apiserver-webhook-client", &[]);
         let log = folder.join("verdict.log");
         let mut command = Command::new(line[0]);
@@ -54,10 +65,7 @@ impl Verdict {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .args(&line[1..])
             .args(["serve", "--log-format=json", "--bind=127.0.0.1:0", "--admin-bind=127.0.0.1:0"])
-            .arg("--tls-cert")
-            .arg(&server.cert)
-            .arg("--tls-key")
-            .arg(&server.key)
+            .args(certificate)
             .arg("--client-ca")
             .arg(&pki.ca)
             .args(flags);

@@ -1,8 +1,9 @@
-//! Reading one regular file, whole and bounded: nothing that is a pipe, a device or too large.
+//! Reading one regular file, whole and bounded: nothing that is a pipe, a device or too large. And writing one, whole or not at all.
 
 use std::{
-    fs::{self, File},
-    io::{self, Read as _},
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::Path,
 };
 
@@ -41,3 +42,27 @@ pub(crate) fn read(path: &Path, max: u64) -> Result<Vec<u8>, ReadError> {
     }
     Ok(bytes)
 }
+
+/// For this user alone. When this returns the file is there for certain, and whole; on an error there is what was there before, if anything.
+pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = folder.join(format!("{:016x}{UNFINISHED}", rand::random::<u64>()));
+    let written = (|| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, folder.join(name))?;
+        File::open(folder)?.sync_all()
+    })();
+    if written.is_err() {
+        // It may not even be there.
+        let _ = fs::remove_file(&temporary);
+    }
+    written
+}
+
+/// Whether a file is what a [`write`] left that never ended.
+pub(crate) fn is_unfinished(name: &str) -> bool {
+    name.ends_with(UNFINISHED)
+}
+
+const UNFINISHED: &str = ".writing";

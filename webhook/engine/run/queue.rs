@@ -5,6 +5,20 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::{
+    sync::{AcquireError, Semaphore, SemaphorePermit},
+    time::timeout_at,
+};
+
+use crate::spec::Failure;
+
+/// How many reviews may run at once, and those that wait.
+pub(super) struct Share {
+    size: usize,
+    free: Semaphore,
+    queue: Queue,
+}
+
 /// Calls that wait for one of some places.
 #[derive(Default)]
 pub(super) struct Queue {
@@ -15,6 +29,35 @@ pub(super) struct Queue {
 
 /// One that waits.
 pub(super) struct Waits<'a>(&'a Queue);
+
+impl Share {
+    pub(super) fn new(size: usize) -> Self {
+        let size = size.max(1);
+        Self { size, free: Semaphore::new(size), queue: Queue::default() }
+    }
+
+    /// `late`: what it is when there is none in time.
+    pub(super) async fn take(&self, deadline: Instant, late: Failure) -> Result<SemaphorePermit<'_>, Failure> {
+        if let Ok(permit) = self.free.try_acquire() {
+            return Ok(permit);
+        }
+        let Some(_waits) = self.queue.enter(self.size, deadline) else { return Err(late) };
+        match timeout_at(deadline.into(), self.free.acquire()).await {
+            // What comes free at the deadline is of no use.
+            Ok(permit) if Instant::now() < deadline => permit.map_err(closed),
+            _ => Err(late),
+        }
+    }
+
+    /// A review took so long.
+    pub(super) fn held(&self, time: Duration) {
+        self.queue.held(time);
+    }
+}
+
+pub(super) fn closed(_: AcquireError) -> Failure {
+    Failure::Host("the engine is closed".to_owned())
+}
 
 impl Queue {
     /// One more, unless there are too many, or its turn would come after `deadline`. There are so many places.

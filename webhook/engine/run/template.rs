@@ -8,10 +8,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use tokio::{
-    sync::{AcquireError, Semaphore, SemaphorePermit},
-    time::timeout_at,
-};
+use tokio::{sync::SemaphorePermit, time::timeout_at};
 use tracing::warn;
 use wasmtime::Store;
 
@@ -24,7 +21,7 @@ use super::{
     output::{Output, Voice},
     program::{Linked, Program, Started},
     question::{Event, Mutate, Question, Reply, Validate, ValidateRaw},
-    queue::Queue,
+    queue::{Share, closed},
     state::State,
 };
 use crate::{
@@ -55,13 +52,6 @@ pub struct Template {
     pub(super) host_calls: Option<HostCalls>,
     /// Whose the instances are that rest.
     id: u64,
-}
-
-/// How many reviews may run at once, and those that wait.
-struct Share {
-    size: usize,
-    free: Semaphore,
-    queue: Queue,
 }
 
 /// Where a review can run, and what it holds beside that until its end.
@@ -366,7 +356,7 @@ impl Template {
         let lanes = self.engine.lanes();
         lanes.of(lane).queue.held(time);
         let shares = [Some(&self.shares[lanes.position(lane)]), self.own.as_ref()];
-        shares.into_iter().flatten().for_each(|it| it.queue.held(time));
+        shares.into_iter().flatten().for_each(|it| it.held(time));
     }
 
     /// One caller's token must never be where another's review can find it.
@@ -402,30 +392,6 @@ impl Template {
         }
         Ok(store)
     }
-}
-
-impl Share {
-    fn new(size: usize) -> Self {
-        let size = size.max(1);
-        Self { size, free: Semaphore::new(size), queue: Queue::default() }
-    }
-
-    /// `late`: what it is when there is none in time.
-    async fn take(&self, deadline: Instant, late: Failure) -> Result<SemaphorePermit<'_>, Failure> {
-        if let Ok(permit) = self.free.try_acquire() {
-            return Ok(permit);
-        }
-        let Some(_waits) = self.queue.enter(self.size, deadline) else { return Err(late) };
-        match timeout_at(deadline.into(), self.free.acquire()).await {
-            // What comes free at the deadline is of no use.
-            Ok(permit) if Instant::now() < deadline => permit.map_err(closed),
-            _ => Err(late),
-        }
-    }
-}
-
-fn closed(_: AcquireError) -> Failure {
-    Failure::Host("the engine is closed".to_owned())
 }
 
 impl Drop for Template {

@@ -5,9 +5,9 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _},
+    fs::{self, DirBuilder, File, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -85,7 +85,7 @@ impl Store {
         for entry in fs::read_dir(&self.objects)? {
             let path = entry?.path();
             let name = path.file_name().and_then(|it| it.to_str()).unwrap_or_default();
-            if name.ends_with(TEMPORARY) {
+            if file::is_unfinished(name) {
                 let _ = fs::remove_file(&path);
                 continue;
             }
@@ -127,13 +127,13 @@ impl Store {
     /// The system does not take it; then what was there before is there still.
     pub(super) fn put(&self, key: &Key, text: &str, before: Option<&str>, components: &[&Given]) -> io::Result<()> {
         for component in components {
-            write(&self.components, &component.digest().to_string(), component.bytes())?;
+            file::write(&self.components, &component.digest().to_string(), component.bytes())?;
         }
-        let written = write(&self.objects, &file_name(key), &entry(text));
+        let written = file::write(&self.objects, &file_name(key), &entry(text));
         if written.is_err() {
             // It may be there all the same, and only not yet for certain.
             match before {
-                Some(before) => drop(write(&self.objects, &file_name(key), &entry(before))),
+                Some(before) => drop(file::write(&self.objects, &file_name(key), &entry(before))),
                 None => drop(fs::remove_file(self.objects.join(file_name(key)))),
             }
         }
@@ -151,7 +151,7 @@ impl Store {
         }
         let synced = File::open(&self.objects).and_then(|it| it.sync_all());
         if let (Err(_), Some(before)) = (&synced, before) {
-            drop(write(&self.objects, &file_name(key), &entry(before)));
+            drop(file::write(&self.objects, &file_name(key), &entry(before)));
         }
         synced
     }
@@ -193,24 +193,6 @@ fn read(path: &Path) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The file is there for certain, and whole, or what was there before.
-fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let temporary = folder.join(format!("{:016x}{TEMPORARY}", rand::random::<u64>()));
-    let written = (|| {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, folder.join(name))?;
-        File::open(folder)?.sync_all()
-    })();
-    if written.is_err() {
-        // It may not even be there.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
-}
-
 const HEAD: &str = "verdict registered 1 sha256:";
-const TEMPORARY: &str = ".writing";
 /// Bytes of one entry: more than of any object that is taken.
 const MAX_ENTRY: u64 = 2 << 20;

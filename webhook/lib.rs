@@ -13,6 +13,7 @@
 //! - [`engine::run`]: instances, calls, limits, host imports: a program and a review become an outcome;
 //! - [`component`]: what bytes are: the contract, and what an author says of a policy in its component;
 //! - [`loader`]: where components come from: bytes and digests;
+//! - [`signature`]: signatures of components by key, made, read and compared with what is required; no I/O;
 //! - [`observe`]: what operators see: metrics, decisions, traces;
 //! - [`cel`]: match conditions: expressions with Kubernetes' functions, within a budget; knows nothing of policies;
 //! - [`rego`]: the builtin functions that Rego policies call on their host, within a budget; knows nothing of Wasm;
@@ -42,6 +43,7 @@ pub mod registration;
 pub mod rego;
 pub mod review;
 pub mod server;
+pub mod signature;
 pub mod spec;
 pub mod text;
 pub mod turn;

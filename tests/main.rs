@@ -96,6 +96,8 @@ mod rooms;
 mod schemas;
 /// What is told of reviews, and what never is.
 mod seen;
+/// Signatures between Verdict and cosign.
+mod signatures;
 /// What is registered and kept on disk.
 mod state;
 /// Where the machine swaps.

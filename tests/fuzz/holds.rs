@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use verdict::{
     cel::{Budget, Expression, Subject, Variables},
@@ -21,6 +22,7 @@ use verdict::{
         token,
         verdict::{AdmissionVerdict, TokenVerdict},
     },
+    signature::{Signature, artifact, bundle, key::PublicKey, simple::Simple},
     text,
 };
 
@@ -126,6 +128,40 @@ pub fn modules(bytes: &[u8]) {
     let _ = protocol::is_component(bytes);
     let _ = protocol::recognise(bytes);
     let _ = manifest::embedded(bytes);
+}
+
+/// A manifest, a bundle, a key, or a signature in base64 with what it signs in the next line: read or refused, and only what cosign
+/// signed is by its key.
+pub fn signatures(bytes: &[u8]) {
+    for layer in artifact::layers(bytes).unwrap_or_default() {
+        assert!(layer.size <= 1 << 20);
+    }
+    if let Ok(signature) = bundle::read(bytes) {
+        is_cosigns(&signature);
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Some((signature, payload)) = text.split_once('\n') {
+        let signature = STANDARD.decode(signature).unwrap_or_default();
+        if let Ok(signature) = (Simple { payload: payload.into(), signature }).read() {
+            is_cosigns(&signature);
+        }
+    }
+    match PublicKey::from_pem(text) {
+        Ok(key) => assert_eq!(PublicKey::from_pem(&key.pem()), Ok(key)),
+        Err(error) => {
+            let words = error.to_string();
+            assert!(!words.contains(text::is_hostile) && words.len() < 400, "{words:?}");
+        }
+    }
+}
+
+fn is_cosigns(signature: &Signature) {
+    let key = PublicKey::from_pem(include_str!("../signatures/ecdsa/key.pub")).unwrap();
+    let [first, ..] = signature.subjects() else { panic!("it is about nothing") };
+    if signature.is_by(&key) {
+        let signed = "db72625ad82b5f69f01502fab662898c9c016e352ea1bcdf7c459ecd2956a180";
+        assert_eq!((first.digest.to_string().as_str(), first.annotations.len()), (signed, 0));
+    }
 }
 
 /// Text from a guest is harmless in a log, on a terminal, in JSON.

@@ -42,8 +42,22 @@ pub fn targets() -> Vec<Target> {
         with("cel", holds::cel, lines("cel/expressions")),
         with("modules", holds::modules, modules.to_vec()),
         with("redaction", holds::redaction, reviews.clone()),
+        with("signatures", holds::signatures, signatures()),
         with("texts", holds::texts, reviews),
     ]
+}
+
+/// What cosign made, each of its signatures also beside its payload.
+fn signatures() -> Vec<Vec<u8>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/signatures");
+    let mut seeds = found("tests/signatures", |path| path.ends_with(".json") || path.ends_with(".pub"));
+    for of in ["ecdsa", "rsa"] {
+        let read = |name: &str| fs::read_to_string(root.join(of).join(name)).expect("a file of cosign's");
+        let manifest: serde_json::Value = serde_json::from_str(&read("tagged.json")).expect("JSON");
+        let signature = manifest["layers"][0]["annotations"]["dev.cosignproject.cosign/signature"].as_str();
+        seeds.push([signature.expect("a signature"), "\n", &read("payload.json")].concat().into_bytes());
+    }
+    seeds
 }
 
 fn found(folder: &str, wanted: impl Fn(&str) -> bool) -> Vec<Vec<u8>> {

@@ -20,6 +20,7 @@ mod explain;
 mod get;
 mod import;
 mod inspect;
+mod keygen;
 mod log;
 mod manifests;
 mod new;
@@ -129,6 +130,8 @@ enum Command {
     Test(test::Args),
     /// Make a development CA, a server certificate and a client certificate.
     Certs(certs::Args),
+    /// Make a key to sign components with, and the one that verifies them.
+    Keygen(keygen::Args),
     /// Print what a shell needs to complete commands and flags.
     Completions(completions::Args),
 }
@@ -197,6 +200,7 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Certs(args) => certs::run(&args),
+        Command::Keygen(args) => keygen::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
     match ended {

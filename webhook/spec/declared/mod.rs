@@ -7,6 +7,7 @@
 mod constraints;
 pub mod manifest;
 mod parts;
+mod verification;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ pub use constraints::{
     SelectorOperator,
 };
 pub use parts::{Component, Grants, Limits, Memory, ValueFrom, Variable};
+pub use verification::{AnyOf, Signer, SignerKind, Verification, VerificationConfig};
 
 /// An object of any kind: what messages and files need of its head.
 #[derive(Debug, Clone, Deserialize)]

@@ -66,7 +66,8 @@ impl Registry {
     /// A manifest to sign.
     pub fn subject(&self, repository: &str, salt: &str) -> Descriptor {
         self.put_blob(b"{}".to_vec());
-        let config = json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": named(b"{}"), "size": 2});
+        let config =
+            json!({"mediaType": "application/vnd.oci.image.config.v1+json", "digest": named(b"{}"), "size": 2});
         let manifest = json!({
             "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [], "annotations": {"of": repository, "salt": salt},
         });
@@ -122,7 +123,10 @@ impl Kept {
             let manifest: Value = serde_json::from_slice(bytes).unwrap();
             manifest["subject"]["digest"] == digest
         };
-        by_digest.filter(|(_, (_, bytes))| refers(bytes)).map(|(name, (_, bytes))| (name.clone(), bytes.clone())).collect()
+        by_digest
+            .filter(|(_, (_, bytes))| refers(bytes))
+            .map(|(name, (_, bytes))| (name.clone(), bytes.clone()))
+            .collect()
     }
 }
 

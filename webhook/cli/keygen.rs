@@ -39,7 +39,11 @@ fn write(files: &[(&Path, &str, u32)]) -> anyhow::Result<()> {
     for (path, ..) in files {
         // A link that leads nowhere is there too.
         let is_there = path.symlink_metadata().is_ok();
-        anyhow::ensure!(!is_there, "{} is there already, and nothing is overwritten: give another NAME", path.display());
+        anyhow::ensure!(
+            !is_there,
+            "{} is there already, and nothing is overwritten: give another NAME",
+            path.display()
+        );
     }
     for (path, text, mode) in files {
         let file = OpenOptions::new().write(true).create_new(true).mode(*mode).open(path);

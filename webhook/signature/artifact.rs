@@ -143,7 +143,8 @@ pub fn layers(manifest: &[u8]) -> Result<Vec<Layer>, Unreadable> {
     if manifest.len() > MAX_SIZE {
         return Err(Unreadable::Large);
     }
-    let manifest: Manifest = serde_json::from_slice(manifest).map_err(|_| Unreadable::Malformed("its manifest cannot be read"))?;
+    let manifest: Manifest =
+        serde_json::from_slice(manifest).map_err(|_| Unreadable::Malformed("its manifest cannot be read"))?;
     let mut layers = Vec::new();
     for layer in manifest.layers {
         let holds = match layer.media_type.as_str() {

@@ -49,13 +49,16 @@ pub fn read(bundle: &[u8]) -> Result<Signature, Unreadable> {
     if bundle.len() > MAX_SIZE {
         return Err(Unreadable::Large);
     }
-    let bundle: Bundle = serde_json::from_slice(bundle).map_err(|_| Unreadable::Malformed("it is no Sigstore bundle"))?;
+    let bundle: Bundle =
+        serde_json::from_slice(bundle).map_err(|_| Unreadable::Malformed("it is no Sigstore bundle"))?;
     if !MEDIA_TYPES.contains(&bundle.media_type.as_str()) {
         return Err(Unreadable::Malformed("it is no Sigstore bundle of version 0.3"));
     }
     let envelope = match (bundle.dsse_envelope, bundle.message_signature) {
         (Some(envelope), None) => envelope,
-        (None, Some(_)) => return Err(Unreadable::Other("signs a file (messageSignature), not an artifact".to_owned())),
+        (None, Some(_)) => {
+            return Err(Unreadable::Other("signs a file (messageSignature), not an artifact".to_owned()));
+        }
         _ => return Err(Unreadable::Malformed("its bundle has no signature, or two")),
     };
     if envelope.payload_type != PAYLOAD {

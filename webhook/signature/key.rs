@@ -138,7 +138,9 @@ pub enum KeyError {
     )]
     Private,
     /// As TLS has it.
-    #[error("it is a certificate, and certificates are not looked at: give its public key (openssl x509 -in FILE -noout -pubkey)")]
+    #[error(
+        "it is a certificate, and certificates are not looked at: give its public key (openssl x509 -in FILE -noout -pubkey)"
+    )]
     Certificate,
     /// PKCS #1.
     #[error("it is an RSA key in its old form: convert it (openssl rsa -RSAPublicKey_in -in FILE -pubout)")]

@@ -19,11 +19,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use self::key::{KeyId, PublicKey};
 pub use self::{
     check::{Counted, Miss, Refused, Unmet},
     pem::PemError,
 };
-use self::key::{KeyId, PublicKey};
 use crate::spec::Digest;
 
 /// What a signer says.

@@ -88,7 +88,9 @@ pub enum PrivateKeyError {
     )]
     Cosign,
     /// PKCS #8 with a password.
-    #[error("it is encrypted with a password: decrypt it first (openssl pkcs8 -in FILE -out NEW), and remove the copy afterwards")]
+    #[error(
+        "it is encrypted with a password: decrypt it first (openssl pkcs8 -in FILE -out NEW), and remove the copy afterwards"
+    )]
     Encrypted,
     /// SEC 1 and PKCS #1.
     #[error("it is a private key in an old form: convert it (openssl pkcs8 -topk8 -nocrypt -in FILE -out NEW)")]

@@ -54,7 +54,10 @@ impl Requirement {
         let any_of = declared.any_of.map(|any_of| {
             let least = usize::try_from(any_of.minimum_matches).unwrap_or(usize::MAX);
             if least == 0 {
-                wrong.push(Wrong::new("anyOf.minimumMatches", "expected at least 1: with 0 everything would be accepted"));
+                wrong.push(Wrong::new(
+                    "anyOf.minimumMatches",
+                    "expected at least 1: with 0 everything would be accepted",
+                ));
             } else if least > any_of.signatures.len() {
                 let words = "is larger than the number of signatures, so that nothing could ever be loaded";
                 wrong.push(Wrong::new("anyOf.minimumMatches", words));

@@ -51,8 +51,8 @@ impl Simple {
         if self.payload.len() > MAX_MESSAGE {
             return Err(Unreadable::Large);
         }
-        let payload: Payload =
-            serde_json::from_slice(&self.payload).map_err(|_| Unreadable::Malformed("its payload is none of cosign's"))?;
+        let payload: Payload = serde_json::from_slice(&self.payload)
+            .map_err(|_| Unreadable::Malformed("its payload is none of cosign's"))?;
         if payload.critical.kind != KIND {
             return Err(Unreadable::Malformed("its payload has another type than cosign's signatures of images"));
         }

@@ -70,7 +70,9 @@ fn bits(number: &[u8]) -> usize {
 /// The whole SubjectPublicKeyInfo.
 pub(super) fn written(algorithm: Algorithm, key: &[u8]) -> Vec<u8> {
     let of: &[u8] = match algorithm {
-        Algorithm::EcdsaP256 => &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7],
+        Algorithm::EcdsaP256 => {
+            &[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7]
+        }
         Algorithm::Rsa => &[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1, 5, 0],
         Algorithm::Ed25519 => &[6, 3, 0x2b, 0x65, 0x70],
     };

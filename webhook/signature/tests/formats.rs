@@ -90,9 +90,9 @@ fn what_cosign_made_is_read_and_verified() {
                 let mut other = blob.as_bytes().to_vec();
                 other[at] ^= 1;
                 assert!(layer.read(other.clone()).is_err(), "the digest of the layer");
-                if let Ok(read) = bundle::read(&other).or_else(|_| {
-                    Simple { payload: other, signature: signature.signature.clone() }.read()
-                }) {
+                if let Ok(read) = bundle::read(&other)
+                    .or_else(|_| Simple { payload: other, signature: signature.signature.clone() }.read())
+                {
                     assert!(!read.is_by(&key) || read.subjects() == signature.subjects(), "byte {at}");
                 }
             }
@@ -117,8 +117,7 @@ fn a_signature_for_one_payload_is_none_for_another() {
 
 #[test]
 fn what_is_no_payload_of_cosigns_is_refused() {
-    let good: Value =
-        serde_json::from_slice(&Simple::sign(&a_key(), &claim(&[]), "r/x").unwrap().payload).unwrap();
+    let good: Value = serde_json::from_slice(&Simple::sign(&a_key(), &claim(&[]), "r/x").unwrap().payload).unwrap();
     let read = |payload: Vec<u8>| Simple { payload, signature: Vec::new() }.read();
     assert!(read(good.to_string().into_bytes()).is_ok());
     for (pointer, value) in [
@@ -221,7 +220,10 @@ fn artifacts_are_read_as_they_were_made() {
     }
     assert_eq!(said, ["a", "b", "c"]);
     let manifest: Value = serde_json::from_slice(&referring.manifest).unwrap();
-    assert_eq!(manifest["subject"], json!({"mediaType": artifact::MANIFEST, "digest": format!("sha256:{DIGEST}"), "size": 7}));
+    assert_eq!(
+        manifest["subject"],
+        json!({"mediaType": artifact::MANIFEST, "digest": format!("sha256:{DIGEST}"), "size": 7})
+    );
     assert_eq!(manifest["artifactType"], "application/vnd.dev.sigstore.bundle.v0.3+json");
     assert_eq!(artifact::tag(DIGEST), format!("sha256-{}.sig", "d1".repeat(32)));
 }

@@ -44,7 +44,9 @@ fn keys_that_openssl_made_have_the_ids_that_openssl_gives() {
     assert_eq!(read.id().to_string(), "5877355b3cbe630d107b4b84ff9cbddf541ec55e5133cfdc0adb5bcd873df1ea");
     assert_eq!(read.id().short(), "5877355b3cbe630d");
     assert_eq!(format!("{read:?}"), format!("PublicKey(ECDSA P-256 {})", read.id()));
-    let ed25519 = public("-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAcTJmxVntu5ZNMle8lYYC/3foNpfBf1dsZxc1zaJCYSM=\n-----END PUBLIC KEY-----");
+    let ed25519 = public(
+        "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAcTJmxVntu5ZNMle8lYYC/3foNpfBf1dsZxc1zaJCYSM=\n-----END PUBLIC KEY-----",
+    );
     assert_eq!(ed25519.algorithm(), Algorithm::Ed25519);
     let rsa = public(COSIGNS_RSA_KEY);
     assert_eq!((rsa.algorithm(), rsa.pem().as_str()), (Algorithm::Rsa, COSIGNS_RSA_KEY));

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     super::{
-        Claim, Found, Format, MOST, Miss, Signature, Unreadable,
+        Claim, Format, Found, MOST, Miss, Signature, Unreadable,
         key::PublicKey,
         private::PrivateKey,
         requirement::{Requirement, Wrong},
@@ -87,7 +87,9 @@ fn the_words_say_precisely_why_not() {
     );
     assert_eq!(
         why(vec![simple(&key, &claim(&[("env", "test\n")]))]),
-        format!("allOf[0]: the key {id} of alice signed with the annotation \"env\" as \"test\\n\", which must be \"prod\"")
+        format!(
+            "allOf[0]: the key {id} of alice signed with the annotation \"env\" as \"test\\n\", which must be \"prod\""
+        )
     );
     let mut unreadable = Found::default();
     unreadable.add(Err(Unreadable::Malformed("it is no Sigstore bundle")));
@@ -135,7 +137,10 @@ fn all_of_means_all_and_any_of_as_many_as_it_says() {
     let why = check(&both, signed(&[1])).unwrap_err();
     assert!(why.starts_with("allOf[0]: none of the signatures is by") && !why.contains("anyOf"), "{why}");
     let why = check(&both, signed(&[])).unwrap_err();
-    assert!(why.starts_with("allOf[0]: there is no signature at all") && why.contains("; anyOf wants 1 and has 0: "), "{why}");
+    assert!(
+        why.starts_with("allOf[0]: there is no signature at all") && why.contains("; anyOf wants 1 and has 0: "),
+        "{why}"
+    );
 }
 
 #[test]
@@ -162,8 +167,8 @@ fn one_signature_counts_once_for_one_key() {
 /// Of a signature in ASN.1, (r, n - s).
 fn a_twin(signature: &[u8]) -> Vec<u8> {
     const ORDER: [u8; 32] = [
-        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7,
-        0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+        0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad,
+        0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
     ];
     let r = &signature[2..4 + usize::from(signature[3])];
     let s = &signature[2 + r.len()..][2..];
@@ -226,7 +231,11 @@ fn a_declaration_that_asks_for_nothing_or_too_much_is_refused() {
             "anyOf.signatures[0].kind",
             "keyless signatures",
         ),
-        (json!({"allOf": [{"kind": "pubKey", "key": pem, "repo": "x"}]}), "allOf[0].repo", "means nothing for kind pubKey"),
+        (
+            json!({"allOf": [{"kind": "pubKey", "key": pem, "repo": "x"}]}),
+            "allOf[0].repo",
+            "means nothing for kind pubKey",
+        ),
         (json!({"allOf": vec![good.clone(); 33]}), "allOf", "expected at most 32 items; got 33"),
         (json!({"allOf": [signer(&key, json!({"": "x"}))]}), "allOf[0].annotations", "expected at most 32 annotations"),
     ] {

@@ -15,6 +15,7 @@ pub(crate) mod limits;
 pub mod manifest;
 pub(crate) mod quantity;
 pub(crate) mod rules;
+mod verification;
 mod walk;
 pub(crate) mod yaml;
 
@@ -25,6 +26,7 @@ use std::{
 
 use document::Origin;
 pub use error::ConfigError;
+pub use verification::verification;
 
 use crate::{
     loader::file,

@@ -76,7 +76,7 @@ pub struct Signer {
     #[schemars(length(max = 256))]
     pub owner: Option<String>,
     /// The public key, as PEM: ECDSA P-256, RSA of 2048 to 8192 bits, or Ed25519.
-    #[schemars(length(max = 8192))]
+    #[schemars(length(max = 8192), extend("x-secret" = true, "x-expected" = "a public key as PEM, of at most 8192 characters"))]
     pub key: Option<String>,
     /// What the signer must have said; there may be more.
     #[schemars(schema_with = "annotations")]

@@ -8,13 +8,15 @@ use std::{
 };
 
 use axum::{
-    Json, Router,
+    Router,
     body::Bytes,
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use hyper::server::conn::http1;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use verdict::{
@@ -57,7 +59,12 @@ impl Registry {
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), app).await.unwrap();
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                while let Ok((stream, _)) = listener.accept().await {
+                    let service = TowerToHyperService::new(app.clone());
+                    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                    tokio::spawn(async { drop(connection.await) });
+                }
             });
         });
         Self { address, kept }
@@ -196,5 +203,5 @@ async fn referrers(State(kept): State<Kept>, Path(digest): Path<String>) -> impl
         .collect();
     let index = "application/vnd.oci.image.index.v1+json";
     let list = json!({"schemaVersion": 2, "mediaType": index, "manifests": list});
-    ([("content-type", index)], Json(list))
+    ([("content-type", index)], list.to_string())
 }

@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn nothing_of_a_private_key_is_repeated() {
         let private = KeyPair::generate().unwrap().private.replace('\n', "\\n");
-        for key in [format!("{private}"), private.repeat(60), format!("[\"{private}\"]")] {
+        for key in [private.clone(), private.repeat(60), format!("[\"{private}\"]")] {
             let quoted = if key.starts_with('[') { key } else { format!("\"{key}\"") };
             let found = wrong(&format!("apiVersion: v1\nallOf:\n- {{kind: pubKey, key: {quoted}}}\n")).join("\n");
             assert!(found.starts_with("v.yml:3: allOf[0].key: ") && !found.contains(&private[32..44]), "{found}");

@@ -117,23 +117,29 @@ struct List {
 impl List {
     fn new(name: &str, signers: &[Signer], digest: Digest, by: &By<'_>) -> Self {
         // What a key signed, not how: from one signature of ECDSA anybody can make a second.
-        let candidates: Vec<Vec<&Signature>> = signers.iter().map(|it| candidates(it, digest, by)).collect();
-        let statement = |at: usize, signature: &Signature| (signers[at].key.clone(), signature.message.clone());
-        let mut taken: BTreeMap<(PublicKey, Vec<u8>), usize> = BTreeMap::new();
-        for at in 0..signers.len() {
-            take(at, &mut BTreeSet::new(), &mut taken, &|at| {
-                candidates[at].iter().map(|it| statement(at, it)).collect()
-            });
+        let mut statements: BTreeMap<(&PublicKey, &[u8]), usize> = BTreeMap::new();
+        let mut wants: Vec<BTreeMap<usize, Format>> = Vec::new();
+        for signer in signers {
+            let mut wanted = BTreeMap::new();
+            for signature in candidates(signer, digest, by) {
+                let next = statements.len();
+                let statement = *statements.entry((&signer.key, &signature.message)).or_insert(next);
+                wanted.entry(statement).or_insert(signature.format);
+            }
+            wants.push(wanted);
         }
-        let given: BTreeMap<usize, &[u8]> = taken.iter().map(|((_, message), at)| (*at, message.as_slice())).collect();
+        let mut taken = BTreeMap::new();
+        for at in 0..wants.len() {
+            take(at, &mut BTreeSet::new(), &mut taken, &wants);
+        }
+        let given: BTreeMap<usize, usize> = taken.into_iter().map(|(statement, at)| (at, statement)).collect();
         let mut list = Self { counted: Vec::new(), unmet: Vec::new() };
-        for (at, signer) in signers.iter().enumerate() {
+        for (at, (signer, wanted)) in signers.iter().zip(&wants).enumerate() {
             let (key, owner) = (signer.key.id(), signer.owner.clone());
-            let counts = given.get(&at).and_then(|message| candidates[at].iter().find(|it| it.message == *message));
-            match counts {
-                Some(signature) => list.counted.push(Counted { key, owner, format: signature.format }),
+            match given.get(&at).and_then(|statement| wanted.get(statement)) {
+                Some(format) => list.counted.push(Counted { key, owner, format: *format }),
                 None => {
-                    let why = if candidates[at].is_empty() { miss(signer, digest, by) } else { Miss::Taken };
+                    let why = if wanted.is_empty() { miss(signer, digest, by) } else { Miss::Taken };
                     list.unmet.push(Unmet { path: format!("{name}[{at}]"), key, owner, why });
                 }
             }
@@ -142,20 +148,21 @@ impl List {
     }
 }
 
-/// Gives `at` one of what it `wants`, also by giving whoever has it another: as many as can have one get one.
-fn take<T: Ord + Clone>(
+/// Gives `at` one of the statements that it wants, also by giving whoever has it another: as many as can have one get one. Recursion is
+/// bounded, since no statement is tried twice.
+fn take(
     at: usize,
-    tried: &mut BTreeSet<T>,
-    taken: &mut BTreeMap<T, usize>,
-    wants: &impl Fn(usize) -> Vec<T>,
+    tried: &mut BTreeSet<usize>,
+    taken: &mut BTreeMap<usize, usize>,
+    wants: &[BTreeMap<usize, Format>],
 ) -> bool {
-    for wanted in wants(at) {
-        if !tried.insert(wanted.clone()) {
+    for statement in wants.get(at).into_iter().flat_map(BTreeMap::keys) {
+        if !tried.insert(*statement) {
             continue;
         }
-        let owner = taken.get(&wanted).copied();
+        let owner = taken.get(statement).copied();
         if owner.is_none_or(|owner| take(owner, tried, taken, wants)) {
-            taken.insert(wanted, at);
+            taken.insert(*statement, at);
             return true;
         }
     }

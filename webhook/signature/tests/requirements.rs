@@ -12,7 +12,7 @@ use super::{
     DIGEST, OTHER, a_key, an_ed25519_key, annotations, bundle, claim, simple,
 };
 
-fn signer(key: &PrivateKey, said: Value) -> Value {
+fn signer(key: &PrivateKey, said: &Value) -> Value {
     json!({"kind": "pubKey", "key": key.public().pem(), "annotations": said})
 }
 
@@ -35,7 +35,7 @@ fn check(declared: &Value, all: Vec<Signature>) -> Result<usize, String> {
 #[test]
 fn a_signature_of_either_format_by_the_key_is_enough() {
     for key in [a_key(), an_ed25519_key()] {
-        let declared = json!({"allOf": [signer(&key, json!(null))]});
+        let declared = json!({"allOf": [signer(&key, &json!(null))]});
         assert_eq!(check(&declared, vec![simple(&key, &claim(&[]))]), Ok(1));
         assert_eq!(check(&declared, vec![bundle(&key, &claim(&[("more", "x")]))]), Ok(1));
         // Beside others that do not count.
@@ -106,7 +106,7 @@ fn the_words_say_precisely_why_not() {
 #[test]
 fn an_annotation_that_is_no_text_is_never_the_text() {
     let key = a_key();
-    let declared = json!({"allOf": [signer(&key, json!({"n": "7"}))]});
+    let declared = json!({"allOf": [signer(&key, &json!({"n": "7"}))]});
     let mut signature = bundle(&key, &claim(&[("n", "7")]));
     assert_eq!(check(&declared, vec![signature.clone()]), Ok(1));
     signature.subjects[0].annotations = BTreeMap::from([("n".to_owned(), json!(7))]);
@@ -117,7 +117,7 @@ fn an_annotation_that_is_no_text_is_never_the_text() {
 fn all_of_means_all_and_any_of_as_many_as_it_says() {
     let keys = [a_key(), a_key(), a_key()];
     let signed = |by: &[usize]| by.iter().map(|at| bundle(&keys[*at], &claim(&[]))).collect::<Vec<_>>();
-    let all: Vec<Value> = keys.iter().map(|it| signer(it, json!(null))).collect();
+    let all: Vec<Value> = keys.iter().map(|it| signer(it, &json!(null))).collect();
     let all_of = json!({"allOf": all});
     assert_eq!(check(&all_of, signed(&[0, 1, 2])), Ok(3));
     let why = check(&all_of, signed(&[0, 2])).unwrap_err();
@@ -147,7 +147,7 @@ fn all_of_means_all_and_any_of_as_many_as_it_says() {
 fn one_signature_counts_once_for_one_key() {
     let (key, other) = (a_key(), a_key());
     let declared = json!({"anyOf": {"minimumMatches": 2, "signatures": [
-        signer(&key, json!({"a": "1"})), signer(&key, json!({"b": "2"})), signer(&other, json!(null)),
+        signer(&key, &json!({"a": "1"})), signer(&key, &json!({"b": "2"})), signer(&other, &json!(null)),
     ]}});
     let both = bundle(&key, &claim(&[("a", "1"), ("b", "2")]));
     let why = check(&declared, vec![both.clone(), both.clone()]).unwrap_err();
@@ -205,7 +205,7 @@ fn no_more_are_looked_at_than_somebody_could_need() {
 fn words_are_bounded_however_much_is_unmet() {
     let keys: Vec<PrivateKey> = (0..32).map(|_| a_key()).collect();
     let long = json!({"x".repeat(256): "y".repeat(1024)});
-    let all: Vec<Value> = keys.iter().map(|it| signer(it, long.clone())).collect();
+    let all: Vec<Value> = keys.iter().map(|it| signer(it, &long)).collect();
     let signed = keys.iter().map(|it| bundle(it, &claim(&[("x", "z")]))).collect();
     let why = check(&json!({"allOf": all, "anyOf": {"signatures": all}}), signed).unwrap_err();
     assert!(why.contains("; and 60 others") && why.len() < 2000, "{} {why}", why.len());
@@ -215,7 +215,7 @@ fn words_are_bounded_however_much_is_unmet() {
 fn a_declaration_that_asks_for_nothing_or_too_much_is_refused() {
     let key = a_key();
     let pem = key.public().pem();
-    let good = signer(&key, json!(null));
+    let good = signer(&key, &json!(null));
     for (declared, path, words) in [
         (json!({}), "", "expected allOf, anyOf or both"),
         (json!({"allOf": []}), "", "expected allOf, anyOf or both"),
@@ -237,7 +237,11 @@ fn a_declaration_that_asks_for_nothing_or_too_much_is_refused() {
             "means nothing for kind pubKey",
         ),
         (json!({"allOf": vec![good.clone(); 33]}), "allOf", "expected at most 32 items; got 33"),
-        (json!({"allOf": [signer(&key, json!({"": "x"}))]}), "allOf[0].annotations", "expected at most 32 annotations"),
+        (
+            json!({"allOf": [signer(&key, &json!({"": "x"}))]}),
+            "allOf[0].annotations",
+            "expected at most 32 annotations",
+        ),
     ] {
         let wrong = read(declared.clone()).unwrap_err();
         assert!(wrong[0].path == path && wrong[0].message.contains(words), "{declared}: {wrong:?}");

@@ -135,7 +135,7 @@ mod tests {
                 "v.yml:3: allOf[0]: only signatures by a key (kind pubKey) are verified",
             ),
             (
-                "apiVersion: v1\nallOf:\n- {kind: githubAction, owner: x, repo: y}\n",
+                "apiVersion: v1\nallOf:\n- {kind: githubAction, owner: x, repo: z}\n",
                 "v.yml:3: allOf[0]: only signatures",
             ),
             ("apiVersion: v1\nallOf:\n- {kind: pubKey}\n", "v.yml:3: allOf[0]: kind pubKey needs key"),

@@ -79,12 +79,14 @@ pub struct Signer {
     #[schemars(length(max = 8192), extend("x-secret" = true, "x-expected" = "a public key as PEM, of at most 8192 characters"))]
     pub key: Option<String>,
     /// What the signer must have said; there may be more.
+    #[serde(default)]
     #[schemars(schema_with = "annotations")]
     pub annotations: Option<BTreeMap<String, String>>,
     /// Of the keyless kinds, which are refused.
     #[schemars(length(max = 2048))]
     pub issuer: Option<String>,
     /// Of the keyless kinds, which are refused.
+    #[serde(default)]
     #[schemars(schema_with = "anything")]
     pub subject: Option<Value>,
     /// Of the keyless kinds, which are refused.

@@ -28,8 +28,9 @@ use verdict::{
         prepare::Compiler,
         run::{Capacity, Engine},
     },
+    loader::Components,
     observe::{Decisions, Metrics},
-    policy::{Ask, Live, Set},
+    policy::{Ask, Live, Makers, Set},
     review::{access, admission, patch, token},
     server::{
         callers::Callers,
@@ -153,7 +154,8 @@ impl Host {
 
     fn load(&self, yaml: &str) -> Arc<Set> {
         let specs = config::parse(yaml, "bench.yaml", Path::new("/")).expect("good policies");
-        let set = self.runtime.block_on(Set::load(&self.engine, &self.compiler, &self.metrics, specs));
+        let makers = Makers { engine: &self.engine, compiler: &self.compiler, components: &Components::local() };
+        let set = self.runtime.block_on(Set::load(makers, &self.metrics, specs));
         Arc::new(set.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>()).expect("a set"))
     }
 }

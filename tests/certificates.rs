@@ -68,7 +68,7 @@ fn client_cas_are_replaced_beside_a_certificate_of_its_own_making() {
     let flags = [["--policies", policies.to_str().unwrap()]].concat();
     let verdict = Verdict::start_by_itself(&pki, folder.path(), &flags);
     let (old, new) = (verdict.client.clone(), other.client("kube-apiserver-webhook-client", &[]));
-    let made = Pki { ca_pem: fs::read_to_string(folder.path().join("cache/certs/ca.crt")).unwrap(), ..pki };
+    let made = pki.trusting(fs::read_to_string(folder.path().join("cache/certs/ca.crt")).unwrap());
     assert!(reached(&verdict, &made, &old) && !reached(&verdict, &made, &new));
     fs::write(&made.ca, &other.ca_pem).unwrap();
     becomes(&verdict, &made, &old, false);

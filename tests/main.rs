@@ -50,6 +50,8 @@ mod go_kinds;
 mod groups;
 /// Guests' own unit tests, and every sample review through the router.
 mod guests;
+/// Policies whose components are in a registry.
+mod images;
 /// Components import what their manifests want.
 mod imports;
 /// No state crosses reviews, and what operators can choose about that.

@@ -1,5 +1,5 @@
 //! More than the server can do, on one processor of its own: what is answered is answered in time, the rest is refused at once, logins do not
-//! notice, memory stays below what was printed, and it is over when the callers stop.
+//! notice, memory stays below what was printed, and it is over when the callers stop. And other policies that are loaded meanwhile.
 //!
 //! For real figures, with a release build and nothing else on the machine:
 //! `VERDICT_OVERLOAD=30 cargo test --release --test verdict overload:: -- --nocapture --test-threads=1`, the number in seconds.
@@ -40,7 +40,7 @@ type Https = Client<hyper_rustls::HttpsConnector<HttpConnector>, Full<Bytes>>;
 struct Loaded {
     verdict: Verdict,
     client: Https,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// How one request ended.
@@ -60,7 +60,7 @@ impl Loaded {
         let tls = http::tls(&pki, Some(&verdict.client));
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build();
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Arc::new(Self { verdict, client, _folder: folder })
+        Arc::new(Self { verdict, client, folder })
     }
 
     async fn ask(&self, path: &str, body: impl Into<Bytes>) -> Ended {
@@ -80,6 +80,44 @@ impl Loaded {
         let is_review = serde_json::from_slice::<Value>(&text).is_ok_and(|it| it["apiVersion"].is_string());
         assert_eq!(status == StatusCode::OK, is_review, "{status} {}", String::from_utf8_lossy(&text));
         Ok(Ended { status, took: begin.elapsed() })
+    }
+
+    /// A review at each tick for so long, whether or not the last one is answered: how long the answers took, from when they were due.
+    async fn steady(self: &Arc<Self>, path: &'static str, time: Duration) -> Vec<Duration> {
+        let mut every = interval(Duration::from_millis(1));
+        let (begin, mut callers) = (Instant::now(), JoinSet::new());
+        while begin.elapsed() < time {
+            let due = every.tick().await;
+            let server = Arc::clone(self);
+            callers.spawn(async move {
+                assert_eq!(server.ask(path, config_map("u").to_string()).await.status, StatusCode::OK);
+                due.elapsed()
+            });
+        }
+        callers.join_all().await
+    }
+
+    /// Changes the settings of a policy until the flag falls: how long after each change it serves.
+    async fn changes(&self, others: &str, busy: &AtomicBool) -> Vec<Duration> {
+        let (file, url) = (self.folder.path().join("policies.yaml"), format!("https://{}", self.verdict.https));
+        let mut took = Vec::new();
+        while busy.load(Ordering::Acquire) {
+            let label = format!("number-{}", took.len());
+            let written = Instant::now();
+            fs::write(&file, others.to_owned() + &labels("changes", &label)).unwrap();
+            loop {
+                let request =
+                    Request::post(format!("{url}/validate/changes")).header("content-type", "application/json");
+                let request = request.body(Full::new(config_map("u").to_string().into())).unwrap();
+                let answer = self.client.request(request).await.unwrap().into_body().collect().await.unwrap();
+                if String::from_utf8_lossy(&answer.to_bytes()).contains(&format!("the label {label} is required")) {
+                    break;
+                }
+                sleep(Duration::from_millis(5)).await;
+            }
+            took.push(written.elapsed());
+        }
+        took
     }
 
     /// Bytes that were resident at most, and those that were printed.
@@ -108,6 +146,59 @@ impl Loaded {
 fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort_unstable();
     times.get((times.len() * percent / 100).min(times.len().saturating_sub(1))).copied().unwrap_or_default()
+}
+
+/// `required-labels` for one label.
+fn labels(name: &str, label: &str) -> String {
+    format!(
+        "---\napiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: {name}}}\nspec: {{component: {{builtin: required-labels}}, settings: {{labels: [{label}]}}}}\n"
+    )
+}
+
+/// The child that compiles is on the server's own processor, too.
+#[test]
+fn a_changed_policy_serves_soon_and_nobody_else_waits_for_it() {
+    let seconds = env::var("VERDICT_OVERLOAD").ok().map(|it| it.parse::<u64>().unwrap());
+    let time = Duration::from_secs(seconds.unwrap_or(4));
+    if seconds.is_some() {
+        // Callers on the server's processor would be measured as well.
+        let own = std::process::id().to_string();
+        let others = format!("1-{}", std::thread::available_parallelism().unwrap().get() - 1);
+        let moved = std::process::Command::new("taskset").args(["--all-tasks", "-cp", &others, &own]).status();
+        assert!(moved.is_ok_and(|it| it.success()), "callers cannot be kept off the first processor");
+    }
+    let others = labels("stays", "one");
+    let server = Loaded::new(&(others.clone() + &labels("changes", "none")), &["--max-wait=1m"]);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (mut alone, mut beside, mut took) = runtime.block_on(async {
+        server.steady("/validate/stays", Duration::from_secs(1)).await;
+        let alone = server.steady("/validate/stays", time).await;
+        let busy = Arc::new(AtomicBool::new(true));
+        let changes = tokio::spawn({
+            let (server, busy) = (Arc::clone(&server), Arc::clone(&busy));
+            async move { server.changes(&others, &busy).await }
+        });
+        let beside = server.steady("/validate/stays", time).await;
+        busy.store(false, Ordering::Release);
+        (alone, beside, changes.await.unwrap())
+    });
+    let (alone, beside) =
+        ([50, 99].map(|it| percentile(&mut alone, it)), [50, 99].map(|it| percentile(&mut beside, it)));
+    println!(
+        "p50 and p99 {alone:?}, and while policies are loaded {beside:?}; {} changes served after {took:?}",
+        took.len()
+    );
+    let longest = percentile(&mut took, 100);
+    if seconds.is_some() {
+        assert!(longest < Duration::from_secs(2), "{took:?}");
+        assert!(beside[1] < alone[1] * 3 / 2, "{alone:?} {beside:?}");
+    } else {
+        // In a debug build, on processors that others use as well.
+        assert!(
+            longest < Duration::from_secs(60) && beside[1] < alone[1] * 10 + Duration::from_millis(500),
+            "{alone:?} {beside:?}"
+        );
+    }
 }
 
 #[test]

@@ -19,7 +19,7 @@ use verdict::{
         prepare::Source,
         run::{Call, Capacity, Engine, Listen, Start, Template},
     },
-    loader::{self, Component},
+    loader::{Component, Components},
     review::admission,
     spec::{Grants, Instances, Limits, PolicySpec},
 };
@@ -43,7 +43,7 @@ async fn the_fixtures_of_kubernetes_get_the_verdict_that_they_are_made_for() {
         Err(why) => panic!("the fixtures of the Pod Security Standards: {why}"),
     };
     let engine = Engine::new(Capacity { instances: 8, memory: 1 << 30 }).unwrap();
-    let component = loader::load(PolicySpec::builtin("pod-security").component().unwrap()).unwrap();
+    let component = Components::local().load(PolicySpec::builtin("pod-security").component().unwrap()).unwrap();
     let mut count = 0;
     let mut wrong = Vec::new();
     for level in ["baseline", "restricted"] {

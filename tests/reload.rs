@@ -375,7 +375,9 @@ fn what_is_gone_is_told_so_when_nobody_uses_it() {
     let says = |words: &str| served.verdict.process.log().contains(words);
     thread::scope(|scope| {
         let asleep = scope.spawn(|| served.ask("/validate/sleeps"));
-        eventually("the review is in it", || if served.verdict.in_flight("validate") == 1 { Ok(()) } else { Err(()) });
+        eventually("the review is in it", || {
+            if served.verdict.in_flight("validate") == 1 { Ok(()) } else { Err("it is not") }
+        });
         fs::remove_file(served.file("sleeps.yaml")).unwrap();
         eventually("it is gone", || {
             if says("\"message\":\"gone\"") { Ok(()) } else { Err(served.verdict.process.tail()) }

@@ -16,7 +16,7 @@ use verdict::{
         prepare::{CallError, Guest, Source},
         run::HostCalls,
     },
-    loader::{self, Component},
+    loader::{Component, Components},
     spec::{Failure, Kind, Limits, PolicySpec},
 };
 
@@ -274,7 +274,7 @@ async fn other_guests_are_called_as_they_are() {
     assert_eq!(serde_json::from_str::<Value>(&settings).unwrap()["valid"], false, "{settings}");
     assert_eq!(text(policy.call("protocol_version", b"").await), r#""v1""#);
 
-    let builtin = |name: &str| loader::load(PolicySpec::builtin(name).component().unwrap()).unwrap();
+    let builtin = |name: &str| Components::local().load(PolicySpec::builtin(name).component().unwrap()).unwrap();
     let provider = guest(builtin("caesar-cipher")).await;
     let event = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/policies/caesar-cipher/reviews/answered-encrypt.json"));
     let host = Host::load(vec![PolicySpec::builtin("caesar-cipher")]).await.unwrap();

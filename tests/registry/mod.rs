@@ -4,7 +4,7 @@ mod credentials;
 mod faults;
 mod liar;
 mod lies;
-mod real;
+pub mod real;
 mod redirects;
 
 use std::{fs, future::Future, path::Path, time::Duration};

@@ -28,20 +28,20 @@ const MODULE: GoModule = GoModule {
 };
 
 /// None, with a line on stderr that names the skipped test: no Go toolchain on a person's machine. In CI that is a failure.
-fn tools() -> Option<&'static Path> {
+pub fn tools() -> Option<&'static Path> {
     static BUILT: OnceLock<Result<Option<PathBuf>, String>> = OnceLock::new();
     let built = BUILT.get_or_init(|| Ok(MODULE.build()?.map(|folder| folder.join(MODULE.name))));
     or_skip(built).map(PathBuf::as_path)
 }
 
 /// A registry, ended on drop.
-struct Real {
+pub struct Real {
     child: Child,
-    host: String,
+    pub host: String,
 }
 
 impl Real {
-    fn start(tools: &Path, flags: &[&str]) -> Self {
+    pub fn start(tools: &Path, flags: &[&str]) -> Self {
         let mut child = Command::new(tools).arg("serve").args(flags).stdout(Stdio::piped()).spawn().unwrap();
         let mut host = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut host).unwrap();

@@ -17,8 +17,9 @@ use verdict::{
         prepare::Compiler,
         run::{Capacity, Engine},
     },
+    loader::Components,
     observe::{Decisions, Metrics},
-    policy::{Live, Set},
+    policy::{Live, Makers, Set},
     server::{
         callers::Callers,
         routes::{self, Limits},
@@ -53,7 +54,8 @@ impl Host {
 
     pub async fn load_in(engine: &Engine, specs: Vec<PolicySpec>) -> Result<Self, Vec<String>> {
         let metrics = Arc::new(Metrics::new());
-        let set = Set::load(engine, compiler(), &metrics, specs).await;
+        let makers = Makers { engine, compiler: compiler(), components: &Components::local() };
+        let set = Set::load(makers, &metrics, specs).await;
         let set = set.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let app = routes::app(
             Arc::new(Live::new(Arc::new(set))),

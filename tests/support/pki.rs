@@ -31,6 +31,11 @@ pub struct Identity {
 }
 
 impl Pki {
+    /// The same, whose clients trust another authority.
+    pub fn trusting(self, ca_pem: String) -> Self {
+        Self { ca_pem, ..self }
+    }
+
     pub fn new(folder: &Path) -> Self {
         fs::create_dir_all(folder).expect("a folder for certificates");
         let mut params = CertificateParams::default();

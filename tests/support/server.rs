@@ -19,8 +19,9 @@ use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle};
 use tokio_rustls::client::TlsStream;
 use verdict::{
     certs::{Bundle, Pair},
+    loader::Components,
     observe::{Decisions, Metrics},
-    policy::{Live, Set},
+    policy::{Live, Makers, Set},
     server::{
         Bound, Config, Rate,
         callers::{Callers, Rule},
@@ -68,7 +69,8 @@ impl Server {
             "" => EXAMPLES.map(PolicySpec::builtin).to_vec(),
             yaml => host::specs(yaml),
         };
-        let set = Set::load(host::engine(), host::compiler(), &metrics, specs).await.unwrap();
+        let makers = Makers { engine: host::engine(), compiler: host::compiler(), components: &Components::local() };
+        let set = Set::load(makers, &metrics, specs).await.unwrap();
         let bundle = Bundle::generate(&["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
         let rule = Rule { names: names.iter().map(|it| it.parse().unwrap()).collect(), tokens: None };
         let callers = Arc::new(Callers { rules: [rule.clone(), rule.clone(), rule], known: client_ca });

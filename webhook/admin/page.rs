@@ -76,6 +76,9 @@ pub(super) struct Row {
 struct Code {
     component: String,
     digest: String,
+    /// Of an image: of its manifest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_digest: Option<String>,
     start: &'static str,
     /// Why there is no snapshot.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,6 +142,7 @@ fn code(policy: &Policy) -> Option<Code> {
     Some(Code {
         component: reference.location.to_string(),
         digest: format!("sha256:{}", component.digest()),
+        image_digest: component.manifest().map(|it| format!("sha256:{it}")),
         start: start.name(),
         no_snapshot: start.refusal().map(str::to_owned),
     })

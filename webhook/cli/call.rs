@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let answers = answers(&args.answers)?;
     let input = args.input.as_deref().map(input).transpose()?.unwrap_or_default();
     let settings = args.settings.as_deref().map(json_argument).transpose()?;
-    let component = component(&spec)?;
+    let component = component(&spec, &args.cache)?;
     if settings.is_some() && !is_component(&component.bytes) {
         let words = "--settings: only components take settings by themselves: write those of a module into its --input";
         return Err(Failed::Usage(words.to_owned()));

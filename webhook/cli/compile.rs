@@ -13,7 +13,7 @@ use crate::{
         run::{Capacity, Engine},
     },
     observe::Metrics,
-    policy::Set,
+    policy::{Makers, Set},
 };
 
 /// Policies are initialised with their settings and grants, as `serve` would do, so that it finds all of them. The
@@ -45,7 +45,8 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     // Ahead of time, maybe beside a server.
     let compiler = compiler(Some(cache), Priority::Idle)?;
     let engine = Engine::new(Capacity::default())?;
-    let set = runtime()?.block_on(Set::load(&engine, &compiler, &Metrics::new(), all));
+    let makers = Makers { engine: &engine, compiler: &compiler, components: &args.cache.components()? };
+    let set = runtime()?.block_on(Set::load(makers, &Metrics::new(), all));
     let set = set.map_err(|errors| Failed::configurations(&errors))?;
     for (spec, component) in set.policies().iter().flat_map(|it| it.components()) {
         terminal::print(&format!("ok {} (starts from {})", spec.name, component.about().start.name()));

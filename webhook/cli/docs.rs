@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::{Ended, Failed, component, specs, terminal};
+use super::{CacheArgs, Ended, Failed, component, specs, terminal};
 use crate::{author::docs, component::of_author, config, engine::prepare::describe, spec::Kind};
 
 /// What the policy does, its settings with an example of each kind, what it is asked about and what it wants to be granted.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// A policy's folder with verdict.yaml, its component (.wasm), or builtin:NAME.
+    /// A policy's folder with verdict.yaml, its component (.wasm), builtin:NAME, or an image in a registry.
     #[arg(default_value = ".")]
     policy: PathBuf,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
@@ -23,7 +25,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
         return Ok(Ended::Done);
     }
     let spec = specs(&args.policy)?.remove(0);
-    let component = component(&spec)?;
+    let component = component(&spec, &args.cache)?;
     let named = args.policy.display();
     let manifest = of_author(&component.bytes).map_err(|error| Failed::configuration(format!("{named}: {error}")))?;
     let manifest = manifest.ok_or_else(|| {

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use tracing::warn;
 
 use super::{
-    Ended, Failed,
+    CacheArgs, Ended, Failed, runtime,
     sources::{K8sWasm, any},
     terminal,
 };
@@ -14,7 +14,7 @@ use crate::{
     cel,
     component::of_author,
     config::{self, ConfigError},
-    loader,
+    loader::{Component, Components},
     spec::{
         ComponentRef, DEFAULT_ORDER, FailurePolicy, GroupSpec, Interface, Kind, Limits, Location, PolicySpec, Runs,
         Scope,
@@ -31,6 +31,8 @@ pub(super) struct Args {
     files: Vec<PathBuf>,
     #[command(flatten)]
     k8s_wasm: K8sWasm,
+    #[command(flatten)]
+    cache: CacheArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
@@ -41,6 +43,8 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
         return Err(Failed::configuration(words));
     }
     specs.extend(args.k8s_wasm.beside(&specs).map_err(wrong)?);
+    let components = args.cache.components()?;
+    runtime()?.block_on(components.fetch_all(specs.iter().flat_map(PolicySpec::references)));
     let (mut documents, mut all) = (Vec::new(), true);
     for spec in &specs {
         if let Err(why) = can_be_object(spec) {
@@ -48,7 +52,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
             all = false;
             continue;
         }
-        documents.push(text::yaml(&object(spec)?)?);
+        documents.push(text::yaml(&object(spec, &components)?)?);
     }
     terminal::print(documents.join("---\n").trim_end());
     Ok(if all { Ended::Done } else { Ended::No })
@@ -65,14 +69,14 @@ fn can_be_object(spec: &PolicySpec) -> Result<(), &'static str> {
 }
 
 /// Without what is as by default.
-fn object(policy: &PolicySpec) -> Result<Value, Failed> {
+fn object(policy: &PolicySpec, components: &Components) -> Result<Value, Failed> {
     // Of these files every policy has a kind.
     let kind = policy.kind.unwrap_or(Kind::Validator);
     let mut spec = match &policy.runs {
-        Runs::Component(component) => running(policy, component)?,
+        Runs::Component(component) => running(policy, component, components)?,
         Runs::Group(group) => Map::from_iter([
             ("expression".to_owned(), json!(group.expression)),
-            ("members".to_owned(), members(policy, group)?.into()),
+            ("members".to_owned(), members(policy, group, components)?.into()),
         ]),
     };
     let mut add = |name: &str, value: Value| {
@@ -90,7 +94,7 @@ fn object(policy: &PolicySpec) -> Result<Value, Failed> {
         add("order", json!(policy.order));
     }
     if matches!(kind.interface(), Interface::Validating | Interface::Mutating) {
-        match constraints(policy)? {
+        match constraints(policy, components)? {
             Some(constraints) => add("matchConstraints", constraints),
             None => warn!(
                 policy = policy.name,
@@ -110,10 +114,17 @@ fn object(policy: &PolicySpec) -> Result<Value, Failed> {
 }
 
 /// A component with all that it gets.
-fn running(policy: &PolicySpec, component: &ComponentRef) -> Result<Map<String, Value>, Failed> {
+fn running(
+    policy: &PolicySpec,
+    component: &ComponentRef,
+    components: &Components,
+) -> Result<Map<String, Value>, Failed> {
     let place = match &component.location {
         Location::File(path) => json!({"path": path}),
         Location::Builtin(name) => json!({"builtin": name}),
+        Location::Image(image) => json!({"image": image.to_string()}),
+        // An object pins what lies there; Kubewarden's files do not.
+        Location::Url(url) => json!({"url": url.as_str(), "sha256": load(component, components)?.digest.to_string()}),
         Location::Given(given) => json!({"sha256": given.digest().to_string()}),
     };
     let mut run = Map::from_iter([("component".to_owned(), place)]);
@@ -132,7 +143,7 @@ fn running(policy: &PolicySpec, component: &ComponentRef) -> Result<Map<String, 
 }
 
 /// Those that its expression asks: an object has no others.
-fn members(policy: &PolicySpec, group: &GroupSpec) -> Result<Vec<Value>, Failed> {
+fn members(policy: &PolicySpec, group: &GroupSpec, components: &Components) -> Result<Vec<Value>, Failed> {
     let names: Vec<&str> = group.members.iter().map(|it| GroupSpec::within(&it.name)).collect();
     let expression = cel::Group::compile(&group.expression, &names).map_err(Failed::configuration)?;
     let mut members = Vec::new();
@@ -142,7 +153,7 @@ fn members(policy: &PolicySpec, group: &GroupSpec) -> Result<Vec<Value>, Failed>
             warn!(policy = policy.name, member = name, "the expression never asks it: it is left out");
             continue;
         };
-        let mut run = running(member, component)?;
+        let mut run = running(member, component, components)?;
         run.insert("name".to_owned(), json!(name));
         members.push(Value::Object(run));
     }
@@ -150,10 +161,9 @@ fn members(policy: &PolicySpec, group: &GroupSpec) -> Result<Vec<Value>, Failed>
 }
 
 /// The rules of the file, or of the module where the file has none.
-fn constraints(policy: &PolicySpec) -> Result<Option<Value>, Failed> {
+fn constraints(policy: &PolicySpec, components: &Components) -> Result<Option<Value>, Failed> {
     if policy.kubewarden.is_some() {
-        let runs = std::iter::once(policy).chain(policy.members()).filter_map(PolicySpec::component);
-        let mut all = runs.map(of_module);
+        let mut all = policy.references().map(|it| of_module(it, components));
         let first = all.next().transpose()?.flatten();
         for other in all {
             if other? != first {
@@ -181,10 +191,14 @@ fn constraints(policy: &PolicySpec) -> Result<Option<Value>, Failed> {
 }
 
 /// The rules that the module's author wrote.
-fn of_module(reference: &ComponentRef) -> Result<Option<Value>, Failed> {
+fn of_module(reference: &ComponentRef, components: &Components) -> Result<Option<Value>, Failed> {
     let failed = |words: String| Failed::configuration(format!("{}: {words}", reference.location));
-    let component = loader::load(reference).map_err(|error| Failed::configuration(error.to_string()))?;
+    let component = load(reference, components)?;
     Ok(of_author(&component.bytes).map_err(failed)?.and_then(|it| it.match_constraints))
+}
+
+fn load(reference: &ComponentRef, components: &Components) -> Result<Component, Failed> {
+    components.load(reference).map_err(|error| Failed::configuration(error.to_string()))
 }
 
 fn is_label(name: &str) -> bool {

@@ -17,7 +17,7 @@ use crate::{
 /// Of the component only `init` is run, once, to see whether reviews can start from its snapshot.
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// A component's file, or builtin:NAME.
+    /// A component's file, builtin:NAME, or an image in a registry.
     component: std::path::PathBuf,
     /// Settings for init: JSON, or @FILE.
     #[arg(long)]
@@ -61,7 +61,7 @@ struct Shown<'a> {
 
 pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let spec = specs(&args.component)?.remove(0);
-    let component = component(&spec)?;
+    let component = component(&spec, &args.cache)?;
     let location = spec.component().map(|it| it.location.to_string()).unwrap_or_default();
     let mut settings = args.settings.as_deref().map(json_argument).transpose()?;
     let wrong = |words: &dyn std::fmt::Display| Failed::configuration(format!("{}: {words}", args.component.display()));

@@ -25,8 +25,11 @@ mod log;
 mod manifests;
 mod new;
 mod object;
+mod push;
+mod registry;
 mod reload;
 mod review;
+mod save;
 mod schema;
 mod seen;
 mod serve;
@@ -54,11 +57,12 @@ use crate::{
         prepare::{Cache, Compiler, Priority},
         run::{Capacity, Engine},
     },
-    loader::{self, Component},
+    loader::{Component, Components},
     observe::Metrics,
-    policy::Set,
-    spec::PolicySpec,
+    policy::{Makers, Set},
+    spec::{ComponentRef, Image, PolicySpec},
 };
+use registry::RegistryArgs;
 
 /// Answers kube-apiserver's TokenReview, SubjectAccessReview and AdmissionReview with sandboxed Wasm policies.
 #[derive(Parser)]
@@ -111,6 +115,14 @@ enum Command {
     Schema(schema::Args),
     /// Print what registers the server with a cluster, from its policies.
     Manifests(Box<manifests::Args>),
+    /// Push a component to a registry.
+    Push(push::Args),
+    /// Pull a component from a registry into a file.
+    Pull(push::PullArgs),
+    /// Save images of a registry in a folder, for where there is none.
+    Save(save::Args),
+    /// Load what was saved, for servers that use the same cache.
+    Load(save::LoadArgs),
     /// Compile policies into the cache ahead of time, for container images for example.
     Compile(compile::Args),
     /// What `serve` starts for each policy that it compiles: a component on standard input, code on standard output.
@@ -191,6 +203,10 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Manifests(args) => manifests::run(&args),
+        Command::Push(args) => push::run(&args),
+        Command::Pull(args) => push::pull(&args),
+        Command::Save(args) => save::run(&args),
+        Command::Load(args) => save::load(&args),
         Command::Compile(args) => compile::run(&args),
         Command::Prepare(args) => compile::prepare(&args),
         Command::Import(args) => import::run(&args),
@@ -253,15 +269,17 @@ fn runtime() -> Result<tokio::runtime::Runtime, std::io::Error> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
 }
 
-/// Where compiled policies are kept.
+/// Where compiled policies, and what was fetched, are kept, and where that comes from.
 #[derive(clap::Args)]
 struct CacheArgs {
-    /// Where compiled policies, and certificates made on the spot, are kept. Default: verdict in the user's cache folder.
+    /// Where compiled policies, fetched components, and certificates made on the spot are kept. Default: verdict in the user's cache folder.
     #[arg(long, env = "VERDICT_CACHE_DIR")]
     cache_dir: Option<PathBuf>,
     /// MiB that compiled policies may take there; those used longest ago go first. 0 keeps none.
     #[arg(long, env = "VERDICT_CACHE_SIZE", default_value_t = 1024)]
     cache_size: u64,
+    #[command(flatten)]
+    registry: RegistryArgs,
 }
 
 impl CacheArgs {
@@ -302,12 +320,18 @@ async fn load(
     let engine = Engine::new(capacity)?;
     // Somebody waits for it.
     let compiler = compiler(cache.open(), Priority::Normal)?;
-    let set = Set::load(&engine, &compiler, metrics, specs).await;
+    let makers = Makers { engine: &engine, compiler: &compiler, components: &cache.components()? };
+    let set = Set::load(makers, metrics, specs).await;
     set.map(Arc::new).map_err(|errors| Failed::configurations(&errors))
 }
 
-/// The policies of a path: YAML, or a component with every default.
+/// The policies of a path: YAML, or a component with every default, which may be an image.
 fn specs(path: &Path) -> Result<Vec<PolicySpec>, Failed> {
+    if !path.exists()
+        && let Some(Ok(image)) = path.to_str().map(str::parse::<Image>)
+    {
+        return Ok(vec![PolicySpec::image(image)]);
+    }
     if let Some(name) = path.to_str().and_then(|it| it.strip_prefix("builtin:")) {
         return Ok(vec![PolicySpec::builtin(name)]);
     }
@@ -319,12 +343,19 @@ fn specs(path: &Path) -> Result<Vec<PolicySpec>, Failed> {
 }
 
 /// The component of a policy that stands for it.
-fn component(spec: &PolicySpec) -> Result<Component, Failed> {
+fn component(spec: &PolicySpec, cache: &CacheArgs) -> Result<Component, Failed> {
     let words = || {
         format!("{}: {}: expected one component, got a group of them: name one of its files", spec.source, spec.title())
     };
     let reference = spec.component().ok_or_else(|| Failed::configuration(words()))?;
-    loader::load(reference).map_err(|error| Failed::configuration(error.to_string()))
+    fetched(reference, &cache.components()?)
+}
+
+/// What a reference names, fetched if it must be.
+fn fetched(reference: &ComponentRef, components: &Components) -> Result<Component, Failed> {
+    let wrong = |error: &dyn std::fmt::Display| Failed::configuration(format!("{reference}: {error}"));
+    runtime()?.block_on(components.fetch(reference)).map_err(|error| wrong(&error))?;
+    components.load(reference).map_err(|error| Failed::configuration(error.to_string()))
 }
 
 /// A file's content; `-` is standard input.

@@ -193,7 +193,7 @@ impl Stamps {
         let of_policies = all.flat_map(|spec| {
             let component = spec.component().and_then(|it| match &it.location {
                 Location::File(path) => Some(path.clone()),
-                Location::Builtin(_) | Location::Given(_) => None,
+                Location::Builtin(_) | Location::Image(_) | Location::Url(_) | Location::Given(_) => None,
             });
             component.into_iter().chain(spec.files.iter().cloned())
         });

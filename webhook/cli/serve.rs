@@ -70,6 +70,9 @@ pub(super) struct Args {
     require_all: bool,
     #[command(flatten)]
     cache: CacheArgs,
+    /// How often to look whether the tags of images name something else now, such as 10m. Default: never; a tag stays what it was when it was fetched first.
+    #[arg(long, env = "VERDICT_REGISTRY_REFRESH", value_name = "TIME", value_parser = often)]
+    registry_refresh: Option<Duration>,
     /// Reviews in a policy at the same time: of sixteen, two each are for authentication and authorization, nine for admission, two for events, one for audits.
     #[arg(long, env = "VERDICT_MAX_INSTANCES", default_value_t = Capacity::default().instances, value_parser = clap::value_parser!(u32).range(1..=4096))]
     max_instances: u32,
@@ -246,18 +249,20 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
     let mut interrupt = signal(SignalKind::interrupt())?;
     let live = Arc::new(Live::new(Arc::new(Set::empty())));
     let engine = Engine::new(capacity)?;
+    let components = args.cache.components()?;
     let loader = |priority| {
         let (live, metrics) = (Arc::clone(&live), Arc::clone(&metrics));
         Ok::<_, Failed>(Loader {
             live,
             engine: engine.clone(),
             compiler: compiler(args.cache.open(), priority)?,
+            components: components.clone(),
             metrics,
         })
     };
     tokio::spawn(observe::tell_left_out(Arc::clone(&metrics)));
     // Somebody waits for it.
-    let mut keeper = Keeper::new(loader(Priority::Normal)?, store);
+    let mut keeper = Keeper::new(loader(Priority::Normal)?, store, args.registry_refresh);
     let errors = keeper.begin(reload::declared(&declared), &kinds).await.context("--state-dir")?;
     if args.require_all && !errors.is_empty() {
         return Err(Failed::configurations(&errors));
@@ -332,6 +337,14 @@ fn try_next(address: SocketAddr, admin: SocketAddr, ca: &Path) -> String {
     .concat()
 }
 
+/// Not so often that a registry would mind.
+fn often(text: &str) -> Result<Duration, String> {
+    let time = text.parse::<humantime::Duration>().map_err(|error| error.to_string())?;
+    if *time < OFTEN { Err(format!("expected {} s or more", OFTEN.as_secs())) } else { Ok(*time) }
+}
+
+/// How often tags may be looked at.
+const OFTEN: Duration = Duration::from_secs(10);
 /// How long decisions may still be written, and traces sent, at the end.
 const LAST_DECISIONS: Duration = Duration::from_secs(2);
 /// What is served when nothing is configured.

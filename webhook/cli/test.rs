@@ -82,7 +82,8 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let compiler = compiler(args.cache.open(), Priority::Normal)?;
     let is_own = |case: &Case| case.setup.policies.is_empty();
     let own = if suite.cases.iter().any(is_own) || !examples.is_empty() { Some(own(args)?) } else { None };
-    let runner = Runner { engine, compiler: Arc::new(compiler), own, examples, bless: args.bless };
+    let components = args.cache.components()?;
+    let runner = Runner { engine, compiler: Arc::new(compiler), components, own, examples, bless: args.bless };
     let mut results = runtime()?.block_on(runner.run(suite.cases)).map_err(|errors| Failed::configurations(&errors))?;
     results.notes = suite.notes;
     let written = match args.format {

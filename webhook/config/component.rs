@@ -1,24 +1,32 @@
 //! `spec.component`: a place and a digest.
 
+use url::Url;
+
 use super::{
     document::Origin,
     fields::{Field, Report},
 };
-use crate::spec::{ComponentRef, Digest, Location, declared};
+use crate::spec::{ComponentRef, Digest, Image, Location, declared};
 
-/// What of a component in `spec` is allowed by its schema and not served.
+/// What of a component in `spec` is allowed by its schema, and is none all the same.
 pub(super) fn check(spec: &Field<'_>, origin: &Origin<'_>, report: &mut Report<'_>) {
-    let component = spec.at("component");
-    for name in ["image", "url"] {
-        if let Some(field) = component.as_ref().and_then(|it| it.at(name)) {
-            field.error(report, "is not supported yet: use path");
-        }
+    let Some(component) = spec.at("component") else { return };
+    let words = |name: &str| component.at(name).and_then(|it| Some((it.words()?.to_owned(), it)));
+    if let Some((image, field)) = words("image")
+        && let Err(wrong) = image.parse::<Image>()
+    {
+        field.error(report, &wrong.to_string());
+    }
+    if let Some((url, field)) = words("url")
+        && let Err(wrong) = web(&url)
+    {
+        field.error(report, wrong);
     }
     let Origin::Request(given) = origin else { return };
-    if component.as_ref().is_none_or(|it| it.at("builtin").is_some()) {
+    if ["image", "url", "builtin"].iter().any(|it| component.at(it).is_some()) {
         return;
     }
-    let Some(field) = component.and_then(|it| it.at("sha256")) else { return };
+    let Some(field) = component.at("sha256") else { return };
     if let Some(digest) = field.words().and_then(|it| it.parse().ok())
         && given(digest).is_none()
     {
@@ -26,14 +34,33 @@ pub(super) fn check(spec: &Field<'_>, origin: &Origin<'_>, report: &mut Report<'
     }
 }
 
+/// A URL that can be fetched from.
+pub(super) fn web(text: &str) -> Result<Url, &'static str> {
+    let url: Url = text.parse().map_err(|_| "is no URL")?;
+    if url.scheme() != "https" || url.host_str().is_none_or(str::is_empty) {
+        return Err("must begin with https:// and a host");
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must hold no credentials: they belong in --registry-config");
+    }
+    if url.fragment().is_some() {
+        return Err("must have no part after #, which no server sees");
+    }
+    Ok(url)
+}
+
 /// Of what the schema allows.
 pub(super) fn read(declared: declared::Component, origin: &Origin<'_>) -> Option<ComponentRef> {
     let digest: Option<Digest> = declared.sha256.map(|it| it.parse()).transpose().ok()?;
-    let location = match (declared.path, declared.builtin, origin) {
+    let location = match (declared.image, declared.url, declared.path, declared.builtin, origin) {
+        (Some(image), None, None, None, _) => Location::Image(image.parse().ok()?),
+        (None, Some(url), None, None, _) => Location::Url(web(&url).ok()?),
         // `components` drops each `.`, so that messages and the state show the path that people know.
-        (Some(path), None, Origin::Folder(folder)) => Location::File(folder.join(path).components().collect()),
-        (None, Some(name), _) => Location::Builtin(name),
-        (None, None, Origin::Request(given)) => Location::Given(given(digest?)?),
+        (None, None, Some(path), None, Origin::Folder(folder)) => {
+            Location::File(folder.join(path).components().collect())
+        }
+        (None, None, None, Some(name), _) => Location::Builtin(name),
+        (None, None, None, None, Origin::Request(given)) => Location::Given(given(digest?)?),
         _ => return None,
     };
     // What was given is found by its digest.
@@ -64,6 +91,11 @@ mod tests {
         assert_eq!(parse("{path: ./a.wasm}").unwrap().location, file("/policies/a.wasm"));
         assert_eq!(parse("{path: ../a@b.wasm}").unwrap().location, file("/policies/../a@b.wasm"));
         assert_eq!(parse("{path: /abs/a.wasm}").unwrap().location, file("/abs/a.wasm"));
+        let image = parse("{image: 'registry.example.org:5000/policies/labels:1.2'}").unwrap();
+        assert_eq!(image.to_string(), "registry.example.org:5000/policies/labels:1.2");
+        let url =
+            parse(&format!("{{url: 'https://example.org/a.wasm?token=secret', sha256: {}}}", "ab".repeat(32))).unwrap();
+        assert_eq!(url.location.to_string(), "https://example.org/a.wasm");
         assert_eq!(parse("{builtin: pod-security}").unwrap().location, Location::Builtin("pod-security".into()));
     }
 
@@ -86,14 +118,17 @@ mod tests {
             ("a.wasm", "spec.component: expected a mapping; got \"a.wasm\""),
             ("{}", "spec.component: expected exactly one of image, url, path and builtin"),
             ("{path: a, builtin: b}", "spec.component: expected exactly one of image, url, path and builtin"),
-            ("{image: example.com/a:1}", "spec.component.image: is not supported yet: use path"),
-            ("{url: 'https://example.com/a.wasm'}", "spec.component.url: is not supported yet: use path"),
+            ("{image: 'labels:1'}", "spec.component.image: it must begin with a registry"),
+            ("{image: example.com/a}", "spec.component.image: it needs a tag or a digest"),
+            ("{url: 'https://user@example.com/a.wasm', sha256: $0}", "spec.component.url: must hold no credentials"),
+            ("{url: 'https://example.com/a.wasm#b', sha256: $0}", "spec.component.url: must have no part after #"),
+            ("{url: 'http://example.com/a.wasm', sha256: $0}", "expected a URL that begins with https://"),
             ("{url: 'https://example.com/a.wasm'}", "spec.component: expected sha256 beside url"),
             ("{path: ''}", "spec.component.path: expected the path of a file"),
             ("{builtin: Not A Name}", "spec.component.builtin: expected the name of a built-in component"),
             ("{file: a.wasm}", "spec.component.file: is not a field"),
         ] {
-            let error = parse(component).unwrap_err();
+            let error = parse(&component.replace("$0", &"ab".repeat(32))).unwrap_err();
             assert!(error.contains(expected), "{component}: {error}");
         }
     }

@@ -7,12 +7,13 @@ use tracing::warn;
 
 use super::{
     ConfigError,
+    component::web,
     fields::{Field, Object, Report},
     yaml::{Node, Value},
 };
 use crate::spec::{
-    Actions, ComponentRef, Family, Grants, GroupSpec, HostCapabilities, Kind, Kubewarden, Limits, Location, MAX_TIME,
-    PolicySpec, Runs,
+    Actions, ComponentRef, Family, Grants, GroupSpec, HostCapabilities, Image, Kind, Kubewarden, Limits, Location,
+    MAX_TIME, NotAnImage, PolicySpec, Runs,
 };
 
 /// Whether a document is one of Kubewarden's: no object of Kubernetes, and each of its values is a policy or a group.
@@ -125,7 +126,7 @@ fn policy(
         }
     }
     let object = Object::of(field, field.keys());
-    let path = object.required("module", report).and_then(|it| module(it, folder, report));
+    let location = object.required("module", report).and_then(|it| module(it, folder, report));
     let actions = actions(&object, report);
     let may_mutate = object.optional("allowedToMutate").map_or(Some(false), |it| it.boolean(report));
     let settings = object.optional("settings");
@@ -153,7 +154,7 @@ fn policy(
         Some(group) => (Kind::PolicyGroup, format!("{group}/{id}")),
         None => (if may_mutate { Kind::Mutator } else { Kind::Validator }, id.to_owned()),
     };
-    let component = ComponentRef { location: Location::File(path?), digest: None };
+    let component = ComponentRef { location: location?, digest: None };
     Some(PolicySpec {
         fields: [
             ("spec.component", "module"),
@@ -184,20 +185,28 @@ fn capabilities(field: &Field<'_>, report: &mut Report<'_>) -> HostCapabilities 
     HostCapabilities::new(granted.collect()).unwrap_or_default()
 }
 
-/// Where the module is.
-fn module(field: &Field<'_>, folder: &Path, report: &mut Report<'_>) -> Option<std::path::PathBuf> {
+/// Where the module is. A text without a scheme is a registry's, and without a tag the latest.
+fn module(field: &Field<'_>, folder: &Path, report: &mut Report<'_>) -> Option<Location> {
     let text = field.text(report)?;
-    if let Some(path) = text.strip_prefix("file://") {
-        return Some(folder.join(path));
-    }
-    let words = match text.split_once("://") {
-        Some(("registry" | "https" | "http", _)) | None => {
-            "modules from registries and from the web are not fetched yet: save it beside this file and write file://FILE (a text without \
-             a scheme is a registry's too)"
-        }
-        Some(_) => "expected file://PATH, registry://REFERENCE or https://URL",
+    let image = |text: &str| {
+        text.parse::<Image>().or_else(|error| match error {
+            NotAnImage::NoVersion => format!("{text}:latest").parse(),
+            other => Err(other),
+        })
     };
-    field.error(report, words);
+    let wrong = match text.split_once("://") {
+        Some(("file", path)) => return Some(Location::File(folder.join(path))),
+        Some(("https", _)) => match web(text) {
+            Ok(url) => return Some(Location::Url(url)),
+            Err(wrong) => wrong.to_owned(),
+        },
+        Some(("registry", _)) | None => match image(text.strip_prefix("registry://").unwrap_or(text)) {
+            Ok(image) => return Some(Location::Image(image)),
+            Err(wrong) => wrong.to_string(),
+        },
+        Some(_) => "expected file://PATH, registry://REFERENCE or https://URL".to_owned(),
+    };
+    field.error(report, wrong);
     None
 }
 
@@ -255,12 +264,12 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_told_with_its_line() {
-        let text = "a:\n  module: registry://ghcr.io/x:1\n  policyMode: maybe\nb:\n  module: file://b.wasm\n  settings: 7\n  \
+        let text = "a:\n  module: registry://x:1\n  policyMode: maybe\nb:\n  module: file://b.wasm\n  settings: 7\n  \
                     timeoutEvalSeconds: 0\nc/d:\n  module: file://c.wasm\ng:\n  expression: a()\n  message: x\n  policies:\n    b: {module: file://b.wasm, policyMode: monitor}\n";
         let errors: Vec<String> =
             parse(text, "p.yml", Path::new("/")).unwrap_err().iter().map(ToString::to_string).collect();
         let expected = [
-            "p.yml:2: Kubewarden policy a: a.module: modules from registries",
+            "p.yml:2: Kubewarden policy a: a.module: it must begin with a registry",
             "p.yml:3: Kubewarden policy a: a.policyMode: expected one of protect, monitor; got \"maybe\"",
             "p.yml:6: Kubewarden policy b: b.settings: expected a mapping; got a number",
             "p.yml:7: Kubewarden policy b: b.timeoutEvalSeconds: expected whole seconds from 1 to 30; got 0",

@@ -149,6 +149,14 @@ impl PolicySpec {
         Self::alone(name, spec::Location::File(path.to_owned()), path.display().to_string())
     }
 
+    /// A policy of an image in a registry, named like its repository, with every default.
+    pub fn image(image: spec::Image) -> Self {
+        let path = image.repository().path();
+        let name = path.rsplit('/').next().unwrap_or(path).replace(['.', '_'], "-");
+        let source = image.to_string();
+        Self::alone(&name, spec::Location::Image(image), source)
+    }
+
     /// One of which nobody knows more than that it was there.
     pub(crate) fn unknown(kind: spec::Kind, name: &str) -> Self {
         let location = spec::Location::Builtin(name.to_owned());

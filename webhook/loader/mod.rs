@@ -4,7 +4,9 @@
 //! the policy that wants it.
 
 pub mod builtin;
+mod components;
 pub(crate) mod file;
+pub mod layout;
 pub mod registry;
 
 use std::path::PathBuf;
@@ -13,7 +15,10 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
 use crate::spec::{ComponentRef, Digest, Location};
+pub use components::Components;
 pub use file::ReadError;
+use layout::LayoutError;
+use registry::RegistryError;
 
 /// Largest component that is read, in bytes: 100 MiB.
 pub const MAX_SIZE: u64 = 100 << 20;
@@ -25,6 +30,8 @@ pub struct Component {
     pub bytes: Bytes,
     /// SHA-256 of the bytes.
     pub digest: Digest,
+    /// Of an image, the digest of its manifest.
+    pub manifest: Option<Digest>,
 }
 
 impl Component {
@@ -32,7 +39,17 @@ impl Component {
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let digest = Digest(Sha256::digest(&bytes).into());
-        Self { bytes, digest }
+        Self { bytes, digest, manifest: None }
+    }
+
+    /// If it is what the reference pins.
+    fn pinned(self, reference: &ComponentRef) -> Result<Self, LoadError> {
+        match reference.digest {
+            Some(pinned) if pinned != self.digest => {
+                Err(LoadError::Digest { component: reference.location.clone(), found: self.digest, pinned })
+            }
+            _ => Ok(self),
+        }
     }
 }
 
@@ -65,10 +82,36 @@ pub enum LoadError {
         /// In the reference.
         pinned: Digest,
     },
+    /// It had to be fetched, and could not.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// It is not here yet.
+    #[error("{0} is being fetched")]
+    Missing(Location),
 }
 
-/// Reads the component that `reference` names, and checks its size and digest.
-pub fn load(reference: &ComponentRef) -> Result<Component, LoadError> {
+/// Why something could not be fetched.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FetchError {
+    /// A registry, or who serves a URL, did not give it.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// It could not be kept.
+    #[error("what was fetched cannot be kept: {0}")]
+    Kept(String),
+    /// There is nowhere to keep it.
+    #[error("{0} is not fetched: --cache-dir is needed to keep it")]
+    Nowhere(Location),
+}
+
+impl From<LayoutError> for FetchError {
+    fn from(error: LayoutError) -> Self {
+        Self::Kept(error.to_string())
+    }
+}
+
+/// Reads the component that `reference` names on this machine, and checks its size and digest.
+fn local(reference: &ComponentRef) -> Result<Component, LoadError> {
     let bytes = match &reference.location {
         Location::File(path) => match file::read(path, MAX_SIZE) {
             Ok(bytes) => Bytes::from(bytes),
@@ -86,16 +129,11 @@ pub fn load(reference: &ComponentRef) -> Result<Component, LoadError> {
             }
         },
         Location::Given(given) => {
-            return Ok(Component { bytes: given.bytes().clone(), digest: given.digest() });
+            return Ok(Component { bytes: given.bytes().clone(), digest: given.digest(), manifest: None });
         }
+        Location::Image(_) | Location::Url(_) => return Err(FetchError::Nowhere(reference.location.clone()).into()),
     };
-    let component = Component::new(bytes);
-    match reference.digest {
-        Some(pinned) if pinned != component.digest => {
-            Err(LoadError::Digest { component: reference.location.clone(), found: component.digest, pinned })
-        }
-        _ => Ok(component),
-    }
+    Component::new(bytes).pinned(reference)
 }
 
 #[cfg(test)]

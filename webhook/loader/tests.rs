@@ -18,10 +18,10 @@ fn pinned(path: &str, base: &Path, digest: &str) -> ComponentRef {
 fn a_file_is_read_with_its_digest() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.wasm"), "abc").unwrap();
-    let component = load(&reference("./a.wasm", folder.path())).unwrap();
+    let component = local(&reference("./a.wasm", folder.path())).unwrap();
     assert_eq!(&*component.bytes, b"abc");
     assert_eq!(component.digest.to_string(), ABC);
-    load(&pinned("a.wasm", folder.path(), ABC)).unwrap();
+    local(&pinned("a.wasm", folder.path(), ABC)).unwrap();
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_wrong_digest_names_both() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("a.wasm"), "abc").unwrap();
     let wrong = format!("00{}", &ABC[2..]);
-    let error = load(&pinned("a.wasm", folder.path(), &wrong)).err();
+    let error = local(&pinned("a.wasm", folder.path(), &wrong)).err();
     let text = error.unwrap().to_string();
     assert!(text.contains(ABC) && text.contains(&wrong), "{text}");
 }
@@ -40,7 +40,7 @@ fn only_regular_files_of_a_bounded_size_are_read() {
     let path = folder.path().join("large.wasm");
     fs::File::create(&path).unwrap().set_len(MAX_SIZE + 1).unwrap();
     let text = |name: &str| {
-        let error = load(&reference(name, folder.path())).err();
+        let error = local(&reference(name, folder.path())).err();
         error.unwrap().to_string()
     };
     assert!(text("large.wasm").ends_with("larger than 104857600 bytes"), "{}", text("large.wasm"));
@@ -50,7 +50,7 @@ fn only_regular_files_of_a_bounded_size_are_read() {
 
 #[test]
 fn unknown_builtins_are_refused() {
-    let error = load(PolicySpec::builtin("no-such-thing").component().unwrap()).err();
+    let error = local(PolicySpec::builtin("no-such-thing").component().unwrap()).err();
     let text = error.unwrap().to_string();
     assert!(text.starts_with("builtin:no-such-thing does not exist"), "{text}");
 }

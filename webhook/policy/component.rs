@@ -11,14 +11,16 @@ use crate::{
 /// A component that is ready to be asked.
 pub struct Component {
     digest: Digest,
+    manifest: Option<Digest>,
     template: Template,
     /// Whether its last review took longer than a turn: then the next does not begin on a thread that others need.
     slow: AtomicBool,
 }
 
 impl Component {
-    pub(super) fn new(digest: Digest, template: Template) -> Self {
-        Self { digest, template, slow: AtomicBool::new(false) }
+    /// `manifest`: the digest of the one that names it, of an image.
+    pub(super) fn new(digest: Digest, manifest: Option<Digest>, template: Template) -> Self {
+        Self { digest, manifest, template, slow: AtomicBool::new(false) }
     }
 
     /// What is known of its code.
@@ -29,6 +31,11 @@ impl Component {
     /// SHA-256 of its bytes.
     pub fn digest(&self) -> &Digest {
         &self.digest
+    }
+
+    /// The digest of the manifest that names it, of an image.
+    pub fn manifest(&self) -> Option<&Digest> {
+        self.manifest.as_ref()
     }
 
     pub(super) fn template(&self) -> &Template {

@@ -19,24 +19,19 @@ use crate::{
         prepare::{Compiler, Identity, PrepareError, SettingsError, Source},
         run::{Engine, Program, ProgramError, Rego, Start, Template},
     },
-    loader::{self, Component, LoadError},
+    loader::{Component, Components, LoadError},
     observe::Metrics,
     spec::{ComponentRef, Digest, Family, GroupSpec, Instances, Interface, Kind, MatchSpec, PolicySpec, Runs},
     text::{line, shorten},
 };
 
 impl Set {
-    /// Loads every policy, several at once. Takes as long as preparing those that no cache holds.
+    /// Loads every policy, several at once, with what has to be fetched for them. Takes as long as preparing those that no cache holds.
     ///
     /// # Errors
     /// What is wrong with each policy that cannot be loaded; never empty.
-    pub async fn load(
-        engine: &Engine,
-        compiler: &Compiler,
-        metrics: &Metrics,
-        specs: Vec<PolicySpec>,
-    ) -> Result<Self, Vec<ConfigError>> {
-        let makers = Makers { engine, compiler };
+    pub async fn load(makers: Makers<'_>, metrics: &Metrics, specs: Vec<PolicySpec>) -> Result<Self, Vec<ConfigError>> {
+        makers.components.fetch_all(specs.iter().flat_map(PolicySpec::references)).await;
         let shelf = Shelf::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let loads: Vec<_> = specs.iter().map(|spec: &PolicySpec| load(makers, &shelf, spec)).collect();
@@ -72,11 +67,15 @@ impl Set {
     }
 }
 
-/// What makes programs, and what will run them.
+/// What finds components, makes programs of them, and will run them.
 #[derive(Clone, Copy)]
-pub(super) struct Makers<'a> {
-    pub(super) engine: &'a Engine,
-    pub(super) compiler: &'a Compiler,
+pub struct Makers<'a> {
+    /// Runs them.
+    pub engine: &'a Engine,
+    /// Makes programs.
+    pub compiler: &'a Compiler,
+    /// Finds components.
+    pub components: &'a Components,
 }
 
 /// What policies share while they are loaded: each component is read once, and each program prepared once.
@@ -91,9 +90,13 @@ fn cell<K: Eq + Hash, V>(cells: &Mutex<HashMap<K, Arc<OnceCell<V>>>>, key: K) ->
 }
 
 impl Shelf {
-    pub(super) async fn component(&self, reference: &ComponentRef) -> Result<Component, LoadError> {
+    pub(super) async fn component(
+        &self,
+        components: &Components,
+        reference: &ComponentRef,
+    ) -> Result<Component, LoadError> {
         let cell = cell(&self.components, format!("{reference:?}"));
-        let read = || async { loader::load(reference) };
+        let read = || async { components.load(reference) };
         cell.get_or_try_init(read).await.cloned()
     }
 
@@ -114,7 +117,8 @@ pub(super) struct Loaded {
 
 /// What will answer for it.
 enum Parts {
-    Component(Digest, Template),
+    /// Its digest, and that of its manifest.
+    Component(Digest, Option<Digest>, Template),
     Group(cel::Group, Vec<Loaded>),
 }
 
@@ -122,7 +126,9 @@ impl Loaded {
     pub(super) fn register(self, metrics: &Metrics) -> Policy {
         let Self { kind, spec, matching, parts } = self;
         let answers = match parts {
-            Parts::Component(digest, template) => Answers::Component(super::Component::new(digest, template)),
+            Parts::Component(digest, manifest, template) => {
+                Answers::Component(super::Component::new(digest, manifest, template))
+            }
             Parts::Group(expression, members) => {
                 let members = members.into_iter().map(|it| it.register(metrics)).collect();
                 Answers::Group(Group::new(expression, members))
@@ -161,9 +167,10 @@ async fn component(
     reference: &ComponentRef,
 ) -> Result<Vec<Loaded>, Vec<ConfigError>> {
     let of_component = |message: String| vec![error(spec, "spec.component", message)];
-    let component = shelf.component(reference).await.map_err(|wrong| of_component(wrong.to_string()))?;
+    let component =
+        shelf.component(makers.components, reference).await.map_err(|wrong| of_component(wrong.to_string()))?;
     let of_limits = |message: String| vec![error(spec, "spec.limits", message)];
-    let digest = component.digest;
+    let (digest, manifest) = (component.digest, component.manifest);
     let source = Source::new(makers.engine, component, spec.settings.as_deref(), &spec.grants, &spec.limits)
         .map_err(|wrong| of_limits(wrong.to_string()))?;
     let program = shelf.program(makers, &source).await.map_err(|wrong| match wrong {
@@ -212,7 +219,7 @@ async fn component(
         let template =
             Template::new(makers.engine, Arc::clone(&program), &spec.name, spec.limits, spec.instance_policy)
                 .map_err(|wrong| of_limits(wrong.to_string()))?;
-        Ok(Loaded { kind, matching: compiled(&spec, kind)?, spec, parts: Parts::Component(digest, template) })
+        Ok(Loaded { kind, matching: compiled(&spec, kind)?, spec, parts: Parts::Component(digest, manifest, template) })
     });
     loaded.collect()
 }

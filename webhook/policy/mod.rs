@@ -33,6 +33,7 @@ pub use live::{
     Current, Declared, Entry, Keeper, Key, Live, Loader, MOST_REGISTERED, Now, Object, Orders, Refused, Registered,
     State, Store, StoreError, Unreadable,
 };
+pub use load::Makers;
 pub(crate) use load::dotted;
 use matching::{Bounds, Match};
 use tokio::sync::watch;

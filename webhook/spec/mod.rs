@@ -20,6 +20,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
+use url::Url;
 
 pub use capability::HostCapabilities;
 pub use digest::{Digest, NotADigest};
@@ -38,6 +39,11 @@ pub use outcome::Outcome;
 pub use usage::{Fact, Line, Timing, Usage};
 
 impl PolicySpec {
+    /// All that it runs, its own and its members'.
+    pub fn references(&self) -> impl Iterator<Item = &ComponentRef> {
+        std::iter::once(self).chain(self.members()).filter_map(Self::component)
+    }
+
     /// Where the setting at this JSON Pointer stands, or what is nearest around it.
     pub(crate) fn place_of_setting(&self, pointer: &str) -> &str {
         let ends = pointer.rmatch_indices('/').map(|(end, _)| &pointer[..end]);
@@ -216,8 +222,19 @@ pub enum Location {
     File(PathBuf),
     /// Compiled into this binary.
     Builtin(String),
+    /// In a registry.
+    Image(Image),
+    /// On the web, by HTTPS.
+    Url(Url),
     /// It came with the object.
     Given(Given),
+}
+
+impl Location {
+    /// Whether what is here may be something else one day: a tag of a registry.
+    pub fn moves(&self) -> bool {
+        matches!(self, Self::Image(image) if image.digest().is_none())
+    }
 }
 
 /// A component that came with its object.
@@ -335,6 +352,11 @@ impl fmt::Display for Location {
         match self {
             Self::File(path) => path.display().fmt(f),
             Self::Builtin(name) => write!(f, "builtin:{name}"),
+            Self::Image(image) => image.fmt(f),
+            // Whatever follows may be a secret.
+            Self::Url(url) => {
+                write!(f, "https://{}{}", url.authority().rsplit('@').next().unwrap_or_default(), url.path())
+            }
             Self::Given(given) => write!(f, "registered:{}", given.digest()),
         }
     }

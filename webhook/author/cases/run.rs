@@ -20,8 +20,9 @@ use super::{
 use crate::{
     config::{self, ConfigError},
     engine::{prepare::Compiler, run::Engine},
+    loader::Components,
     observe::{Metrics, Seen, Watch},
-    policy::{Ask, Set},
+    policy::{Ask, Makers, Set},
     spec::{Limits, Line, PolicySpec},
 };
 
@@ -31,6 +32,8 @@ pub struct Runner {
     pub engine: Engine,
     /// What makes programs of them.
     pub compiler: Arc<Compiler>,
+    /// Finds components.
+    pub components: Components,
     /// The author's own policy; there must be one if any case has no files of policies.
     pub own: Option<PolicySpec>,
     /// Settings that the policy must take, each with a name.
@@ -161,8 +164,12 @@ impl Runner {
                 spec.grants.env.extend(setup.env.clone());
             }
             let (engine, compiler) = (self.engine.clone(), Arc::clone(&self.compiler));
+            let components = self.components.clone();
             loads.push(async move {
-                let load = async move { Set::load(&engine, &compiler, &Metrics::new(), specs).await.map(Arc::new) };
+                let load = async move {
+                    let makers = Makers { engine: &engine, compiler: &compiler, components: &components };
+                    Set::load(makers, &Metrics::new(), specs).await.map(Arc::new)
+                };
                 (setup, tokio::spawn(load).await)
             });
         }

@@ -245,7 +245,7 @@ mod tests {
     /// Of 1 MiB, with 1 MiB of memory.
     fn source() -> Source {
         let engine = Engine::new(Capacity { instances: 1, memory: 64 << 20 }).unwrap();
-        let component = Component { bytes: vec![0; 1 << 20].into(), digest: Digest([0; 32]) };
+        let component = Component { bytes: vec![0; 1 << 20].into(), digest: Digest([0; 32]), manifest: None };
         let limits = Limits { memory: 1 << 20, ..Limits::default() };
         Source::new(&engine, component, None, &Grants::default(), &limits).unwrap()
     }

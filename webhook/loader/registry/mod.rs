@@ -30,6 +30,7 @@ pub use credentials::Credentials;
 pub use document::{Content, Descriptor, INDEX, MANIFEST, Manifest};
 pub use error::RegistryError;
 pub use pattern::{Host, Mirror, NotAnAddress, Pattern};
+pub(in crate::loader) use pull::component_layer;
 pub use push::{Artifact, Interfaces, Packed};
 pub use referrers::MAX_REFERRERS;
 

@@ -92,7 +92,8 @@ impl Registry {
         };
         let layer = component_layer(image, &manifest)?.clone();
         let bytes = self.blob_now(image.repository(), &layer, MAX_SIZE).await?;
-        Ok(Pulled { manifest, component: Component { bytes, digest: layer.digest } })
+        let component = Component { bytes, digest: layer.digest, manifest: Some(manifest.digest) };
+        Ok(Pulled { manifest, component })
     }
 
     /// What lies at a URL, at most `max` bytes. Nobody gets credentials for it.
@@ -236,7 +237,11 @@ fn claim(headers: &HeaderMap) -> Option<Digest> {
 }
 
 /// The one layer that is a component, or what it is instead.
-fn component_layer<'m>(image: &Image, manifest: &'m Manifest) -> Result<&'m Descriptor, RegistryError> {
+/// The layer that is the component.
+pub(in crate::loader) fn component_layer<'m>(
+    image: &Image,
+    manifest: &'m Manifest,
+) -> Result<&'m Descriptor, RegistryError> {
     let name = image.to_string();
     let Content::Image { config, layers } = &manifest.content else { return Err(RegistryError::Index { name }) };
     let is_component = |it: &&Descriptor| LAYERS.contains(&it.media_type.as_str());

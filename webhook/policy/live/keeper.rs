@@ -1,21 +1,30 @@
 //! One declared set of several sources: files, and what is registered by requests. Whoever changes one of them gives an order; orders are
 //! done one after the other, each whole or not at all.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwap;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, sleep_until, timeout},
+};
 use tracing::{error, info};
 
 use super::{
     Declared, Loader, Now, Object, State, Unreadable,
+    fetches::Fetches,
     orders::{Order, Orders, Refused, WAITING},
     registered::{Entry, Key, Registered, given, has_room, key_of, of_registered, restored, sweep, used},
     store::Store,
 };
 use crate::{
     config::{ConfigError, name_of},
-    spec::{Given, Kind, PolicySpec},
+    spec::{ComponentRef, Given, Kind, PolicySpec},
 };
 
 /// Owns what loads, and all that is declared.
@@ -28,12 +37,18 @@ pub struct Keeper {
     registered: Arc<ArcSwap<Registered>>,
     store: Option<Store>,
     orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
+    fetches: Fetches,
+    /// How often it is looked whether tags name something else now.
+    refresh: Option<Duration>,
 }
 
 impl Keeper {
-    /// Nothing is declared yet. With a `store`, what is registered is kept there.
-    pub fn new(loader: Loader, store: Option<Store>) -> Self {
+    /// Nothing is declared yet. With a `store`, what is registered is kept there. `refresh`: how often it is looked whether tags of images
+    /// name something else now; None: a tag is what it was when it was fetched.
+    pub fn new(loader: Loader, store: Option<Store>, refresh: Option<Duration>) -> Self {
         Self {
+            fetches: Fetches::default(),
+            refresh,
             loader,
             files: Vec::new(),
             unreadable: Vec::new(),
@@ -45,7 +60,7 @@ impl Keeper {
 
     /// For those who give orders.
     pub fn orders(&self) -> Orders {
-        Orders::new(self.orders.0.clone(), Arc::clone(&self.registered))
+        Orders::new(self.orders.0.clone(), Arc::clone(&self.registered), self.loader.components.clone())
     }
 
     /// Loads what files declare, and what was registered before this process began: of `kinds`, others fail.
@@ -60,18 +75,34 @@ impl Keeper {
             sweep(store, &all);
             self.registered.store(Arc::new(all));
         }
+        let all = self.registered.load_full();
+        let specs = declared.iter().map(|it| &it.spec).chain(all.values().map(|it| &it.spec));
+        self.fetches.begin(&self.loader.components, specs);
+        // What takes longer is loaded when it is here.
+        let _ = timeout(FIRST_FETCHES, self.fetches.all()).await;
         Ok(self.files(declared, Vec::new()).await)
     }
 
     /// Does what is ordered, as long as the process lives.
     pub async fn run(mut self) {
         let mut pause = FIRST_PAUSE;
+        let mut refreshed = Instant::now();
         loop {
             let order = tokio::select! {
                 order = self.orders.1.recv() => order,
+                fetched = self.fetches.next() => {
+                    self.again(&self.users(&fetched)).await;
+                    continue;
+                }
                 () = sleep(pause), if !self.failing().is_empty() => {
                     self.retry().await;
                     pause = (pause * 2).min(LAST_PAUSE);
+                    continue;
+                }
+                () = due(refreshed, self.refresh) => {
+                    refreshed = Instant::now();
+                    let current = self.loader.live.current();
+                    self.fetches.refresh(&self.loader.components, current.objects().iter().map(Object::spec));
                     continue;
                 }
             };
@@ -101,16 +132,31 @@ impl Keeper {
         keys.filter(read).collect()
     }
 
-    /// Loads that once more, and nothing else.
-    async fn retry(&self) {
+    /// Those that run it.
+    fn users(&self, reference: &ComponentRef) -> Vec<Key> {
+        let current = self.loader.live.current();
+        let uses = |it: &&Object| it.spec().references().any(|it| it == reference);
+        current.objects().iter().filter(uses).filter_map(|it| key_of(it.spec())).collect()
+    }
+
+    /// Tries it once more, and nothing else: what could not be fetched is fetched first, beside everything else.
+    async fn retry(&mut self) {
         let failing = self.failing();
+        let registered = self.registered.load_full();
+        let specs = self.files.iter().map(|it| &it.spec).chain(registered.values().map(|it| &it.spec));
+        let specs = specs.filter(|it| key_of(it).is_some_and(|it| failing.contains(&it)));
+        self.fetches.begin(&self.loader.components, specs);
+        self.again(&failing).await;
+    }
+
+    /// Loads these, and nothing else.
+    async fn again(&self, keys: &[Key]) {
         let of = |it: &Declared| match key_of(&it.spec) {
-            Some(key) if failing.contains(&key) => it.clone(),
+            Some(key) if keys.contains(&key) => it.clone(),
             _ => Declared { spec: it.spec.clone(), now: Now::Untouched },
         };
         let registered = self.registered.load_full();
-        let of_registered =
-            of_registered(&registered, |it| if failing.contains(it) { Now::Read } else { Now::Untouched });
+        let of_registered = of_registered(&registered, |it| if keys.contains(it) { Now::Read } else { Now::Untouched });
         let made = self.loader.prepare(self.files.iter().map(of).chain(of_registered).collect()).await;
         self.loader.swap(made, self.unreadable.clone());
     }
@@ -119,7 +165,10 @@ impl Keeper {
         self.files.clone_from(&declared);
         self.unreadable = unreadable;
         let registered = self.registered.load_full();
-        let all = declared.into_iter().chain(of_registered(&registered, |_| Now::Read)).collect();
+        let all: Vec<Declared> = declared.into_iter().chain(of_registered(&registered, |_| Now::Read)).collect();
+        let components = &self.loader.components;
+        components.sweep(all.iter().flat_map(|it| it.spec.references()));
+        self.fetches.begin(components, all.iter().map(|it| &it.spec));
         self.loader.update(all, self.unreadable.clone()).await
     }
 
@@ -207,6 +256,16 @@ impl Keeper {
     }
 }
 
+/// When it is time to look again. Never, where nobody asked for that.
+async fn due(before: Instant, every: Option<Duration>) {
+    match every {
+        Some(every) => sleep_until((before + every).into()).await,
+        None => pending().await,
+    }
+}
+
+/// How long the start waits for what has to be fetched.
+const FIRST_FETCHES: Duration = Duration::from_secs(60);
 /// Before what failed is loaded once more; doubled after each time, to the last.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LAST_PAUSE: Duration = Duration::from_secs(600);

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     config::{ConfigError, name_of},
     engine::{prepare::Compiler, run::Engine},
+    loader::{Components, LoadError},
     observe::Metrics,
     spec::{Digest, Kind, PolicySpec},
 };
@@ -43,6 +44,8 @@ pub struct Loader {
     pub engine: Engine,
     /// Makes their programs.
     pub compiler: Compiler,
+    /// Finds their components.
+    pub components: Components,
     /// Counts them.
     pub metrics: Arc<Metrics>,
 }
@@ -89,8 +92,11 @@ impl Loader {
     /// # Errors
     /// All that is wrong with it.
     pub(super) async fn try_out(&self, spec: &PolicySpec) -> Result<(), Vec<ConfigError>> {
-        let makers = Makers { engine: &self.engine, compiler: &self.compiler };
-        load(makers, &Shelf::default(), spec).await.map(drop)
+        load(self.makers(), &Shelf::default(), spec).await.map(drop)
+    }
+
+    fn makers(&self) -> Makers<'_> {
+        Makers { engine: &self.engine, compiler: &self.compiler, components: &self.components }
     }
 
     /// What is to be loaded is shown as that.
@@ -150,18 +156,21 @@ impl Loader {
             let kept = kept.map(|it| Object { digests: it.digests.clone(), is_declared: true, ..not_loaded.clone() });
             return (kept.unwrap_or(not_loaded), Vec::new());
         }
-        let references = std::iter::once(&spec).chain(spec.members()).filter_map(PolicySpec::component);
         let mut digests = Vec::new();
-        for reference in references {
-            digests.push(shelf.component(reference).await.ok().map(|it| it.digest));
+        for reference in spec.references() {
+            let found = shelf.component(&self.components, reference).await;
+            if let Err(error @ LoadError::Missing(_)) = &found {
+                let waits = self.not_loaded(old, &spec, error.to_string(), Vec::new());
+                return (Object { state: State::Loading, ..waits }, vec![missing(&spec, error)]);
+            }
+            digests.push(found.ok().map(|it| it.digest));
         }
         if let Some(old) = old.filter(|it| it.is_declared && it.declared.says_as(&spec) && it.digests == digests) {
             let since = if old.state == State::Active { old.since } else { SystemTime::now() };
             let declared = Arc::new(spec);
             return (Object { declared, state: State::Active, reason: None, since, ..old.clone() }, Vec::new());
         }
-        let makers = Makers { engine: &self.engine, compiler: &self.compiler };
-        match load(makers, shelf, &spec).await {
+        match load(self.makers(), shelf, &spec).await {
             Err(errors) => wrong(errors, digests),
             Ok(loaded) => {
                 let policies = loaded.into_iter().map(|it| Arc::new(it.register(&self.metrics))).collect();
@@ -275,6 +284,15 @@ impl Loader {
         for gone in before.objects.iter().filter(|it| !objects.iter().any(|new| new.is(&it.declared))) {
             info!(policy = gone.declared.title(), "gone");
         }
+    }
+}
+
+fn missing(spec: &PolicySpec, error: &LoadError) -> ConfigError {
+    ConfigError {
+        source: spec.source.clone(),
+        object: Some(spec.title()),
+        field: Some(spec.field("spec.component")),
+        message: error.to_string(),
     }
 }
 

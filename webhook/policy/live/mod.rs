@@ -1,6 +1,7 @@
 //! The live set: what is declared, which of it serves, and since when. One immutable value behind one pointer: a change is made beside it and
 //! swapped in whole, and requests in flight end on what they began with.
 
+mod fetches;
 mod keeper;
 mod loader;
 mod orders;

@@ -9,7 +9,7 @@ use super::{
     Declared, Digest, Unreadable,
     registered::{Entry, Key, Registered, given},
 };
-use crate::{config::ConfigError, spec::Given};
+use crate::{config::ConfigError, loader::Components, spec::Given};
 
 /// Why an order changed nothing.
 #[derive(Debug)]
@@ -40,11 +40,16 @@ pub(super) enum Order {
 pub struct Orders {
     orders: mpsc::Sender<Order>,
     registered: Arc<ArcSwap<Registered>>,
+    components: Components,
 }
 
 impl Orders {
-    pub(super) fn new(orders: mpsc::Sender<Order>, registered: Arc<ArcSwap<Registered>>) -> Self {
-        Self { orders, registered }
+    pub(super) fn new(
+        orders: mpsc::Sender<Order>,
+        registered: Arc<ArcSwap<Registered>>,
+        components: Components,
+    ) -> Self {
+        Self { orders, registered, components }
     }
 
     /// What is registered now.
@@ -71,6 +76,8 @@ impl Orders {
     /// # Errors
     /// Why nothing was changed.
     pub async fn put(&self, entry: Entry, dry_run: bool) -> Result<bool, Refused> {
+        // Beside the orders of others, who do not wait for a registry. What cannot be had is told when it is loaded.
+        self.components.fetch_all(entry.spec.references()).await;
         let (done, ended) = oneshot::channel();
         let order = Order::Put { entry: Arc::new(entry), dry_run, done };
         self.orders.try_send(order).map_err(|_| Refused::Busy)?;

@@ -75,7 +75,7 @@ pub(super) fn given(spec: &PolicySpec) -> impl Iterator<Item = &Given> {
     let all = std::iter::once(spec).chain(spec.members()).filter_map(PolicySpec::component);
     all.filter_map(|it| match &it.location {
         Location::Given(given) => Some(given),
-        Location::File(_) | Location::Builtin(_) => None,
+        Location::File(_) | Location::Builtin(_) | Location::Image(_) | Location::Url(_) => None,
     })
 }
 

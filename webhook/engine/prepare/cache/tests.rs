@@ -1,7 +1,5 @@
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use sha2::{Digest as _, Sha256};
-
 use super::*;
 use crate::{
     engine::{
@@ -9,7 +7,7 @@ use crate::{
         run::{Capacity, Engine, Program, Start},
     },
     loader::Component,
-    spec::{Digest, Grants, HostCapabilities, Limits},
+    spec::{Grants, HostCapabilities, Limits},
 };
 
 /// What loads programs, with a cache.
@@ -29,7 +27,7 @@ impl Loader {
     /// Whose code takes little time to make.
     fn source(&self, settings: &str, grants: &Grants, limits: &Limits) -> Source {
         let bytes = crate::loader::builtin::find("magic-validator").unwrap().component;
-        let component = Component { bytes: bytes.into(), digest: Digest(Sha256::digest(bytes).into()) };
+        let component = Component::new(bytes);
         Source::new(&self.engine, component, Some(settings), grants, limits).unwrap()
     }
 

@@ -1,0 +1,103 @@
+//! What is fetched for declared objects, beside everything else: a registry that is slow holds up nobody who does not need it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::pending,
+};
+
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use crate::{
+    loader::Components,
+    spec::{ComponentRef, PolicySpec},
+};
+
+/// Fetches that have not ended.
+#[derive(Default)]
+pub(super) struct Fetches {
+    tasks: JoinSet<(ComponentRef, Ended)>,
+    running: BTreeSet<String>,
+}
+
+/// How one ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// What it is for is to be loaded, or told why it cannot be.
+    Fetched,
+    /// Nothing is to be done.
+    Unchanged,
+}
+
+impl Fetches {
+    /// Fetches what these need and is not here.
+    pub(super) fn begin<'a>(&mut self, components: &Components, specs: impl Iterator<Item = &'a PolicySpec>) {
+        for reference in unique(specs).filter(|it| components.is_missing(it)) {
+            self.spawn(reference, fetch(components.clone(), reference.clone()));
+        }
+    }
+
+    /// Looks whether the tags of these name something else now, and fetches that.
+    pub(super) fn refresh<'a>(&mut self, components: &Components, specs: impl Iterator<Item = &'a PolicySpec>) {
+        for reference in unique(specs).filter(|it| it.location.moves()) {
+            self.spawn(reference, refresh(components.clone(), reference.clone()));
+        }
+    }
+
+    /// The next one that something is to be done about. Never, while there is none.
+    pub(super) async fn next(&mut self) -> ComponentRef {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok((reference, ended))) => {
+                    self.running.remove(&reference.to_string());
+                    if ended == Ended::Fetched {
+                        return reference;
+                    }
+                }
+                // It panicked, which the log has told.
+                Some(Err(_)) => {}
+                None => return pending().await,
+            }
+        }
+    }
+
+    /// Until all have ended.
+    pub(super) async fn all(&mut self) {
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Ok((reference, _)) = ended {
+                self.running.remove(&reference.to_string());
+            }
+        }
+    }
+
+    fn spawn(&mut self, reference: &ComponentRef, fetch: impl Future<Output = (ComponentRef, Ended)> + Send + 'static) {
+        if self.running.insert(reference.to_string()) {
+            self.tasks.spawn(fetch);
+        }
+    }
+}
+
+/// Many policies may run one component.
+fn unique<'a>(specs: impl Iterator<Item = &'a PolicySpec>) -> impl Iterator<Item = &'a ComponentRef> {
+    let all: BTreeMap<String, &ComponentRef> =
+        specs.flat_map(PolicySpec::references).map(|it| (it.to_string(), it)).collect();
+    all.into_values()
+}
+
+async fn fetch(components: Components, reference: ComponentRef) -> (ComponentRef, Ended) {
+    // What is wrong is told when it is loaded.
+    let _ = components.fetch(&reference).await;
+    (reference, Ended::Fetched)
+}
+
+async fn refresh(components: Components, reference: ComponentRef) -> (ComponentRef, Ended) {
+    let ended = match components.refresh(&reference).await {
+        Ok(true) => Ended::Fetched,
+        Ok(false) => Ended::Unchanged,
+        Err(error) => {
+            warn!(component = %reference, %error, "it cannot be seen whether the tag names something else now");
+            Ended::Unchanged
+        }
+    };
+    (reference, ended)
+}

@@ -15,7 +15,7 @@ pub(super) fn check(spec: &Field<'_>, origin: &Origin<'_>, report: &mut Report<'
     if let Some((image, field)) = words("image")
         && let Err(wrong) = image.parse::<Image>()
     {
-        field.error(report, &wrong.to_string());
+        field.error(report, wrong.to_string());
     }
     if let Some((url, field)) = words("url")
         && let Err(wrong) = web(&url)

@@ -64,7 +64,7 @@ impl Components {
             Some(found) => found.map_err(FetchError::Registry)?,
             None => {
                 let fault = remote.faults().get(&name).cloned();
-                return Err(fault.map_or_else(|| LoadError::Missing(reference.location.clone()), LoadError::Fetch));
+                return Err(fault.map_or_else(|| LoadError::Missing(reference.location.to_string()), LoadError::Fetch));
             }
         };
         component.pinned(reference)
@@ -124,7 +124,7 @@ impl Components {
     }
 
     fn remote(&self, reference: &ComponentRef) -> Result<&Arc<Remote>, FetchError> {
-        self.0.as_ref().ok_or_else(|| FetchError::Nowhere(reference.location.clone()))
+        self.0.as_ref().ok_or_else(|| FetchError::Nowhere(reference.location.to_string()))
     }
 }
 

@@ -46,7 +46,7 @@ impl Component {
     fn pinned(self, reference: &ComponentRef) -> Result<Self, LoadError> {
         match reference.digest {
             Some(pinned) if pinned != self.digest => {
-                Err(LoadError::Digest { component: reference.location.clone(), found: self.digest, pinned })
+                Err(LoadError::Digest { component: reference.location.to_string(), found: self.digest, pinned })
             }
             _ => Ok(self),
         }
@@ -76,7 +76,7 @@ pub enum LoadError {
     #[error("the digest of {component} is sha256:{found}, but the policy pins sha256:{pinned}")]
     Digest {
         /// The reference without its digest.
-        component: Location,
+        component: String,
         /// Of the bytes.
         found: Digest,
         /// In the reference.
@@ -87,7 +87,7 @@ pub enum LoadError {
     Fetch(#[from] FetchError),
     /// It is not here yet.
     #[error("{0} is being fetched")]
-    Missing(Location),
+    Missing(String),
 }
 
 /// Why something could not be fetched.
@@ -101,7 +101,7 @@ pub enum FetchError {
     Kept(String),
     /// There is nowhere to keep it.
     #[error("{0} is not fetched: --cache-dir is needed to keep it")]
-    Nowhere(Location),
+    Nowhere(String),
 }
 
 impl From<LayoutError> for FetchError {
@@ -131,7 +131,7 @@ fn local(reference: &ComponentRef) -> Result<Component, LoadError> {
         Location::Given(given) => {
             return Ok(Component { bytes: given.bytes().clone(), digest: given.digest(), manifest: None });
         }
-        Location::Image(_) | Location::Url(_) => return Err(FetchError::Nowhere(reference.location.clone()).into()),
+        Location::Image(_) | Location::Url(_) => return Err(FetchError::Nowhere(reference.location.to_string()).into()),
     };
     Component::new(bytes).pinned(reference)
 }

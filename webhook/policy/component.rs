@@ -11,7 +11,8 @@ use crate::{
 /// A component that is ready to be asked.
 pub struct Component {
     digest: Digest,
-    manifest: Option<Digest>,
+    /// Seldom looked at.
+    manifest: Option<Box<Digest>>,
     template: Template,
     /// Whether its last review took longer than a turn: then the next does not begin on a thread that others need.
     slow: AtomicBool,
@@ -19,7 +20,7 @@ pub struct Component {
 
 impl Component {
     /// `manifest`: the digest of the one that names it, of an image.
-    pub(super) fn new(digest: Digest, manifest: Option<Digest>, template: Template) -> Self {
+    pub(super) fn new(digest: Digest, manifest: Option<Box<Digest>>, template: Template) -> Self {
         Self { digest, manifest, template, slow: AtomicBool::new(false) }
     }
 
@@ -35,7 +36,7 @@ impl Component {
 
     /// The digest of the manifest that names it, of an image.
     pub fn manifest(&self) -> Option<&Digest> {
-        self.manifest.as_ref()
+        self.manifest.as_deref()
     }
 
     pub(super) fn template(&self) -> &Template {

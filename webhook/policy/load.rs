@@ -118,7 +118,7 @@ pub(super) struct Loaded {
 /// What will answer for it.
 enum Parts {
     /// Its digest, and that of its manifest.
-    Component(Digest, Option<Digest>, Template),
+    Component(Digest, Option<Box<Digest>>, Template),
     Group(cel::Group, Vec<Loaded>),
 }
 
@@ -170,7 +170,7 @@ async fn component(
     let component =
         shelf.component(makers.components, reference).await.map_err(|wrong| of_component(wrong.to_string()))?;
     let of_limits = |message: String| vec![error(spec, "spec.limits", message)];
-    let (digest, manifest) = (component.digest, component.manifest);
+    let (digest, manifest) = (component.digest, component.manifest.map(Box::new));
     let source = Source::new(makers.engine, component, spec.settings.as_deref(), &spec.grants, &spec.limits)
         .map_err(|wrong| of_limits(wrong.to_string()))?;
     let program = shelf.program(makers, &source).await.map_err(|wrong| match wrong {
@@ -219,7 +219,12 @@ async fn component(
         let template =
             Template::new(makers.engine, Arc::clone(&program), &spec.name, spec.limits, spec.instance_policy)
                 .map_err(|wrong| of_limits(wrong.to_string()))?;
-        Ok(Loaded { kind, matching: compiled(&spec, kind)?, spec, parts: Parts::Component(digest, manifest, template) })
+        Ok(Loaded {
+            kind,
+            matching: compiled(&spec, kind)?,
+            spec,
+            parts: Parts::Component(digest, manifest.clone(), template),
+        })
     });
     loaded.collect()
 }

@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use super::{CacheArgs, Failed};
 use crate::loader::{
     Components,
-    layout::Layout,
     registry::{Config, Credentials, Host, Mirror, Pattern, Registry},
 };
 
@@ -53,16 +52,10 @@ impl CacheArgs {
     /// What finds components, fetched ones as well where there is a folder to keep them in.
     ///
     /// # Errors
-    /// As [`RegistryArgs::registry`], or the folder cannot be used.
+    /// As [`RegistryArgs::registry`].
     pub(super) fn components(&self) -> Result<Components, Failed> {
         let registry = self.registry.registry()?;
-        let Some(dir) = self.dir() else { return Ok(Components::local()) };
-        match Layout::open(&dir.join("components")) {
-            Ok(kept) => Ok(Components::new(registry, kept)),
-            Err(error) => {
-                tracing::warn!(%error, "components cannot be kept, so none are fetched");
-                Ok(Components::local())
-            }
-        }
+        let dir = self.dir().map(|it| it.join("components"));
+        Ok(dir.map_or_else(Components::local, |dir| Components::new(registry, dir)))
     }
 }

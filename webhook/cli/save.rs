@@ -33,7 +33,7 @@ pub(super) struct LoadArgs {
 }
 
 pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
-    let components = Components::new(args.registry.registry()?, Layout::open(&args.output)?);
+    let components = Components::new(args.registry.registry()?, args.output.clone());
     runtime()?.block_on(async {
         for image in &args.images {
             let reference = ComponentRef { location: Location::Image(image.clone()), digest: None };

@@ -3,7 +3,8 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -27,7 +28,9 @@ pub struct Components(Option<Arc<Remote>>);
 /// What is not on this machine from the beginning on.
 struct Remote {
     registry: Registry,
-    kept: Layout,
+    dir: PathBuf,
+    /// What is kept there; made when something is, so that whoever fetches nothing needs no folder.
+    opened: OnceLock<Layout>,
     /// Why something could not be fetched when it was tried last, by its name.
     faults: Mutex<HashMap<String, FetchError>>,
     /// Who fetches what, by its name: one at a time.
@@ -46,9 +49,10 @@ impl Components {
         Self(None)
     }
 
-    /// By `registry`, kept in `kept`.
-    pub fn new(registry: Registry, kept: Layout) -> Self {
-        let remote = Remote { registry, kept, faults: Mutex::default(), fetching: Mutex::default() };
+    /// By `registry`, kept in the folder `dir`.
+    pub fn new(registry: Registry, dir: PathBuf) -> Self {
+        let opened = OnceLock::new();
+        let remote = Remote { registry, dir, opened, faults: Mutex::default(), fetching: Mutex::default() };
         Self(Some(Arc::new(remote)))
     }
 
@@ -103,20 +107,20 @@ impl Components {
             return Ok(false);
         }
         let remote = self.remote(reference)?;
-        let known = remote.kept.find(&wanted.name()).map(|it| it.digest);
+        let known = remote.named(&wanted.name());
         let fetch = async {
             let now = remote.registry.resolve(image, known).await?;
             if known == Some(now) { Ok(()) } else { remote.image(image, now).await }
         };
         remote.once(&wanted, fetch).await?;
-        Ok(remote.kept.find(&wanted.name()).map(|it| it.digest) != known)
+        Ok(remote.named(&wanted.name()) != known)
     }
 
     /// Forgets what none of these names and nobody used for long.
     pub fn sweep<'a>(&self, used: impl Iterator<Item = &'a ComponentRef>) {
         let Some(remote) = &self.0 else { return };
         let used: BTreeSet<String> = used.filter_map(Wanted::of).map(|it| it.name()).collect();
-        if let Err(error) = remote.kept.sweep(&used, UNUSED) {
+        if let Some(Err(error)) = remote.here().map(|it| it.sweep(&used, UNUSED)) {
             warn!(%error, "what was fetched and nobody uses stays");
         }
         remote.faults().retain(|name, _| used.contains(name));
@@ -157,17 +161,18 @@ impl Remote {
             return Some(Err(error));
         }
         let name = wanted.name();
-        let entry = self.kept.find(&name)?;
+        let kept = self.here()?;
+        let entry = kept.find(&name)?;
         let Wanted::Image(image) = wanted else {
-            return Some(Ok(Component::new(self.kept.blob(entry.digest, MAX_SIZE)?)));
+            return Some(Ok(Component::new(kept.blob(entry.digest, MAX_SIZE)?)));
         };
-        let manifest = self.kept.blob(entry.digest, MAX_MANIFEST)?;
+        let manifest = kept.blob(entry.digest, MAX_MANIFEST)?;
         let manifest = Manifest::read(manifest).map_err(|reason| RegistryError::NotAManifest { name, reason });
         let layer = match manifest.and_then(|it| component_layer(image, &it).cloned()) {
             Ok(layer) => layer,
             Err(error) => return Some(Err(error)),
         };
-        let bytes = self.kept.blob(layer.digest, MAX_SIZE)?;
+        let bytes = kept.blob(layer.digest, MAX_SIZE)?;
         Some(Ok(Component { manifest: Some(entry.digest), ..Component::new(bytes) }))
     }
 
@@ -197,7 +202,7 @@ impl Remote {
             Wanted::Url(url) => {
                 let bytes = self.registry.url(url, MAX_SIZE).await?;
                 let entry = Entry::named(&wanted.name(), WASM, &bytes);
-                Ok(self.kept.keep([&bytes], [entry])?)
+                Ok(self.kept()?.keep([&bytes], [entry])?)
             }
         }
     }
@@ -214,16 +219,39 @@ impl Remote {
         }
         let entry = Entry::named(&name, &manifest.media_type, &manifest.bytes);
         blobs.push(manifest.bytes);
-        self.kept.keep(&blobs, [entry])?;
+        self.kept()?.keep(&blobs, [entry])?;
         info!(image = %name, digest = %format_args!("sha256:{digest}"), "fetched");
         Ok(())
     }
 
     async fn blob(&self, image: &Image, blob: &Descriptor, max: u64) -> Result<Bytes, RegistryError> {
-        match self.kept.blob(blob.digest, max) {
+        match self.here().and_then(|it| it.blob(blob.digest, max)) {
             Some(bytes) => Ok(bytes),
             None => self.registry.blob(image.repository(), blob, max).await,
         }
+    }
+
+    /// What is kept, if anything is.
+    fn here(&self) -> Option<&Layout> {
+        if self.opened.get().is_none() && !self.dir.exists() {
+            return None;
+        }
+        let opened = self.kept();
+        opened.inspect_err(|error| warn!(%error, "what was fetched before cannot be used")).ok()
+    }
+
+    /// What is kept, to keep more.
+    fn kept(&self) -> Result<&Layout, FetchError> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let layout = Layout::open(&self.dir)?;
+        Ok(self.opened.get_or_init(|| layout))
+    }
+
+    /// The digest of what is kept by this name.
+    fn named(&self, name: &str) -> Option<Digest> {
+        Some(self.here()?.find(name)?.digest)
     }
 
     fn faults(&self) -> MutexGuard<'_, HashMap<String, FetchError>> {

@@ -7,20 +7,49 @@ use serde_json::Value;
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
+    level_filters::LevelFilter,
 };
 use tracing_subscriber::{
     Layer,
+    filter::Targets,
     fmt::{
-        FmtContext, FormatEvent, FormatFields,
+        self as tracing_fmt, FmtContext, FormatEvent, FormatFields, MakeWriter,
         format::Writer,
         time::{FormatTime as _, SystemTime},
+        writer::MakeWriterExt as _,
     },
-    layer::Context,
+    layer::{Context, SubscriberExt as _},
     registry::LookupSpan,
 };
 
-use super::terminal;
+use super::{LogFormat, terminal};
 use crate::{author::TOLD, text};
+
+/// Writes lines to `writer`, and what an author is told to the terminal.
+///
+/// One filter for all: with a filter for each layer, tracing-subscriber loses the event that comes after a question whether another one is
+/// wanted (https://github.com/tokio-rs/tracing/issues/2519).
+pub(super) fn subscriber<W>(
+    format: LogFormat,
+    level: LevelFilter,
+    colours: bool,
+    writer: W,
+) -> impl Subscriber + Send + Sync
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    // Libraries speak up only when something is wrong, unless more is asked for: hyper alone would fill a debug log.
+    let libraries = level.min(LevelFilter::WARN);
+    let wanted = Targets::new()
+        .with_default(if level == LevelFilter::TRACE { level } else { libraries })
+        .with_targets([("verdict", level), ("guest", level), ("audit", level), (TOLD, LevelFilter::TRACE)]);
+    let lines = tracing_fmt::layer().with_writer(writer.with_filter(|it| it.target() != TOLD));
+    let lines = match format {
+        LogFormat::Text => lines.with_ansi(colours).event_format(TextLines).boxed(),
+        LogFormat::Json => lines.event_format(JsonLines).boxed(),
+    };
+    tracing_subscriber::registry().with(wanted).with(lines).with(Told)
+}
 
 /// For people: time, level, target, message, then the fields as `name=value`.
 pub(super) struct TextLines;
@@ -173,8 +202,7 @@ mod tests {
     };
 
     use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
-    use tracing::info;
-    use tracing_subscriber::layer::SubscriberExt as _;
+    use tracing::{enabled, info};
 
     use super::*;
 
@@ -195,15 +223,9 @@ mod tests {
     fn written(emit: impl Fn()) -> [String; 2] {
         let (text, json) = (Written::default(), Written::default());
         let (to_text, to_json) = (text.clone(), json.clone());
-        let subscriber = tracing_subscriber::registry()
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .with_writer(move || to_text.clone())
-                    .with_ansi(false)
-                    .event_format(TextLines),
-            )
-            .with(tracing_subscriber::fmt::layer().with_writer(move || to_json.clone()).event_format(JsonLines));
-        tracing::subscriber::with_default(subscriber, emit);
+        let info = LevelFilter::INFO;
+        tracing::subscriber::with_default(subscriber(LogFormat::Text, info, false, move || to_text.clone()), &emit);
+        tracing::subscriber::with_default(subscriber(LogFormat::Json, info, false, move || to_json.clone()), &emit);
         [text, json].map(|it| String::from_utf8(it.0.lock().unwrap().clone()).unwrap())
     }
 
@@ -230,6 +252,19 @@ mod tests {
 
     const FORGED: &str =
         "a\n2026-01-01T00:00:00Z  INFO audit: \u{1b}[31m\u{85}\u{2028}\u{202e}\u{200b}policy=\"other\" \\";
+
+    #[test]
+    fn what_comes_after_a_question_about_another_event_is_written() {
+        for lines in written(|| {
+            assert!(!enabled!(target: "guest", Level::DEBUG));
+            info!("first");
+            info!(target: TOLD, "for the author alone");
+            info!("second");
+        }) {
+            let says = |words| lines.contains(words);
+            assert!(says("first") && says("second") && lines.lines().count() == 2, "{lines}");
+        }
+    }
 
     #[test]
     fn an_event_is_one_line_whatever_its_fields_hold() {

@@ -48,10 +48,9 @@ use std::{
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing::{level_filters::LevelFilter, warn};
-use tracing_subscriber::{Layer as _, filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::{
-    author::TOLD,
     config::ConfigError,
     engine::{
         prepare::{Cache, Compiler, Priority},
@@ -250,19 +249,7 @@ static LOG: OnceLock<(LogFormat, LevelFilter)> = OnceLock::new();
 fn start_logging(format: LogFormat, level: LevelFilter) {
     // Only ever set once.
     let _ = LOG.set((format, level));
-    // Libraries speak up only when something is wrong, unless more is asked for: hyper alone would fill a debug log.
-    let libraries = level.min(LevelFilter::WARN);
-    let targets = Targets::new()
-        .with_default(if level == LevelFilter::TRACE { level } else { libraries })
-        .with_targets([("verdict", level), ("guest", level), ("audit", level), (TOLD, LevelFilter::OFF)]);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let layer = match format {
-        LogFormat::Text => {
-            layer.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).event_format(log::TextLines).boxed()
-        }
-        LogFormat::Json => layer.event_format(log::JsonLines).boxed(),
-    };
-    tracing_subscriber::registry().with(layer.with_filter(targets)).with(log::Told).init();
+    log::subscriber(format, level, std::io::IsTerminal::is_terminal(&std::io::stderr()), std::io::stderr).init();
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, std::io::Error> {

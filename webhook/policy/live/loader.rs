@@ -115,9 +115,11 @@ impl Loader {
                 is_declared: false,
             },
         });
+        // What is gone serves until the new set does.
+        let gone = before.objects.iter().filter(|old| !declared.iter().any(|it| old.is(&it.spec))).cloned();
         let current = Current {
             set: Arc::clone(&before.set),
-            objects: objects.collect(),
+            objects: objects.chain(gone).collect(),
             unreadable: before.unreadable.clone(),
             digest: before.digest,
         };

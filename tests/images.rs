@@ -16,15 +16,15 @@ use crate::{
 };
 
 /// A registry with an image, and room for servers.
-struct Place {
-    registry: Option<Real>,
-    host: String,
-    folder: tempfile::TempDir,
+pub struct Place {
+    pub registry: Option<Real>,
+    pub host: String,
+    pub folder: tempfile::TempDir,
     pki: Pki,
 }
 
 /// `required-labels`, of an image, for one label.
-fn labels(name: &str, component: &str, label: &str) -> String {
+pub fn labels(name: &str, component: &str, label: &str) -> String {
     format!(
         "---\napiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: {name}}}\nspec: {{component: {{{component}}}, settings: {{labels: [{label}]}}}}\n"
     )
@@ -33,32 +33,37 @@ fn labels(name: &str, component: &str, label: &str) -> String {
 impl Place {
     /// None: there is no Go to build a registry with, which was said.
     fn new() -> Option<Self> {
-        let registry = Real::start(tools()?, &[]);
+        Self::with(&[])
+    }
+
+    /// With a registry that gets these flags.
+    pub fn with(flags: &[&str]) -> Option<Self> {
+        let registry = Real::start(tools()?, flags);
         let folder = tempfile::tempdir().unwrap();
         let pki = Pki::new(&folder.path().join("pki"));
         Some(Self { host: registry.host.clone(), registry: Some(registry), folder, pki })
     }
 
-    fn image(&self, tag: &str) -> String {
+    pub fn image(&self, tag: &str) -> String {
         format!("{}/team/labels:{tag}", self.host)
     }
 
-    fn plain(&self) -> String {
+    pub fn plain(&self) -> String {
         format!("--registry-plain-http={}", self.host)
     }
 
     /// What is printed: the name with its digest.
-    fn push(&self, component: &str, tag: &str) -> String {
+    pub fn push(&self, component: &str, tag: &str) -> String {
         let (code, out, error) = verdict(&["push", component, &self.image(tag), &self.plain()]);
         assert_eq!(code, 0, "{error}");
         out.trim().to_owned()
     }
 
-    fn policies(&self) -> PathBuf {
+    pub fn policies(&self) -> PathBuf {
         self.folder.path().join("policies.yaml")
     }
 
-    fn serve(&self, cache: &str, policies: &str, flags: &[&str]) -> Verdict {
+    pub fn serve(&self, cache: &str, policies: &str, flags: &[&str]) -> Verdict {
         fs::write(self.policies(), policies).unwrap();
         let cache = format!("--cache-dir={}", self.folder.path().join(cache).display());
         let (file, plain) = (self.policies(), self.plain());
@@ -68,7 +73,7 @@ impl Place {
         Verdict::start(&self.pki, &folder, &[&own, flags].concat())
     }
 
-    fn says(&self, verdict: &Verdict, path: &str) -> String {
+    pub fn says(&self, verdict: &Verdict, path: &str) -> String {
         let url = format!("https://{}{path}", verdict.https);
         let (status, text) = http::post(&url, config_map("u").to_string(), &self.pki, Some(&verdict.client)).unwrap();
         assert_eq!(status, 200, "{text}");
@@ -79,7 +84,7 @@ impl Place {
 }
 
 /// A policy as `/policies` shows it.
-fn row(verdict: &Verdict, name: &str) -> Value {
+pub fn row(verdict: &Verdict, name: &str) -> Value {
     let (_, text) = http::get_plain(&format!("http://{}/policies", verdict.admin)).unwrap();
     let page: Value = serde_json::from_str(&text).unwrap();
     page["policies"].as_array().unwrap().iter().find(|it| it["name"] == name).cloned().unwrap_or_default()

@@ -100,6 +100,7 @@ mod schemas;
 mod seen;
 /// Signatures between Verdict and cosign.
 mod signatures;
+mod signed;
 /// What is registered and kept on disk.
 mod state;
 /// Where the machine swaps.

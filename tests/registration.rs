@@ -84,7 +84,7 @@ fn what_is_refused_changes_nothing_and_all_of_it_is_told() {
         ("policygroup/g", group(&format!("component: {{path: {secret}}}")), 422, vec!["spec.members[0].component.path: is not allowed".into()]),
         ("policygroup/g", group(&format!("component: {{builtin: required-labels}}, grants: {{env: [{{name: A, valueFrom: {{file: {secret}}}}}]}}")), 422, vec!["spec.members[0].grants.env[0].valueFrom: is not allowed".into()]),
         ("validator/p", with(&format!("{{component: {{sha256: '{}'}}}}", "0".repeat(64))), 422, vec!["spec.component.sha256: no component of this digest".into()]),
-        ("validator/p", with("{component: {}}"), 422, vec!["spec.component: expected builtin, or sha256".into()]),
+        ("validator/p", with("{component: {}}"), 422, vec!["spec.component: expected image, builtin, or sha256".into()]),
         ("validator/p", labels("q", "one"), 422, vec!["metadata.name: expected p".into()]),
         ("mutator/p", labels("p", "one"), 422, vec!["kind: expected Mutator".into()]),
         ("validator/p", "kind: [".into(), 422, vec![": ".into()]),

@@ -184,7 +184,7 @@ fn parse(brought: Brought, known: &Orders, kind: Kind, name: &str) -> Result<(En
     let given: Vec<Given> = brought.components.into_iter().map(Given::new).collect();
     let find =
         |digest: Digest| given.iter().find(|it| it.digest() == digest).cloned().or_else(|| known.component(digest));
-    let spec = config::registered(&text, &find)?;
+    let spec = config::registered(&text, &find, known.fetches())?;
     if spec.kind != Some(kind) {
         return Err(about(
             Some("kind"),

@@ -9,8 +9,10 @@ use crate::{
         prepare::{PrepareError, Priority, Source, describe},
         run::{Capacity, Engine, Rego, Start},
     },
+    loader::signatures_of,
     policy::dotted,
-    spec::{Grants, Kind},
+    signature::Made,
+    spec::{Grants, Image, Kind, Location},
     text,
 };
 
@@ -41,6 +43,12 @@ struct Shown<'a> {
     protocol: &'static str,
     size: usize,
     digest: String,
+    /// Of an image: of its manifest, which signatures are about.
+    #[serde(rename = "imageDigest", skip_serializing_if = "Option::is_none")]
+    image_digest: Option<String>,
+    /// Of an image, what says that it is signed; whether it is, `verify` and --verification-config tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signatures: Option<Vec<String>>,
     kinds: Vec<&'static str>,
     /// What a review begins with.
     start: &'static str,
@@ -73,6 +81,12 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     if let Some(example) = manifest.as_ref().and_then(|it| it.examples().first()).filter(|_| args.settings.is_none()) {
         settings = Some(example.to_string());
     }
+    let image = match spec.component().map(|it| &it.location) {
+        Some(Location::Image(image)) => component.manifest.map(|digest| image.pinned(digest)),
+        _ => None,
+    };
+    let image_digest = component.manifest.map(|it| format!("sha256:{it}"));
+    let signatures = image.map(|it| signatures(&it, &args.cache)).transpose()?;
     let (size, digest) = (component.bytes.len(), format!("sha256:{}", component.digest));
     let engine = Engine::new(Capacity { instances: 1, ..Capacity::default() })?;
     let compiler = compiler(args.cache.open(), Priority::Normal)?;
@@ -104,6 +118,8 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
         protocol: description.protocol.name(),
         size,
         digest,
+        image_digest,
+        signatures,
         kinds: description.interfaces.iter().map(|it| Kind::of(*it).name()).collect(),
         start: start.name(),
         no_snapshot: start.refusal(),
@@ -126,6 +142,10 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     }
     row("size", &format!("{} bytes", shown.size));
     row("digest", &shown.digest);
+    if let Some(digest) = &shown.image_digest {
+        row("image", digest);
+    }
+    list("signatures", shown.signatures.as_deref().unwrap_or_default());
     row("protocol", shown.protocol);
     row("kinds", &shown.kinds.join(", "));
     match shown.no_snapshot {
@@ -138,6 +158,22 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     list("entrypoints", shown.entrypoints);
     list("builtins", shown.builtins);
     Ok(Ended::Done)
+}
+
+/// In words, one for each, or one that says that there are none.
+fn signatures(image: &Image, cache: &CacheArgs) -> Result<Vec<String>, Failed> {
+    let registry = cache.registry.registry()?;
+    let found = match runtime()?.block_on(signatures_of(&registry, image)) {
+        Ok((_, found)) => found,
+        Err(error) => return Ok(vec![format!("not known: {error}")]),
+    };
+    let all = found.signatures().iter().map(|it| match it.made() {
+        Made::Key(id) => format!("{}, says that it is by the key {}", it.format().name(), id.short()),
+        Made::Certificate => format!("{}, keyless", it.format().name()),
+        Made::Unknown => it.format().name().to_owned(),
+    });
+    let all: Vec<String> = all.collect();
+    Ok(if all.is_empty() { vec!["none".to_owned()] } else { all })
 }
 
 fn print_manifest(manifest: &Manifest) {

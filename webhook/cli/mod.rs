@@ -33,6 +33,7 @@ mod save;
 mod schema;
 mod seen;
 mod serve;
+mod sign;
 mod sources;
 mod terminal;
 mod test;
@@ -61,7 +62,7 @@ use crate::{
     policy::{Makers, Set},
     spec::{ComponentRef, Image, PolicySpec},
 };
-use registry::RegistryArgs;
+use registry::{RegistryArgs, VerificationArgs};
 
 /// Answers kube-apiserver's TokenReview, SubjectAccessReview and AdmissionReview with sandboxed Wasm policies.
 #[derive(Parser)]
@@ -141,6 +142,10 @@ enum Command {
     Test(test::Args),
     /// Make a development CA, a server certificate and a client certificate.
     Certs(certs::Args),
+    /// Sign an image in a registry.
+    Sign(sign::Args),
+    /// Say whether an image in a registry is signed.
+    Verify(sign::VerifyArgs),
     /// Make a key to sign components with, and the one that verifies them.
     Keygen(keygen::Args),
     /// Print what a shell needs to complete commands and flags.
@@ -215,6 +220,8 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Certs(args) => certs::run(&args),
+        Command::Sign(args) => sign::run(&args),
+        Command::Verify(args) => sign::verify(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Completions(args) => completions::run(&args),
     };
@@ -267,6 +274,8 @@ struct CacheArgs {
     cache_size: u64,
     #[command(flatten)]
     registry: RegistryArgs,
+    #[command(flatten)]
+    verification: VerificationArgs,
 }
 
 impl CacheArgs {

@@ -4,13 +4,18 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::Context as _;
 
-use super::{CacheArgs, Ended, Failed, component, registry::RegistryArgs, runtime, specs, terminal};
+use super::{
+    CacheArgs, Ended, Failed, component,
+    registry::{RegistryArgs, VerificationArgs},
+    runtime, specs, terminal,
+};
 use crate::{
     component::{manifest::Manifest, of_author, protocol::is_component},
     engine::prepare::describe,
     loader::{
         file,
         registry::{Artifact, Interfaces},
+        signatures_of,
     },
     spec::Image,
 };
@@ -36,6 +41,8 @@ pub(super) struct PullArgs {
     output: PathBuf,
     #[command(flatten)]
     registry: RegistryArgs,
+    #[command(flatten)]
+    verification: VerificationArgs,
 }
 
 pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
@@ -66,7 +73,14 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
 
 pub(super) fn pull(args: &PullArgs) -> Result<Ended, Failed> {
     let registry = args.registry.registry()?;
-    let pulled = runtime()?.block_on(registry.component(&args.image)).with_context(|| args.image.to_string())?;
+    let requirement = args.verification.requirement()?;
+    let pull = async {
+        let Some(requirement) = requirement else { return Ok(registry.component(&args.image).await?) };
+        let (digest, found) = signatures_of(&registry, &args.image).await?;
+        requirement.check(digest, &found)?;
+        anyhow::Ok(registry.component(&args.image.pinned(digest)).await?)
+    };
+    let pulled = runtime()?.block_on(pull).with_context(|| args.image.to_string())?;
     let folder = args.output.parent().filter(|it| !it.as_os_str().is_empty());
     let (Some(name), folder) = (args.output.file_name().and_then(|it| it.to_str()), folder.unwrap_or(".".as_ref()))
     else {

@@ -5,9 +5,13 @@ use std::{fs, path::PathBuf};
 use anyhow::Context as _;
 
 use super::{CacheArgs, Failed};
-use crate::loader::{
-    Components,
-    registry::{Config, Credentials, Host, Mirror, Pattern, Registry},
+use crate::{
+    config::verification,
+    loader::{
+        Components, file,
+        registry::{Config, Credentials, Host, Mirror, Pattern, Registry},
+    },
+    signature::requirement::Requirement,
 };
 
 /// How registries are reached.
@@ -48,14 +52,40 @@ impl RegistryArgs {
     }
 }
 
+/// Who must have signed.
+#[derive(clap::Args)]
+pub(super) struct VerificationArgs {
+    /// Who must have signed every component that is not built in: YAML in the shape of Kubewarden's verification-config.yml. Only images have signatures, so that nothing
+    /// else loads.
+    #[arg(long, env = "VERDICT_VERIFICATION_CONFIG", value_name = "FILE")]
+    verification_config: Option<PathBuf>,
+}
+
+impl VerificationArgs {
+    /// # Errors
+    /// The file cannot be read, or everything that is wrong in it.
+    pub(super) fn requirement(&self) -> Result<Option<Requirement>, Failed> {
+        let Some(path) = &self.verification_config else { return Ok(None) };
+        let source = path.display().to_string();
+        let wrong = |words: &dyn std::fmt::Display| Failed::configuration(format!("{source}: {words}"));
+        let text = file::read(path, MAX_VERIFICATION).map_err(|error| wrong(&error))?;
+        let text = String::from_utf8(text).map_err(|_| wrong(&"it is not UTF-8"))?;
+        verification(&text, &source).map(Some).map_err(|errors| Failed::configurations(&errors))
+    }
+}
+
 impl CacheArgs {
     /// What finds components, fetched ones as well where there is a folder to keep them in.
     ///
     /// # Errors
-    /// As [`RegistryArgs::registry`].
+    /// As [`RegistryArgs::registry`] and [`VerificationArgs::requirement`].
     pub(super) fn components(&self) -> Result<Components, Failed> {
         let registry = self.registry.registry()?;
         let dir = self.dir().map(|it| it.join("components"));
-        Ok(dir.map_or_else(Components::local, |dir| Components::new(registry, dir)))
+        let components = dir.map_or_else(Components::local, |dir| Components::new(registry, dir));
+        Ok(components.requiring(self.verification.requirement()?))
     }
 }
+
+/// Bytes of what --verification-config names.
+const MAX_VERIFICATION: u64 = 1 << 20;

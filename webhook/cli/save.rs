@@ -4,13 +4,17 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 
-use super::{CacheArgs, Ended, Failed, registry::RegistryArgs, runtime, terminal};
+use super::{
+    CacheArgs, Ended, Failed,
+    registry::{RegistryArgs, VerificationArgs},
+    runtime, terminal,
+};
 use crate::{
     loader::{Components, layout::Layout},
     spec::{ComponentRef, Image, Location},
 };
 
-/// The folder is an image layout of OCI's, which skopeo and crane read as well: `skopeo copy oci:FOLDER:IMAGE docker://...`.
+/// With their signatures. The folder is an image layout of OCI's, which skopeo and crane read as well: `skopeo copy oci:FOLDER:IMAGE docker://...`.
 #[derive(clap::Args)]
 pub(super) struct Args {
     /// REGISTRY/REPOSITORY:TAG, or REGISTRY/REPOSITORY@sha256:DIGEST.
@@ -21,6 +25,8 @@ pub(super) struct Args {
     output: PathBuf,
     #[command(flatten)]
     registry: RegistryArgs,
+    #[command(flatten)]
+    verification: VerificationArgs,
 }
 
 /// From then on they are what a server with this --cache-dir has fetched already.
@@ -34,13 +40,19 @@ pub(super) struct LoadArgs {
 
 pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
     let components = Components::new(args.registry.registry()?, args.output.clone());
+    let components = components.requiring(args.verification.requirement()?);
     runtime()?.block_on(async {
         for image in &args.images {
-            let reference = ComponentRef { location: Location::Image(image.clone()), digest: None };
+            let reference = ComponentRef::new(Location::Image(image.clone()));
             components.fetch(&reference).await.with_context(|| image.to_string())?;
             let loaded = components.load(&reference)?;
+            let signatures =
+                components.keep_signatures(image).await.with_context(|| format!("signatures of {image}"))?;
             let pinned = loaded.manifest.map_or_else(|| image.clone(), |it| image.pinned(it));
             terminal::print(&pinned.to_string());
+            if signatures > 0 {
+                terminal::print(&format!("with {signatures} of its signatures"));
+            }
         }
         Ok(Ended::Done)
     })

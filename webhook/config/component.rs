@@ -5,6 +5,8 @@ use url::Url;
 use super::{
     document::Origin,
     fields::{Field, Report},
+    verification::requirement,
+    walk::without_nulls,
 };
 use crate::spec::{ComponentRef, Digest, Image, Location, declared};
 
@@ -22,7 +24,18 @@ pub(super) fn check(spec: &Field<'_>, origin: &Origin<'_>, report: &mut Report<'
     {
         field.error(report, wrong);
     }
-    let Origin::Request(given) = origin else { return };
+    if let Some(field) = component.at("verify")
+        && let Ok(declared) = serde_json::from_value(without_nulls(field.node))
+    {
+        requirement(declared, &field, report);
+    }
+    let Origin::Request { given, fetches } = origin else { return };
+    for field in ["image", "url"].iter().filter(|_| !fetches).filter_map(|it| component.at(it)) {
+        field.error(
+            report,
+            "is not taken from requests by a server without --registry-allow: whoever sends them could make it ask anybody",
+        );
+    }
     if ["image", "url", "builtin"].iter().any(|it| component.at(it).is_some()) {
         return;
     }
@@ -60,12 +73,12 @@ pub(super) fn read(declared: declared::Component, origin: &Origin<'_>) -> Option
             Location::File(folder.join(path).components().collect())
         }
         (None, None, None, Some(name), _) => Location::Builtin(name),
-        (None, None, None, None, Origin::Request(given)) => Location::Given(given(digest?)?),
+        (None, None, None, None, Origin::Request { given, .. }) => Location::Given(given(digest?)?),
         _ => return None,
     };
     // What was given is found by its digest.
     let digest = digest.filter(|_| !matches!(location, Location::Given(_)));
-    Some(ComponentRef { location, digest })
+    Some(ComponentRef { location, digest, verify: declared.verify.map(Box::new) })
 }
 
 #[cfg(test)]

@@ -35,8 +35,13 @@ pub(super) struct Place<'a> {
 pub(super) enum Origin<'a> {
     /// A file: it may name others. What relative paths are relative to.
     Folder(&'a Path),
-    /// A request: nothing of it is read from files. The components that came with it, or before, by their digest.
-    Request(&'a dyn Fn(Digest) -> Option<Given>),
+    /// A request: nothing of it is read from files.
+    Request {
+        /// The components that came with it, or before, by their digest.
+        given: &'a dyn Fn(Digest) -> Option<Given>,
+        /// Whether it may name what has to be fetched.
+        fetches: bool,
+    },
 }
 
 /// Parses one document, or says everything that is wrong with it.
@@ -53,7 +58,7 @@ pub(super) fn policy(node: &Node, place: &Place<'_>) -> Result<PolicySpec, Vec<C
     }
     let schemas = match place.origin {
         Origin::Folder(_) => &SCHEMAS,
-        Origin::Request(_) => &REGISTERED,
+        Origin::Request { .. } => &REGISTERED,
     };
     schemas[&kind].check(&root, &mut report, &|path, key| elsewhere(kind, &place.origin, path, key));
     let spec = root.at("spec");
@@ -67,7 +72,7 @@ pub(super) fn policy(node: &Node, place: &Place<'_>) -> Result<PolicySpec, Vec<C
             component::check(&run, &place.origin, &mut report);
             variables.push(match place.origin {
                 Origin::Folder(folder) => grants::from_files(&run, folder, &mut report),
-                Origin::Request(_) => grants::FromFiles::new(),
+                Origin::Request { .. } => grants::FromFiles::new(),
             });
         }
     }
@@ -117,16 +122,11 @@ fn name<'n>(root: &Field<'n>) -> Option<&'n str> {
 
 /// Of a field that the kind does not have, why not.
 fn elsewhere(kind: Kind, origin: &Origin<'_>, path: &str, key: &str) -> Option<String> {
-    if let Origin::Request(_) = origin {
+    if let Origin::Request { .. } = origin {
         match key {
             "path" if path.ends_with(".component") => {
                 return Some(
                     "is not allowed in a request, which reads no file of the server: send the component beside the object, and name it by sha256".to_owned(),
-                );
-            }
-            "image" | "url" if path.ends_with(".component") => {
-                return Some(
-                    "is not supported yet: send the component beside the object, and name it by sha256".to_owned(),
                 );
             }
             "valueFrom" => {

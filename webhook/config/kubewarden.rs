@@ -154,7 +154,7 @@ fn policy(
         Some(group) => (Kind::PolicyGroup, format!("{group}/{id}")),
         None => (if may_mutate { Kind::Mutator } else { Kind::Validator }, id.to_owned()),
     };
-    let component = ComponentRef { location: location?, digest: None };
+    let component = ComponentRef::new(location?);
     Some(PolicySpec {
         fields: [
             ("spec.component", "module"),

@@ -122,19 +122,22 @@ pub fn parse(text: &str, source: &str, base_dir: &Path) -> Result<Vec<PolicySpec
 }
 
 /// The object of a request: one document, which names no file. `given` are the components that came with it, or before, by their digest.
+/// `fetches`: whether it may name what has to be fetched.
 ///
 /// # Errors
 /// What is wrong with it; never empty.
 pub fn registered(
     text: &str,
     given: &dyn Fn(spec::Digest) -> Option<spec::Given>,
+    fetches: bool,
 ) -> Result<PolicySpec, Vec<ConfigError>> {
     let mut documents = yaml::documents(text).into_iter();
     let (Some(document), None) = (documents.next(), documents.next()) else {
         return Err(vec![about(Path::new(REGISTERED), "expected one object")]);
     };
     let node = document.map_err(|wrong| problems(REGISTERED, wrong))?;
-    let place = document::Place { file: REGISTERED, document: REGISTERED.to_owned(), origin: Origin::Request(given) };
+    let origin = Origin::Request { given, fetches };
+    let place = document::Place { file: REGISTERED, document: REGISTERED.to_owned(), origin };
     document::policy(&node, &place)
 }
 
@@ -160,12 +163,12 @@ impl PolicySpec {
     /// One of which nobody knows more than that it was there.
     pub(crate) fn unknown(kind: spec::Kind, name: &str) -> Self {
         let location = spec::Location::Builtin(name.to_owned());
-        let runs = spec::Runs::Component(spec::ComponentRef { location, digest: None });
+        let runs = spec::Runs::Component(spec::ComponentRef::new(location));
         Self::of(Some(kind), name, runs, REGISTERED.to_owned())
     }
 
     fn alone(name: &str, location: spec::Location, source: String) -> Self {
-        Self::of(None, name, spec::Runs::Component(spec::ComponentRef { location, digest: None }), source)
+        Self::of(None, name, spec::Runs::Component(spec::ComponentRef::new(location)), source)
     }
 
     /// With every default.

@@ -8,17 +8,23 @@ mod components;
 pub(crate) mod file;
 pub mod layout;
 pub mod registry;
+mod remote;
+mod signatures;
 
 use std::path::PathBuf;
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
-use crate::spec::{ComponentRef, Digest, Location};
+use crate::{
+    signature::Refused,
+    spec::{ComponentRef, Digest, Location},
+};
 pub use components::Components;
 pub use file::ReadError;
 use layout::LayoutError;
 use registry::RegistryError;
+pub use signatures::signatures_of;
 
 /// Largest component that is read, in bytes: 100 MiB.
 pub const MAX_SIZE: u64 = 100 << 20;
@@ -99,6 +105,19 @@ pub enum FetchError {
     /// It could not be kept.
     #[error("what was fetched cannot be kept: {0}")]
     Kept(String),
+    /// Somebody must have signed it, and did not.
+    #[error("{component} is not signed as {by} requires: {refused}")]
+    Unverified {
+        /// The image.
+        component: String,
+        /// Where it is said who must have signed.
+        by: &'static str,
+        /// What is not there.
+        refused: Box<Refused>,
+    },
+    /// Nothing can be signed but what is in a registry.
+    #[error("{0} is no image of a registry, and only those have signatures, which {by} requires of all but builtin components", by = VERIFICATION_CONFIG)]
+    Unsignable(String),
     /// There is nowhere to keep it.
     #[error("{0} is not fetched: --cache-dir is needed to keep it")]
     Nowhere(String),
@@ -109,6 +128,9 @@ impl From<LayoutError> for FetchError {
         Self::Kept(error.to_string())
     }
 }
+
+/// The flag that says who must have signed everything.
+const VERIFICATION_CONFIG: &str = "--verification-config";
 
 /// Reads the component that `reference` names on this machine, and checks its size and digest.
 fn local(reference: &ComponentRef) -> Result<Component, LoadError> {

@@ -7,7 +7,7 @@ use crate::spec::{Location, PolicySpec};
 const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
 fn reference(path: &str, base: &Path) -> ComponentRef {
-    ComponentRef { location: Location::File(base.join(path)), digest: None }
+    ComponentRef::new(Location::File(base.join(path)))
 }
 
 fn pinned(path: &str, base: &Path, digest: &str) -> ComponentRef {

@@ -213,6 +213,15 @@ pub struct ComponentRef {
     pub location: Location,
     /// The digest that the bytes must have.
     pub digest: Option<Digest>,
+    /// Who must have signed it, beside whoever must have signed everything.
+    pub verify: Option<Box<declared::Verification>>,
+}
+
+impl ComponentRef {
+    /// Whatever is there.
+    pub fn new(location: Location) -> Self {
+        Self { location, digest: None, verify: None }
+    }
 }
 
 /// Where the bytes are.

@@ -17,6 +17,11 @@ use crate::{
 };
 
 impl Registry {
+    /// Whether it is said from where may be fetched.
+    pub fn is_limited(&self) -> bool {
+        self.0.wires.reach.allow.is_some()
+    }
+
     /// Whether `image` may be pulled.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ impl Fetches {
         loop {
             match self.tasks.join_next().await {
                 Some(Ok((reference, ended))) => {
-                    self.running.remove(&reference.to_string());
+                    self.running.remove(&key(&reference));
                     if ended == Ended::Fetched {
                         return reference;
                     }
@@ -65,13 +65,13 @@ impl Fetches {
     pub(super) async fn all(&mut self) {
         while let Some(ended) = self.tasks.join_next().await {
             if let Ok((reference, _)) = ended {
-                self.running.remove(&reference.to_string());
+                self.running.remove(&key(&reference));
             }
         }
     }
 
     fn spawn(&mut self, reference: &ComponentRef, fetch: impl Future<Output = (ComponentRef, Ended)> + Send + 'static) {
-        if self.running.insert(reference.to_string()) {
+        if self.running.insert(key(reference)) {
             self.tasks.spawn(fetch);
         }
     }
@@ -79,9 +79,13 @@ impl Fetches {
 
 /// Many policies may run one component.
 fn unique<'a>(specs: impl Iterator<Item = &'a PolicySpec>) -> impl Iterator<Item = &'a ComponentRef> {
-    let all: BTreeMap<String, &ComponentRef> =
-        specs.flat_map(PolicySpec::references).map(|it| (it.to_string(), it)).collect();
+    let all: BTreeMap<String, &ComponentRef> = specs.flat_map(PolicySpec::references).map(|it| (key(it), it)).collect();
     all.into_values()
+}
+
+/// All of it counts: two may want different signatures of one image.
+fn key(reference: &ComponentRef) -> String {
+    format!("{reference:?}")
 }
 
 async fn fetch(components: Components, reference: ComponentRef) -> (ComponentRef, Ended) {
@@ -95,7 +99,7 @@ async fn refresh(components: Components, reference: ComponentRef) -> (ComponentR
         Ok(true) => Ended::Fetched,
         Ok(false) => Ended::Unchanged,
         Err(error) => {
-            warn!(component = %reference, %error, "it cannot be seen whether the tag names something else now");
+            warn!(component = %reference, %error, "what the tag names now does not serve");
             Ended::Unchanged
         }
     };

@@ -71,7 +71,7 @@ impl Keeper {
     /// The state folder cannot be read.
     pub async fn begin(&mut self, declared: Vec<Declared>, kinds: &[Kind]) -> io::Result<Vec<ConfigError>> {
         if let Some(store) = &self.store {
-            let all = restored(store, kinds)?;
+            let all = restored(store, kinds, self.loader.components.are_limited())?;
             sweep(store, &all);
             self.registered.store(Arc::new(all));
         }

@@ -63,6 +63,11 @@ impl Orders {
         registered.values().flat_map(|it| given(&it.spec)).find(|it| it.digest() == digest).cloned()
     }
 
+    /// Whether requests may name what has to be fetched.
+    pub fn fetches(&self) -> bool {
+        self.components.are_limited()
+    }
+
     /// Declares what files say now. Returns when it serves.
     pub async fn files(&self, declared: Vec<Declared>, unreadable: Vec<Unreadable>) {
         let (done, ended) = oneshot::channel();

@@ -43,7 +43,8 @@ pub(super) fn of_registered(registered: &Registered, now: impl Fn(&Key) -> Now) 
 }
 
 /// What was registered before; what cannot be read any more fails, since nobody knows what it would have allowed.
-pub(super) fn restored(store: &Store, kinds: &[Kind]) -> io::Result<Registered> {
+/// `fetches`: whether requests may name what has to be fetched.
+pub(super) fn restored(store: &Store, kinds: &[Kind], fetches: bool) -> io::Result<Registered> {
     let mut all = Registered::new();
     for found in store.entries()? {
         let (kind, name) = &found.key;
@@ -55,7 +56,7 @@ pub(super) fn restored(store: &Store, kinds: &[Kind]) -> io::Result<Registered> 
                 all.values().flat_map(|it: &Arc<Entry>| given(&it.spec)).find(|it| it.digest() == digest).cloned()
             };
             let find = |digest| known(digest).or_else(|| store.component(digest));
-            let spec = config::registered(&text, &find)
+            let spec = config::registered(&text, &find, fetches)
                 .map_err(|wrong| wrong.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
             if (spec.kind, &spec.name) != (Some(*kind), name) {
                 return Err(format!("its entry holds {}", spec.title()));
@@ -121,7 +122,7 @@ mod tests {
     fn entry(name: &str, component: Option<&Given>) -> (Key, Arc<Entry>) {
         let mut spec = PolicySpec::unknown(Kind::Validator, name);
         if let Some(given) = component {
-            spec.runs = Runs::Component(ComponentRef { location: Location::Given(given.clone()), digest: None });
+            spec.runs = Runs::Component(ComponentRef::new(Location::Given(given.clone())));
         }
         ((Kind::Validator, name.to_owned()), Arc::new(Entry { spec, text: Ok("text".to_owned()) }))
     }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use super::Verification;
 use crate::spec::HostCapabilities;
 
 /// A place, and what its bytes must be.
@@ -16,6 +17,7 @@ use crate::spec::HostCapabilities;
         "message": "expected exactly one of image, url, path and builtin",
     },
     {"rule": "!has(self.url) || has(self.sha256)", "message": "expected sha256 beside url: what is fetched is pinned"},
+    {"rule": "!has(self.verify) || has(self.image)", "message": "verify needs image: only what is in a registry has signatures"},
 ]))]
 pub struct Component {
     /// A reference of a registry, such as registry.example.org/policies/required-labels:1.2.
@@ -33,6 +35,8 @@ pub struct Component {
     /// SHA-256 of the component's bytes, wherever they come from.
     #[schemars(length(max = 64), regex(pattern = "^[0-9a-f]{64}$"), extend("x-expected" = "64 hex digits in lower case"))]
     pub sha256: Option<String>,
+    /// Who must have signed the image. What the server wants of every component must hold as well.
+    pub verify: Option<Verification>,
 }
 
 /// What one review may use.

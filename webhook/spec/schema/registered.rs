@@ -9,11 +9,18 @@ pub fn object(kind: Kind) -> Value {
     let mut schema = super::object(kind).clone();
     for run in [SPEC, MEMBER] {
         if let Some(component) = schema.pointer_mut(&format!("{run}/component")) {
-            without(component, &["image", "url", "path"]);
-            component["x-kubernetes-validations"] = json!([{
-                "rule": "has(self.builtin) || has(self.sha256)",
-                "message": "expected builtin, or sha256: the digest of a component that is sent beside the object",
-            }]);
+            without(component, &["path"]);
+            component["x-kubernetes-validations"] = json!([
+                {
+                    "rule": "[has(self.image), has(self.url), has(self.builtin)].filter(it, it).size() <= 1",
+                    "message": "expected at most one of image, url and builtin",
+                },
+                {
+                    "rule": "has(self.image) || has(self.builtin) || has(self.sha256)",
+                    "message": "expected image, builtin, or sha256: the digest of a component that is sent beside the object",
+                },
+                {"rule": "!has(self.verify) || has(self.image)", "message": "verify needs image: only what is in a registry has signatures"},
+            ]);
         }
         if let Some(variable) = schema.pointer_mut(&format!("{run}/grants/properties/env/items")) {
             without(variable, &["valueFrom"]);

@@ -1,5 +1,9 @@
 //! Policies whose components are in a registry: pushed, fetched, kept, and served without the registry, too.
 
+mod faults;
+mod guarded;
+mod layouts;
+
 use std::{fs, path::PathBuf};
 
 use serde_json::Value;
@@ -74,13 +78,18 @@ impl Place {
     }
 
     pub fn says(&self, verdict: &Verdict, path: &str) -> String {
-        let url = format!("https://{}{path}", verdict.https);
-        let (status, text) = http::post(&url, config_map("u").to_string(), &self.pki, Some(&verdict.client)).unwrap();
-        assert_eq!(status, 200, "{text}");
-        let answer: Value = serde_json::from_str(&text).unwrap();
-        let message = answer["response"]["status"]["message"].as_str().unwrap_or_default();
-        message.lines().next().unwrap_or_default().to_owned()
+        says(&self.pki, verdict, path)
     }
+}
+
+/// What a user is told first.
+fn says(pki: &Pki, verdict: &Verdict, path: &str) -> String {
+    let url = format!("https://{}{path}", verdict.https);
+    let (status, text) = http::post(&url, config_map("u").to_string(), pki, Some(&verdict.client)).unwrap();
+    assert_eq!(status, 200, "{text}");
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    let message = answer["response"]["status"]["message"].as_str().unwrap_or_default();
+    message.lines().next().unwrap_or_default().to_owned()
 }
 
 /// A policy as `/policies` shows it.

@@ -22,6 +22,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -29,6 +30,7 @@ import (
 
 const usage = `usage: registry-tools serve [FLAGS]
        registry-tools push [FLAGS] REF FILE MEDIA-TYPE CONFIG-TYPE
+       registry-tools list [FLAGS] REF OTHER-REF...
        registry-tools attach [FLAGS] REF FILE MEDIA-TYPE
        registry-tools pull [FLAGS] REF OUT
        registry-tools referrers [FLAGS] REF`
@@ -66,6 +68,8 @@ func run(args []string) error {
 	switch {
 	case args[0] == "push" && len(rest) == 4:
 		return push(rest[0], rest[1], rest[2], rest[3], options)
+	case args[0] == "list" && len(rest) > 1:
+		return list(rest[0], rest[1:], options)
 	case args[0] == "attach" && len(rest) == 3:
 		return attach(rest[0], rest[1], rest[2], options)
 	case args[0] == "pull" && len(rest) == 2:
@@ -198,20 +202,82 @@ func one(file, mediaType, configType string) (v1.Image, error) {
 	return mutate.AppendLayers(image, static.NewLayer(bytes, types.MediaType(mediaType)))
 }
 
+// written is a manifest as it is sent.
+type written []byte
+
+func (it written) RawManifest() ([]byte, error) { return it, nil }
+
+func (it written) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
+
+// push pushes an artifact of one layer, whose config is {} as kwctl, wasm-to-oci and oras write it.
 func push(to, file, mediaType, configType string, options []remote.Option) error {
 	reference, err := name.ParseReference(to)
 	if err != nil {
 		return err
 	}
-	image, err := one(file, mediaType, configType)
+	bytes, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	image = mutate.Annotations(image, map[string]string{"io.kubewarden.policy.title": "labels"}).(v1.Image)
-	if err := remote.Write(reference, image, options...); err != nil {
+	manifest := v1.Manifest{
+		SchemaVersion: 2, MediaType: types.OCIManifestSchema1,
+		Annotations: map[string]string{"io.kubewarden.policy.title": "labels"},
+	}
+	layers := []v1.Layer{
+		static.NewLayer([]byte("{}"), types.MediaType(configType)), static.NewLayer(bytes, types.MediaType(mediaType)),
+	}
+	for _, layer := range layers {
+		if err := remote.WriteLayer(reference.Context(), layer, options...); err != nil {
+			return err
+		}
+		described, err := partial.Descriptor(layer)
+		if err != nil {
+			return err
+		}
+		manifest.Layers = append(manifest.Layers, *described)
+	}
+	manifest.Config, manifest.Layers = manifest.Layers[0], manifest.Layers[1:]
+	text, err := json.Marshal(manifest)
+	if err != nil {
 		return err
 	}
-	return printDigest(image)
+	if err := remote.Put(reference, written(text), options...); err != nil {
+		return err
+	}
+	digest, err := partial.Digest(written(text))
+	if err == nil {
+		fmt.Println(digest)
+	}
+	return err
+}
+
+// list pushes an index of images that are there.
+func list(to string, of []string, options []remote.Option) error {
+	reference, err := name.ParseReference(to)
+	if err != nil {
+		return err
+	}
+	var all []mutate.IndexAddendum
+	for _, one := range of {
+		reference, err := name.ParseReference(one)
+		if err != nil {
+			return err
+		}
+		image, err := remote.Image(reference, options...)
+		if err != nil {
+			return err
+		}
+		all = append(all, mutate.IndexAddendum{Add: image})
+	}
+	index := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), all...)
+	if err := remote.WriteIndex(reference, index, options...); err != nil {
+		return err
+	}
+	digest, err := index.Digest()
+	if err == nil {
+		fmt.Println(digest)
+	}
+	return err
 }
 
 // attach pushes an artifact that refers to another.

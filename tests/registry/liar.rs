@@ -65,8 +65,13 @@ pub fn answer(status: u16, lines: &[&str], body: &[u8]) -> Answer {
     Answer::Bytes(bytes)
 }
 
+/// The head of an answer whose body ends with the connection.
+pub fn unbounded() -> Vec<u8> {
+    b"HTTP/1.1 200 Said\r\nconnection: close\r\n\r\n".to_vec()
+}
+
 /// Whatever a test does not replace.
-fn honest(asked: &Asked, packed: &Packed) -> Answer {
+pub fn honest(asked: &Asked, packed: &Packed) -> Answer {
     let digest = format!("sha256:{}", packed.manifest.digest);
     let head = format!("docker-content-digest: {digest}");
     let file = asked.target.rsplit('/').next().unwrap_or_default();
@@ -101,6 +106,11 @@ impl Liar {
     ) -> Self {
         let answers = move |_: &str, asked: &Asked, before| answers(asked, before);
         Self::start(Some(Arc::new(tls(&identity.cert, &identity.key))), Arc::new(answers))
+    }
+
+    /// Nobody, at a port that no test takes.
+    pub fn gone() -> Self {
+        Self { host: "127.0.0.1:1".to_owned(), asked: Arc::default(), ended: Arc::default() }
     }
 
     pub fn honest() -> Self {

@@ -146,7 +146,7 @@ fn what_is_no_component_is_told_for_what_it_is() {
         of_manifest(br#"{"schemaVersion": 2}"#),
         "HOST/team/labels:1 is no manifest that can be read: it has not config and layers alone, or manifests alone"
     );
-    let index = Manifest::index(&[packed().manifest.descriptor()]).unwrap();
+    let index = Manifest::index(&[packed().manifest.descriptor(), Descriptor::of("other", b"abc")]).unwrap();
     assert_eq!(
         of_manifest(&index.bytes),
         "HOST/team/labels:1 is an index of images for several platforms, not one component"
@@ -186,6 +186,31 @@ fn three_layouts_are_read() {
         assert_eq!(&*pulled.component.bytes, bytes);
         assert_eq!(pulled.component.digest.to_string(), crate::support::registry::digest(bytes));
     }
+}
+
+#[test]
+fn an_index_that_holds_nothing_but_a_component_is_one() {
+    let of = |inner: Manifest| {
+        let index = Manifest::index(&[inner.descriptor()]).unwrap();
+        let digest = index.digest;
+        let liar = Liar::manifest(move |it| {
+            let asked_for_inner = it.target.ends_with(&inner.digest.to_string());
+            let manifest = if asked_for_inner { &inner } else { &index };
+            answer(200, &[], if it.method == "HEAD" { b"" } else { &manifest.bytes })
+        });
+        (liar, digest)
+    };
+    let (liar, digest) = of(packed().manifest);
+    let registry = Registry::new(config(&liar.host)).unwrap();
+    for image in [image(&liar.host), image(&liar.host).pinned(digest)] {
+        let pulled = run(registry.component(&image)).unwrap();
+        assert_eq!(pulled.component.bytes, packed().layer);
+        // What is pinned and signed is what the tag names.
+        assert_eq!((pulled.manifest.digest, pulled.component.manifest), (digest, Some(digest)));
+    }
+    // One in another is not looked for.
+    let (nested, _) = of(Manifest::index(&[packed().manifest.descriptor()]).unwrap());
+    assert!(words(&nested).ends_with(" is an index of images for several platforms, not one component"));
 }
 
 #[test]

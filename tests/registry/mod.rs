@@ -2,7 +2,8 @@
 
 mod credentials;
 mod faults;
-mod liar;
+mod kept;
+pub mod liar;
 mod lies;
 pub mod real;
 mod redirects;

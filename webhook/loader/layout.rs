@@ -262,8 +262,7 @@ fn failed(path: &Path, error: io::Error) -> LayoutError {
 fn named_in(bytes: &[u8]) -> Vec<Digest> {
     #[derive(Deserialize)]
     struct Part {
-        #[serde(with = "prefixed")]
-        digest: Digest,
+        digest: String,
     }
     #[derive(Deserialize)]
     struct Parts {
@@ -275,7 +274,8 @@ fn named_in(bytes: &[u8]) -> Vec<Digest> {
     }
     let parts: Result<Parts, _> = serde_json::from_slice(bytes);
     let all = parts.into_iter().flat_map(|it| it.config.into_iter().chain(it.layers).chain(it.manifests));
-    all.map(|it| it.digest).collect()
+    // By other digests nothing is kept.
+    all.filter_map(|it| it.digest.strip_prefix("sha256:")?.parse().ok()).collect()
 }
 
 fn index_type() -> String {

@@ -13,7 +13,7 @@ use url::Url;
 use super::{
     Component, FetchError, MAX_SIZE,
     layout::{Entry, Layout},
-    registry::{Content, Descriptor, MAX_MANIFEST, Manifest, Registry, RegistryError, component_layer},
+    registry::{Content, Descriptor, MAX_MANIFEST, Manifest, Registry, RegistryError, component_layer, only_manifest},
     signatures::Signatures,
 };
 use crate::{
@@ -80,6 +80,10 @@ impl Remote {
         let Wanted::Image(image) = wanted else {
             return Some(Ok(Component::new(kept.blob(entry.digest, MAX_SIZE)?)));
         };
+        // Whoever saved it may have written anything beside the name.
+        if image.digest().is_some_and(|it| it != entry.digest) {
+            return None;
+        }
         // Before anything of it is looked at.
         if !required.is_empty()
             && let Err(error) =
@@ -87,9 +91,7 @@ impl Remote {
         {
             return Some(Err(error));
         }
-        let manifest = kept.blob(entry.digest, MAX_MANIFEST)?;
-        let manifest = Manifest::read(manifest).map_err(|reason| RegistryError::NotAManifest { name, reason });
-        let layer = match manifest.and_then(|it| component_layer(image, &it).cloned()) {
+        let layer = match layer_of(image, kept, entry.digest)? {
             Ok(layer) => layer,
             Err(error) => return Some(Err(error.into())),
         };
@@ -150,13 +152,19 @@ impl Remote {
             let check = tokio::task::spawn_blocking(move || verified(&image, digest, &required, &found));
             check.await.map_err(|error| FetchError::Kept(error.to_string()))??;
         }
-        let manifest = self.manifest(image, digest).await?;
-        all.push(self.blob(image, component_layer(image, &manifest)?, MAX_SIZE).await?);
+        let mut manifest = self.manifest(image, digest).await?;
+        entries.push(Entry::named(&name, &manifest.media_type, &manifest.bytes));
+        if let Some(only) = only_manifest(image, &manifest)? {
+            all.push(manifest.bytes);
+            manifest = self.manifest(image, only).await?;
+        }
+        let layer = component_layer(image, &manifest)?;
         // What tells what it is goes along, so that the whole can be moved to another registry.
         if let Content::Image { config, .. } = &manifest.content {
             all.push(self.blob(image, config, MAX_MANIFEST).await?);
         }
-        entries.push(Entry::named(&name, &manifest.media_type, &manifest.bytes));
+        // Last, so that what is large does not lie in memory while it waits for anything.
+        all.push(self.blob(image, layer, MAX_SIZE).await?);
         all.push(manifest.bytes);
         self.kept()?.keep(&all, entries)?;
         info!(image = %name, digest = %format_args!("sha256:{digest}"), "fetched");
@@ -209,6 +217,25 @@ impl Remote {
     pub(super) fn fetching(&self) -> MutexGuard<'_, HashMap<String, Arc<tokio::sync::Mutex<()>>>> {
         self.fetching.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The layer of what has this digest. None: it is not here.
+fn layer_of(image: &Image, kept: &Layout, digest: Digest) -> Option<Result<Descriptor, RegistryError>> {
+    let read = |digest| {
+        let name = image.to_string();
+        let bytes = kept.blob(digest, MAX_MANIFEST)?;
+        Some(Manifest::read(bytes).map_err(|reason| RegistryError::NotAManifest { name, reason }))
+    };
+    let manifest = match read(digest)? {
+        Ok(it) => it,
+        Err(error) => return Some(Err(error)),
+    };
+    let only = match only_manifest(image, &manifest) {
+        Ok(Some(only)) => read(only)?,
+        Ok(None) => Ok(manifest),
+        Err(error) => Err(error),
+    };
+    Some(only.and_then(|it| component_layer(image, &it).cloned()))
 }
 
 /// Whether all that is required of an image of this digest was signed.

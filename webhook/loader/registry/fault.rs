@@ -54,6 +54,10 @@ pub(super) fn of(url: &Url, error: &hyper_util::client::legacy::Error) -> Regist
 fn distrust(why: &CertificateError) -> String {
     match why {
         CertificateError::UnknownIssuer => "its authority is not known here (--registry-ca)".to_owned(),
+        CertificateError::BadSignature => {
+            "an authority of the same name as one that is known here signed it, with another key (--registry-ca)"
+                .to_owned()
+        }
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired".to_owned(),
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => "it is not valid yet".to_owned(),
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {

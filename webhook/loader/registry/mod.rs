@@ -19,24 +19,26 @@ mod push;
 mod reach;
 mod referrers;
 mod token;
+mod turns;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use hyper_util::client::proxy::matcher::Matcher;
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::Component;
+use crate::spec::Repository;
 pub use credentials::Credentials;
 pub use document::{Content, Descriptor, INDEX, MANIFEST, Manifest};
 pub use error::RegistryError;
 pub use pattern::{Host, Mirror, NotAnAddress, Pattern};
-pub(in crate::loader) use pull::component_layer;
+pub(in crate::loader) use pull::{component_layer, only_manifest};
 pub use push::{Artifact, Interfaces, Packed};
 pub use referrers::MAX_REFERRERS;
 
 use exchange::Wires;
-use reach::Reach;
+use reach::{Reach, host_of};
 use token::Tokens;
+use turns::{Turn, Turns};
 
 /// Asks registries. Clones share connections, tokens, and how many pulls and pushes run at once. All that it is asked ends in bounded time,
 /// and may be dropped at any time.
@@ -45,7 +47,7 @@ pub struct Registry(Arc<Inner>);
 
 struct Inner {
     wires: Wires,
-    turns: Semaphore,
+    turns: Turns,
 }
 
 /// How registries are reached, and which.
@@ -110,13 +112,13 @@ impl Registry {
         let reach = Reach { plain_http: config.plain_http, allow: config.allow, mirrors: config.mirrors };
         let (tokens, credentials, times) = (Tokens::default(), config.credentials, config.times);
         let wires = Wires { sender, proxies, reach, credentials, tokens, times };
-        Ok(Self(Arc::new(Inner { wires, turns: Semaphore::new(AT_ONCE) })))
+        Ok(Self(Arc::new(Inner { wires, turns: Turns::default() })))
     }
 
-    /// Held while something is pulled or pushed.
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        // It is never closed.
-        self.0.turns.acquire().await.ok()
+    /// For whoever pulls from `at`, or pushes there.
+    async fn turn(&self, at: &Repository, pushes: bool) -> Result<Turn, RegistryError> {
+        let home = self.0.wires.reach.endpoint(at, pushes)?;
+        Ok(self.0.turns.take(host_of(home.base())).await)
     }
 }
 
@@ -143,8 +145,6 @@ impl Default for Times {
 pub const MAX_MANIFEST: u64 = 4 << 20;
 /// The layer of a component or of a core module.
 pub const WASM: &str = "application/wasm";
-/// How many pulls and pushes.
-const AT_ONCE: usize = 4;
 
 #[cfg(test)]
 mod tests {

@@ -47,7 +47,8 @@ impl Registry {
         if let Some(pinned) = image.digest() {
             return self.allows(image).map(|()| pinned);
         }
-        let _turn = self.turn().await;
+        self.allows(image)?;
+        let _turn = self.turn(image.repository(), false).await?;
         let claimed = self.claimed(image).await?;
         if claimed.is_some() && claimed == known {
             return known.ok_or_else(|| not_found(image));
@@ -60,7 +61,7 @@ impl Registry {
     /// # Errors
     /// It is not there, or not one.
     pub async fn manifest(&self, at: &Repository, digest: Digest) -> Result<Manifest, RegistryError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn(at, false).await?;
         self.named(&at.at(digest)).await
     }
 
@@ -69,7 +70,8 @@ impl Registry {
     /// # Errors
     /// It is not to be known, or is no manifest.
     pub async fn find(&self, image: &Image) -> Result<Option<Manifest>, RegistryError> {
-        let _turn = self.turn().await;
+        self.allows(image)?;
+        let _turn = self.turn(image.repository(), false).await?;
         self.find_now(image).await
     }
 
@@ -78,16 +80,18 @@ impl Registry {
     /// # Errors
     /// It is not there, not so large, or other bytes.
     pub async fn blob(&self, at: &Repository, blob: &Descriptor, max: u64) -> Result<Bytes, RegistryError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn(at, false).await?;
         self.blob_now(at, blob, max).await
     }
 
-    /// The component that `image` names, in any of three layouts: that of the CNCF, Kubewarden's, wasm-to-oci's.
+    /// The component that `image` names, in any of three layouts: that of the CNCF, Kubewarden's, wasm-to-oci's; also
+    /// as the only one of an index.
     ///
     /// # Errors
     /// There is none, or it is something else.
     pub async fn component(&self, image: &Image) -> Result<Pulled, RegistryError> {
-        let _turn = self.turn().await;
+        self.allows(image)?;
+        let _turn = self.turn(image.repository(), false).await?;
         let manifest = match image.digest() {
             Some(_) => self.named(image).await?,
             None => {
@@ -95,7 +99,11 @@ impl Registry {
                 self.tagged(image, claimed).await?
             }
         };
-        let layer = component_layer(image, &manifest)?.clone();
+        let only = match only_manifest(image, &manifest)? {
+            Some(digest) => Some(self.named(&image.pinned(digest)).await?),
+            None => None,
+        };
+        let layer = component_layer(image, only.as_ref().unwrap_or(&manifest))?.clone();
         let bytes = self.blob_now(image.repository(), &layer, MAX_SIZE).await?;
         let component = Component { bytes, digest: layer.digest, manifest: Some(manifest.digest) };
         Ok(Pulled { manifest, component })
@@ -108,8 +116,8 @@ impl Registry {
     pub async fn url(&self, url: &Url, max: u64) -> Result<Bytes, RegistryError> {
         let wires = &self.0.wires;
         wires.reach.url(url)?;
-        let _turn = self.turn().await;
         let (host, name) = (host_of(url), shown(url));
+        let _turn = self.0.turns.take(host.clone()).await;
         let one = || async {
             let ask = Ask {
                 method: Method::GET,
@@ -241,8 +249,17 @@ fn claim(headers: &HeaderMap) -> Option<Digest> {
     headers.get("docker-content-digest")?.to_str().ok()?.strip_prefix("sha256:")?.parse().ok()
 }
 
+/// Of an index, the digest of the manifest in it, if that is the only one; None: it is no index. The index stays what the tag names, what
+/// is pinned, shown and signed: its digest decides which manifest is read, and by that which bytes.
+pub(in crate::loader) fn only_manifest(image: &Image, manifest: &Manifest) -> Result<Option<Digest>, RegistryError> {
+    let Content::Index(listed) = &manifest.content else { return Ok(None) };
+    match listed.as_slice() {
+        [one] => Ok(Some(one.digest)),
+        _ => Err(RegistryError::Index { name: image.to_string() }),
+    }
+}
+
 /// The one layer that is a component, or what it is instead.
-/// The layer that is the component.
 pub(in crate::loader) fn component_layer<'m>(
     image: &Image,
     manifest: &'m Manifest,

@@ -105,7 +105,7 @@ impl Registry {
     /// # Errors
     /// It is not there now.
     pub async fn push_blob(&self, to: &Repository, bytes: Bytes) -> Result<Digest, RegistryError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn(to, true).await?;
         let wires = &self.0.wires;
         let home = wires.reach.endpoint(to, true)?;
         let digest = Descriptor::of("", &bytes).digest;
@@ -145,7 +145,7 @@ impl Registry {
         tag: Option<&str>,
         manifest: &Manifest,
     ) -> Result<(), RegistryError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn(to, true).await?;
         let is_listed = self.put(to, tag, manifest).await?;
         let Some(subject) = manifest.subject.as_ref().filter(|_| !is_listed) else { return Ok(()) };
         let mut listed = self.kept_below_tag(to, subject.digest).await?;

@@ -23,7 +23,7 @@ impl Registry {
         subject: Digest,
         artifact_type: Option<&str>,
     ) -> Result<Vec<Descriptor>, RegistryError> {
-        let _turn = self.turn().await;
+        let _turn = self.turn(at, false).await?;
         let home = self.0.wires.reach.endpoint(at, false)?;
         let listed = self.listed(&home, &at.at(subject), artifact_type).await?;
         let mut found = match listed {

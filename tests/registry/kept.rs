@@ -1,5 +1,8 @@
 //! What was fetched once, or brought in a folder.
 
+use std::{sync::Barrier, thread};
+
+use bytes::Bytes;
 use verdict::{
     loader::{
         Components,
@@ -16,7 +19,7 @@ use super::{
 };
 
 fn reference(image: Image) -> ComponentRef {
-    ComponentRef { location: Location::Image(image), digest: None }
+    ComponentRef::new(Location::Image(image))
 }
 
 #[test]
@@ -37,6 +40,22 @@ fn what_is_kept_under_a_pin_has_that_digest() {
 }
 
 #[test]
+fn who_opens_a_new_folder_loses_nothing_that_another_keeps_in_it() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let begun = Barrier::new(8);
+        let keep = &|number: u8| {
+            begun.wait();
+            let layout = Layout::open(folder.path()).unwrap();
+            let blob = Bytes::copy_from_slice(&[number]);
+            layout.keep([&blob], [Entry::named(&format!("r.example/a:{number}"), "m", &blob)]).unwrap();
+        };
+        thread::scope(|scope| (0..8).for_each(|it| drop(scope.spawn(move || keep(it)))));
+        assert_eq!(Layout::open(folder.path()).unwrap().entries().unwrap().len(), 8);
+    }
+}
+
+#[test]
 fn an_index_is_kept_with_all_that_it_leads_to() {
     let folder = tempfile::tempdir().unwrap();
     // Beside what is named by another digest, which nobody here reads.
@@ -45,7 +64,7 @@ fn an_index_is_kept_with_all_that_it_leads_to() {
     let bytes = String::from_utf8(index.bytes.to_vec()).unwrap().replacen('[', other, 1);
     let digest = Manifest::read(bytes.clone().into()).unwrap().digest;
     let liar = Liar::new(move |it, _| {
-        let is_index = ["1".to_owned(), format!("sha256:{digest}")].iter().any(|name| it.target.ends_with(name));
+        let is_index = ["/1".to_owned(), format!("/sha256:{digest}")].iter().any(|name| it.target.ends_with(name));
         let body: &[u8] = if it.method == "HEAD" { b"" } else { bytes.as_bytes() };
         is_index.then(|| answer(200, &[], body))
     });

@@ -104,8 +104,11 @@ impl Layout {
         let head = dir.join(HEAD);
         if !head.exists() {
             let _lock = layout.lock()?;
-            layout.write_index(Vec::new())?;
-            file::write(dir, HEAD, br#"{"imageLayoutVersion":"1.0.0"}"#).map_err(|error| failed(&head, error))?;
+            // Another may have made it meanwhile, and kept something in it.
+            if !head.exists() {
+                layout.write_index(Vec::new())?;
+                file::write(dir, HEAD, br#"{"imageLayoutVersion":"1.0.0"}"#).map_err(|error| failed(&head, error))?;
+            }
         }
         layout.entries().map(|_| layout)
     }

@@ -1,6 +1,6 @@
 //! What was fetched once, or brought in a folder.
 
-use std::{sync::Barrier, thread};
+use std::{sync::Barrier, thread, time::Duration};
 
 use bytes::Bytes;
 use verdict::{
@@ -53,6 +53,25 @@ fn who_opens_a_new_folder_loses_nothing_that_another_keeps_in_it() {
         thread::scope(|scope| (0..8).for_each(|it| drop(scope.spawn(move || keep(it)))));
         assert_eq!(Layout::open(folder.path()).unwrap().entries().unwrap().len(), 8);
     }
+}
+
+#[test]
+fn who_wants_to_be_left_alone_is_left_alone_for_that_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let liar = Liar::new(|_, before| (before == 0).then(|| answer(429, &["retry-after: 2"], b"")));
+    let mut config = config(&liar.host);
+    config.times.manifest = Duration::from_secs(1);
+    let components = Components::new(Registry::new(config).unwrap(), folder.path().to_owned());
+    let image = reference(image(&liar.host));
+    for _ in 0..3 {
+        let error = run(components.fetch(&image)).unwrap_err().to_string();
+        assert_eq!(error, format!("{} answers that it is asked too often (429)", liar.host));
+        assert_eq!(components.load(&image).err().unwrap().to_string(), error);
+    }
+    assert_eq!(liar.asked().len(), 1);
+    thread::sleep(Duration::from_secs(2));
+    run(components.fetch(&image)).unwrap();
+    assert_eq!(components.load(&image).unwrap().bytes, packed().layer);
 }
 
 #[test]

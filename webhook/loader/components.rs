@@ -58,7 +58,7 @@ impl Components {
             Some(Ok(component)) => component.pinned(reference),
             // Whoever looked for it last knows more.
             None | Some(Err(FetchError::Unverified { .. })) => {
-                let fault = remote.faults().get(&key(reference)).cloned();
+                let fault = remote.faults.of(&key(reference));
                 Err(fault.map_or_else(|| LoadError::Missing(reference.location.to_string()), LoadError::Fetch))
             }
             Some(Err(error)) => Err(error.into()),
@@ -75,7 +75,7 @@ impl Components {
         matches!(remote.find(&wanted, &required), None | Some(Err(FetchError::Unverified { .. })))
     }
 
-    /// Fetches it, unless it is here; of an image whose signatures are required, these first.
+    /// Fetches it, unless it is here, or whoever has it wants to be left alone; of an image whose signatures are required, these first.
     ///
     /// # Errors
     /// Why it cannot be had, or not be kept.
@@ -84,7 +84,13 @@ impl Components {
         let Some(wanted) = Wanted::of(reference) else { return Ok(()) };
         let remote = self.remote(reference)?;
         let fetch = async {
-            match self.found(reference).await {
+            let found = self.found(reference).await;
+            if let (None | Some(Err(FetchError::Unverified { .. })), Some(error)) =
+                (&found, remote.faults.resting(&key(reference)))
+            {
+                return Err(error);
+            }
+            match found {
                 None => remote.fetch(&wanted, &required, None).await,
                 Some(Err(FetchError::Unverified { .. })) => {
                     // A tag is what it was when it was fetched; whoever signed that may have done so since.
@@ -141,8 +147,8 @@ impl Components {
     pub fn sweep<'a>(&self, used: impl Iterator<Item = &'a ComponentRef>) {
         let Some(remote) = &self.remote else { return };
         let used: Vec<(String, Wanted<'_>)> = used.filter_map(|it| Some((key(it), Wanted::of(it)?))).collect();
-        let (keys, names): (BTreeSet<&String>, BTreeSet<String>) =
-            used.iter().map(|(key, wanted)| (key, wanted.name())).unzip();
+        let (keys, names): (BTreeSet<String>, BTreeSet<String>) =
+            used.iter().map(|(key, wanted)| (key.clone(), wanted.name())).unzip();
         let signatures = used.iter().filter_map(|(_, wanted)| match wanted {
             Wanted::Image(image) => Some(signatures::names(image.repository(), remote.named(&wanted.name())?)),
             Wanted::Url(_) => None,
@@ -151,7 +157,7 @@ impl Components {
         if let Some(Err(error)) = remote.here().map(|it| it.sweep(&all, UNUSED)) {
             warn!(%error, "what was fetched and nobody uses stays");
         }
-        remote.faults().retain(|key, _| keys.contains(key));
+        remote.faults.retain(&keys);
         remote.fetching().retain(|name, _| names.contains(name));
     }
 

@@ -5,6 +5,7 @@
 
 pub mod builtin;
 mod components;
+mod faults;
 pub(crate) mod file;
 pub mod layout;
 pub mod registry;

@@ -12,6 +12,7 @@ use url::Url;
 
 use super::{
     Component, FetchError, MAX_SIZE,
+    faults::Faults,
     layout::{Entry, Layout},
     registry::{Content, Descriptor, MAX_MANIFEST, Manifest, Registry, RegistryError, component_layer, only_manifest},
     signatures::Signatures,
@@ -27,8 +28,8 @@ pub(super) struct Remote {
     dir: PathBuf,
     /// What is kept there; made when something is, so that whoever fetches nothing needs no folder.
     opened: OnceLock<Layout>,
-    /// Why something could not be fetched when it was tried last, by its key.
-    faults: Mutex<HashMap<String, FetchError>>,
+    /// By their keys.
+    pub(super) faults: Faults,
     /// Who fetches what, by its name: one at a time.
     fetching: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
@@ -62,7 +63,7 @@ impl<'a> Wanted<'a> {
 
 impl Remote {
     pub(super) fn new(registry: Registry, dir: PathBuf) -> Self {
-        Self { registry, dir, opened: OnceLock::new(), faults: Mutex::default(), fetching: Mutex::default() }
+        Self { registry, dir, opened: OnceLock::new(), faults: Faults::default(), fetching: Mutex::default() }
     }
 
     /// What is here of it, if it is whole and signed. What may not be fetched any more is not used any more, either.
@@ -109,10 +110,7 @@ impl Remote {
         let turn = Arc::clone(self.fetching().entry(wanted.name()).or_default());
         let _turn = turn.lock().await;
         let fetched = fetch.await;
-        match &fetched {
-            Ok(()) => drop(self.faults().remove(&key(reference))),
-            Err(error) => drop(self.faults().insert(key(reference), error.clone())),
-        }
+        self.faults.keep(key(reference), &fetched);
         fetched
     }
 
@@ -208,10 +206,6 @@ impl Remote {
     /// The digest of what is kept by this name.
     pub(super) fn named(&self, name: &str) -> Option<Digest> {
         Some(self.here()?.find(name)?.digest)
-    }
-
-    pub(super) fn faults(&self) -> MutexGuard<'_, HashMap<String, FetchError>> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn fetching(&self) -> MutexGuard<'_, HashMap<String, Arc<tokio::sync::Mutex<()>>>> {

@@ -21,11 +21,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/google/go-containerregistry/pkg/v1/validate"
 )
 
 const usage = `usage: registry-tools serve [FLAGS]
@@ -33,7 +35,8 @@ const usage = `usage: registry-tools serve [FLAGS]
        registry-tools list [FLAGS] REF OTHER-REF...
        registry-tools attach [FLAGS] REF FILE MEDIA-TYPE
        registry-tools pull [FLAGS] REF OUT
-       registry-tools referrers [FLAGS] REF`
+       registry-tools referrers [FLAGS] REF
+       registry-tools image [FLAGS] REF LAYOUT`
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -76,6 +79,8 @@ func run(args []string) error {
 		return pull(rest[0], rest[1], options)
 	case args[0] == "referrers" && len(rest) == 1:
 		return referrers(rest[0], options)
+	case args[0] == "image" && len(rest) == 2:
+		return image(rest[0], rest[1], options)
 	}
 	return errors.New(usage)
 }
@@ -370,4 +375,42 @@ func referrers(of string, options []remote.Option) error {
 		fmt.Println(it.Digest, it.ArtifactType)
 	}
 	return nil
+}
+
+// image pushes the one index of a layout, as `crane push` does, and verifies every digest and size of what the registry gives back.
+func image(to, folder string, options []remote.Option) error {
+	reference, err := name.ParseReference(to)
+	if err != nil {
+		return err
+	}
+	all, err := layout.ImageIndexFromPath(folder)
+	if err != nil {
+		return err
+	}
+	manifest, err := all.IndexManifest()
+	if err != nil {
+		return err
+	}
+	if len(manifest.Manifests) != 1 {
+		return fmt.Errorf("%d manifests", len(manifest.Manifests))
+	}
+	index, err := all.ImageIndex(manifest.Manifests[0].Digest)
+	if err != nil {
+		return err
+	}
+	if err := remote.WriteIndex(reference, index, options...); err != nil {
+		return err
+	}
+	pulled, err := remote.Index(reference, options...)
+	if err != nil {
+		return err
+	}
+	if err := validate.Index(pulled); err != nil {
+		return err
+	}
+	digest, err := pulled.Digest()
+	if err == nil {
+		fmt.Println(digest)
+	}
+	return err
 }

@@ -92,6 +92,8 @@ mod registry;
 mod rego;
 /// Files that change while the server answers.
 mod reload;
+/// What a release holds.
+mod release;
 /// The order of the rooms in `webhook/`.
 mod rooms;
 /// The declared objects as people and editors see them.

@@ -192,7 +192,9 @@ fn own_certificates(args: &Args) -> Result<(Pair, Option<PathBuf>), Failed> {
     let names = certs::LOOPBACK.map(str::to_owned);
     let bundle = Bundle::generate(&names)?;
     let dir = args.cache.dir().ok_or_else(no_dir)?.join("certs");
-    certs::write(&bundle, &dir, true)?;
+    certs::write(&bundle, &dir, true).context(
+        "the certificate that the server makes for itself must be written: name a folder for it with --cache-dir, or give --tls-cert and --tls-key",
+    )?;
     Ok((Pair::Made(bundle.server), Some(dir.join("ca.crt"))))
 }
 

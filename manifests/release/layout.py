@@ -25,7 +25,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 def is_static(binary: bytes) -> bool:
     """Whether it runs where there is nothing else: no segment of the ELF file names a loader (PT_INTERP)."""
     start, size, count = (int.from_bytes(binary[at : at + length], "little") for at, length in ((32, 8), (54, 2), (56, 2)))
-    return all(binary[at : at + 4] != b"\x03\0\0\0" for at in range(start, start + size * count, size))
+    return all(binary[at : at + 4] != b"\x03\0\0\0" for at in (start + size * number for number in range(count)))
 
 
 class Layout:

@@ -90,10 +90,10 @@ mod registration;
 mod registry;
 /// What Rego's builtin functions give, compared with OPA's own code.
 mod rego;
-/// Files that change while the server answers.
-mod reload;
 /// What a release holds.
 mod release;
+/// Files that change while the server answers.
+mod reload;
 /// The order of the rooms in `webhook/`.
 mod rooms;
 /// The declared objects as people and editors see them.

@@ -1,11 +1,11 @@
 //! What is fetched for declared objects, beside everything else: a registry that is slow holds up nobody who does not need it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, HashMap},
     future::pending,
 };
 
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinSet};
 use tracing::warn;
 
 use crate::{
@@ -17,7 +17,8 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Fetches {
     tasks: JoinSet<(ComponentRef, Ended)>,
-    running: BTreeSet<String>,
+    /// What each is for.
+    running: HashMap<Id, String>,
 }
 
 /// How one ended.
@@ -47,15 +48,15 @@ impl Fetches {
     /// The next one that something is to be done about. Never, while there is none.
     pub(super) async fn next(&mut self) -> ComponentRef {
         loop {
-            match self.tasks.join_next().await {
-                Some(Ok((reference, ended))) => {
-                    self.running.remove(&key(&reference));
+            match self.tasks.join_next_with_id().await {
+                Some(Ok((id, (reference, ended)))) => {
+                    self.running.remove(&id);
                     if ended == Ended::Fetched {
                         return reference;
                     }
                 }
                 // It panicked, which the log has told.
-                Some(Err(_)) => {}
+                Some(Err(error)) => drop(self.running.remove(&error.id())),
                 None => return pending().await,
             }
         }
@@ -63,16 +64,16 @@ impl Fetches {
 
     /// Until all have ended.
     pub(super) async fn all(&mut self) {
-        while let Some(ended) = self.tasks.join_next().await {
-            if let Ok((reference, _)) = ended {
-                self.running.remove(&key(&reference));
-            }
+        while let Some(ended) = self.tasks.join_next_with_id().await {
+            let id = ended.map_or_else(|error| error.id(), |(id, _)| id);
+            self.running.remove(&id);
         }
     }
 
     fn spawn(&mut self, reference: &ComponentRef, fetch: impl Future<Output = (ComponentRef, Ended)> + Send + 'static) {
-        if self.running.insert(key(reference)) {
-            self.tasks.spawn(fetch);
+        let key = key(reference);
+        if !self.running.values().any(|it| *it == key) {
+            self.running.insert(self.tasks.spawn(fetch).id(), key);
         }
     }
 }

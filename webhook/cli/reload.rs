@@ -36,7 +36,7 @@ pub(super) fn kept(found: Found) -> Kept {
 
 /// All of them, as they are to be.
 pub(super) fn declared(kept: &Kept) -> Vec<Declared> {
-    kept.values().flatten().map(|spec| Declared { spec: spec.clone(), now: Now::Read }).collect()
+    kept.values().flatten().cloned().map(Declared::read).collect()
 }
 
 /// Files beside those of policies, and what is done when they change.
@@ -166,7 +166,7 @@ fn changed(found: Found, before: &Kept) -> Result<Changed, String> {
             }
         };
         let now = || why.clone().map_or(Now::Read, Now::Unreadable);
-        declared.extend(specs.iter().map(|spec| Declared { spec: spec.clone(), now: now() }));
+        declared.extend(specs.iter().map(|spec| Declared { now: now(), ..Declared::read(spec.clone()) }));
         kept.insert(path, specs);
     }
     if declared.is_empty() && before.values().any(|it| !it.is_empty()) {

@@ -177,6 +177,7 @@ impl PolicySpec {
             kind,
             name: name.to_owned(),
             source,
+            revision: None,
             fields: BTreeMap::new(),
             expects: None,
             runs,

@@ -13,6 +13,7 @@ pub mod lane;
 mod limits;
 mod matching;
 mod outcome;
+mod revision;
 pub mod schema;
 mod usage;
 
@@ -36,6 +37,7 @@ pub use matching::{
     ResourceRule, Scope,
 };
 pub use outcome::Outcome;
+pub use revision::Revision;
 pub use usage::{Fact, Line, Timing, Usage};
 
 impl PolicySpec {
@@ -71,6 +73,8 @@ pub struct PolicySpec {
     pub name: String,
     /// Where the document stands, for messages: `team.yaml` or `team.yaml, document 2`.
     pub source: String,
+    /// Of an object of a cluster.
+    pub revision: Option<Revision>,
     /// Fields of an object, such as `spec.component`, as a file of another format has them: `modules[0].module`. Empty for objects.
     pub fields: BTreeMap<&'static str, String>,
     /// What answers.
@@ -157,7 +161,7 @@ impl PolicySpec {
     }
 
     fn anywhere(&self) -> Self {
-        let mut bare = Self { source: String::new(), settings_lines: BTreeMap::new(), ..self.clone() };
+        let mut bare = Self { source: String::new(), settings_lines: BTreeMap::new(), revision: None, ..self.clone() };
         bare.fields.clear();
         if let Runs::Group(group) = &mut bare.runs {
             group.members = group.members.iter().map(Self::anywhere).collect();

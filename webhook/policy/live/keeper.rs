@@ -1,4 +1,4 @@
-//! One declared set of several sources: files, and what is registered by requests. Whoever changes one of them gives an order; orders are
+//! One declared set of several sources: files, a cluster, and what is registered by requests. Whoever changes one of them gives an order; orders are
 //! done one after the other, each whole or not at all.
 
 use std::{
@@ -34,6 +34,7 @@ pub struct Keeper {
     /// As they were read last.
     files: Vec<Declared>,
     unreadable: Vec<Unreadable>,
+    cluster: Vec<Declared>,
     registered: Arc<ArcSwap<Registered>>,
     store: Option<Store>,
     orders: (mpsc::Sender<Order>, mpsc::Receiver<Order>),
@@ -52,6 +53,7 @@ impl Keeper {
             loader,
             files: Vec::new(),
             unreadable: Vec::new(),
+            cluster: Vec::new(),
             registered: Arc::default(),
             store,
             orders: mpsc::channel(WAITING),
@@ -114,6 +116,10 @@ impl Keeper {
                     self.files(declared, unreadable).await;
                     let _ = done.send(());
                 }
+                Order::Cluster { declared, done } => {
+                    self.cluster(declared).await;
+                    let _ = done.send(());
+                }
                 Order::Put { entry, dry_run, done } => drop(done.send(self.put(entry, dry_run).await)),
                 Order::Delete { key, done } => drop(done.send(self.delete(&key).await)),
             }
@@ -126,8 +132,8 @@ impl Keeper {
         let failing = |it: &&Object| matches!(it.state, State::Failed | State::Stale);
         let keys = current.objects().iter().filter(failing).filter_map(|it| key_of(it.spec()));
         let read = |key: &Key| {
-            let of_files = self.files.iter().find(|it| key_of(&it.spec).as_ref() == Some(key));
-            of_files.is_none_or(|it| matches!(it.now, Now::Read))
+            let found = self.others().find(|it| key_of(&it.spec).as_ref() == Some(key));
+            found.is_none_or(|it| !matches!(it.now, Now::Unreadable(_)))
         };
         keys.filter(read).collect()
     }
@@ -143,7 +149,8 @@ impl Keeper {
     async fn retry(&mut self) {
         let failing = self.failing();
         let registered = self.registered.load_full();
-        let specs = self.files.iter().map(|it| &it.spec).chain(registered.values().map(|it| &it.spec));
+        let others = self.files.iter().chain(&self.cluster).map(|it| &it.spec);
+        let specs = others.chain(registered.values().map(|it| &it.spec));
         let specs = specs.filter(|it| key_of(it).is_some_and(|it| failing.contains(&it)));
         self.fetches.begin(&self.loader.components, specs);
         self.again(&failing).await;
@@ -151,25 +158,45 @@ impl Keeper {
 
     /// Loads these, and nothing else.
     async fn again(&self, keys: &[Key]) {
-        let of = |it: &Declared| match key_of(&it.spec) {
-            Some(key) if keys.contains(&key) => it.clone(),
-            _ => Declared { spec: it.spec.clone(), now: Now::Untouched },
+        let of = |it: &Declared| match (key_of(&it.spec), &it.now) {
+            (Some(key), Now::Unreadable(_)) if keys.contains(&key) => it.clone(),
+            (Some(key), _) if keys.contains(&key) => it.with(Now::Read),
+            _ => it.with(Now::Untouched),
         };
         let registered = self.registered.load_full();
         let of_registered = of_registered(&registered, |it| if keys.contains(it) { Now::Read } else { Now::Untouched });
-        let made = self.loader.prepare(self.files.iter().map(of).chain(of_registered).collect()).await;
+        let made = self.loader.prepare(self.others().map(of).chain(of_registered).collect()).await;
         self.loader.swap(made, self.unreadable.clone());
     }
 
     async fn files(&mut self, declared: Vec<Declared>, unreadable: Vec<Unreadable>) -> Vec<ConfigError> {
-        self.files.clone_from(&declared);
+        self.files = declared;
         self.unreadable = unreadable;
+        let others = self.cluster.iter().map(|it| it.with(Now::Untouched));
         let registered = self.registered.load_full();
-        let all: Vec<Declared> = declared.into_iter().chain(of_registered(&registered, |_| Now::Read)).collect();
+        let all = self.files.iter().cloned().chain(others).chain(of_registered(&registered, |_| Now::Read)).collect();
+        self.update(all).await
+    }
+
+    async fn cluster(&mut self, declared: Vec<Declared>) -> Vec<ConfigError> {
+        self.cluster = declared;
+        let registered = self.registered.load_full();
+        let of_registered = of_registered(&registered, |_| Now::Untouched);
+        let all = self.files.iter().map(|it| it.with(Now::Untouched)).chain(self.cluster.iter().cloned()).chain(of_registered).collect();
+        self.update(all).await
+    }
+
+    async fn update(&mut self, all: Vec<Declared>) -> Vec<ConfigError> {
         let components = &self.loader.components;
-        components.sweep(all.iter().flat_map(|it| it.spec.references()));
-        self.fetches.begin(components, all.iter().map(|it| &it.spec));
+        components.sweep(all.iter().flat_map(Declared::references));
+        let specs = all.iter().flat_map(|it| std::iter::once(&it.spec).chain(it.fallback.as_deref()));
+        self.fetches.begin(components, specs);
         self.loader.update(all, self.unreadable.clone()).await
+    }
+
+    /// What is not registered by requests; files first.
+    fn others(&self) -> impl Iterator<Item = &Declared> {
+        self.files.iter().chain(&self.cluster)
     }
 
     /// Whether it is new.
@@ -187,9 +214,9 @@ impl Keeper {
             self.loader.try_out(spec).await.map_err(Refused::Invalid)?;
             return Ok(before.is_none());
         }
-        let of_files = self.files.iter().map(|it| Declared { spec: it.spec.clone(), now: Now::Untouched });
+        let others = self.others().map(|it| it.with(Now::Untouched));
         let is_it = |it: &Key| if *it == key { Now::Read } else { Now::Untouched };
-        let made = self.loader.prepare(of_files.chain(of_registered(&next, is_it)).collect()).await;
+        let made = self.loader.prepare(others.chain(of_registered(&next, is_it)).collect()).await;
         let wrong = made.wrong(spec);
         if !wrong.is_empty() {
             return Err(Refused::Invalid(wrong.to_vec()));
@@ -214,16 +241,16 @@ impl Keeper {
     async fn delete(&mut self, key: &Key) -> Result<(), Refused> {
         let registered = self.registered.load_full();
         let Some(entry) = registered.get(key) else {
-            let of_files = self.files.iter().map(|it| &it.spec).find(|it| key_of(it).as_ref() == Some(key));
-            return Err(of_files.map_or(Refused::Unknown, |it| Refused::Taken(it.source.clone())));
+            let other = self.others().map(|it| &it.spec).find(|it| key_of(it).as_ref() == Some(key));
+            return Err(other.map_or(Refused::Unknown, |it| Refused::Taken(it.source.clone())));
         };
         if let Some(store) = &self.store {
             store.delete(key, entry.text.as_deref().ok()).map_err(|error| self.lost(&error))?;
         }
         let mut next = Registered::clone(&registered);
         next.remove(key);
-        let of_files = self.files.iter().map(|it| Declared { spec: it.spec.clone(), now: Now::Untouched });
-        let made = self.loader.prepare(of_files.chain(of_registered(&next, |_| Now::Untouched)).collect()).await;
+        let others = self.others().map(|it| it.with(Now::Untouched));
+        let made = self.loader.prepare(others.chain(of_registered(&next, |_| Now::Untouched)).collect()).await;
         self.loader.swap(made, self.unreadable.clone());
         info!(policy = entry.spec.title(), "deleted");
         self.registered(next);
@@ -233,7 +260,7 @@ impl Keeper {
     fn is_free(&self, spec: &PolicySpec, registered: &Registered, key: &Key) -> Result<(), Refused> {
         let name = name_of(spec);
         let others = registered.iter().filter(|(other, _)| *other != key).map(|(_, it)| &it.spec);
-        match self.files.iter().map(|it| &it.spec).chain(others).find(|it| name_of(it) == name) {
+        match self.others().map(|it| &it.spec).chain(others).find(|it| name_of(it) == name) {
             Some(other) if other.kind == spec.kind => Err(Refused::Taken(other.source.clone())),
             Some(other) => Err(Refused::Taken(format!("{} ({})", other.source, other.title()))),
             None => Ok(()),

@@ -131,13 +131,10 @@ impl Loader {
         &self,
         old: Option<&Object>,
         shelf: &Shelf,
-        Declared { spec, now }: Declared,
+        Declared { spec, now, fallback }: Declared,
         taken: Option<String>,
     ) -> (Object, Vec<ConfigError>) {
-        let wrong = |errors: Vec<ConfigError>, digests| {
-            let words: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            (self.not_loaded(old, &spec, words.join("; "), digests), errors)
-        };
+        let fallback = fallback.as_deref();
         if let Some(first) = taken {
             let message = format!("the name is already used in {first}");
             let field = Some(spec.field("metadata.name"));
@@ -153,6 +150,7 @@ impl Loader {
         }
         if let Now::Unreadable(reason) = now {
             let not_loaded = self.not_loaded(old, &spec, reason, Vec::new());
+            let not_loaded = self.as_before(not_loaded, shelf, fallback).await;
             // What it was is what it was declared as: it needs no loading when it can be read again.
             let kept = old.filter(|it| it.is_declared && it.declared.says_as(&spec));
             let kept = kept.map(|it| Object { digests: it.digests.clone(), is_declared: true, ..not_loaded.clone() });
@@ -163,6 +161,7 @@ impl Loader {
             let found = shelf.component(&self.components, reference).await;
             if let Err(error @ LoadError::Missing(_)) = &found {
                 let waits = self.not_loaded(old, &spec, error.to_string(), Vec::new());
+                let waits = self.as_before(waits, shelf, fallback).await;
                 return (Object { state: State::Loading, ..waits }, vec![missing(&spec, error)]);
             }
             digests.push(found.ok().map(|it| it.digest));
@@ -173,7 +172,11 @@ impl Loader {
             return (Object { declared, state: State::Active, reason: None, since, ..old.clone() }, Vec::new());
         }
         match load(self.makers(), shelf, &spec).await {
-            Err(errors) => wrong(errors, digests),
+            Err(errors) => {
+                let words: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                let not_loaded = self.not_loaded(old, &spec, words.join("; "), digests);
+                (self.as_before(not_loaded, shelf, fallback).await, errors)
+            }
             Ok(loaded) => {
                 let policies = loaded.into_iter().map(|it| Arc::new(it.register(&self.metrics))).collect();
                 let since = SystemTime::now();
@@ -192,7 +195,19 @@ impl Loader {
         }
     }
 
-    /// It serves as it did, or, if it never did, fails whatever it is asked.
+    /// Where nothing of it serves, it is loaded as it was when it was known to be good.
+    async fn as_before(&self, object: Object, shelf: &Shelf, fallback: Option<&PolicySpec>) -> Object {
+        let (State::Failed, Some(fallback)) = (object.state, fallback) else { return object };
+        match load(self.makers(), shelf, fallback).await {
+            Ok(loaded) => {
+                let policies = loaded.into_iter().map(|it| Arc::new(it.register(&self.metrics))).collect();
+                Object { state: State::Stale, policies, ..object }
+            }
+            Err(_) => object,
+        }
+    }
+
+    /// It serves as it did, or, if it never did, fails whatever it is asked; what nobody was told to ask it, it is not asked.
     fn not_loaded(
         &self,
         old: Option<&Object>,
@@ -210,7 +225,11 @@ impl Loader {
             since: same.map_or_else(SystemTime::now, |it| it.since),
             policies: match served {
                 Some(served) => served.policies.clone(),
-                None => spec.kind.map(|kind| Arc::new(Policy::nobody(kind, spec, &self.metrics))).into_iter().collect(),
+                None => {
+                    let is_asked = spec.revision.as_ref().is_none_or(|it| it.is_registered);
+                    let kind = spec.kind.filter(|_| is_asked);
+                    kind.map(|kind| Arc::new(Policy::nobody(kind, spec, &self.metrics))).into_iter().collect()
+                }
             },
             reason: Some(reason),
             is_declared: false,

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use sha2::{Digest as _, Sha256};
 
 use super::{Policy, Set};
-use crate::spec::{Digest, PolicySpec};
+use crate::spec::{ComponentRef, Digest, PolicySpec};
 pub use keeper::Keeper;
 pub use loader::Loader;
 pub use orders::{Orders, Refused};
@@ -95,6 +95,25 @@ pub struct Declared {
     pub spec: PolicySpec,
     /// What is to be done with it.
     pub now: Now,
+    /// As it was when it loaded, if that is known from elsewhere: it serves where the object does not load as it is to be, and nothing of it serves yet.
+    pub fallback: Option<Box<PolicySpec>>,
+}
+
+impl Declared {
+    /// It is loaded, unless it is the same as before.
+    pub fn read(spec: PolicySpec) -> Self {
+        Self { spec, now: Now::Read, fallback: None }
+    }
+
+    /// All that it may run.
+    pub(super) fn references(&self) -> impl Iterator<Item = &ComponentRef> {
+        std::iter::once(&self.spec).chain(self.fallback.as_deref()).flat_map(PolicySpec::references)
+    }
+
+    /// The same, if `now` says so.
+    fn with(&self, now: Now) -> Self {
+        Self { now, ..self.clone() }
+    }
 }
 
 /// What is to be done with a declared object.

@@ -31,6 +31,7 @@ pub enum Refused {
 /// What is to be done.
 pub(super) enum Order {
     Files { declared: Vec<Declared>, unreadable: Vec<Unreadable>, done: oneshot::Sender<()> },
+    Cluster { declared: Vec<Declared>, done: oneshot::Sender<()> },
     Put { entry: Arc<Entry>, dry_run: bool, done: oneshot::Sender<Result<bool, Refused>> },
     Delete { key: Key, done: oneshot::Sender<Result<(), Refused>> },
 }
@@ -73,6 +74,14 @@ impl Orders {
         let (done, ended) = oneshot::channel();
         // Neither fails while the process lives.
         let _ = self.orders.send(Order::Files { declared, unreadable, done }).await;
+        let _ = ended.await;
+    }
+
+    /// Declares what a cluster says now. Returns when it serves.
+    pub async fn cluster(&self, declared: Vec<Declared>) {
+        let (done, ended) = oneshot::channel();
+        // Neither fails while the process lives.
+        let _ = self.orders.send(Order::Cluster { declared, done }).await;
         let _ = ended.await;
     }
 

@@ -38,7 +38,7 @@ pub(super) fn of_registered(registered: &Registered, now: impl Fn(&Key) -> Now) 
             Ok(_) => now(key),
             Err(why) => Now::Unreadable(why.clone()),
         };
-        Declared { spec: entry.spec.clone(), now }
+        Declared { spec: entry.spec.clone(), now, fallback: None }
     })
 }
 

@@ -260,6 +260,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
             compiler: compiler(args.cache.open(), priority)?,
             components: components.clone(),
             metrics,
+            namespaces: None,
         })
     };
     tokio::spawn(observe::tell_left_out(Arc::clone(&metrics)));

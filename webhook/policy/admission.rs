@@ -100,7 +100,8 @@ impl<'s> Selection<'s> {
     where
         's: 'a,
     {
-        View::new(request, self.reads(ask, request), self.set.memory.share(), ask.deadline)
+        let view = View::new(request, self.reads(ask, request), self.set.memory.share(), ask.deadline);
+        view.with(self.set.namespaces.clone())
     }
 }
 

@@ -36,6 +36,7 @@ pub use live::{
 pub use load::Makers;
 pub(crate) use load::dotted;
 use matching::{Bounds, Match};
+pub use matching::{Found, Labels, Namespaces};
 use tokio::sync::watch;
 
 use crate::{
@@ -52,6 +53,8 @@ pub struct Set {
     index: Index,
     /// For what is read of objects.
     memory: Pool,
+    /// Of the cluster, where there is one.
+    namespaces: Option<Arc<dyn Namespaces>>,
     /// Dropped with the set, when nobody uses it any more.
     used: watch::Sender<()>,
 }
@@ -105,7 +108,12 @@ impl Set {
         policies.sort_by(|one, other| (one.spec.order, &one.spec.name).cmp(&(other.spec.order, &other.spec.name)));
         let index = Index::new(&policies);
         let memory = memory.unwrap_or_else(|| Pool::new(READ, READ_OF_ONE));
-        Self { policies, index, memory, used: watch::Sender::new(()) }
+        Self { policies, index, memory, namespaces: None, used: watch::Sender::new(()) }
+    }
+
+    /// Where there is a cluster.
+    fn with(self, namespaces: Option<Arc<dyn Namespaces>>) -> Self {
+        Self { namespaces, ..self }
     }
 
     /// No policies: nothing can be asked of it.

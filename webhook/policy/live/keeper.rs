@@ -182,7 +182,13 @@ impl Keeper {
         self.cluster = declared;
         let registered = self.registered.load_full();
         let of_registered = of_registered(&registered, |_| Now::Untouched);
-        let all = self.files.iter().map(|it| it.with(Now::Untouched)).chain(self.cluster.iter().cloned()).chain(of_registered).collect();
+        let all = self
+            .files
+            .iter()
+            .map(|it| it.with(Now::Untouched))
+            .chain(self.cluster.iter().cloned())
+            .chain(of_registered)
+            .collect();
         self.update(all).await
     }
 

@@ -13,7 +13,7 @@ use super::{
     super::{
         Answers, Policy, Set,
         load::{Makers, Shelf, load},
-        matching::Match,
+        matching::{Match, Namespaces},
     },
     Current, Declared, Live, Now, Object, State, Unreadable, digest,
 };
@@ -48,6 +48,8 @@ pub struct Loader {
     pub components: Components,
     /// Counts them.
     pub metrics: Arc<Metrics>,
+    /// Of the cluster, where there is one.
+    pub namespaces: Option<Arc<dyn Namespaces>>,
 }
 
 impl Loader {
@@ -241,7 +243,7 @@ impl Loader {
         let objects: Vec<Object> = made.0.into_iter().map(|(object, _)| object).collect();
         let policies = objects.iter().flat_map(|it| it.policies.iter().map(Arc::clone)).collect();
         let before = self.live.current();
-        let set = Arc::new(Set::new(policies, Some(before.set.memory.clone())));
+        let set = Arc::new(Set::new(policies, Some(before.set.memory.clone())).with(self.namespaces.clone()));
         set.count(&self.metrics);
         self.show(&objects);
         self.tell(&before, &objects);

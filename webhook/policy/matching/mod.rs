@@ -5,11 +5,13 @@
 //! only for what asks for them ([`view`]), and a limit that is used up is told apart from an error.
 
 mod explain;
+mod namespaces;
 mod rules;
 mod view;
 
 use std::time::{Duration, Instant};
 
+pub use namespaces::{Found, Labels, Namespaces};
 pub(super) use view::View;
 
 use crate::{
@@ -26,7 +28,7 @@ pub(super) struct Match {
     conditions: Conditions,
     /// What the conditions of an AdmissionReview read.
     conditions_read: Reads,
-    /// That, and what `objectSelector` reads.
+    /// That, and what selectors read.
     reads: Reads,
 }
 
@@ -72,6 +74,9 @@ impl Match {
         if let Some(selector) = &spec.object_selector {
             selector.reads(&mut reads);
         }
+        if let Some(selector) = &spec.namespace_selector {
+            selector.reads_of_namespaces(&mut reads);
+        }
         Ok(Self { rules: spec.clone(), conditions, conditions_read, reads })
     }
 
@@ -95,6 +100,12 @@ impl Match {
         let decision = self.rules.admission(view.request());
         if !decision.is_asked() {
             return Ok(decision);
+        }
+        if let Some(selector) = &self.rules.namespace_selector
+            && !selector.is_of_names()
+            && !selector.selects_namespace(view, object).await?
+        {
+            return Ok(Decision::Namespace);
         }
         if let Some(selector) = &self.rules.object_selector
             && !selector.selects(view, object).await?

@@ -1,4 +1,4 @@
-//! matchConstraints, without access to a cluster: resources, scope, the name of the namespace, labels.
+//! matchConstraints, as far as reviews say what they need: resources, scope, the name of the namespace, labels of objects.
 //!
 //! Follows k8s.io/apiserver `pkg/admission/plugin/webhook/predicates`. Of objects only the labels are read that selectors
 //! name.
@@ -8,7 +8,7 @@ use super::{
     view::{Side, View},
 };
 use crate::{
-    cel::{Document, NotText, Reads},
+    cel::{Document, NotText, Part as Read, Reads},
     review::admission::{AdmissionRequest, same},
     spec::{Failure, LabelSelector, MatchSpec, NAMESPACE_NAME_LABEL, Operator, Requirement, ResourceRule, Scope},
 };
@@ -25,7 +25,8 @@ impl MatchSpec {
             return Decision::Excluded(rule);
         }
         if let (Some(selector), Some(namespace)) = (&self.namespace_selector, namespace(request))
-            && !selector.holds(|key| (key == NAMESPACE_NAME_LABEL).then_some(namespace))
+            && selector.is_of_names()
+            && !selector.holds(|_| Some(namespace))
         {
             return Decision::Namespace;
         }
@@ -87,12 +88,12 @@ fn is_namespaced(request: &AdmissionRequest<'_>) -> bool {
     !request.namespace.is_empty() && !is_namespace(request)
 }
 
-fn is_namespace(request: &AdmissionRequest<'_>) -> bool {
+pub(super) fn is_namespace(request: &AdmissionRequest<'_>) -> bool {
     request.resource.group.is_empty() && request.resource.resource == "namespaces"
 }
 
 /// The namespace by which a request is selected; None for other cluster-scoped objects, which a selector never leaves out.
-fn namespace<'a>(request: &'a AdmissionRequest<'_>) -> Option<&'a str> {
+pub(super) fn namespace<'a>(request: &'a AdmissionRequest<'_>) -> Option<&'a str> {
     if is_namespace(request) {
         // On create, the object is the namespace, and its name is in either field.
         return Some(if request.name.is_empty() { &request.namespace } else { &request.name });
@@ -103,12 +104,19 @@ fn namespace<'a>(request: &'a AdmissionRequest<'_>) -> Option<&'a str> {
 impl LabelSelector {
     /// Adds what it reads of both objects: the labels that it names.
     pub(super) fn reads(&self, reads: &mut Reads) {
-        let keys = self.match_labels.keys().chain(self.match_expressions.iter().map(|it| &it.key));
-        for key in keys {
-            for object in [&mut reads.object, &mut reads.old_object] {
-                object.get_or_insert_default().add(&[METADATA, LABELS, key]);
-            }
+        for object in [&mut reads.object, &mut reads.old_object] {
+            self.read_labels(object.get_or_insert_default());
         }
+    }
+
+    pub(super) fn read_labels(&self, object: &mut Read) {
+        for key in self.keys() {
+            object.add(&[METADATA, LABELS, key]);
+        }
+    }
+
+    pub(super) fn keys(&self) -> impl Iterator<Item = &String> {
+        self.match_labels.keys().chain(self.match_expressions.iter().map(|it| &it.key))
     }
 
     /// Whether it selects the object or the old one, as in Kubernetes; `object` is the object as changed so far.
@@ -119,7 +127,7 @@ impl LabelSelector {
         for (side, name) in [(Side::Object, "object"), (Side::OldObject, "old object")] {
             if let Some(document) = view.document(side, object).await? {
                 let not_text = |_| Failure::Condition(format!("the labels of the {name} are not all text"));
-                if self.holds_of(document).map_err(not_text)? {
+                if self.holds_of(document, None).map_err(not_text)? {
                     return Ok(true);
                 }
             }
@@ -127,9 +135,13 @@ impl LabelSelector {
         Ok(false)
     }
 
-    fn holds_of(&self, document: &Document) -> Result<bool, NotText> {
+    /// `name`: of what is a namespace.
+    pub(super) fn holds_of(&self, document: &Document, name: Option<&str>) -> Result<bool, NotText> {
         let mut wrong = None;
         let label = |key: &str| {
+            if key == NAMESPACE_NAME_LABEL && name.is_some() {
+                return name;
+            }
             document.text(&[METADATA, LABELS, key]).unwrap_or_else(|error| {
                 wrong = Some(error);
                 None
@@ -139,7 +151,7 @@ impl LabelSelector {
         wrong.map_or(Ok(holds), Err)
     }
 
-    fn holds<'a>(&self, mut label: impl FnMut(&str) -> Option<&'a str>) -> bool {
+    pub(super) fn holds<'a>(&self, mut label: impl FnMut(&str) -> Option<&'a str>) -> bool {
         self.match_labels.iter().all(|(key, value)| label(key).is_some_and(|it| it == value))
             && self.match_expressions.iter().all(|it| it.holds(label(&it.key)))
     }

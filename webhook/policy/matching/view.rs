@@ -1,10 +1,11 @@
 //! What selectors and conditions need of one AdmissionReview: read once for all policies, when the first of them needs
 //! it, and of the objects only what any of them reads.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use serde_json::value::RawValue;
 
+use super::{Labels, Namespaces};
 use crate::{
     cel::{Document, Part, Reads, Share, Unread, Variables},
     review::admission::AdmissionRequest,
@@ -19,6 +20,9 @@ pub(in crate::policy) struct View<'a> {
     reads: &'a Reads,
     deadline: Instant,
     share: Share,
+    namespaces: Option<Arc<dyn Namespaces>>,
+    /// Of the namespace that was asked for, once.
+    labels: Option<(String, Option<Arc<Labels>>)>,
     /// `request`, `object` and `oldObject`, once they were read; None: there is no such object.
     read: [Option<Result<Option<Document>, Failure>>; 3],
 }
@@ -38,7 +42,22 @@ impl<'a> View<'a> {
         share: Share,
         deadline: Instant,
     ) -> Self {
-        Self { request, reads, deadline, share, read: [None, None, None] }
+        Self { request, reads, deadline, share, namespaces: None, labels: None, read: [None, None, None] }
+    }
+
+    /// Where there is a cluster.
+    pub(in crate::policy) fn with(self, namespaces: Option<Arc<dyn Namespaces>>) -> Self {
+        Self { namespaces, ..self }
+    }
+
+    /// Of a namespace. None: nobody knows it.
+    pub(super) async fn labels(&mut self, namespace: &str) -> Option<Arc<Labels>> {
+        if let Some((_, labels)) = self.labels.as_ref().filter(|(name, _)| name == namespace) {
+            return labels.clone();
+        }
+        let found = self.namespaces.as_ref()?.labels(namespace, self.deadline).await;
+        self.labels = Some((namespace.to_owned(), found.clone()));
+        found
     }
 
     pub(in crate::policy) fn request(&self) -> &'a AdmissionRequest<'a> {

@@ -35,6 +35,19 @@ pub struct Mirror {
 pub struct NotAnAddress(&'static str);
 
 impl Pattern {
+    /// Whether images of this repository are among what it means.
+    pub fn fits_image(&self, repository: &Repository) -> bool {
+        let path: Vec<&str> = repository.path().split('/').collect();
+        let home = Url::parse(&format!("https://{}/", repository.registry()));
+        home.is_ok_and(|it| self.fits_host(&it)) && self.fits_path(&path)
+    }
+
+    /// Whether this URL is.
+    pub fn fits_url(&self, url: &Url) -> bool {
+        let path: Vec<&str> = url.path().trim_matches('/').split('/').collect();
+        self.fits_host(url) && (self.is_of_host() || is_clear(url) && self.fits_path(&path))
+    }
+
     pub(super) fn fits_host(&self, url: &Url) -> bool {
         let usual = if url.scheme() == "http" { 80 } else { 443 };
         let labels: Vec<&str> = url.host_str().unwrap_or_default().split('.').collect();
@@ -51,6 +64,12 @@ impl Pattern {
     pub(super) fn fits_path(&self, path: &[&str]) -> bool {
         path.len() >= self.path.len() && fit(&self.path, path)
     }
+}
+
+/// Whether no server takes its path for another one.
+pub(super) fn is_clear(url: &Url) -> bool {
+    let lower = url.path().to_ascii_lowercase();
+    !["%2e", "%2f", "%5c", "\\"].iter().any(|it| lower.contains(it))
 }
 
 fn fit(patterns: &[String], words: &[&str]) -> bool {

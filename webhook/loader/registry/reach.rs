@@ -4,7 +4,7 @@ use url::Url;
 
 use super::{
     RegistryError,
-    pattern::{Host, Mirror, Pattern},
+    pattern::{Host, Mirror, Pattern, is_clear},
 };
 use crate::spec::{Image, Repository};
 
@@ -130,12 +130,8 @@ impl Reach {
         let path: Vec<&str> = url.path().trim_matches('/').split('/').collect();
         let named = if is_api { path.strip_prefix(&["v2"]) } else { None };
         // What a server may take for another path fits no pattern that has one.
-        let lower = url.path().to_ascii_lowercase();
-        let is_clear = !["%2e", "%2f", "%5c", "\\"].iter().any(|it| lower.contains(it));
-        patterns.iter().any(|it| {
-            let fits = |path: &[&str]| it.is_of_host() || is_clear && it.fits_path(path);
-            it.fits_host(url) && (fits(&path) || named.is_some_and(fits))
-        })
+        let below = |it: &Pattern| named.is_some_and(|path| is_clear(url) && it.fits_path(path));
+        patterns.iter().any(|it| it.fits_url(url) || it.fits_host(url) && below(it))
     }
 
     fn is_plain(&self, url: &Url) -> bool {

@@ -5,18 +5,21 @@ use std::{collections::BTreeMap, path::Path, sync::LazyLock};
 use serde::de::DeserializeOwned;
 
 use super::{
-    ConfigError, component,
+    ConfigError, NamespacedCaps, Values, cluster, component,
     fields::{Field, Report},
-    grants, group, limits, rules,
+    grants, group, limits,
+    rules::{self, NamespaceLabels},
+    settings,
     walk::{Schema, without_nulls},
-    yaml::{Node, Value},
+    yaml::{NO_LINE, Node, Value},
 };
 use crate::spec::{
-    Actions, Digest, FailurePolicy, Given, GroupSpec, Instances, Kind, LimitPolicy, Limits, PolicySpec, Runs,
+    Actions, Digest, FailurePolicy, Given, GroupSpec, Instances, Kind, LimitPolicy, Limits, MatchSpec, PolicySpec,
+    Runs,
     declared::{
         AUTHOR_API_VERSION, Action, AdmissionFailure, AdmissionSpec, AuthenticatorSpec, AuthorizationFailure,
-        AuthorizerSpec, CommonSpec, InstancePolicy, MutatorSpec, Object, PolicyGroupSpec, ProviderSpec, RunSpec,
-        ValidatorSpec,
+        AuthorizerSpec, CommonSpec, InstancePolicy, Metadata, MutatorSpec, Object, PolicyGroupSpec, ProviderSpec,
+        RunSpec, ValidatorSpec,
     },
     schema,
 };
@@ -42,46 +45,69 @@ pub(super) enum Origin<'a> {
         /// Whether it may name what has to be fetched.
         fetches: bool,
     },
+    /// A cluster: nothing of it is read from files.
+    Cluster {
+        /// What its keys hold.
+        values: Values<'a>,
+        /// What namespaced policies may have.
+        caps: &'a NamespacedCaps,
+    },
 }
 
 /// Parses one document, or says everything that is wrong with it.
 pub(super) fn policy(node: &Node, place: &Place<'_>) -> Result<PolicySpec, Vec<ConfigError>> {
     let mut report = Report::new(place.file);
     let root = Field::root(node);
-    let kind = kind(&root, &mut report);
+    let kind = kind(&root, &place.origin, &mut report);
     let Some(kind) = kind else {
         report.finish()?;
         return Err(Vec::new());
     };
-    if let Some(name) = name(&root) {
+    if let Some(name) = name(&root, kind) {
         report.object = Some(format!("{kind} {name}"));
     }
     let schemas = match place.origin {
         Origin::Folder(_) => &SCHEMAS,
         Origin::Request { .. } => &REGISTERED,
+        Origin::Cluster { .. } => &CLUSTER,
     };
     schemas[&kind].check(&root, &mut report, &|path, key| elsewhere(kind, &place.origin, path, key));
     let spec = root.at("spec");
-    let mut variables = Vec::new();
+    let mut found = Vec::new();
     if let Some(spec) = &spec {
-        rules::check(spec, kind, &mut report);
+        let labels = match place.origin {
+            Origin::Cluster { .. } => NamespaceLabels::All,
+            Origin::Folder(_) | Origin::Request { .. } => NamespaceLabels::OnlyName,
+        };
+        rules::check(spec, kind, labels, &mut report);
         if kind == Kind::PolicyGroup {
             group::check(spec, &mut report);
         }
         for run in runs(spec, kind) {
             component::check(&run, &place.origin, &mut report);
-            variables.push(match place.origin {
-                Origin::Folder(folder) => grants::from_files(&run, folder, &mut report),
-                Origin::Request { .. } => grants::FromFiles::new(),
+            if let Origin::Cluster { caps, .. } = place.origin
+                && kind.is_namespaced()
+            {
+                cluster::check(&run, caps, &mut report);
+            }
+            found.push(Found {
+                settings: settings::read(&run, &place.origin, &mut report),
+                variables: grants::from_elsewhere(&run, &place.origin, &mut report),
             });
         }
     }
     let object = report.object.clone();
     report.finish()?;
-    read(&root, kind, place, &variables).ok_or_else(|| {
+    read(&root, kind, place, found).ok_or_else(|| {
         let message = "its schema allows it, and it cannot be read: this is a fault of Verdict".to_owned();
         vec![ConfigError { source: place.document.clone(), object, field: None, message }]
     })
+}
+
+/// What a component gets that is not all in its document.
+struct Found {
+    settings: Option<String>,
+    variables: grants::FromElsewhere,
 }
 
 /// Where components are named, with all that they get.
@@ -94,13 +120,13 @@ fn runs<'n>(spec: &Field<'n>, kind: Kind) -> Vec<Field<'n>> {
 
 /// Another kind would only give errors that lead astray. It is not passed over either: a policy whose kind is misspelt would be missing
 /// without a word. None only after an error was reported.
-fn kind(root: &Field<'_>, report: &mut Report<'_>) -> Option<Kind> {
+fn kind(root: &Field<'_>, origin: &Origin<'_>, report: &mut Report<'_>) -> Option<Kind> {
     if !matches!(root.node.value, Value::Map(_)) {
         root.expected(report, "an object");
         return None;
     }
     let Some(kind) = root.at("kind") else {
-        report.object = name(root).map(|name| format!("policy {name}"));
+        report.object = plain(root, "name").map(|name| format!("policy {name}"));
         match root.at("modules") {
             // Without a kind it does not say what its modules are asked.
             Some(modules) => modules.error(
@@ -111,13 +137,21 @@ fn kind(root: &Field<'_>, report: &mut Report<'_>) -> Option<Kind> {
         }
         return None;
     };
-    kind.choice(&Kind::ALL.map(|kind| (kind.name(), kind)), report)
+    // Who has rights in one namespace writes to the cluster, not to the server.
+    let is_taken = |kind: &Kind| !(kind.is_namespaced() && matches!(origin, Origin::Request { .. }));
+    let kinds = Kind::ALL.into_iter().filter(is_taken).map(|kind| (kind.name(), kind));
+    kind.choice(&kinds.collect::<Vec<_>>(), report)
 }
 
-/// If it can be shown as it is.
-fn name<'n>(root: &Field<'n>) -> Option<&'n str> {
+/// What a policy is called, if it can be shown as it is.
+fn name(root: &Field<'_>, kind: Kind) -> Option<String> {
+    let name = plain(root, "name")?;
+    Some(if kind.is_namespaced() { format!("{}/{name}", plain(root, "namespace")?) } else { name.to_owned() })
+}
+
+fn plain<'n>(root: &Field<'n>, field: &str) -> Option<&'n str> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    root.at("metadata")?.at("name")?.words().filter(|it| it.len() <= 63 && it.bytes().all(plain))
+    root.at("metadata")?.at(field)?.words().filter(|it| it.len() <= 63 && it.bytes().all(plain))
 }
 
 /// Of a field that the kind does not have, why not.
@@ -132,11 +166,17 @@ fn elsewhere(kind: Kind, origin: &Origin<'_>, path: &str, key: &str) -> Option<S
             "valueFrom" => {
                 return Some("is not allowed in a request, which reads no file of the server: write value".to_owned());
             }
+            "settingsFrom" => {
+                return Some("is not allowed in a request, behind which is no cluster: write settings".to_owned());
+            }
             _ => {}
         }
     }
     match path {
         "metadata" => (key == "namespace").then(|| format!("is not a field: a {kind} belongs to no namespace")),
+        "spec.matchConstraints" if key == "namespaceSelector" && kind.is_namespaced() => {
+            Some(format!("is not a field of {kind}, which is asked about its own namespace only"))
+        }
         "spec" => {
             let has = |it: &Kind| schema::object(*it)["properties"]["spec"]["properties"].get(key).is_some();
             let kinds: Vec<&str> = Kind::ALL.into_iter().filter(has).map(Kind::name).collect();
@@ -154,27 +194,31 @@ pub(super) fn is_of_author(node: &Node) -> bool {
     is("kind", &OF_AUTHORS) && is("apiVersion", &[AUTHOR_API_VERSION])
 }
 
-/// Of what the schema allows; `variables` of each of [`runs`]. None: it cannot be read all the same.
-fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &[grants::FromFiles]) -> Option<PolicySpec> {
+/// Of what the schema allows; what was `found` of each of [`runs`]. None: it cannot be read all the same.
+fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, found: Vec<Found>) -> Option<PolicySpec> {
     let spec = root.at("spec")?;
-    let common = |name: String, common: CommonSpec| {
-        let run = Run { declared: common.run, field: &spec, variables: variables.first()? };
-        Some(PolicySpec { order: common.order, ..run.read(kind, &name, place)? })
+    let mut found = found.into_iter();
+    let mut common = |head: Metadata, common: CommonSpec| {
+        let run = Run { declared: common.run, field: &spec, found: found.next()? };
+        let name = match &head.namespace {
+            Some(namespace) => format!("{namespace}/{}", head.name),
+            None => head.name,
+        };
+        let run = run.read(kind, &name, place)?;
+        let matching = MatchSpec { only_namespace: head.namespace, ..MatchSpec::default() };
+        Some(PolicySpec { order: common.order, matching, ..run })
     };
     Some(match kind {
-        Kind::Validator => {
+        Kind::Validator | Kind::NamespacedValidator => {
             let Object { metadata, spec } = parsed::<ValidatorSpec>(root)?;
             PolicySpec {
                 actions: actions(&spec.validation_actions),
-                ..of_objects(spec.admission, common(metadata.name, spec.common)?)
+                ..of_objects(spec.admission, common(metadata, spec.common)?)
             }
         }
-        Kind::Mutator => {
+        Kind::Mutator | Kind::NamespacedMutator => {
             let Object { metadata, spec } = parsed::<MutatorSpec>(root)?;
-            PolicySpec {
-                actions: in_shadow(spec.shadow),
-                ..of_objects(spec.admission, common(metadata.name, spec.common)?)
-            }
+            PolicySpec { actions: in_shadow(spec.shadow), ..of_objects(spec.admission, common(metadata, spec.common)?) }
         }
         Kind::Authorizer => {
             let Object { metadata, spec } = parsed::<AuthorizerSpec>(root)?;
@@ -184,7 +228,7 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &[grants::Fr
                 matching: rules::read(None, spec.match_conditions),
                 instance_policy: spec.instance_policy.into(),
                 message: spec.message.map(|it| it.trim_end().to_owned()),
-                ..common(metadata.name, spec.common)?
+                ..common(metadata, spec.common)?
             }
         }
         Kind::Authenticator => {
@@ -192,7 +236,7 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &[grants::Fr
             PolicySpec {
                 actions: in_shadow(spec.shadow),
                 matching: rules::read(None, spec.match_conditions),
-                ..common(metadata.name, spec.common)?
+                ..common(metadata, spec.common)?
             }
         }
         Kind::Provider => {
@@ -201,16 +245,16 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &[grants::Fr
                 actions: in_shadow(spec.shadow),
                 operation: spec.operation,
                 instance_policy: spec.instance_policy.into(),
-                ..common(metadata.name, spec.common)?
+                ..common(metadata, spec.common)?
             }
         }
         Kind::PolicyGroup => {
             let Object { metadata, spec } = parsed::<PolicyGroupSpec>(root)?;
             let instance_policy = spec.admission.instance_policy.into();
             let fields = runs(&root.at("spec")?, kind);
-            let members = spec.members.into_iter().zip(&fields).zip(variables).enumerate();
-            let members = members.map(|(at, ((member, field), variables))| {
-                let run = Run { declared: member.run, field, variables };
+            let members = spec.members.into_iter().zip(&fields).zip(found).enumerate();
+            let members = members.map(|(at, ((member, field), found))| {
+                let run = Run { declared: member.run, field, found };
                 let written = |it: &'static str| (it, it.replacen("spec", &format!("spec.members[{at}]"), 1));
                 Some(PolicySpec {
                     fields: ["spec.component", "spec.settings", "spec.limits", "spec.grants"].map(written).into(),
@@ -240,23 +284,27 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, variables: &[grants::Fr
 struct Run<'a> {
     declared: RunSpec,
     field: &'a Field<'a>,
-    variables: &'a grants::FromFiles,
+    found: Found,
 }
 
 impl Run<'_> {
     fn read(self, kind: Kind, name: &str, place: &Place<'_>) -> Option<PolicySpec> {
-        let settings = self.field.at("settings");
         let mut settings_lines = BTreeMap::new();
-        if let Some(settings) = &settings {
+        if let Some(settings) = self.field.at("settings").filter(|it| it.node.line != NO_LINE) {
             lines(settings.node, String::new(), place.file, &mut settings_lines);
         }
         let component = component::read(self.declared.component, &place.origin)?;
+        let limits = limits::read(&self.declared.limits)?;
+        let Found { settings, variables } = self.found;
         Some(PolicySpec {
-            settings: settings.map(|it| it.node.json().to_string()),
+            settings,
             settings_lines,
-            limits: limits::read(&self.declared.limits)?,
-            grants: grants::read(self.declared.grants, self.variables)?,
-            files: self.variables.values().map(|(path, _)| path.clone()).collect(),
+            limits: match place.origin {
+                Origin::Cluster { caps, .. } if kind.is_namespaced() => cluster::capped(limits, caps),
+                _ => limits,
+            },
+            grants: grants::read(self.declared.grants, &variables)?,
+            files: variables.into_values().filter_map(|it| it.file).collect(),
             ..PolicySpec::of(Some(kind), name, Runs::Component(component), place.document.clone())
         })
     }
@@ -267,7 +315,10 @@ fn of_objects(declared: AdmissionSpec, common: PolicySpec) -> PolicySpec {
         failure_policy: declared.failure_policy.into(),
         limit_policy: declared.limit_policy.into(),
         own_constraints: declared.match_constraints.is_some(),
-        matching: rules::read(declared.match_constraints, declared.match_conditions),
+        matching: MatchSpec {
+            only_namespace: common.matching.only_namespace.clone(),
+            ..rules::read(declared.match_constraints, declared.match_conditions)
+        },
         instance_policy: declared.instance_policy.into(),
         message: declared.message.map(|it| it.trim_end().to_owned()),
         ..common
@@ -358,6 +409,12 @@ static SCHEMAS: LazyLock<BTreeMap<Kind, Schema>> = LazyLock::new(|| {
 /// Of objects that are registered.
 static REGISTERED: LazyLock<BTreeMap<Kind, Schema>> = LazyLock::new(|| {
     let compiled = |kind| Some((kind, Schema::compile(&schema::registered::object(kind)).ok()?));
+    Kind::ALL.into_iter().filter_map(compiled).collect()
+});
+
+/// Of objects of a cluster.
+static CLUSTER: LazyLock<BTreeMap<Kind, Schema>> = LazyLock::new(|| {
+    let compiled = |kind| Some((kind, Schema::compile(&schema::cluster::object(kind)).ok()?));
     Kind::ALL.into_iter().filter_map(compiled).collect()
 });
 

@@ -2,7 +2,7 @@
 
 use super::{
     ConfigError,
-    yaml::{Node, Value},
+    yaml::{NO_LINE, Node, Value},
 };
 
 /// The errors of one document.
@@ -32,7 +32,7 @@ impl<'s> Report<'s> {
 
     pub(crate) fn error(&mut self, line: u64, path: &str, message: impl Into<String>) {
         let error = ConfigError {
-            source: format!("{}:{line}", self.source),
+            source: if line == NO_LINE { self.source.to_owned() } else { format!("{}:{line}", self.source) },
             object: self.object.clone(),
             field: (!path.is_empty()).then(|| path.into()),
             message: message.into(),

@@ -7,7 +7,8 @@ use serde_json::{Value as Json, json};
 use super::{
     ConfigError, about,
     fields::{Field, Report},
-    rules, text,
+    rules::{self, NamespaceLabels},
+    text,
     walk::{Schema as Walker, without_nulls},
     yaml::{self, Value},
 };
@@ -46,7 +47,7 @@ pub fn manifest(folder: &Path) -> Result<Option<Manifest>, Vec<ConfigError>> {
         schema.check(&root, &mut report, &|_, _| None);
     }
     // What a manifest says of it is for admission.
-    rules::check(&root, Kind::Validator, &mut report);
+    rules::check(&root, Kind::Validator, NamespaceLabels::OnlyName, &mut report);
     lines(&root, &mut report);
     let settings = root.at("settings").and_then(|field| settings(&field, folder, &mut report));
     report.finish()?;
@@ -70,7 +71,7 @@ pub fn default_match(manifest: &Manifest) -> Result<MatchSpec, Vec<ConfigError>>
     if let Some(schema) = &*MATCHES {
         schema.check(&root, &mut report, &|_, _| None);
     }
-    rules::check(&root, Kind::Validator, &mut report);
+    rules::check(&root, Kind::Validator, NamespaceLabels::OnlyName, &mut report);
     report.finish()?;
     let cannot = |_| vec![about(Path::new(named), "it cannot be read")];
     let declared: Matches = serde_json::from_value(without_nulls(&node)).map_err(cannot)?;

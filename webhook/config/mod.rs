@@ -2,6 +2,7 @@
 //!
 //! Owns which files are read and what is wrong with them: every error of every file is reported, with its place.
 
+mod cluster;
 mod component;
 pub(crate) mod document;
 mod error;
@@ -14,7 +15,9 @@ mod kubewarden;
 pub(crate) mod limits;
 pub mod manifest;
 pub(crate) mod quantity;
+mod refs;
 pub(crate) mod rules;
+mod settings;
 mod verification;
 mod walk;
 pub(crate) mod yaml;
@@ -24,8 +27,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use cluster::{NamespacedCaps, Values, cluster};
 use document::Origin;
 pub use error::ConfigError;
+pub use refs::wanted;
 pub use verification::verification;
 
 use crate::{

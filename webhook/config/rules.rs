@@ -10,10 +10,11 @@ use crate::{
     },
 };
 
-/// What is wrong with the rules of `object`, which is one of `kind` or stands for one, beyond what its schema says.
-pub(super) fn check(object: &Field<'_>, kind: Kind, report: &mut Report<'_>) {
+/// What is wrong with the rules of `object`, which is one of `kind` or stands for one, beyond what its schema says. `labels`: whether
+/// somebody will know the labels of namespaces.
+pub(super) fn check(object: &Field<'_>, kind: Kind, labels: NamespaceLabels, report: &mut Report<'_>) {
     let selector = object.at("matchConstraints").and_then(|it| it.at("namespaceSelector"));
-    if let Some(selector) = selector {
+    if let Some(selector) = selector.filter(|_| labels == NamespaceLabels::OnlyName) {
         only_names(&selector, report);
     }
     let Some(subject) = subject(kind) else { return };
@@ -28,6 +29,15 @@ pub(super) fn check(object: &Field<'_>, kind: Kind, report: &mut Report<'_>) {
             field.error(report, words);
         }
     }
+}
+
+/// What is known of the labels of a namespace where a policy will be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NamespaceLabels {
+    /// Its name.
+    OnlyName,
+    /// All of them: there is a cluster at hand.
+    All,
 }
 
 /// An AdmissionReview carries a namespace's name, and that is also the value of one label that every namespace has.
@@ -49,7 +59,9 @@ fn only_names(selector: &Field<'_>, report: &mut Report<'_>) {
 /// What the conditions of a kind are about. None: events are of whatever shape, and nothing can be said of them.
 pub(crate) fn subject(kind: Kind) -> Option<Subject> {
     match kind {
-        Kind::Validator | Kind::PolicyGroup | Kind::Mutator => Some(Subject::Admission),
+        Kind::Validator | Kind::PolicyGroup | Kind::Mutator | Kind::NamespacedValidator | Kind::NamespacedMutator => {
+            Some(Subject::Admission)
+        }
         Kind::Authorizer => Some(Subject::SubjectAccessReview),
         Kind::Authenticator => Some(Subject::TokenReview),
         Kind::Provider => None,
@@ -61,6 +73,7 @@ pub(super) fn read(constraints: Option<declared::Constraints>, conditions: Vec<d
     let constraints = constraints.unwrap_or_default();
     let conditions = conditions.into_iter();
     MatchSpec {
+        only_namespace: None,
         exact: constraints.match_policy == MatchPolicy::Exact,
         resource_rules: constraints.resource_rules.into_iter().map(rule).collect(),
         exclude_resource_rules: constraints.exclude_resource_rules.into_iter().map(rule).collect(),

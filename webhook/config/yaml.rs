@@ -14,7 +14,7 @@ use serde_saphyr::{DuplicateKeyPolicy, Location, NonFiniteFloatPolicy, Options, 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
-    /// Line of the file, counted from one.
+    /// Line of the file, counted from one; [`NO_LINE`] of what is in no file.
     pub(crate) line: u64,
     pub(crate) value: Value,
 }
@@ -32,6 +32,31 @@ pub(crate) enum Value {
 }
 
 impl Node {
+    /// What is there already as a value, and has no lines. None: it is larger or nested deeper than a document may be.
+    pub(crate) fn of(value: &serde_json::Value) -> Option<Self> {
+        Self::bounded(value, MAX_DEPTH, &mut MAX_NODES.clone())
+    }
+
+    /// Recursion is bounded by `depth`.
+    fn bounded(value: &serde_json::Value, depth: usize, left: &mut usize) -> Option<Self> {
+        let deeper = depth.checked_sub(1)?;
+        *left = left.checked_sub(1)?;
+        let value = match value {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(value) => Value::Bool(*value),
+            serde_json::Value::Number(number) => Value::Number(number.clone()),
+            serde_json::Value::String(text) => Value::Text(text.clone()),
+            serde_json::Value::Array(items) => {
+                Value::List(items.iter().map(|it| Self::bounded(it, deeper, left)).collect::<Option<_>>()?)
+            }
+            serde_json::Value::Object(fields) => {
+                let fields = fields.iter().map(|(key, it)| Some((key.clone(), Self::bounded(it, deeper, left)?)));
+                Value::Map(fields.collect::<Option<_>>()?)
+            }
+        };
+        Some(Self { line: NO_LINE, value })
+    }
+
     /// The same as JSON. Depth is bounded since the tree's is.
     pub(crate) fn json(&self) -> serde_json::Value {
         match &self.value {
@@ -110,10 +135,10 @@ fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             // Aliases are paid for each time they are used.
-            max_nodes: 100_000,
+            max_nodes: MAX_NODES,
             max_total_scalar_bytes: 8 << 20,
             max_aliases: 1_000,
-            max_depth: 64,
+            max_depth: MAX_DEPTH,
             flow_nesting_limit: 64,
         },
         duplicate_keys: DuplicateKeyPolicy::Error,
@@ -275,6 +300,13 @@ impl<'de> Visitor<'de> for RawVisitor {
         Ok(Raw::Map(map))
     }
 }
+
+/// Of what is in no file.
+pub(crate) const NO_LINE: u64 = 0;
+/// Values of one document.
+const MAX_NODES: usize = 100_000;
+/// Values in values.
+const MAX_DEPTH: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -264,10 +264,11 @@ async fn group(
     Ok(Loaded { kind, spec, matching, parts: Parts::Group(expression, members) })
 }
 
-/// What a policy with the conditions of `own` and no constraints is asked about.
+/// What a policy with the namespace and the conditions of `own`, and no constraints, is asked about.
 fn by_default(default: MatchSpec, own: MatchSpec) -> MatchSpec {
-    let own = own.match_conditions;
-    MatchSpec { match_conditions: if own.is_empty() { default.match_conditions } else { own }, ..default }
+    let MatchSpec { only_namespace, match_conditions, .. } = own;
+    let match_conditions = if match_conditions.is_empty() { default.match_conditions } else { match_conditions };
+    MatchSpec { only_namespace, match_conditions, ..default }
 }
 
 fn compiled(spec: &PolicySpec, kind: Kind) -> Result<Match, Vec<ConfigError>> {

@@ -100,6 +100,7 @@ fn may_share(one: &Registered, other: &Registered) -> bool {
     let (a, b) = (&one.spec.matching, &other.spec.matching);
     // What cannot decide keeps to itself: it may take the time of an entry, and so the verdict of another.
     one.decides() == other.decides()
+        && a.only_namespace == b.only_namespace
         && failure_policy(one) == failure_policy(other)
         && a.exact == b.exact
         && a.namespace_selector == b.namespace_selector
@@ -165,7 +166,11 @@ impl Entry<'_> {
     /// A DNS name of at least three parts.
     fn name(&self, kind: &str) -> String {
         match &self.policies[..] {
-            [one] => format!("{}.{kind}.verdict.dev", one.spec.name),
+            // Of a namespaced policy the namespace is one part more, so that no two have the same.
+            [one] => {
+                let parts: Vec<&str> = one.spec.name.rsplit('/').collect();
+                format!("{}.{kind}.verdict.dev", parts.join("."))
+            }
             _ => format!("all.{kind}.verdict.dev"),
         }
     }
@@ -180,6 +185,7 @@ impl Entry<'_> {
                 resources: Some(rule.resources.clone()),
                 scope: Some(
                     match rule.scope {
+                        _ if self.only_namespace().is_some() => "Namespaced",
                         Scope::All => "*",
                         Scope::Cluster => "Cluster",
                         Scope::Namespaced => "Namespaced",
@@ -196,6 +202,13 @@ impl Entry<'_> {
 
     fn namespace_selector(&self, options: &Options) -> LabelSelector {
         let mut selector = self.policies[0].spec.matching.namespace_selector.as_ref().map(selector).unwrap_or_default();
+        if let Some(own) = self.only_namespace() {
+            selector.match_expressions.get_or_insert_default().push(LabelSelectorRequirement {
+                key: NAMESPACE_NAME_LABEL.to_owned(),
+                operator: "In".to_owned(),
+                values: Some(vec![own.to_owned()]),
+            });
+        }
         if !options.excluded.is_empty() {
             selector.match_expressions.get_or_insert_default().push(LabelSelectorRequirement {
                 key: NAMESPACE_NAME_LABEL.to_owned(),
@@ -204,6 +217,11 @@ impl Entry<'_> {
             });
         }
         selector
+    }
+
+    /// All of an entry have the same.
+    fn only_namespace(&self) -> Option<&str> {
+        self.policies[0].spec.matching.only_namespace.as_deref()
     }
 
     fn match_policy(&self) -> &'static str {

@@ -35,7 +35,7 @@ pub fn crds() -> Result<Vec<Manifest>, ManifestsError> {
 }
 
 fn definition(kind: Kind) -> Result<CustomResourceDefinition, ManifestsError> {
-    let schema = serde_json::from_value(structural::openapi(schema::object(kind)))
+    let schema = serde_json::from_value(structural::openapi(&schema::cluster::object(kind)))
         .map_err(|error| ManifestsError::Write(error.to_string()))?;
     let (group, version) = schema::API_VERSION.split_once('/').unwrap_or_default();
     let singular = kind.name().to_lowercase();
@@ -60,7 +60,7 @@ fn definition(kind: Kind) -> Result<CustomResourceDefinition, ManifestsError> {
                 singular: Some(singular),
                 short_names: None,
             },
-            scope: "Cluster".to_owned(),
+            scope: if kind.is_namespaced() { "Namespaced" } else { "Cluster" }.to_owned(),
             versions: vec![CustomResourceDefinitionVersion {
                 name: version.to_owned(),
                 served: true,
@@ -94,5 +94,7 @@ fn file(kind: Kind) -> &'static str {
         Kind::Authenticator => "authenticators.verdict.dev.yaml",
         Kind::Provider => "providers.verdict.dev.yaml",
         Kind::PolicyGroup => "policygroups.verdict.dev.yaml",
+        Kind::NamespacedValidator => "namespacedvalidators.verdict.dev.yaml",
+        Kind::NamespacedMutator => "namespacedmutators.verdict.dev.yaml",
     }
 }

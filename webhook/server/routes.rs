@@ -133,12 +133,19 @@ pub fn app(
     let router = both("/authorize", Question::Authorize, router);
     let router = both("/validate", Question::Validate, router);
     let router = both("/mutate", Question::Mutate, router);
+    let namespaced = |question: Question| {
+        post(move |State(app): State<Arc<App>>, Path((namespace, name)): Path<(String, String)>, request: Request| {
+            answer(app, question, Some(format!("{namespace}/{name}")), request)
+        })
+    };
     let one = |question: Question| {
         post(move |State(app): State<Arc<App>>, Path(policy): Path<String>, request: Request| {
             answer(app, question, Some(policy), request)
         })
     };
     router
+        .route("/validate/{namespace}/{policy}", namespaced(Question::Validate))
+        .route("/mutate/{namespace}/{policy}", namespaced(Question::Mutate))
         .route("/events/{policy}", one(Question::Event))
         // As Kubewarden's policy-server has them, for policies from its files.
         .route("/audit/{policy}", one(Question::Audit))

@@ -17,18 +17,35 @@ pub enum Kind {
     Provider,
     /// Refuses objects, as several policies decide together.
     PolicyGroup,
+    /// Refuses objects of its own namespace.
+    NamespacedValidator,
+    /// Changes objects of its own namespace.
+    NamespacedMutator,
 }
 
 impl Kind {
     /// As they are listed to operators.
-    pub const ALL: [Self; 6] =
-        [Self::Validator, Self::PolicyGroup, Self::Mutator, Self::Authorizer, Self::Authenticator, Self::Provider];
+    pub const ALL: [Self; 8] = [
+        Self::Validator,
+        Self::PolicyGroup,
+        Self::Mutator,
+        Self::Authorizer,
+        Self::Authenticator,
+        Self::Provider,
+        Self::NamespacedValidator,
+        Self::NamespacedMutator,
+    ];
+
+    /// Whether its objects belong to a namespace, and see nothing else.
+    pub fn is_namespaced(self) -> bool {
+        matches!(self, Self::NamespacedValidator | Self::NamespacedMutator)
+    }
 
     /// What a component must export to be one, or to be a member of one.
     pub fn interface(self) -> Interface {
         match self {
-            Self::Validator | Self::PolicyGroup => Interface::Validating,
-            Self::Mutator => Interface::Mutating,
+            Self::Validator | Self::PolicyGroup | Self::NamespacedValidator => Interface::Validating,
+            Self::Mutator | Self::NamespacedMutator => Interface::Mutating,
             Self::Authorizer => Interface::Authorization,
             Self::Authenticator => Interface::Authentication,
             Self::Provider => Interface::Provider,
@@ -55,6 +72,8 @@ impl Kind {
             Self::Authenticator => "Authenticator",
             Self::Provider => "Provider",
             Self::PolicyGroup => "PolicyGroup",
+            Self::NamespacedValidator => "NamespacedValidator",
+            Self::NamespacedMutator => "NamespacedMutator",
         }
     }
 }
@@ -69,6 +88,8 @@ impl Kind {
             Self::Authenticator => "authenticator",
             Self::Provider => "provider",
             Self::PolicyGroup => "policygroup",
+            Self::NamespacedValidator => "namespacedvalidator",
+            Self::NamespacedMutator => "namespacedmutator",
         }
     }
 }

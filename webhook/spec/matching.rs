@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 /// spec.matchConstraints and spec.matchConditions, as written (already checked for shape).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MatchSpec {
+    /// The one namespace of a namespaced policy: it is asked only about what is in it. A Namespace itself is in none.
+    pub only_namespace: Option<String>,
     /// `matchPolicy: Exact`: rules are compared with what was asked for, not with what kube-apiserver made of it for a rule.
     pub exact: bool,
     /// Admission only. Empty means every resource that is sent to the server.
     pub resource_rules: Vec<ResourceRule>,
     /// These win over `resource_rules`.
     pub exclude_resource_rules: Vec<ResourceRule>,
-    /// Only on the label `kubernetes.io/metadata.name`.
+    /// Only on the label `kubernetes.io/metadata.name`, unless the object is a cluster's: then on any.
     pub namespace_selector: Option<LabelSelector>,
     /// On the labels of the object, old or new.
     pub object_selector: Option<LabelSelector>,

@@ -16,6 +16,7 @@ mod outcome;
 mod revision;
 pub mod schema;
 mod usage;
+mod value_ref;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -39,6 +40,7 @@ pub use matching::{
 pub use outcome::Outcome;
 pub use revision::Revision;
 pub use usage::{Fact, Line, Timing, Usage};
+pub use value_ref::{ValueKind, ValueRef};
 
 impl PolicySpec {
     /// All that it runs, its own and its members'.
@@ -65,11 +67,12 @@ impl PolicySpec {
 }
 
 /// One object, parsed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct PolicySpec {
     /// None: a component by itself, which stands for one policy of each kind that it can be.
     pub kind: Option<Kind>,
     /// metadata.name, unique among the objects of its kind: a DNS-1123 label of at most 63 characters, since it becomes a path of the server and a part of audit annotation keys.
+    /// Of the namespaced kinds `NAMESPACE/NAME`, each of which is one.
     pub name: String,
     /// Where the document stands, for messages: `team.yaml` or `team.yaml, document 2`.
     pub source: String,
@@ -114,6 +117,13 @@ pub struct PolicySpec {
     pub kubewarden: Option<Kubewarden>,
 }
 
+/// Settings may hold what a Secret holds.
+impl fmt::Debug for PolicySpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}", self.title(), self.source)
+    }
+}
+
 /// What a file of Kubewarden's says of a policy beyond what all say. `policyMode: monitor` is [`Actions::SHADOW`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kubewarden {
@@ -137,7 +147,7 @@ pub enum Runs {
 pub struct GroupSpec {
     /// `a() && (b() || !c())`.
     pub expression: String,
-    /// Each runs a component; its name is that of the group, a slash, and its own. Of what a policy is asked about and of what its
+    /// Each runs a component; its name is that of the group, a slash, and its own (groups belong to no namespace). Of what a policy is asked about and of what its
     /// verdict does, they say nothing.
     pub members: Vec<PolicySpec>,
 }

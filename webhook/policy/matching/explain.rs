@@ -19,6 +19,10 @@ impl Match {
             }
             Err(failure) => format!("could not be evaluated, which counts as a failure of the policy: {failure}"),
             Ok(Decision::Asked(rule)) => self.asked(*rule),
+            Ok(Decision::Elsewhere) => {
+                let own = self.rules.only_namespace.as_deref().unwrap_or_default();
+                format!("it is asked only about what is in its own namespace, {own}")
+            }
             Ok(Decision::NoRule) => {
                 let rules = self.rules.resource_rules.iter().enumerate();
                 let missed = rules.filter_map(|(index, rule)| {
@@ -43,6 +47,9 @@ impl Match {
 
     fn asked(&self, rule: Option<usize>) -> String {
         let mut held = Vec::new();
+        if let Some(own) = &self.rules.only_namespace {
+            held.push(format!("it is in the policy's namespace, {own}"));
+        }
         if let Some(rule) = rule {
             held.push(format!("resourceRules[{rule}] matches"));
         }

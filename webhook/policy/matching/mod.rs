@@ -37,6 +37,8 @@ pub(super) struct Match {
 pub(in crate::policy) enum Decision {
     /// By this rule; None: there are no rules.
     Asked(Option<usize>),
+    /// It belongs to a namespace, and this is about nothing in it.
+    Elsewhere,
     /// None of the rules matches.
     NoRule,
     /// By this rule of `excludeResourceRules`.

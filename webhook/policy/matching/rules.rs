@@ -16,6 +16,11 @@ use crate::{
 impl MatchSpec {
     /// Whether a policy is asked about `request`, as far as that can be told without its objects.
     pub(super) fn admission(&self, request: &AdmissionRequest<'_>) -> Decision {
+        if let Some(own) = &self.only_namespace
+            && !(is_namespaced(request) && request.namespace == *own)
+        {
+            return Decision::Elsewhere;
+        }
         let applies = |rule: &ResourceRule| rule.misses(request, self.exact).is_none();
         let rule = self.resource_rules.iter().position(applies);
         if rule.is_none() && !self.resource_rules.is_empty() {

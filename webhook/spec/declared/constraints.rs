@@ -19,7 +19,8 @@ pub struct Constraints {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub exclude_resource_rules: Vec<ResourceRule>,
-    /// The namespace of the object: by its name, with the label kubernetes.io/metadata.name, since a review carries no other labels of it.
+    /// The labels of the object's namespace: all of them in a cluster, else only its name (kubernetes.io/metadata.name), since a review carries
+    /// no others.
     pub namespace_selector: Option<LabelSelector>,
     /// The labels of the object, old or new.
     pub object_selector: Option<LabelSelector>,

@@ -7,6 +7,7 @@
 mod constraints;
 pub mod manifest;
 mod parts;
+mod values;
 mod verification;
 
 use std::collections::BTreeMap;
@@ -20,7 +21,8 @@ pub use constraints::{
     Constraints, LabelSelector, LabelSelectorRequirement, MatchCondition, MatchPolicy, ResourceRule, RuleScope,
     SelectorOperator,
 };
-pub use parts::{Component, Grants, Limits, Memory, ValueFrom, Variable};
+pub use parts::{Component, Grants, Limits, Memory, Variable};
+pub use values::{KeyRef, SettingsFrom, ValueFrom};
 pub use verification::{AnyOf, Signer, SignerKind, Verification, VerificationConfig};
 
 /// An object of any kind: what messages and files need of its head.
@@ -37,6 +39,8 @@ pub struct Object<S> {
 pub struct Metadata {
     /// A DNS-1123 label.
     pub name: String,
+    /// Of the namespaced kinds, a DNS-1123 label.
+    pub namespace: Option<String>,
 }
 
 /// Refuses objects, or warns of them: asked about requests that create, change or delete something, of which it changes nothing.
@@ -231,6 +235,10 @@ pub struct RunSpec {
         extend("x-kubernetes-preserve-unknown-fields" = true, "x-secret" = true)
     )]
     pub settings: Option<IgnoredAny>,
+    /// Settings that stand in ConfigMaps and Secrets, laid over `settings` one after the other. Only objects of a cluster have them.
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    pub settings_from: Vec<SettingsFrom>,
     /// What one review may use.
     #[serde(default)]
     pub limits: Limits,

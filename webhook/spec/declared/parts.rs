@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::Verification;
+use super::{ValueFrom, Verification};
 use crate::spec::HostCapabilities;
 
 /// A place, and what its bytes must be.
@@ -133,13 +133,4 @@ pub struct Variable {
     pub value: Option<String>,
     /// Where its value is.
     pub value_from: Option<ValueFrom>,
-}
-
-/// Where a value is.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ValueFrom {
-    /// A file beside the server, relative to the folder of this document; a line break at its end does not count.
-    #[schemars(length(min = 1, max = 4096), regex(pattern = r"^[^\x00]*$"), extend("x-expected" = "the path of a file"))]
-    pub file: String,
 }

@@ -2,7 +2,9 @@
 //!
 //! One form for [`crate::config`], which reads all extensions; [`structural`] makes that of a CRD of it, [`editor`] that of an editor.
 
+pub mod cluster;
 pub mod editor;
+mod namespaced;
 pub mod registered;
 pub mod structural;
 
@@ -43,6 +45,8 @@ fn made(kind: Kind) -> Value {
         Kind::Authenticator => schema::<AuthenticatorSpec>(),
         Kind::Provider => schema::<ProviderSpec>(),
         Kind::PolicyGroup => schema::<PolicyGroupSpec>(),
+        Kind::NamespacedValidator => namespaced::spec(schema::<ValidatorSpec>(), namespaced::VALIDATOR),
+        Kind::NamespacedMutator => namespaced::spec(schema::<MutatorSpec>(), namespaced::MUTATOR),
     };
     let description = spec["description"].clone();
     json!({
@@ -52,7 +56,7 @@ fn made(kind: Kind) -> Value {
         "properties": {
             "apiVersion": {"description": "The version of this schema.", "type": "string", "enum": [API_VERSION]},
             "kind": {"description": "What the policy has the power to do.", "type": "string", "enum": [kind.name()]},
-            "metadata": metadata(),
+            "metadata": metadata(kind),
             "spec": spec,
             "status": {
                 "description": "What a server writes about the object; nothing in files.",
@@ -64,7 +68,7 @@ fn made(kind: Kind) -> Value {
 }
 
 /// What is checked of the head of an object; kube-apiserver has its own rules for it, and these are the same.
-fn metadata() -> Value {
+fn metadata(kind: Kind) -> Value {
     let name = "at most 63 lower-case letters, digits and '-', with a letter or digit at each end";
     let mut properties = json!({
         "name": {
@@ -82,6 +86,15 @@ fn metadata() -> Value {
             "additionalProperties": {"type": "string"},
         },
     });
+    if kind.is_namespaced() {
+        properties["namespace"] = json!({
+            "description": "The namespace that it belongs to, and whose objects it sees. It becomes a path of the server, too.",
+            "type": "string",
+            "maxLength": 63,
+            "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+            "x-expected": name,
+        });
+    }
     properties["labels"]["description"] = json!("To find the object by.");
     for name in OF_SERVERS {
         properties[name] = json!({"description": "Written by a server; nothing in files.", "x-kubernetes-preserve-unknown-fields": true});
@@ -89,7 +102,7 @@ fn metadata() -> Value {
     json!({
         "description": "What the object is called.",
         "type": "object",
-        "required": ["name"],
+        "required": if kind.is_namespaced() { &["name", "namespace"][..] } else { &["name"] },
         "properties": properties,
     })
 }

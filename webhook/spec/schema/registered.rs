@@ -22,6 +22,9 @@ pub fn object(kind: Kind) -> Value {
                 {"rule": "!has(self.verify) || has(self.image)", "message": "verify needs image: only what is in a registry has signatures"},
             ]);
         }
+        if let Some(fields) = schema.pointer_mut(run).and_then(Value::as_object_mut) {
+            fields.remove("settingsFrom");
+        }
         if let Some(variable) = schema.pointer_mut(&format!("{run}/grants/properties/env/items")) {
             without(variable, &["valueFrom"]);
             variable["required"] = json!(["name", "value"]);
@@ -40,8 +43,8 @@ fn without(schema: &mut Value, properties: &[&str]) {
 }
 
 /// Where components are named, with all that they get.
-const SPEC: &str = "/properties/spec/properties";
-const MEMBER: &str = "/properties/spec/properties/members/items/properties";
+pub(super) const SPEC: &str = "/properties/spec/properties";
+pub(super) const MEMBER: &str = "/properties/spec/properties/members/items/properties";
 
 #[cfg(test)]
 mod tests {

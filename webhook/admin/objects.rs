@@ -168,11 +168,16 @@ fn missing(admin: &Admin, kind: &str, name: &str) -> String {
 
 /// As it stands in a path.
 fn known(kind: &str) -> Option<Kind> {
-    Kind::ALL.into_iter().find(|it| it.singular() == kind)
+    taken().find(|it| it.singular() == kind)
 }
 
 fn kinds() -> String {
-    Kind::ALL.map(Kind::singular).join(", ")
+    taken().map(Kind::singular).collect::<Vec<_>>().join(", ")
+}
+
+/// Objects of one namespace are written to the cluster, which knows who may.
+fn taken() -> impl Iterator<Item = Kind> {
+    Kind::ALL.into_iter().filter(|it| !it.is_namespaced())
 }
 
 fn parse(brought: Brought, known: &Orders, kind: Kind, name: &str) -> Result<(Entry, String), Vec<ConfigError>> {

@@ -50,7 +50,7 @@ pub(super) struct AdminArgs {
     )]
     admin_client_name: Vec<ClientName>,
     /// The kinds of policies that callers may register. An Authenticator logs people in, and an Authorizer lets them do things: these only if you list them.
-    #[arg(long, env = "VERDICT_ADMIN_KINDS", value_name = "KIND", value_delimiter = ',', value_parser = kind, default_value = "validator,mutator,provider,policygroup")]
+    #[arg(long, env = "VERDICT_ADMIN_KINDS", value_name = "KIND", value_delimiter = ',', value_parser = registered, default_value = "validator,mutator,provider,policygroup")]
     admin_kinds: Vec<Kind>,
     /// A folder of this server alone, in which what is registered survives a restart. Without it, what is registered is forgotten.
     #[arg(long, env = "VERDICT_STATE_DIR", value_name = "FOLDER")]
@@ -102,6 +102,13 @@ impl AdminArgs {
         let store = store.map_err(|error| Failed::configuration(format!("--state-dir: {error}")))?;
         Ok(AdminPlan { bind, tls: tls.transpose()?, guard, kinds: self.admin_kinds.clone(), store, watched })
     }
+}
+
+/// A kind whose objects may come by requests. Those of one namespace are written to the cluster, which knows who may.
+fn registered(text: &str) -> Result<Kind, String> {
+    let offered = || Kind::ALL.into_iter().filter(|it| !it.is_namespaced());
+    let expected = || format!("expected one of {}", offered().map(Kind::singular).collect::<Vec<_>>().join(", "));
+    kind(text).ok().filter(|it| !it.is_namespaced()).ok_or_else(expected)
 }
 
 /// Tokens of a file, for as long as it holds some; else those of before.

@@ -140,6 +140,8 @@ mod tests {
     #[test]
     fn bad_annotation_keys_become_good_ones_that_differ() {
         assert_eq!(annotation_key("policy", "key"), "policy.key");
+        let namespaced = annotation_key("team-a/labels", "denied");
+        assert!(namespaced.starts_with("team-a-labels.denied.") && !namespaced.contains('/'), "{namespaced}");
         let mut seen = std::collections::BTreeSet::new();
         for key in ["", "a/b", "a b", "ü", &"x".repeat(500), &"x".repeat(501), "ends-", "\n"] {
             let made = annotation_key("policy", key);
@@ -158,6 +160,10 @@ mod tests {
             (("a.b", "c.d"), ("a.b.c", "d")),
             (("a", "b-c"), ("a", "b c")),
             (("a", "b c"), ("a", "b/c")),
+            // Of namespaced policies: NAMESPACE/NAME.
+            (("a/b", "c"), ("a", "b.c")),
+            (("a/b", "c"), ("a-b", "c")),
+            (("a/b-c", "d"), ("a-b/c", "d")),
         ] {
             assert_ne!(annotation_key(policy, key), annotation_key(other, its), "{policy} {key}, {other} {its}");
         }

@@ -181,6 +181,7 @@ const LABELS: &str = "labels";
 mod tests {
     use std::time::{Duration, Instant};
 
+    use super::*;
     use crate::{
         cel::Pool,
         policy::matching::{Bounds, Match, View},
@@ -189,8 +190,24 @@ mod tests {
     };
 
     async fn matches(spec: &str, resource: &str, subresource: &str, namespace: &str, object: &str) -> bool {
+        asked("kind: Validator\nmetadata: {name: p}", spec, resource, subresource, namespace, object).await
+    }
+
+    async fn in_namespace(own: &str, spec: &str, resource: &str, subresource: &str, namespace: &str) -> bool {
+        let head = format!("kind: NamespacedValidator\nmetadata: {{name: p, namespace: {own}}}");
+        asked(&head, spec, resource, subresource, namespace, "{}").await
+    }
+
+    async fn asked(
+        head: &str,
+        spec: &str,
+        resource: &str,
+        subresource: &str,
+        namespace: &str,
+        object: &str,
+    ) -> bool {
         let text = format!(
-            "apiVersion: verdict.dev/v1alpha1\nkind: Validator\nmetadata: {{name: p}}\nspec: {{component: {{builtin: x}}, matchConstraints: {spec}}}"
+            "apiVersion: verdict.dev/v1alpha1\n{head}\nspec: {{component: {{builtin: x}}, matchConstraints: {spec}}}"
         );
         let specs = crate::config::parse(&text, "f", std::path::Path::new(".")).unwrap();
         let body = format!(
@@ -248,6 +265,38 @@ mod tests {
         assert!(!matches(not, "pods", "", "kube-system", "{}").await);
         assert!(matches(not, "nodes", "", "", "{}").await);
         assert!(!matches(not, "namespaces", "", "n", "{}").await);
+    }
+
+    #[tokio::test]
+    async fn a_label_that_nobody_knows_leaves_nothing_out() {
+        let selector = LabelSelector {
+            match_labels: [("team".to_owned(), "a".to_owned())].into(),
+            match_expressions: vec![Requirement {
+                key: NAMESPACE_NAME_LABEL.to_owned(),
+                operator: Operator::In,
+                values: vec!["team-a".to_owned()],
+            }],
+        };
+        assert!(selector.may_select("team-a") && !selector.may_select("team-b"));
+    }
+
+    #[tokio::test]
+    async fn a_namespaced_policy_sees_its_own_namespace_only() {
+        let everything = "{resourceRules: [{apiGroups: ['*'], apiVersions: ['*'], operations: ['*'], resources: ['*/*']}]}";
+        for spec in ["{}", everything] {
+            for (resource, subresource, namespace, expected) in [
+                ("pods", "", "team-a", true),
+                ("pods", "exec", "team-a", true),
+                ("pods", "", "team-b", false),
+                ("pods", "", "team-a2", false),
+                ("nodes", "", "", false),
+                ("namespaces", "", "team-a", false),
+                ("namespaces", "finalize", "team-a", false),
+            ] {
+                let asked = in_namespace("team-a", spec, resource, subresource, namespace).await;
+                assert_eq!(asked, expected, "{spec} {resource}/{subresource} in {namespace}");
+            }
+        }
     }
 
     #[tokio::test]

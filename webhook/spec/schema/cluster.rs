@@ -9,6 +9,7 @@ use crate::spec::Kind;
 /// The whole object of a kind.
 pub fn object(kind: Kind) -> Value {
     let mut schema = super::object(kind).clone();
+    schema["properties"]["status"] = super::status::of_policies();
     for run in [SPEC, MEMBER] {
         if let Some(component) = schema.pointer_mut(&format!("{run}/component")) {
             add_rule(

@@ -6,12 +6,15 @@ pub mod cluster;
 pub mod editor;
 mod namespaced;
 pub mod registered;
+mod status;
 pub mod structural;
 
 use std::sync::LazyLock;
 
 use schemars::{JsonSchema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde_json::{Map, Value, json};
+
+pub use status::replica;
 
 use super::{
     Kind,

@@ -72,6 +72,8 @@ mod last_words;
 mod misbehaving;
 /// Core modules of older protocols.
 mod modules;
+/// Policies that belong to a namespace.
+mod namespaced;
 /// More than the server can do.
 mod overload;
 /// The built-in policy `pod-security` against the fixtures of Kubernetes.

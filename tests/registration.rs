@@ -94,6 +94,10 @@ fn what_is_refused_changes_nothing_and_all_of_it_is_told() {
         ("policygroup/p", group("component: {builtin: required-labels}, settings: {labels: [x]}").replace("name: g", "name: p"), 409, vec!["declared in registered (Validator p)".into()]),
         ("nothing/p", labels("p", "one"), 404, vec!["nothing is no kind".into()]),
         ("Validator/p", labels("p", "one"), 404, vec!["Validator is no kind".into()]),
+        // Whoever has rights in one namespace writes to the cluster.
+        ("namespacedvalidator/p", labels("p", "one"), 404, vec!["namespacedvalidator is no kind".into()]),
+        ("validator/p", labels("p", "one").replace("kind: Validator", "kind: NamespacedValidator"), 422, vec!["kind: expected one of Validator, ".into()]),
+        ("validator/p", with("{component: {builtin: required-labels}, settingsFrom: [{secretKeyRef: {name: a, key: b}}]}"), 422, vec!["spec.settingsFrom: is not allowed in a request".into()]),
         ("validator/p?dryRun=yes", labels("p", "one"), 400, vec!["expected true or false".into()]),
         ("validator/p?dryrun=true", labels("p", "one"), 400, vec!["the only parameter is dryRun".into()]),
         ("validator/p?dryRun=true", with("{component: {builtin: required-labels}, settings: {labels: [7]}}"), 422, vec!["spec.settings".into()]),

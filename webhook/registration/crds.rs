@@ -92,7 +92,8 @@ fn column(name: &str, type_: &str, path: &str) -> CustomResourceColumnDefinition
 impl Resource {
     fn manifest(self) -> Result<Manifest, ManifestsError> {
         let unwritable = |error: &dyn std::fmt::Display| ManifestsError::Write(error.to_string());
-        let (file, comment) = (self.file, format!("# kubectl apply --server-side -f this: {}s in the cluster.", self.kind));
+        let (file, comment) =
+            (self.file, format!("# kubectl apply --server-side -f this: {}s in the cluster.", self.kind));
         let definition = serde_json::to_value(self.definition()?).map_err(|error| unwritable(&error))?;
         // Of any value, since numbers in defaults keep their digits.
         let yaml = text::yaml(&definition).map_err(|error| unwritable(&error))?;
@@ -100,8 +101,7 @@ impl Resource {
     }
 
     fn definition(self) -> Result<CustomResourceDefinition, ManifestsError> {
-        let schema =
-            serde_json::from_value(self.schema).map_err(|error| ManifestsError::Write(error.to_string()))?;
+        let schema = serde_json::from_value(self.schema).map_err(|error| ManifestsError::Write(error.to_string()))?;
         let (group, version) = schema::API_VERSION.split_once('/').unwrap_or_default();
         let singular = self.kind.to_lowercase();
         let plural = format!("{singular}s");

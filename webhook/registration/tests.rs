@@ -42,6 +42,35 @@ fn policies_share_an_entry_only_where_no_version_goes_unseen() {
     assert_eq!(paths(&[one(), admission("two", "v1", "deployments", ignores)]), ["/validate/two", "/validate/one"]);
 }
 
+/// Of this namespace.
+fn namespaced(namespace: &str, name: &str) -> Registered {
+    let text = format!(
+        "apiVersion: verdict.dev/v1alpha1\nkind: NamespacedValidator\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec:\n  component: {{builtin: x}}\n  matchConstraints: {{resourceRules: [{{apiGroups: [apps], apiVersions: [v1], resources: [deployments], operations: [CREATE]}}]}}\n"
+    );
+    let spec = config::parse(&text, "f.yaml", Path::new("/")).unwrap().remove(0);
+    Registered { spec, kind: Kind::NamespacedValidator }
+}
+
+#[test]
+fn a_namespaced_policy_is_registered_for_its_namespace_only() {
+    let policies =
+        [namespaced("team-a", "labels"), namespaced("team-b", "labels"), admission("labels", "v1", "deployments", "")];
+    assert_eq!(paths(&policies), ["/validate/labels", "/validate/team-a/labels", "/validate/team-b/labels"]);
+    // Also where there is nobody else, or only policies of the same namespace.
+    let together = [namespaced("team-a", "labels"), namespaced("team-a", "more")];
+    for policies in [&policies[..1], &together] {
+        let yaml = &generate(policies, &options(Place::Url("https://h:8443".to_owned()))).unwrap()[0].yaml;
+        let yaml: serde_json::Value = serde_saphyr::from_str(yaml).unwrap();
+        let entry = &yaml["webhooks"][0];
+        let own = serde_json::json!({"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["team-a"]});
+        assert_eq!(entry["namespaceSelector"]["matchExpressions"][0], own, "{entry}");
+        assert_eq!(entry["rules"][0]["scope"], "Namespaced", "{entry}");
+        assert_eq!(yaml["webhooks"].as_array().unwrap().len(), 1);
+    }
+    let one = generate(&policies[..1], &options(Place::Url("https://h:8443".to_owned()))).unwrap();
+    assert!(one[0].yaml.contains("name: labels.team-a.validating.verdict.dev"), "{}", one[0].yaml);
+}
+
 /// A policy with this rule.
 fn about(name: &str, groups: &str, versions: &str, resources: &str) -> Registered {
     let mut policy = admission(name, versions, resources, "");

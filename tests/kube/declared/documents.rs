@@ -16,8 +16,7 @@ pub fn documents(kind: Kind) -> Vec<Value> {
     places_of(&whole, String::new(), &mut places);
     for place in places {
         // Of the head, kube-apiserver has rules of its own for what is not the object's text.
-        if place.is_empty() || place == "/metadata" || place == "/kind" || place == "/apiVersion" || place == "/status"
-        {
+        if ["", "/metadata", "/metadata/namespace", "/kind", "/apiVersion", "/status"].contains(&place.as_str()) {
             continue;
         }
         let at = whole.pointer(&place).expect("a place");
@@ -47,16 +46,21 @@ pub fn whole(kind: Kind) -> Value {
         "expression": "a() && !b()",
         "members": [
             {
-                "name": "a", "component": {"path": "a.wasm"}, "settings": {"labels": ["team"]},
+                "name": "a", "component": {"image": "registry.example.org/a:1"}, "settings": {"labels": ["team"]},
+                "settingsFrom": [{"configMapKeyRef": {"name": "c", "key": "settings"}}],
                 "limits": {"timeoutMilliseconds": 500}, "grants": {"env": [{"name": "A", "value": "1"}]},
             },
             {"name": "b", "component": {"builtin": "b"}},
         ],
-        "component": {"path": "a.wasm", "sha256": "0123456789abcdef".repeat(4)},
+        "component": {"builtin": "required-labels", "sha256": "0123456789abcdef".repeat(4)},
         "settings": {"labels": ["team"], "deep": {"a": [1, null]}},
+        "settingsFrom": [
+            {"secretKeyRef": {"name": "s", "key": "settings"}, "path": "/deep/b"},
+            {"configMapKeyRef": {"name": "c", "key": "settings"}},
+        ],
         "order": 5,
         "limits": {"timeoutMilliseconds": 500, "memory": "64Mi", "fuel": 1000},
-        "grants": {"env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"file": "b"}}], "log": true, "hostCapabilities": ["crypto/*"]},
+        "grants": {"env": [{"name": "A", "value": "1"}, {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "settings"}}}], "log": true, "hostCapabilities": ["crypto/*"]},
         "validationActions": ["Warn", "Audit"],
         "shadow": true,
         "operation": "sample:Guest!Hello",
@@ -81,12 +85,12 @@ pub fn whole(kind: Kind) -> Value {
     });
     let known = &schema::object(kind)["properties"]["spec"]["properties"];
     spec.as_object_mut().expect("an object").retain(|name, _| known.get(name).is_some());
-    json!({
-        "apiVersion": schema::API_VERSION,
-        "kind": kind.name(),
-        "metadata": {"name": "whole", "labels": {"team": "a"}, "annotations": {"example.com/a": "b"}},
-        "spec": spec,
-    })
+    let mut metadata = json!({"name": "whole", "labels": {"team": "a"}, "annotations": {"example.com/a": "b"}});
+    if kind.is_namespaced() {
+        metadata["namespace"] = json!("default");
+        spec["matchConstraints"].as_object_mut().expect("an object").remove("namespaceSelector");
+    }
+    json!({"apiVersion": schema::API_VERSION, "kind": kind.name(), "metadata": metadata, "spec": spec})
 }
 
 /// Combinations that no single change makes.
@@ -113,14 +117,36 @@ fn special(kind: Kind, whole: &Value) -> Vec<Value> {
     ] {
         with("/spec/component", component);
     }
+    for from in [
+        json!({"file": "a"}),
+        json!({"file": "a", "secretKeyRef": {"name": "s", "key": "settings"}}),
+        json!({"configMapKeyRef": {"name": "s", "key": "settings"}, "secretKeyRef": {"name": "s", "key": "settings"}}),
+        json!({"configMapKeyRef": {"name": "s", "key": "settings"}, "secretKeyRef": null}),
+        json!({"secretKeyRef": {"name": "s"}}),
+        json!({"secretKeyRef": {"name": "S", "key": "settings"}}),
+        json!({"secretKeyRef": {"name": "a/b", "key": "settings"}}),
+        json!({"secretKeyRef": {"name": "a", "key": ".."}}),
+        json!({"secretKeyRef": {"name": "a", "key": ".b"}}),
+        json!({"secretKeyRef": {"name": "a", "key": "settings", "optional": true}}),
+    ] {
+        with("/spec/grants/env/1/valueFrom", from.clone());
+        with("/spec/settingsFrom/1", from);
+    }
+    for path in ["", "/", "a", "/a/~0~1", "/~", "/~2", "/a/", "//", &"/a".repeat(32), &"/a".repeat(33), "/ä b"] {
+        with("/spec/settingsFrom/0/path", json!(path));
+    }
+    with("/spec/settingsFrom", Value::Array(vec![whole["spec"]["settingsFrom"][1].clone(); 33]));
+    with("/spec/settingsFrom", Value::Array(vec![whole["spec"]["settingsFrom"][1].clone(); 32]));
+    with("/spec/matchConstraints/resourceRules/0/scope", json!("Cluster"));
+    with("/spec/matchConstraints/excludeResourceRules/0/scope", json!("Cluster"));
     for members in [
         json!([]),
-        json!([{"name": "a", "component": {"path": "a"}}, {"name": "a", "component": {"path": "a"}}]),
+        json!([{"name": "a", "component": {"builtin": "a"}}, {"name": "a", "component": {"builtin": "a"}}]),
         json!([{"name": "a"}]),
-        json!([{"name": "a-b", "component": {"path": "a"}}]),
-        json!([{"name": "_", "component": {"path": "a"}}]),
-        json!([{"name": "1", "component": {"path": "a"}}]),
-        json!([{"name": "a", "component": {"path": "a"}, "order": 5}]),
+        json!([{"name": "a-b", "component": {"builtin": "a"}}]),
+        json!([{"name": "_", "component": {"builtin": "a"}}]),
+        json!([{"name": "1", "component": {"builtin": "a"}}]),
+        json!([{"name": "a", "component": {"builtin": "a"}, "order": 5}]),
     ] {
         with("/spec/members", members);
     }

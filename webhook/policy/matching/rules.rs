@@ -198,14 +198,7 @@ mod tests {
         asked(&head, spec, resource, subresource, namespace, "{}").await
     }
 
-    async fn asked(
-        head: &str,
-        spec: &str,
-        resource: &str,
-        subresource: &str,
-        namespace: &str,
-        object: &str,
-    ) -> bool {
+    async fn asked(head: &str, spec: &str, resource: &str, subresource: &str, namespace: &str, object: &str) -> bool {
         let text = format!(
             "apiVersion: verdict.dev/v1alpha1\n{head}\nspec: {{component: {{builtin: x}}, matchConstraints: {spec}}}"
         );
@@ -282,7 +275,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_namespaced_policy_sees_its_own_namespace_only() {
-        let everything = "{resourceRules: [{apiGroups: ['*'], apiVersions: ['*'], operations: ['*'], resources: ['*/*']}]}";
+        let everything =
+            "{resourceRules: [{apiGroups: ['*'], apiVersions: ['*'], operations: ['*'], resources: ['*/*']}]}";
         for spec in ["{}", everything] {
             for (resource, subresource, namespace, expected) in [
                 ("pods", "", "team-a", true),

@@ -30,7 +30,7 @@ use verdict::{
     },
     loader::Components,
     observe::{Decisions, Metrics},
-    policy::{Ask, Live, Makers, Set},
+    policy::{Ask, Live, Makers, Set, Which},
     review::{access, admission, patch, token},
     server::{
         callers::Callers,
@@ -76,7 +76,7 @@ fn policies(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("policies");
     for (name, yaml) in [("none match", SECRETS), ("one", CONFIG_MAPS)] {
         let set = host.load(yaml);
-        let selection = set.select(Interface::Validating, None).expect("the policies");
+        let selection = set.select(Interface::Validating, Which::All).expect("the policies");
         let ask = || Ask {
             raw: &body,
             deadline: Instant::now() + Duration::from_secs(10),

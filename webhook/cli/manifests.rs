@@ -1,6 +1,7 @@
 //! `verdict manifests`: what registers the server with a cluster, from the policies that it would load.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -104,7 +105,19 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
         .collect();
     let client = args.client_cert.clone().zip(args.client_key.clone());
     let token_file = args.client_token_file.clone();
-    let options = Options { place, ca, client, token_file, folder: args.config_dir.clone(), excluded };
+    let options = Options {
+        name: "verdict".to_owned(),
+        labels: BTreeMap::new(),
+        place,
+        ca: Some(ca),
+        excluded,
+        exempt_label: None,
+        push_conditions: false,
+        not_pushed: BTreeSet::new(),
+        client,
+        token_file,
+        folder: args.config_dir.clone(),
+    };
     let manifests =
         registration::generate(&policies, &options).map_err(|error| Failed::configuration(error.to_string()))?;
     if manifests.is_empty() {

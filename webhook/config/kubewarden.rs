@@ -12,7 +12,7 @@ use super::{
     yaml::{Node, Value},
 };
 use crate::spec::{
-    Actions, ComponentRef, Family, Grants, GroupSpec, HostCapabilities, Image, Kind, Kubewarden, Limits, Location,
+    Actions, Class, ComponentRef, Family, Grants, GroupSpec, HostCapabilities, Image, Kind, Kubewarden, Limits, Location,
     MAX_TIME, NotAnImage, PolicySpec, Runs,
 };
 
@@ -89,6 +89,9 @@ fn is_id(id: &str, field: &Field<'_>, report: &mut Report<'_>) -> bool {
     let is = !id.is_empty() && id.len() <= MAX_ID && id.bytes().all(fits);
     if !is {
         field.error(report, format!("expected an id of letters, digits, -, _ and . that has at most {MAX_ID} of them"));
+    } else if Class::of_entry(id).is_some() {
+        field.error(report, "such ids stand for the policies that share an entry of a webhook configuration: choose another");
+        return false;
     }
     is
 }

@@ -201,6 +201,7 @@ impl PolicySpec {
             message: None,
             kubewarden: None,
             operation: None,
+            also_answers: Vec::new(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fmt};
 
 use serde_json::value::RawValue;
 
-use super::{Ask, Authorization, OfKubewarden, Selection, Set, Vanilla};
+use super::{Ask, Authorization, OfKubewarden, Selection, Set, Vanilla, Which};
 use crate::{
     config::fields::is_near,
     review::{
@@ -211,7 +211,7 @@ impl Set {
     }
 
     fn asked(&self, interface: Interface) -> Result<Selection<'_>, Unanswerable> {
-        self.select(interface, None).ok_or_else(|| self.not_exported(interface))
+        self.select(interface, Which::All).ok_or_else(|| self.not_exported(interface))
     }
 
     fn not_exported(&self, interface: Interface) -> Unanswerable {

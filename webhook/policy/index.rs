@@ -9,14 +9,19 @@ use std::{
 use super::Policy;
 use crate::{
     cel::Reads,
-    spec::{Interface, ResourceRule},
+    spec::{Class, Interface, ResourceRule},
 };
 
-/// Positions in the set, in order, for each interface.
-pub(super) struct Index([Entry; Interface::ALL.len()]);
+/// Positions in the set, in order.
+pub(super) struct Index {
+    interfaces: [ByResource; Interface::ALL.len()],
+    /// Of what admits.
+    classes: HashMap<(Interface, Class), ByResource>,
+}
 
+/// Policies that are asked together.
 #[derive(Default)]
-struct Entry {
+pub(super) struct ByResource {
     all: Group,
     /// For each resource that a rule names: the policies that name it or name none.
     by_resource: HashMap<String, Group>,
@@ -31,65 +36,67 @@ struct Group {
 }
 
 /// What is known of a policy.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Known<'a> {
-    /// None: it is asked by its name only.
-    interface: Option<Interface>,
+    /// Where it stands in the set.
+    position: usize,
+    interface: Interface,
+    /// Under which it answers.
+    classes: Vec<Class>,
     rules: &'a [ResourceRule],
     reads: &'a Reads,
 }
 
 impl Index {
-    pub(super) fn new(policies: &[Arc<Policy>]) -> Self {
-        let known: Vec<Known<'_>> = policies
-            .iter()
-            .map(|it| Known {
-                interface: it.spec.kubewarden.is_none().then(|| it.kind.interface()),
-                rules: &it.spec.matching.resource_rules,
-                reads: it.matching.reads(),
-            })
-            .collect();
-        Self(Interface::ALL.map(|interface| Entry::new(&known, interface)))
+    /// Of policies, each with the classes under which it answers beside its own.
+    pub(super) fn new(policies: &[(Arc<Policy>, Vec<Class>)]) -> Self {
+        let known = policies.iter().enumerate().map(|(position, (policy, also))| Known {
+            position,
+            interface: policy.kind.interface(),
+            classes: also.iter().copied().chain([policy.class]).collect(),
+            rules: &policy.spec.matching.resource_rules,
+            reads: policy.matching.reads(),
+        });
+        // Those of Kubewarden's files are asked by their names only.
+        Self::of_known(&known.filter(|it| policies[it.position].0.spec.kubewarden.is_none()).collect::<Vec<_>>())
     }
 
-    pub(super) fn of(&self, interface: Interface) -> &[usize] {
-        &self.0[interface as usize].all.positions
+    fn of_known(policies: &[Known<'_>]) -> Self {
+        let mut members: HashMap<(Interface, Class), Vec<&Known<'_>>> = HashMap::new();
+        let admits = |it: &&Known<'_>| matches!(it.interface, Interface::Validating | Interface::Mutating);
+        for policy in policies.iter().filter(admits) {
+            for class in policy.classes.iter().copied().collect::<HashSet<_>>() {
+                members.entry((policy.interface, class)).or_default().push(policy);
+            }
+        }
+        let of = |interface| policies.iter().filter(|it| it.interface == interface).collect::<Vec<_>>();
+        Self {
+            interfaces: Interface::ALL.map(|interface| ByResource::new(&of(interface))),
+            classes: members.into_iter().map(|(class, members)| (class, ByResource::new(&members))).collect(),
+        }
     }
 
-    pub(super) fn about(&self, interface: Interface, resource: &str) -> &[usize] {
-        &self.group(interface, resource).positions
+    /// All that are asked `interface`.
+    pub(super) fn of(&self, interface: Interface) -> &ByResource {
+        &self.interfaces[interface as usize]
     }
 
-    /// What all of [`Self::of`] read.
-    pub(super) fn reads(&self, interface: Interface) -> &Reads {
-        &self.0[interface as usize].all.reads
-    }
-
-    /// What all of [`Self::about`] read.
-    pub(super) fn reads_about(&self, interface: Interface, resource: &str) -> &Reads {
-        &self.group(interface, resource).reads
-    }
-
-    fn group(&self, interface: Interface, resource: &str) -> &Group {
-        let entry = &self.0[interface as usize];
-        entry.by_resource.get(resource).unwrap_or(&entry.others)
+    /// Those that answer under a class. None: nobody does.
+    pub(super) fn of_class(&self, interface: Interface, class: Class) -> Option<&ByResource> {
+        self.classes.get(&(interface, class))
     }
 }
 
-impl Entry {
-    fn new(policies: &[Known<'_>], interface: Interface) -> Self {
-        let asked: Vec<(usize, &Known<'_>, Option<HashSet<&str>>)> = policies
-            .iter()
-            .enumerate()
-            .filter(|(_, it)| it.interface == Some(interface))
-            .map(|(position, it)| (position, it, named(it.rules)))
-            .collect();
-        let all: HashSet<&str> = asked.iter().filter_map(|(.., named)| named.as_ref()).flatten().copied().collect();
+impl ByResource {
+    fn new(policies: &[&Known<'_>]) -> Self {
+        let asked: Vec<(&Known<'_>, Option<HashSet<&str>>)> =
+            policies.iter().map(|it| (*it, named(it.rules))).collect();
+        let all: HashSet<&str> = asked.iter().filter_map(|(_, named)| named.as_ref()).flatten().copied().collect();
         let group = |applies: &dyn Fn(&Option<HashSet<&str>>) -> bool| {
             let mut group = Group::default();
-            for (position, it, _) in asked.iter().filter(|(.., named)| applies(named)) {
-                group.positions.push(*position);
-                group.reads.merge(it.reads);
+            for (policy, _) in asked.iter().filter(|(_, named)| applies(named)) {
+                group.positions.push(policy.position);
+                group.reads.merge(policy.reads);
             }
             group
         };
@@ -98,6 +105,27 @@ impl Entry {
             all: group(&|_| true),
             by_resource: all.into_iter().map(|resource| (resource.to_owned(), about(resource))).collect(),
             others: group(&|named| named.is_none()),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.positions.is_empty()
+    }
+
+    /// Those that may be asked about objects of `resource`; all without one.
+    pub(super) fn about(&self, resource: Option<&str>) -> &[usize] {
+        &self.group(resource).positions
+    }
+
+    /// What all of [`Self::about`] read.
+    pub(super) fn reads(&self, resource: Option<&str>) -> &Reads {
+        &self.group(resource).reads
+    }
+
+    fn group(&self, resource: Option<&str>) -> &Group {
+        match resource {
+            None => &self.all,
+            Some(resource) => self.by_resource.get(resource).unwrap_or(&self.others),
         }
     }
 }
@@ -127,16 +155,38 @@ mod tests {
             vec![rule(&["pods/*"])],
         ];
         let reads = Reads::default();
-        let known = |rules| Known { interface: Some(Interface::Validating), rules, reads: &reads };
-        let mut policies: Vec<Known<'_>> = rules.iter().map(|rules| known(rules)).collect();
-        policies[4].interface = Some(Interface::Mutating);
-        let index = Index(Interface::ALL.map(|interface| Entry::new(&policies, interface)));
-        assert_eq!(index.of(Interface::Validating), [0, 1, 2, 3]);
-        assert_eq!(index.about(Interface::Validating, "pods"), [0, 1, 2, 3]);
-        assert_eq!(index.about(Interface::Mutating, "pods"), [4]);
-        assert_eq!(index.about(Interface::Validating, "deployments"), [0, 1, 3]);
-        assert_eq!(index.about(Interface::Validating, "secrets"), [0, 2, 3]);
-        assert_eq!(index.about(Interface::Validating, "services"), [0, 3]);
-        assert_eq!(index.of(Interface::Authorization), [0_usize; 0]);
+        let mut policies: Vec<Known<'_>> = rules
+            .iter()
+            .enumerate()
+            .map(|(position, rules)| Known {
+                position,
+                interface: Interface::Validating,
+                classes: Vec::new(),
+                rules,
+                reads: &reads,
+            })
+            .collect();
+        policies[4].interface = Interface::Mutating;
+        let [one, other, nobody] = ["0", "1", "2"].map(|it| Class::of_entry(&format!("entry.{it:0>16}")).unwrap());
+        // One is said twice.
+        for (policy, classes) in policies.iter_mut().zip([vec![one], vec![other, one, other], vec![], vec![one], vec![one]]) {
+            policy.classes = classes;
+        }
+        let index = Index::of_known(&policies);
+        let all = index.of(Interface::Validating);
+        assert_eq!(all.about(None), [0, 1, 2, 3]);
+        assert_eq!(all.about(Some("pods")), [0, 1, 2, 3]);
+        assert_eq!(index.of(Interface::Mutating).about(Some("pods")), [4]);
+        assert_eq!(all.about(Some("deployments")), [0, 1, 3]);
+        assert_eq!(all.about(Some("secrets")), [0, 2, 3]);
+        assert_eq!(all.about(Some("services")), [0, 3]);
+        assert!(index.of(Interface::Authorization).is_empty());
+        let about = |interface, class, resource| index.of_class(interface, class).map(|it| it.about(resource));
+        assert_eq!(about(Interface::Validating, one, None), Some(&[0, 1, 3][..]));
+        assert_eq!(about(Interface::Validating, one, Some("services")), Some(&[0, 3][..]));
+        assert_eq!(about(Interface::Validating, other, None), Some(&[1][..]));
+        assert_eq!(about(Interface::Mutating, one, None), Some(&[4][..]));
+        assert_eq!(about(Interface::Mutating, other, None), None);
+        assert_eq!(about(Interface::Validating, nobody, None), None);
     }
 }

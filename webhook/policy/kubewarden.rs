@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::value::RawValue;
 
 use super::{
-    Answers, Ask, Policy, Selection, Set, admission::words, ask::Question, changes, fold, group::Group,
+    Answers, Ask, Policy, Selected, Selection, Set, admission::words, ask::Question, changes, fold, group::Group,
     matching::Decision,
 };
 use crate::{
@@ -32,7 +32,10 @@ pub enum Vanilla {
 impl<'a> Selection<'a> {
     /// What from Kubewarden's files is asked for by its id.
     pub fn of_kubewarden(&self) -> Option<OfKubewarden<'a>> {
-        self.one.and_then(OfKubewarden::of)
+        match self.asked {
+            Selected::One(policy) => OfKubewarden::of(policy),
+            Selected::Several(_) => None,
+        }
     }
 }
 

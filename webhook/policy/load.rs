@@ -21,7 +21,7 @@ use crate::{
     },
     loader::{Component, Components, LoadError},
     observe::Metrics,
-    spec::{ComponentRef, Digest, Family, GroupSpec, Instances, Interface, Kind, MatchSpec, PolicySpec, Runs},
+    spec::{Class, ComponentRef, Digest, Family, GroupSpec, Instances, Interface, Kind, MatchSpec, PolicySpec, Runs},
     text::{line, shorten},
 };
 
@@ -37,11 +37,14 @@ impl Set {
         let loads: Vec<_> = specs.iter().map(|spec: &PolicySpec| load(makers, &shelf, spec)).collect();
         // Twice as many as there are cores, so that reading one overlaps compiling another.
         let loaded: Vec<_> = stream::iter(loads).buffered(cores * 2).collect().await;
-        let mut policies = Vec::new();
+        let mut policies: Vec<(Arc<Policy>, Vec<Class>)> = Vec::new();
         let mut errors = Vec::new();
-        for loaded in loaded {
+        for (loaded, spec) in loaded.into_iter().zip(&specs) {
             match loaded {
-                Ok(loaded) => policies.extend(loaded.into_iter().map(|it| Arc::new(it.register(metrics)))),
+                Ok(loaded) => {
+                    let served = |it: Loaded| (Arc::new(it.register(metrics)), spec.also_answers.clone());
+                    policies.extend(loaded.into_iter().map(served));
+                }
                 Err(wrong) => errors.extend(wrong),
             }
         }
@@ -134,7 +137,8 @@ impl Loaded {
                 Answers::Group(Group::new(expression, members))
             }
         };
-        Policy { metrics: metrics.for_policy(kind, &spec.name), kind, spec, matching, answers }
+        let class = Class::of(&spec);
+        Policy { metrics: metrics.for_policy(kind, &spec.name), kind, spec, class, matching, answers }
     }
 }
 

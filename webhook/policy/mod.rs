@@ -27,7 +27,7 @@ pub use answer::{Admission, Answered, Unanswerable, UnknownKind};
 pub use authorization::Authorization;
 pub use component::Component;
 use group::Group;
-use index::Index;
+use index::{ByResource, Index};
 pub use kubewarden::{OfKubewarden, Vanilla};
 pub use live::{
     Current, Declared, Entry, Keeper, Key, Live, Loader, MOST_REGISTERED, Now, Object, Orders, Refused, Registered,
@@ -43,7 +43,7 @@ use crate::{
     cel::{Pool, Reads},
     observe::{PolicyMetrics, Trail, Watch},
     review::admission::AdmissionRequest,
-    spec::{Interface, Kind, PolicySpec},
+    spec::{Class, Interface, Kind, PolicySpec},
 };
 
 /// All policies that are loaded: one immutable value.
@@ -63,6 +63,7 @@ pub struct Set {
 pub struct Policy {
     kind: Kind,
     spec: PolicySpec,
+    class: Class,
     matching: Match,
     metrics: Arc<PolicyMetrics>,
     answers: Answers,
@@ -77,12 +78,33 @@ enum Answers {
     Nobody,
 }
 
-/// The policies that one request asks: all of a kind, or one by name.
+/// Which policies of an interface are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which<'a> {
+    /// All of them.
+    All,
+    /// The one of this name.
+    One(&'a str),
+    /// Those that share an entry of a webhook configuration.
+    Class(Class),
+}
+
+impl<'a> Which<'a> {
+    /// As the last part of a path says it; None: there is no such part.
+    pub fn of(part: Option<&'a str>) -> Self {
+        part.map_or(Self::All, |part| Class::of_entry(part).map_or(Self::One(part), Self::Class))
+    }
+}
+
+/// The policies that one request asks.
 pub struct Selection<'a> {
     set: &'a Set,
-    interface: Interface,
-    /// The one that is asked for by name.
-    one: Option<&'a Policy>,
+    asked: Selected<'a>,
+}
+
+enum Selected<'a> {
+    One(&'a Policy),
+    Several(&'a ByResource),
 }
 
 /// One request's circumstances.
@@ -103,11 +125,13 @@ pub struct Ask<'a> {
 }
 
 impl Set {
-    /// `memory` is that of the set before.
-    fn new(mut policies: Vec<Arc<Policy>>, memory: Option<Pool>) -> Self {
-        policies.sort_by(|one, other| (one.spec.order, &one.spec.name).cmp(&(other.spec.order, &other.spec.name)));
+    /// Each policy with the classes under which it answers beside its own. `memory` is that of the set before.
+    fn new(mut policies: Vec<(Arc<Policy>, Vec<Class>)>, memory: Option<Pool>) -> Self {
+        let place = |(policy, _): &(Arc<Policy>, Vec<Class>)| (policy.spec.order, policy.spec.name.clone());
+        policies.sort_by_cached_key(place);
         let index = Index::new(&policies);
         let memory = memory.unwrap_or_else(|| Pool::new(READ, READ_OF_ONE));
+        let policies = policies.into_iter().map(|(policy, _)| policy).collect();
         Self { policies, index, memory, namespaces: None, used: watch::Sender::new(()) }
     }
 
@@ -121,22 +145,22 @@ impl Set {
         Self::new(Vec::new(), None)
     }
 
-    /// All policies that are asked `interface`, in order, or the one of them of this name. None: there is no such policy,
-    /// or none at all that could be asked: that nobody was asked must not look like "allowed".
-    pub fn select(&self, interface: Interface, name: Option<&str>) -> Option<Selection<'_>> {
-        let one = match name {
-            None if self.index.of(interface).is_empty() => return None,
-            None => None,
-            Some(name) => {
+    /// Which of the policies that are asked `interface`, in order. None: there is no such policy, or none at all that could be
+    /// asked: that nobody was asked must not look like "allowed".
+    pub fn select(&self, interface: Interface, which: Which<'_>) -> Option<Selection<'_>> {
+        let asked = match which {
+            Which::All => Selected::Several(Some(self.index.of(interface)).filter(|it| !it.is_empty())?),
+            Which::Class(class) => Selected::Several(self.index.of_class(interface, class)?),
+            Which::One(name) => {
                 // Those of Kubewarden's files are asked to validate, whatever they do then.
                 let is = |it: &&Policy| match &it.spec.kubewarden {
                     None => it.kind.interface() == interface,
                     Some(_) => interface == Interface::Validating,
                 };
-                Some(self.policies.iter().map(|it| &**it).filter(|it| it.spec.name == name).find(is)?)
+                Selected::One(self.policies.iter().map(|it| &**it).filter(|it| it.spec.name == name).find(is)?)
             }
         };
-        Some(Selection { set: self, interface, one })
+        Some(Selection { set: self, asked })
     }
 
     /// All policies, in order.
@@ -155,33 +179,30 @@ impl Set {
 impl<'a> Selection<'a> {
     /// All of them, in order.
     fn policies(&self) -> impl Iterator<Item = &'a Policy> + use<'a> {
-        self.of(self.set.index.of(self.interface))
+        self.of(None)
     }
 
     /// Those that may be asked about objects of `resource`, in order: all whose rules do not rule it out by name. With a
     /// watch all, since it wants to see why.
     fn about(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> impl Iterator<Item = &'a Policy> + use<'a> {
-        let index = &self.set.index;
-        self.of(match resource(ask, request) {
-            Some(resource) => index.about(self.interface, resource),
-            None => index.of(self.interface),
-        })
+        self.of(resource(ask, request))
     }
 
     /// What those of [`Self::about`] read together.
     fn reads(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> &'a Reads {
-        let index = &self.set.index;
-        match (self.one, resource(ask, request)) {
-            (Some(policy), _) => policy.matching.reads(),
-            (_, Some(resource)) => index.reads_about(self.interface, resource),
-            (_, None) => index.reads(self.interface),
+        match self.asked {
+            Selected::One(policy) => policy.matching.reads(),
+            Selected::Several(policies) => policies.reads(resource(ask, request)),
         }
     }
 
-    fn of(&self, indices: &'a [usize]) -> impl Iterator<Item = &'a Policy> + use<'a> {
-        let indices = if self.one.is_some() { &[] } else { indices };
+    fn of(&self, resource: Option<&str>) -> impl Iterator<Item = &'a Policy> + use<'a> {
+        let (one, several): (_, &'a [usize]) = match self.asked {
+            Selected::One(policy) => (Some(policy), &[]),
+            Selected::Several(policies) => (None, policies.about(resource)),
+        };
         let policies = &self.set.policies;
-        self.one.into_iter().chain(indices.iter().filter_map(|index| policies.get(*index).map(|it| &**it)))
+        one.into_iter().chain(several.iter().filter_map(|position| policies.get(*position).map(|it| &**it)))
     }
 }
 
@@ -200,6 +221,11 @@ impl Policy {
     /// As written, with everything resolved.
     pub fn spec(&self) -> &PolicySpec {
         &self.spec
+    }
+
+    /// What it has in common with those that may share an entry of a webhook configuration with it.
+    pub fn class(&self) -> Class {
+        self.class
     }
 
     /// Those of a group.

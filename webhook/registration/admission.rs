@@ -1,12 +1,9 @@
 //! ValidatingWebhookConfiguration and MutatingWebhookConfiguration: which policies share an entry, and what each entry says.
 //!
-//! kube-apiserver converts an object to a version that a rule lists only when no rule matches it exactly. A union of
-//! rules with different versions would let objects in one version pass the policies of the other unseen, so policies share
-//! one entry only where nothing of that kind can happen. Groups that share storage count as one group in this: kube-apiserver
-//! converts between them as between versions. `/validate` asks every policy that matches, so either all
-//! share, or each has its own entry and path: no policy runs twice for one request.
+//! Policies of one [`Class`] may share an entry. Where all policies are of one, `/validate` asks them; else a class with
+//! several policies has the path `/validate/entry.CLASS`, and every other policy its own: no policy runs twice for one request.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::{
     ByteString,
@@ -17,162 +14,124 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement, ObjectMeta},
 };
 
-use super::{ManifestsError, Options, Place, Registered};
-use crate::spec::{self, FailurePolicy, LimitPolicy, NAMESPACE_NAME_LABEL, ResourceRule, Scope};
+use super::{ManifestsError, Options, Place, Registered, conditions};
+use crate::spec::{self, Class, NAMESPACE_NAME_LABEL, Scope};
 
 pub(super) fn validating(
     policies: &[&Registered],
     options: &Options,
 ) -> Result<ValidatingWebhookConfiguration, ManifestsError> {
-    // Validators run together, so the slowest counts.
-    let entries = entries(policies, "validate", |times| times.max().unwrap_or_default())?;
+    let entries = entries(policies, &VALIDATING)?;
     let webhooks = entries.iter().map(|entry| ValidatingWebhook {
-        name: entry.name("validating"),
+        name: entry.name.clone(),
         client_config: client_config(options, &entry.path),
         rules: Some(entry.rules()),
-        failure_policy: Some(failure_policy(entry.policies[0]).to_owned()),
+        failure_policy: Some(entry.failure_policy().to_owned()),
         match_policy: Some(entry.match_policy().to_owned()),
         namespace_selector: Some(entry.namespace_selector(options)),
         object_selector: entry.object_selector(),
         side_effects: "None".to_owned(),
         timeout_seconds: Some(seconds(entry.time)),
         admission_review_versions: vec!["v1".to_owned()],
-        match_conditions: None,
+        match_conditions: conditions::of(&entry.policies, options),
     });
-    Ok(ValidatingWebhookConfiguration { metadata: metadata(), webhooks: Some(webhooks.collect()) })
+    Ok(ValidatingWebhookConfiguration { metadata: metadata(options), webhooks: Some(webhooks.collect()) })
 }
 
 pub(super) fn mutating(
     policies: &[&Registered],
     options: &Options,
 ) -> Result<MutatingWebhookConfiguration, ManifestsError> {
-    let entries = entries(policies, "mutate", |times| times.sum())?;
+    let entries = entries(policies, &MUTATING)?;
     let webhooks = entries.iter().map(|entry| MutatingWebhook {
-        name: entry.name("mutating"),
+        name: entry.name.clone(),
         client_config: client_config(options, &entry.path),
         rules: Some(entry.rules()),
-        failure_policy: Some(failure_policy(entry.policies[0]).to_owned()),
+        failure_policy: Some(entry.failure_policy().to_owned()),
         match_policy: Some(entry.match_policy().to_owned()),
         namespace_selector: Some(entry.namespace_selector(options)),
         object_selector: entry.object_selector(),
         side_effects: "None".to_owned(),
         timeout_seconds: Some(seconds(entry.time)),
         admission_review_versions: vec!["v1".to_owned()],
-        match_conditions: None,
+        match_conditions: conditions::of(&entry.policies, options),
         // Mutators answer "unchanged" to their own result, and must see what others changed after them.
         reinvocation_policy: Some("IfNeeded".to_owned()),
     });
-    Ok(MutatingWebhookConfiguration { metadata: metadata(), webhooks: Some(webhooks.collect()) })
+    Ok(MutatingWebhookConfiguration { metadata: metadata(options), webhooks: Some(webhooks.collect()) })
 }
+
+/// What the entries of one configuration have in common.
+struct Stage {
+    path: &'static str,
+    name: &'static str,
+    /// Whether policies run one after the other: then their times add up, and their order counts across entries.
+    is_chain: bool,
+}
+
+const VALIDATING: Stage = Stage { path: "/validate", name: "validating.verdict.dev", is_chain: false };
+const MUTATING: Stage = Stage { path: "/mutate", name: "mutating.verdict.dev", is_chain: true };
 
 /// One webhook of a configuration.
 struct Entry<'a> {
     policies: Vec<&'a Registered>,
     path: String,
+    /// A DNS name of at least three parts.
+    name: String,
     time: Duration,
 }
 
-fn entries<'a>(
-    policies: &[&'a Registered],
-    route: &str,
-    together: impl Fn(&mut dyn Iterator<Item = Duration>) -> Duration,
-) -> Result<Vec<Entry<'a>>, ManifestsError> {
+/// In the server's order: kube-apiserver calls those of mutators as they are listed.
+fn entries<'a>(policies: &[&'a Registered], stage: &Stage) -> Result<Vec<Entry<'a>>, ManifestsError> {
     if let Some(without) = policies.iter().find(|it| it.spec.matching.resource_rules.is_empty()) {
         return Err(ManifestsError::NoRules { file: without.spec.source.clone(), policy: without.spec.title() });
     }
-    // The server's order: entries of one configuration are called in the order in which they are listed.
     let mut policies = policies.to_vec();
     policies.sort_by(|one, other| (one.spec.order, &one.spec.name).cmp(&(other.spec.order, &other.spec.name)));
-    let entry = |policies: Vec<&'a Registered>, path: String| {
-        let time = together(&mut policies.iter().map(|it| it.spec.limits.time));
-        Entry { policies, path, time }
-    };
-    let share =
-        policies.iter().enumerate().all(|(at, one)| policies[at + 1..].iter().all(|other| may_share(one, other)));
-    Ok(if share {
-        vec![entry(policies, format!("/{route}"))]
-    } else {
-        policies.into_iter().map(|it| entry(vec![it], format!("/{route}/{}", it.spec.name))).collect()
-    })
-}
-
-fn may_share(one: &Registered, other: &Registered) -> bool {
-    let (a, b) = (&one.spec.matching, &other.spec.matching);
-    // What cannot decide keeps to itself: it may take the time of an entry, and so the verdict of another.
-    one.decides() == other.decides()
-        && a.only_namespace == b.only_namespace
-        && failure_policy(one) == failure_policy(other)
-        && a.exact == b.exact
-        && a.namespace_selector == b.namespace_selector
-        && a.object_selector == b.object_selector
-        && a.resource_rules.iter().all(|a| b.resource_rules.iter().all(|b| !overlap(a, b) || same_versions(a, b)))
-        && a.resource_rules.iter().all(|a| b.resource_rules.iter().all(|b| share_storage_alike(a, b)))
-}
-
-/// Whether some resource is in both rules.
-fn overlap(one: &ResourceRule, other: &ResourceRule) -> bool {
-    let groups = one.api_groups.iter().any(|a| other.api_groups.iter().any(|b| alike(a, b)));
-    groups && one.resources.iter().any(|a| other.resources.iter().any(|b| meet(a, b, None)))
-}
-
-/// Whether the rules list the same groups and versions wherever groups share storage and both have some of them.
-fn share_storage_alike(one: &ResourceRule, other: &ResourceRule) -> bool {
-    SHARED_STORAGE.iter().all(|(resource, groups)| {
-        let listed = |rule: &ResourceRule| -> BTreeSet<&str> {
-            let is_listed = |group: &&str| rule.api_groups.iter().any(|it| it == "*" || it == group);
-            groups.iter().copied().filter(is_listed).collect()
+    let mut classes: BTreeMap<Class, Vec<usize>> = BTreeMap::new();
+    for (position, policy) in policies.iter().enumerate() {
+        classes.entry(Class::of(&policy.spec)).or_default().push(position);
+    }
+    if classes.len() == 1 {
+        return Ok(vec![Entry::of_all(policies, stage)]);
+    }
+    let mut entries: Vec<(usize, Entry<'a>)> = Vec::new();
+    for (class, positions) in classes {
+        let together: Vec<&Registered> = policies.iter().enumerate().filter(|(at, _)| positions.contains(at)).map(|(_, it)| *it).collect();
+        let [first, .., last] = positions[..] else {
+            entries.extend(positions.into_iter().zip(together).map(|(at, it)| (at, Entry::of_one(it, stage))));
+            continue;
         };
-        let (a, b) = (listed(one), listed(other));
-        let both = !a.is_empty()
-            && !b.is_empty()
-            && one.resources.iter().any(|a| other.resources.iter().any(|b| meet(a, b, Some(resource))));
-        !both || (a == b && same_versions(one, other))
-    })
-}
-
-/// Whether two patterns, `resource` or `resource/subresource` each, have something in common; that is `only`, if given.
-fn meet(one: &str, other: &str, only: Option<&str>) -> bool {
-    let split =
-        |it: &'_ str| it.split_once('/').map_or((it.to_owned(), String::new()), |(a, b)| (a.to_owned(), b.to_owned()));
-    let ((a, a_sub), (b, b_sub)) = (split(one), split(other));
-    let named = only.is_none_or(|only| alike(&a, only) && alike(&b, only));
-    named && alike(&a, &b) && alike(&a_sub, &b_sub)
-}
-
-fn alike(one: &str, other: &str) -> bool {
-    one == "*" || other == "*" || one == other
-}
-
-fn same_versions(one: &ResourceRule, other: &ResourceRule) -> bool {
-    let versions = |rule: &ResourceRule| rule.api_versions.iter().cloned().collect::<BTreeSet<String>>();
-    versions(one) == versions(other)
-}
-
-/// Resources that kube-apiserver stores once for several groups, so that it converts an object of one group for a rule
-/// that lists another: `AddCohabitatingResources` in pkg/kubeapiserver/default_storage_factory_builder.go of
-/// k8s.io/kubernetes 1.36. Resources of one name in other groups have nothing to do with each other.
-const SHARED_STORAGE: [(&str, [&str; 2]); 8] = [
-    ("events", ["", "events.k8s.io"]),
-    ("networkpolicies", ["networking.k8s.io", "extensions"]),
-    ("ingresses", ["networking.k8s.io", "extensions"]),
-    ("deployments", ["apps", "extensions"]),
-    ("daemonsets", ["apps", "extensions"]),
-    ("replicasets", ["apps", "extensions"]),
-    ("replicationcontrollers", ["", "extensions"]),
-    ("podsecuritypolicies", ["policy", "extensions"]),
-];
-
-impl Entry<'_> {
-    /// A DNS name of at least three parts.
-    fn name(&self, kind: &str) -> String {
-        match &self.policies[..] {
-            // Of a namespaced policy the namespace is one part more, so that no two have the same.
-            [one] => {
-                let parts: Vec<&str> = one.spec.name.rsplit('/').collect();
-                format!("{}.{kind}.verdict.dev", parts.join("."))
-            }
-            _ => format!("all.{kind}.verdict.dev"),
+        if stage.is_chain && last - first >= positions.len() {
+            // Others stand between them.
+            entries.extend(positions.into_iter().zip(together).map(|(at, it)| (at, Entry::of_one(it, stage))));
+        } else {
+            entries.push((first, Entry::of_class(class, together, stage)));
         }
+    }
+    entries.sort_by_key(|(first, _)| *first);
+    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
+}
+
+impl<'a> Entry<'a> {
+    fn new(policies: Vec<&'a Registered>, stage: &Stage, part: Option<String>, name: &str) -> Self {
+        let times = policies.iter().map(|it| it.spec.limits.time);
+        let time = if stage.is_chain { times.sum() } else { times.max().unwrap_or_default() };
+        let part = part.map(|it| format!("/{it}")).unwrap_or_default();
+        Self { policies, path: format!("{}{part}", stage.path), name: format!("{name}.{}", stage.name), time }
+    }
+
+    fn of_all(policies: Vec<&'a Registered>, stage: &Stage) -> Self {
+        let name = if let [one] = policies[..] { name(one) } else { "all".to_owned() };
+        Self::new(policies, stage, None, &name)
+    }
+
+    fn of_class(class: Class, policies: Vec<&'a Registered>, stage: &Stage) -> Self {
+        Self::new(policies, stage, Some(class.entry()), &format!("{class}.entry"))
+    }
+
+    fn of_one(policy: &'a Registered, stage: &Stage) -> Self {
+        Self::new(vec![policy], stage, Some(policy.spec.name.clone()), &name(policy))
     }
 
     fn rules(&self) -> Vec<RuleWithOperations> {
@@ -216,12 +175,23 @@ impl Entry<'_> {
                 values: Some(options.excluded.clone()),
             });
         }
+        if let Some(label) = &options.exempt_label {
+            selector.match_expressions.get_or_insert_default().push(LabelSelectorRequirement {
+                key: label.clone(),
+                operator: "DoesNotExist".to_owned(),
+                values: None,
+            });
+        }
         selector
     }
 
     /// All of an entry have the same.
     fn only_namespace(&self) -> Option<&str> {
         self.policies[0].spec.matching.only_namespace.as_deref()
+    }
+
+    fn failure_policy(&self) -> &'static str {
+        if self.policies[0].spec.is_passed_over() { "Ignore" } else { "Fail" }
     }
 
     fn match_policy(&self) -> &'static str {
@@ -245,16 +215,17 @@ fn selector(selector: &spec::LabelSelector) -> LabelSelector {
     }
 }
 
-/// What kube-apiserver does without an answer. Ignore where the policy decides nothing when it answers, or says so for
-/// failures and for limits alike: the API server cannot tell them apart.
-fn failure_policy(policy: &Registered) -> &'static str {
-    let ignored =
-        policy.spec.failure_policy == FailurePolicy::Ignore && policy.spec.limit_policy == LimitPolicy::Ignore;
-    if ignored || !policy.decides() { "Ignore" } else { "Fail" }
+/// What the name of an entry for one policy begins with. No policy's name has a dot, so these are told apart from each other
+/// and from those of classes.
+fn name(policy: &Registered) -> String {
+    match policy.spec.name.split_once('/') {
+        None => policy.spec.name.clone(),
+        Some((namespace, name)) => format!("{name}.{namespace}.namespaced"),
+    }
 }
 
 fn client_config(options: &Options, path: &str) -> WebhookClientConfig {
-    let ca_bundle = Some(ByteString(options.ca.clone().into_bytes()));
+    let ca_bundle = options.ca.clone().map(|it| ByteString(it.into_bytes()));
     match &options.place {
         Place::Url(url) => WebhookClientConfig { ca_bundle, service: None, url: Some(format!("{url}{path}")) },
         Place::Service { namespace, name, port } => WebhookClientConfig {
@@ -270,8 +241,9 @@ fn client_config(options: &Options, path: &str) -> WebhookClientConfig {
     }
 }
 
-fn metadata() -> ObjectMeta {
-    ObjectMeta { name: Some("verdict".to_owned()), ..ObjectMeta::default() }
+fn metadata(options: &Options) -> ObjectMeta {
+    let labels = (!options.labels.is_empty()).then(|| options.labels.clone());
+    ObjectMeta { name: Some(options.name.clone()), labels, ..ObjectMeta::default() }
 }
 
 /// Whole seconds in which a policy can use all of its time: the server keeps a tenth back for the way.

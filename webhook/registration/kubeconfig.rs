@@ -35,7 +35,7 @@ fn kubeconfig(options: &Options, server: String, user: String) -> Kubeconfig {
     let token_file = options.token_file.as_deref().map(show);
     let cluster = NamedCluster {
         name: "verdict".to_owned(),
-        cluster: Cluster { server, certificate_authority_data: base64(options.ca.as_bytes()) },
+        cluster: Cluster { server, certificate_authority_data: options.ca.as_deref().map(base64) },
     };
     Kubeconfig {
         api_version: "v1",
@@ -95,9 +95,9 @@ fn show(path: &std::path::Path) -> String {
     path.display().to_string()
 }
 
-fn base64(bytes: &[u8]) -> String {
+fn base64(text: &str) -> String {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
-    STANDARD.encode(bytes)
+    STANDARD.encode(text)
 }
 
 /// Who is never asked about: without these, a server that is down takes the control plane with it. Whole names, and for
@@ -130,7 +130,8 @@ struct NamedCluster {
 #[serde(rename_all = "kebab-case")]
 struct Cluster {
     server: String,
-    certificate_authority_data: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_authority_data: Option<String>,
 }
 
 #[derive(Serialize)]

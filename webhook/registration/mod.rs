@@ -3,11 +3,16 @@
 //! Pure: specs and places in, files out. Nothing is applied, and nothing is ever removed from a cluster.
 
 mod admission;
+mod conditions;
 mod crds;
 mod kubeconfig;
 
-use std::path::PathBuf;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
+use k8s_openapi::api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration};
 use serde::Serialize;
 
 pub use crds::crds;
@@ -20,13 +25,6 @@ pub struct Registered {
     pub spec: PolicySpec,
     /// What it is registered for.
     pub kind: Kind,
-}
-
-impl Registered {
-    /// Whether a verdict of it changes what kube-apiserver answers; one that warns or is only recorded does not.
-    fn decides(&self) -> bool {
-        self.spec.actions.deny
-    }
 }
 
 /// How kube-apiserver reaches the server.
@@ -45,21 +43,40 @@ pub enum Place {
     },
 }
 
-/// What the files hold beside the policies.
+/// What is said beside the policies.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Of both webhook configurations.
+    pub name: String,
+    /// Of both, too.
+    pub labels: BTreeMap<String, String>,
     /// Where the server is.
     pub place: Place,
-    /// The CA that signed the server's certificate, PEM.
-    pub ca: String,
+    /// The CA that signed the server's certificate, PEM. None: nothing is said of it, and somebody else adds it.
+    pub ca: Option<String>,
+    /// Namespaces of which nothing is asked: they must be there already, for whoever creates one is free of all policies.
+    pub excluded: Vec<String>,
+    /// A label: of namespaces that have it, nothing is asked.
+    pub exempt_label: Option<String>,
+    /// Whether kube-apiserver looks at the conditions of policies before it asks. The server looks at them all the same.
+    pub push_conditions: bool,
+    /// Names of policies of which kube-apiserver refused a condition: entries of these have none.
+    pub not_pushed: BTreeSet<String>,
     /// On kube-apiserver's machine: the certificate and key that it shows. None: it shows nothing.
     pub client: Option<(PathBuf, PathBuf)>,
     /// On kube-apiserver's machine: the file with the bearer token that it shows. None: it shows nothing.
     pub token_file: Option<PathBuf>,
     /// On kube-apiserver's machine: the folder into which these files are put.
     pub folder: PathBuf,
-    /// Namespaces of which nothing is asked: they must be there already, for whoever creates one is free of all policies.
-    pub excluded: Vec<String>,
+}
+
+/// What is applied to a cluster.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Webhooks {
+    /// None: there are no validators.
+    pub validating: Option<ValidatingWebhookConfiguration>,
+    /// None: there are no mutators.
+    pub mutating: Option<MutatingWebhookConfiguration>,
 }
 
 /// One file.
@@ -89,28 +106,37 @@ pub enum ManifestsError {
     Write(String),
 }
 
+/// The webhook configurations of these policies.
+///
+/// # Errors
+/// A policy cannot be registered.
+pub fn webhooks(policies: &[Registered], options: &Options) -> Result<Webhooks, ManifestsError> {
+    let (validators, mutators) = (asked(policies, Interface::Validating), asked(policies, Interface::Mutating));
+    Ok(Webhooks {
+        validating: (!validators.is_empty()).then(|| admission::validating(&validators, options)).transpose()?,
+        mutating: (!mutators.is_empty()).then(|| admission::mutating(&mutators, options)).transpose()?,
+    })
+}
+
+fn asked(policies: &[Registered], interface: Interface) -> Vec<&Registered> {
+    policies.iter().filter(|it| it.kind.interface() == interface).collect()
+}
+
 /// All files that these policies need.
 ///
 /// # Errors
 /// A policy cannot be registered.
 pub fn generate(policies: &[Registered], options: &Options) -> Result<Vec<Manifest>, ManifestsError> {
-    let of = |interface| policies.iter().filter(|it| it.kind.interface() == interface).collect::<Vec<_>>();
     let mut manifests = Vec::new();
-    let (validators, mutators) = (of(Interface::Validating), of(Interface::Mutating));
-    if !validators.is_empty() {
-        manifests.push(Manifest {
-            file: "validating-webhook.yaml",
-            yaml: with_comment(VALIDATING, &admission::validating(&validators, options)?)?,
-        });
+    let Webhooks { validating, mutating } = webhooks(policies, options)?;
+    if let Some(validating) = &validating {
+        manifests.push(Manifest { file: "validating-webhook.yaml", yaml: with_comment(VALIDATING, validating)? });
     }
-    if !mutators.is_empty() {
-        manifests.push(Manifest {
-            file: "mutating-webhook.yaml",
-            yaml: with_comment(MUTATING, &admission::mutating(&mutators, options)?)?,
-        });
+    if let Some(mutating) = &mutating {
+        manifests.push(Manifest { file: "mutating-webhook.yaml", yaml: with_comment(MUTATING, mutating)? });
     }
     let shows_something = options.client.is_some() || options.token_file.is_some();
-    if shows_something && !(validators.is_empty() && mutators.is_empty()) {
+    if shows_something && (validating.is_some() || mutating.is_some()) {
         manifests.push(Manifest {
             file: "admission-kubeconfig.yaml",
             yaml: with_comment(ADMISSION_KUBECONFIG, &kubeconfig::admission(options))?,
@@ -120,20 +146,20 @@ pub fn generate(policies: &[Registered], options: &Options) -> Result<Vec<Manife
             yaml: with_comment(ADMISSION_CONFIG, &kubeconfig::admission_configuration(options))?,
         });
     }
-    if !of(Interface::Authentication).is_empty() {
+    if !asked(policies, Interface::Authentication).is_empty() {
         manifests.push(Manifest {
             file: "authentication-kubeconfig.yaml",
             yaml: with_comment(AUTHENTICATION, &kubeconfig::review(options, "/authenticate"))?,
         });
     }
-    let authorizers = of(Interface::Authorization);
+    let authorizers = asked(policies, Interface::Authorization);
     if !authorizers.is_empty() {
         manifests.push(Manifest {
             file: "authorization-kubeconfig.yaml",
             yaml: with_comment(AUTHORIZATION_KUBECONFIG, &kubeconfig::review(options, "/authorize"))?,
         });
         // With Fail, a policy that cannot be asked must not be passed over, unless it decides nothing when it is asked.
-        let open = authorizers.iter().all(|it| !it.decides() || it.spec.failure_policy == FailurePolicy::NoOpinion);
+        let open = authorizers.iter().all(|it| !it.spec.decides() || it.spec.failure_policy == FailurePolicy::NoOpinion);
         let time = authorizers.iter().map(|it| it.spec.limits.time).sum();
         manifests.push(Manifest {
             file: "authorization-config.yaml",

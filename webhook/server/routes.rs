@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     observe::{Decisions, Metrics, Trail, flood::Quota},
-    policy::{Live, Selection, Set},
+    policy::{Live, Selection, Set, Which},
     review::admission,
     spec::{self, lane::WHOLE},
 };
@@ -255,7 +255,7 @@ async fn work(
 }
 
 fn selected<'a>(set: &'a Set, question: Question, policy: Option<&str>) -> Result<Selection<'a>, Refusal> {
-    let selected = set.select(question.interface(), policy);
+    let selected = set.select(question.interface(), Which::of(policy));
     let of_kubewarden = matches!(question, Question::Audit | Question::ValidateRaw);
     selected.filter(|it| !of_kubewarden || it.of_kubewarden().is_some()).ok_or_else(|| no_policy(policy.is_some()))
 }

@@ -3,6 +3,7 @@
 //! Knows nothing: neither how it is written, nor what runs it.
 
 mod capability;
+mod class;
 pub mod declared;
 mod digest;
 mod failure;
@@ -25,6 +26,7 @@ use sha2::{Digest as _, Sha256};
 use url::Url;
 
 pub use capability::HostCapabilities;
+pub use class::Class;
 pub use digest::{Digest, NotADigest};
 pub use failure::Failure;
 pub(crate) use image::is_host_and_port;
@@ -115,6 +117,9 @@ pub struct PolicySpec {
     pub operation: Option<String>,
     /// From a file of Kubewarden's: asked by its name only, as there.
     pub kubewarden: Option<Kubewarden>,
+    /// Classes under which it is asked beside its own, while kube-apiserver knows it by these. Says nothing of the policy: a change
+    /// of it loads nothing again, so it is read from what is declared, never from what was loaded.
+    pub also_answers: Vec<Class>,
 }
 
 /// Settings may hold what a Secret holds.
@@ -173,6 +178,7 @@ impl PolicySpec {
     fn anywhere(&self) -> Self {
         let mut bare = Self { source: String::new(), settings_lines: BTreeMap::new(), revision: None, ..self.clone() };
         bare.fields.clear();
+        bare.also_answers.clear();
         if let Runs::Group(group) = &mut bare.runs {
             group.members = group.members.iter().map(Self::anywhere).collect();
         }

@@ -22,7 +22,7 @@ use crate::{
     engine::{prepare::Compiler, run::Engine},
     loader::{Components, LoadError},
     observe::Metrics,
-    spec::{Digest, Kind, PolicySpec},
+    spec::{Class, Digest, Kind, PolicySpec},
 };
 
 /// Objects that are loaded and do not serve yet, each with what is wrong with it.
@@ -241,7 +241,10 @@ impl Loader {
     /// What was made serves from now on.
     pub(super) fn swap(&self, made: Made, unreadable: Vec<Unreadable>) {
         let objects: Vec<Object> = made.0.into_iter().map(|(object, _)| object).collect();
-        let policies = objects.iter().flat_map(|it| it.policies.iter().map(Arc::clone)).collect();
+        // Of what is declared: what is served was not loaded again where nothing else changed.
+        let also = |it: &Object| it.declared.also_answers.clone();
+        let policies = objects.iter().flat_map(|it| it.policies.iter().map(move |policy| (Arc::clone(policy), also(it))));
+        let policies = policies.collect();
         let before = self.live.current();
         let set = Arc::new(Set::new(policies, Some(before.set.memory.clone())).with(self.namespaces.clone()));
         set.count(&self.metrics);
@@ -326,6 +329,7 @@ impl Policy {
         let matching = Match::compile(&spec.matching, kind).unwrap_or_default();
         Self {
             kind,
+            class: Class::of(spec),
             matching,
             metrics: metrics.for_policy(kind, &spec.name),
             spec: spec.clone(),

@@ -4,6 +4,11 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use verdict::{
+    config,
+    registration::{Options, Place, Registered, webhooks},
+    spec::{Class, Kind},
+};
 
 use super::{
     cluster::policy,
@@ -16,23 +21,157 @@ use crate::support::{
     eventually,
     pki::Pki,
     processes::folder,
-    verdict::Verdict,
+    verdict::{Verdict, command},
 };
 
 /// A server with these policies, and kube-apiserver that knows it by `verdict manifests`.
 fn registered(binaries: &'static Binaries, pki: &Pki, folder: &Path, policies: &str) -> (Verdict, ControlPlane) {
     let verdict = Verdict::serve(pki, folder, policies, &[]);
-    let out = generate(pki, &verdict, folder);
-    let plane = ControlPlane::start(
-        binaries,
-        pki,
-        &[
-            "--authorization-mode=AlwaysAllow".to_owned(),
-            format!("--admission-control-config-file={}", path(&out.join("admission-config.yaml"))),
-        ],
-    );
-    plane.kubectl(&["apply", "-f", &path(&out.join("validating-webhook.yaml"))]).ok();
+    let plane = known(binaries, pki, &verdict, folder);
+    apply(&plane, folder);
     (verdict, plane)
+}
+
+/// kube-apiserver that can reach the server, and is not told yet to ask it.
+fn known(binaries: &'static Binaries, pki: &Pki, verdict: &Verdict, folder: &Path) -> ControlPlane {
+    let out = generate(pki, verdict, folder);
+    let flags = [
+        "--authorization-mode=AlwaysAllow".to_owned(),
+        format!("--admission-control-config-file={}", path(&out.join("admission-config.yaml"))),
+    ];
+    ControlPlane::start(binaries, pki, &flags)
+}
+
+fn apply(plane: &ControlPlane, folder: &Path) {
+    plane.kubectl(&["apply", "-f", &path(&folder.join("out").join("validating-webhook.yaml"))]).ok();
+}
+
+/// A validator that wants a label of its name.
+fn wants(label: &str, more: &Value) -> String {
+    policy(label, "builtin:required-labels", &json!({"labels": [label]}), more)
+}
+
+fn config_map(name: &str, namespace: &str, labels: &Value) -> String {
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace, "labels": labels}})
+        .to_string()
+}
+
+#[test]
+fn policies_of_one_class_share_an_entry() {
+    let Some(binaries) = binaries() else { return };
+    let folder = folder("classes");
+    let pki = Pki::new(&folder.join("pki"));
+    let rules = json!({"resourceRules": rules("", "v1", "configmaps")});
+    let denies = json!({"matchConstraints": rules});
+    let warns = json!({"matchConstraints": rules, "validationActions": ["Warn"]});
+    let policies = wants("team", &denies) + &wants("owner", &denies) + &wants("cost", &warns);
+    let (verdict, plane) = registered(binaries, &pki, &folder, &policies);
+    let create = |labels: Value| {
+        plane.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &config_map("a", "default", &labels))
+    };
+    let told = [
+        ".entry.validating.verdict.dev\" denied the request: owner: the label owner is required",
+        "team: the label team is required",
+        "Warning: cost: the label cost is required",
+    ];
+    eventually("all are asked", || {
+        let output = create(json!({}));
+        if told.iter().all(|it| output.stderr.contains(it)) { Ok(()) } else { Err(output.to_string()) }
+    });
+    let all = plane.kubectl(&["get", "validatingwebhookconfiguration", "verdict", "-o", "json"]).ok();
+    let all: Value = serde_json::from_str(&all).expect("JSON");
+    let url = |at: usize| all["webhooks"][at]["clientConfig"]["url"].as_str().unwrap_or_default().to_owned();
+    // In the order of the names.
+    assert_eq!(url(0), format!("https://{}/validate/cost", verdict.https));
+    assert!(url(1).starts_with(&format!("https://{}/validate/entry.", verdict.https)), "{all}");
+    assert_eq!(all["webhooks"].as_array().map(Vec::len), Some(2));
+    // Each is asked once for each request.
+    let reviews = || ["team", "owner", "cost"].map(|it| verdict.reviews(it, "denied") + verdict.reviews(it, "allowed"));
+    let before = reviews();
+    create(json!({"team": "a", "owner": "a", "cost": "a"})).ok();
+    assert_eq!(reviews(), before.map(|it| it + 1));
+}
+
+/// Whatever a policy denies, somebody who may write policies can mend it.
+#[test]
+fn nothing_is_asked_about_objects_of_its_own() {
+    let Some(binaries) = binaries() else { return };
+    let folder = folder("own-objects");
+    let pki = Pki::new(&folder.join("pki"));
+    let everything = json!({"matchConstraints": {"resourceRules": rules("*", "*", "*/*")}});
+    let verdict = Verdict::serve(&pki, &folder, &wants("team", &everything), &[]);
+    let plane = known(binaries, &pki, &verdict, &folder);
+    let crds = command().args(["manifests", "crds"]).output().expect("verdict runs");
+    plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &String::from_utf8(crds.stdout).expect("UTF-8")).ok();
+    eventually("the kinds are served", || {
+        let list = plane.kubectl(&["get", "validators.verdict.dev"]);
+        if list.success() { Ok(()) } else { Err(list) }
+    });
+    apply(&plane, &folder);
+    eventually("the policy is asked", || {
+        let output =
+            plane.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &config_map("a", "default", &json!({})));
+        if output.stderr.contains("the label team is required") { Ok(()) } else { Err(output) }
+    });
+    let denied = plane.kubectl(&["create", "--dry-run=server", "deployment", "d", "--image=x"]).refused();
+    assert!(denied.contains("the label team is required"), "{denied}");
+    let own = json!({"apiVersion": "verdict.dev/v1alpha1", "kind": "Validator", "metadata": {"name": "own"},
+        "spec": {"component": {"builtin": "required-labels"}}});
+    plane.kubectl_with(&["create", "-f", "-"], &own.to_string()).ok();
+    // Nor when nobody answers.
+    drop(verdict);
+    plane.kubectl(&["annotate", "validators.verdict.dev", "own", "a=b"]).ok();
+    let refused =
+        plane.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &config_map("a", "default", &json!({}))).refused();
+    assert!(refused.contains("failed calling webhook \"team.validating.verdict.dev\""), "{refused}");
+}
+
+#[test]
+fn kube_apiserver_looks_at_conditions_that_are_pushed() {
+    let Some(binaries) = binaries() else { return };
+    let folder = folder("pushed");
+    let pki = Pki::new(&folder.join("pki"));
+    let more = json!({
+        "matchConstraints": {"resourceRules": rules("*", "v1", "configmaps")},
+        "matchConditions": [{"name": "only-checked", "expression": "object.metadata.name.startsWith('checked')"}],
+    });
+    let policies = (wants("team", &more) + &wants("owner", &more)).replace("\"Every\"", "\"Validator\"");
+    let verdict = Verdict::serve(&pki, &folder, &policies, &[]);
+    let plane = known(binaries, &pki, &verdict, &folder);
+    let specs = config::parse(&policies, "policies.yaml", Path::new("/")).expect("policies");
+    assert_eq!(Class::of(&specs[0]), Class::of(&specs[1]));
+    let policies: Vec<Registered> = specs.into_iter().map(|spec| Registered { spec, kind: Kind::Validator }).collect();
+    let options = Options {
+        name: "pushed".to_owned(),
+        labels: [("verdict.dev/instance".to_owned(), "a".to_owned())].into(),
+        place: Place::Url(format!("https://{}", verdict.https)),
+        ca: Some(pki.ca_pem.clone()),
+        excluded: Vec::new(),
+        exempt_label: Some("verdict.dev/exempt".to_owned()),
+        push_conditions: true,
+        not_pushed: [].into(),
+        client: None,
+        token_file: None,
+        folder: folder.clone(),
+    };
+    let webhooks = webhooks(&policies, &options).expect("webhooks").validating.expect("validators");
+    plane.kubectl_with(&["apply", "-f", "-"], &serde_json::to_string(&webhooks).expect("JSON")).ok();
+    plane.kubectl(&["create", "namespace", "exempt"]).ok();
+    plane.kubectl(&["label", "namespace", "exempt", "verdict.dev/exempt=yes"]).ok();
+    let create = |name: &str, namespace: &str| {
+        plane.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &config_map(name, namespace, &json!({})))
+    };
+    eventually("both are asked", || {
+        let output = create("checked", "default");
+        let told = ["owner: the label owner is required", "team: the label team is required"];
+        if told.iter().all(|it| output.stderr.contains(it)) { Ok(()) } else { Err(output.to_string()) }
+    });
+    create("checked", "exempt").ok();
+    drop(verdict);
+    let refused = create("checked", "default").refused();
+    assert!(refused.contains("failed calling webhook \"all.validating.verdict.dev\""), "{refused}");
+    // Nobody is asked, so nobody is missed.
+    create("free", "default").ok();
 }
 
 #[test]

@@ -12,8 +12,8 @@ use super::{
     yaml::{Node, Value},
 };
 use crate::spec::{
-    Actions, Class, ComponentRef, Family, Grants, GroupSpec, HostCapabilities, Image, Kind, Kubewarden, Limits, Location,
-    MAX_TIME, NotAnImage, PolicySpec, Runs,
+    Actions, Class, ComponentRef, Family, Grants, GroupSpec, HostCapabilities, Image, Kind, Kubewarden, Limits,
+    Location, MAX_TIME, NotAnImage, PolicySpec, Runs,
 };
 
 /// Whether a document is one of Kubewarden's: no object of Kubernetes, and each of its values is a policy or a group.
@@ -90,7 +90,10 @@ fn is_id(id: &str, field: &Field<'_>, report: &mut Report<'_>) -> bool {
     if !is {
         field.error(report, format!("expected an id of letters, digits, -, _ and . that has at most {MAX_ID} of them"));
     } else if Class::of_entry(id).is_some() {
-        field.error(report, "such ids stand for the policies that share an entry of a webhook configuration: choose another");
+        field.error(
+            report,
+            "such ids stand for the policies that share an entry of a webhook configuration: choose another",
+        );
         return false;
     }
     is

@@ -169,7 +169,9 @@ mod tests {
         policies[4].interface = Interface::Mutating;
         let [one, other, nobody] = ["0", "1", "2"].map(|it| Class::of_entry(&format!("entry.{it:0>16}")).unwrap());
         // One is said twice.
-        for (policy, classes) in policies.iter_mut().zip([vec![one], vec![other, one, other], vec![], vec![one], vec![one]]) {
+        for (policy, classes) in
+            policies.iter_mut().zip([vec![one], vec![other, one, other], vec![], vec![one], vec![one]])
+        {
             policy.classes = classes;
         }
         let index = Index::of_known(&policies);

@@ -97,7 +97,8 @@ fn entries<'a>(policies: &[&'a Registered], stage: &Stage) -> Result<Vec<Entry<'
     }
     let mut entries: Vec<(usize, Entry<'a>)> = Vec::new();
     for (class, positions) in classes {
-        let together: Vec<&Registered> = policies.iter().enumerate().filter(|(at, _)| positions.contains(at)).map(|(_, it)| *it).collect();
+        let together: Vec<&Registered> =
+            policies.iter().enumerate().filter(|(at, _)| positions.contains(at)).map(|(_, it)| *it).collect();
         let [first, .., last] = positions[..] else {
             entries.extend(positions.into_iter().zip(together).map(|(at, it)| (at, Entry::of_one(it, stage))));
             continue;

@@ -20,10 +20,8 @@ pub(super) fn of(policies: &[&Registered], options: &Options) -> Option<Vec<Matc
         let room = MAX_CONDITIONS - conditions.len();
         let pushed = pushed(&specs).unwrap_or_default();
         if pushed.len() <= room {
-            let of = |it: &spec::MatchCondition| MatchCondition {
-                name: it.name.clone(),
-                expression: it.expression.clone(),
-            };
+            let of =
+                |it: &spec::MatchCondition| MatchCondition { name: it.name.clone(), expression: it.expression.clone() };
             conditions.extend(pushed.iter().map(of));
         }
     }

@@ -159,7 +159,8 @@ pub fn generate(policies: &[Registered], options: &Options) -> Result<Vec<Manife
             yaml: with_comment(AUTHORIZATION_KUBECONFIG, &kubeconfig::review(options, "/authorize"))?,
         });
         // With Fail, a policy that cannot be asked must not be passed over, unless it decides nothing when it is asked.
-        let open = authorizers.iter().all(|it| !it.spec.decides() || it.spec.failure_policy == FailurePolicy::NoOpinion);
+        let open =
+            authorizers.iter().all(|it| !it.spec.decides() || it.spec.failure_policy == FailurePolicy::NoOpinion);
         let time = authorizers.iter().map(|it| it.spec.limits.time).sum();
         manifests.push(Manifest {
             file: "authorization-config.yaml",

@@ -1,16 +1,24 @@
 use std::path::Path;
 
 use super::*;
-use crate::{config, spec::Actions};
+use crate::{
+    config,
+    spec::{Actions, Class, LimitPolicy, MatchCondition},
+};
 
 fn options(place: Place) -> Options {
     Options {
+        name: "verdict".to_owned(),
+        labels: BTreeMap::new(),
         place,
-        ca: "CA".to_owned(),
+        ca: Some("CA".to_owned()),
+        excluded: vec!["kube-system".to_owned()],
+        exempt_label: None,
+        push_conditions: false,
+        not_pushed: BTreeSet::new(),
         client: Some(("/pki/client.crt".into(), "/pki/client.key".into())),
         token_file: None,
         folder: "/etc/kubernetes/verdict".into(),
-        excluded: vec!["kube-system".to_owned()],
     }
 }
 
@@ -30,16 +38,79 @@ fn paths(policies: &[Registered]) -> Vec<String> {
     lines.map(|it| it.trim_matches('"').trim_start_matches("https://h:8443").to_owned()).collect()
 }
 
+/// The path of the entry that a policy shares.
+fn shared(policy: &Registered) -> String {
+    let route = if policy.kind == Kind::Mutator { "mutate" } else { "validate" };
+    format!("/{route}/{}", Class::of(&policy.spec).entry())
+}
+
 #[test]
-fn policies_share_an_entry_only_where_no_version_goes_unseen() {
+fn policies_of_one_class_share_an_entry() {
     let one = || admission("one", "v1", "deployments", "");
-    assert_eq!(paths(&[one(), admission("two", "v1", "deployments", "")]), ["/validate"]);
-    // Other resources do not come into each other's way.
-    assert_eq!(paths(&[one(), admission("two", "v2", "daemonsets", "")]), ["/validate"]);
-    assert_eq!(paths(&[one(), admission("two", "v1, v2", "deployments", "")]), ["/validate/one", "/validate/two"]);
-    assert_eq!(paths(&[one(), admission("two", "v2", "'*'", "")]), ["/validate/one", "/validate/two"]);
-    let ignores = "  failurePolicy: Ignore\n  limitPolicy: Ignore\n  order: 1\n";
-    assert_eq!(paths(&[one(), admission("two", "v1", "deployments", ignores)]), ["/validate/two", "/validate/one"]);
+    let two = || admission("two", "v1", "daemonsets", "");
+    assert_eq!(paths(&[one(), two()]), ["/validate"]);
+    for versions in ["v2", "v1, v2"] {
+        let other = || admission("other", versions, "deployments", "");
+        assert_eq!(paths(&[one(), other()]), ["/validate/one", "/validate/other"]);
+        assert_eq!(paths(&[two(), other(), one()]), [shared(&one()), "/validate/other".to_owned()]);
+    }
+    let ignores = |name: &str, order: i32| {
+        let more = format!("  failurePolicy: Ignore\n  limitPolicy: Ignore\n  order: {order}\n");
+        admission(name, "v1", "deployments", &more)
+    };
+    // In the order of their first policies.
+    assert_eq!(paths(&[one(), ignores("a", 1), two(), ignores("b", 200)]), [shared(&ignores("a", 1)), shared(&one())]);
+}
+
+#[test]
+fn mutators_share_an_entry_only_where_no_other_stands_between_them() {
+    let mutator = |name: &str, versions: &str, order: i32| {
+        let more = format!("  order: {order}\n  limits: {{timeoutMilliseconds: 1000}}\n");
+        Registered { kind: Kind::Mutator, ..admission(name, versions, "deployments", &more) }
+    };
+    let (a, b) = (|| mutator("a", "v1", 1), || mutator("b", "v1", 2));
+    let between = || mutator("c", "v2", 1);
+    assert_eq!(paths(&[b(), a()]), ["/mutate"]);
+    assert_eq!(paths(&[mutator("c", "v2", 3), b(), a()]), [shared(&a()), "/mutate/c".to_owned()]);
+    assert_eq!(paths(&[a(), b(), between()]), ["/mutate/a", "/mutate/c", "/mutate/b"]);
+    // Validators run together, and their order says nothing.
+    let validators = [a(), b(), between()].map(|it| Registered { kind: Kind::Validator, ..it });
+    assert_eq!(paths(&validators), [shared(&validators[0]), "/validate/c".to_owned()]);
+    // Times add up where policies run one after the other.
+    let seconds = |policies: &[Registered]| {
+        let yaml = generate(policies, &options(Place::Url("https://h".to_owned()))).unwrap().remove(0).yaml;
+        yaml.lines().find_map(|it| it.trim().strip_prefix("timeoutSeconds: ")).unwrap().to_owned()
+    };
+    assert_eq!((seconds(&[a(), b()]), seconds(&validators)), ("3".to_owned(), "2".to_owned()));
+}
+
+/// Names of the entries.
+fn names(policies: &[Registered]) -> Vec<String> {
+    let webhooks = webhooks(policies, &options(Place::Url("https://h".to_owned()))).unwrap();
+    webhooks.validating.unwrap().webhooks.unwrap().into_iter().map(|it| it.name).collect()
+}
+
+#[test]
+fn no_two_entries_have_one_name() {
+    let policy = |name: &str, versions: &str| {
+        let mut policy = admission("p", versions, "deployments", "");
+        policy.spec.name = name.to_owned();
+        policy
+    };
+    assert_eq!(names(&[policy("one", "v1")]), ["one.validating.verdict.dev"]);
+    assert_eq!(names(&[policy("one", "v1"), policy("two", "v1")]), ["all.validating.verdict.dev"]);
+    let class = Class::of(&policy("one", "v1").spec).to_string();
+    // One that would like to be the entry of a class.
+    let namespaced = format!("entry/{class}");
+    assert_eq!(
+        names(&[policy("one", "v1"), policy("two", "v1"), policy(&namespaced, "v2"), policy("all", "v3")]),
+        [
+            "all.validating.verdict.dev".to_owned(),
+            format!("{class}.entry.namespaced.validating.verdict.dev"),
+            format!("{class}.entry.validating.verdict.dev"),
+        ]
+    );
+    assert_eq!(paths(&[policy("one", "v1"), policy("ns/two", "v2")]), ["/validate/ns/two", "/validate/one"]);
 }
 
 /// Of this namespace.
@@ -93,7 +164,8 @@ fn groups_that_share_storage_count_as_one() {
         (("*", "v1", "events"), false),
         (("events.k8s.io", "v1", "'*'"), false),
         (("events.k8s.io", "v1", "'*/*'"), false),
-        (("events.k8s.io", "v1", "events/status"), true),
+        // It could, and is no reason to look at subresources.
+        (("events.k8s.io", "v1", "events/status"), false),
         (("core", "v1", "pods"), true),
         (("apps", "v1", "events"), true),
     ] {
@@ -124,14 +196,12 @@ fn what_cannot_decide_is_ignored_when_the_server_is_dead_in_an_entry_of_its_own(
     let entry = |failure_policy: &str, path: &str| (failure_policy.to_owned(), path.to_owned());
     assert_eq!(entries(&["Audit"]), [entry("Ignore", "/validate")]);
     assert_eq!(entries(&["Warn", "Audit"]), [entry("Ignore", "/validate")]);
-    assert_eq!(
-        entries(&["Deny", "Warn", "Audit"]),
-        [entry("Fail", "/validate/p0"), entry("Ignore", "/validate/p1"), entry("Ignore", "/validate/p2")]
-    );
+    let shadows = shared(&policies(&["Audit"])[0]);
+    assert_eq!(entries(&["Deny", "Warn", "Audit"]), [entry("Fail", "/validate/p0"), entry("Ignore", &shadows)]);
     // A slow one in the same entry would cost the other its verdict.
     let mut both = policies(&["Deny", "Audit"]);
     both[0].spec.failure_policy = FailurePolicy::Ignore;
-    both[0].spec.limit_policy = crate::spec::LimitPolicy::Ignore;
+    both[0].spec.limit_policy = LimitPolicy::Ignore;
     assert_eq!(paths(&both), ["/validate/p0", "/validate/p1"]);
 }
 
@@ -164,6 +234,118 @@ fn without_namespaces_to_leave_out_nothing_is_selected() {
     let manifests = generate(&[admission("one", "v1", "deployments", "")], &options).unwrap();
     // A NotIn without values is refused by kube-apiserver.
     assert!(!manifests[0].yaml.contains("NotIn"), "{}", manifests[0].yaml);
+}
+
+/// The matchConditions of the only entry, by their names.
+fn conditions(policies: &[Registered], options: &Options) -> Vec<String> {
+    let all = webhooks(policies, options).unwrap().validating.unwrap().webhooks.unwrap();
+    let [entry] = &all[..] else { panic!("{all:?}") };
+    let conditions = entry.match_conditions.as_ref();
+    // An empty list is none.
+    assert!(conditions.is_none_or(|it| !it.is_empty()));
+    conditions.into_iter().flatten().map(|it| it.name.clone()).collect()
+}
+
+#[test]
+fn nothing_is_asked_about_its_own_objects() {
+    let options = options(Place::Url("https://h".to_owned()));
+    let own = ["verdict.dev/not-its-own-objects"];
+    assert_eq!(conditions(&[about("one", "apps core", "v1", "'*/*'")], &options), [""; 0]);
+    assert_eq!(conditions(&[about("one", "*", "v1", "pods")], &options), own);
+    assert_eq!(conditions(&[about("one", "verdict.dev", "v1", "validators")], &options), own);
+    assert_eq!(
+        conditions(&[about("one", "apps", "v1", "pods"), about("two", "verdict.dev apps", "v1", "x")], &options),
+        own
+    );
+    let manifests = generate(&[about("one", "*", "v1", "pods")], &options).unwrap();
+    assert!(manifests[0].yaml.contains("request.resource.group != 'verdict.dev'"), "{}", manifests[0].yaml);
+}
+
+#[test]
+fn conditions_are_pushed_only_where_all_policies_of_the_entry_have_them_and_deny_without() {
+    let named = |names: &[&str]| -> Vec<MatchCondition> {
+        names.iter().map(|it| MatchCondition { name: (*it).to_owned(), expression: "true".to_owned() }).collect()
+    };
+    let policy = |name: &str, names: &[&str]| {
+        let mut policy = admission(name, "v1", "deployments", "");
+        policy.spec.matching.match_conditions = named(names);
+        policy
+    };
+    let mut options = options(Place::Url("https://h".to_owned()));
+    let both = || [policy("one", &["a", "b"]), policy("two", &["a", "b"])];
+    assert_eq!(conditions(&both(), &options), [""; 0]);
+    options.push_conditions = true;
+    assert_eq!(conditions(&both(), &options), ["a", "b"]);
+    let changed = |change: &dyn Fn(&mut Registered)| {
+        let mut both = both();
+        change(&mut both[1]);
+        both
+    };
+    let none: [&dyn Fn(&mut Registered); 5] = [
+        &|it| it.spec.matching.match_conditions.clear(),
+        &|it| it.spec.matching.match_conditions[0].name = "c".to_owned(),
+        &|it| it.spec.matching.match_conditions[0].expression = "false".to_owned(),
+        // Registered as Fail, and yet no failure of a condition denies.
+        &|it| it.spec.failure_policy = FailurePolicy::Ignore,
+        &|it| it.spec.limit_policy = LimitPolicy::Ignore,
+    ];
+    for (at, change) in none.into_iter().enumerate() {
+        assert_eq!(conditions(&changed(change), &options), [""; 0], "{at}");
+    }
+    let mut shadow = policy("one", &["a"]);
+    shadow.spec.actions = Actions::SHADOW;
+    assert_eq!(conditions(&[shadow], &options), [""; 0]);
+    // Each entry has room for 64, and the one for its own objects comes first.
+    let many: Vec<String> = (0..64).map(|it| it.to_string()).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let everything = |names: &[&str]| {
+        let mut policy = policy("one", names);
+        policy.spec.matching.resource_rules[0].api_groups = vec!["*".to_owned()];
+        policy
+    };
+    assert_eq!(conditions(&[policy("one", &many)], &options).len(), 64);
+    assert_eq!(conditions(&[everything(&many)], &options).len(), 1);
+    assert_eq!(conditions(&[everything(&many[1..])], &options).len(), 64);
+    let taken = "verdict.dev/not-its-own-objects";
+    assert_eq!(conditions(&[everything(&[taken])], &options), [taken]);
+    // What kube-apiserver refused holds back its own entry only.
+    options.not_pushed.insert("two".to_owned());
+    assert_eq!(conditions(&both(), &options), [""; 0]);
+    assert_eq!(conditions(&both()[..1], &options), ["a", "b"]);
+}
+
+#[test]
+fn what_a_controller_adds() {
+    let options = Options {
+        name: "verdict-blue".to_owned(),
+        labels: [("verdict.dev/instance".to_owned(), "blue".to_owned())].into(),
+        ca: None,
+        exempt_label: Some("verdict.dev/exempt".to_owned()),
+        ..options(Place::Url("https://h".to_owned()))
+    };
+    let validator = admission("one", "v1", "deployments", "");
+    let mutator = Registered { kind: Kind::Mutator, ..admission("one", "v1", "deployments", "") };
+    let Webhooks { validating: Some(validating), mutating: Some(mutating) } =
+        webhooks(&[validator, mutator], &options).unwrap()
+    else {
+        panic!("both")
+    };
+    for metadata in [&validating.metadata, &mutating.metadata] {
+        assert_eq!((metadata.name.as_deref(), &metadata.labels), (Some("verdict-blue"), &Some(options.labels.clone())));
+    }
+    let entry = &validating.webhooks.as_ref().unwrap()[0];
+    assert_eq!(entry.client_config.ca_bundle, None);
+    let selector = entry.namespace_selector.as_ref().unwrap().match_expressions.as_ref().unwrap();
+    let selector: Vec<_> =
+        selector.iter().map(|it| (it.key.as_str(), it.operator.as_str(), it.values.clone())).collect();
+    assert_eq!(
+        selector,
+        [
+            ("kubernetes.io/metadata.name", "NotIn", Some(vec!["kube-system".to_owned()])),
+            ("verdict.dev/exempt", "DoesNotExist", None),
+        ]
+    );
+    assert_eq!(webhooks(&[], &options).unwrap(), Webhooks::default());
 }
 
 #[test]

@@ -243,7 +243,8 @@ impl Loader {
         let objects: Vec<Object> = made.0.into_iter().map(|(object, _)| object).collect();
         // Of what is declared: what is served was not loaded again where nothing else changed.
         let also = |it: &Object| it.declared.also_answers.clone();
-        let policies = objects.iter().flat_map(|it| it.policies.iter().map(move |policy| (Arc::clone(policy), also(it))));
+        let policies =
+            objects.iter().flat_map(|it| it.policies.iter().map(move |policy| (Arc::clone(policy), also(it))));
         let policies = policies.collect();
         let before = self.live.current();
         let set = Arc::new(Set::new(policies, Some(before.set.memory.clone())).with(self.namespaces.clone()));

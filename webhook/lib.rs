@@ -5,6 +5,7 @@
 //! - [`cli`]: one file per subcommand, the only place that prints and decides exit codes;
 //! - [`server`], [`admin`]: the two listeners, on an accept loop of our own; HTTPS for reviews, with routes, limits and
 //!   drain; plain or TLS for livez, readyz, metrics and the state of the policies. Never see wasmtime;
+//! - [`controller`]: a cluster as the source of policies, what is registered with it, and status; the only one that sees kube;
 //! - [`registration`]: what registers a server with a cluster, from its policies;
 //! - [`author`]: new, build, cases, docs: what only authors need;
 //! - [`policy`]: a loaded policy, what it matches, and how the answers of several fold to one verdict;
@@ -34,6 +35,7 @@ pub mod certs;
 pub mod cli;
 pub mod component;
 pub mod config;
+pub mod controller;
 pub mod engine;
 mod go;
 pub mod loader;

@@ -140,25 +140,31 @@ fn show(manifests: Vec<Manifest>, folder: Option<&Path>) -> anyhow::Result<()> {
 }
 
 fn place(args: &Args) -> Result<Place, Failed> {
-    if let Some(service) = &args.service {
-        let wrong =
-            || Failed::Usage(format!("--service: expected NAMESPACE/NAME or NAMESPACE/NAME:PORT, got {service}"));
-        let (namespace, rest) = service.split_once('/').ok_or_else(wrong)?;
-        let (name, port) = match rest.split_once(':') {
-            None => (rest, 443),
-            Some((name, port)) => (name, port.parse().map_err(|_| wrong())?),
-        };
-        return Ok(Place::Service { namespace: namespace.to_owned(), name: name.to_owned(), port });
+    if let Some(text) = &args.service {
+        let wrong = || Failed::Usage(format!("--service: expected NAMESPACE/NAME or NAMESPACE/NAME:PORT, got {text}"));
+        return service(text).ok_or_else(wrong);
     }
-    let url = args.url.clone().unwrap_or_default();
-    let url = url.trim_end_matches('/');
-    let parsed = url::Url::parse(url).ok().filter(|it| {
+    let text = args.url.clone().unwrap_or_default();
+    url(&text).ok_or_else(|| Failed::Usage(format!("--url: expected https://HOST:PORT, got {text}")))
+}
+
+/// `NAMESPACE/NAME` or `NAMESPACE/NAME:PORT`.
+pub(super) fn service(text: &str) -> Option<Place> {
+    let (namespace, rest) = text.split_once('/')?;
+    let (name, port) = match rest.split_once(':') {
+        None => (rest, 443),
+        Some((name, port)) => (name, port.parse().ok()?),
+    };
+    Some(Place::Service { namespace: namespace.to_owned(), name: name.to_owned(), port })
+}
+
+/// `https://HOST:PORT`.
+pub(super) fn url(text: &str) -> Option<Place> {
+    let url = text.trim_end_matches('/');
+    let is_place = |it: &url::Url| {
         it.scheme() == "https" && it.path() == "/" && it.query().is_none() && it.username().is_empty() && it.has_host()
-    });
-    match parsed {
-        Some(_) => Ok(Place::Url(url.to_owned())),
-        None => Err(Failed::Usage(format!("--url: expected https://HOST:PORT, got {url}"))),
-    }
+    };
+    url::Url::parse(url).ok().filter(is_place).map(|_| Place::Url(url.to_owned()))
 }
 
 fn write(folder: &Path, file: &str, yaml: &str) -> anyhow::Result<()> {

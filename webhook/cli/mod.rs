@@ -11,6 +11,7 @@ mod certificates;
 mod certs;
 mod check;
 mod client;
+mod cluster;
 mod compile;
 mod completions;
 mod decisions;
@@ -38,6 +39,7 @@ mod sources;
 mod terminal;
 mod test;
 mod tried;
+mod unregister;
 
 use std::{
     fs,
@@ -117,6 +119,8 @@ enum Command {
     Manifests(Box<manifests::Args>),
     /// Push a component to a registry.
     Push(push::Args),
+    /// Break-glass: tell kube-apiserver to ask no admission policy any more.
+    Unregister(unregister::Args),
     /// Pull a component from a registry into a file.
     Pull(push::PullArgs),
     /// Save images of a registry in a folder, for where there is none.
@@ -207,6 +211,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Manifests(args) => manifests::run(&args),
+        Command::Unregister(args) => unregister::run(&args),
         Command::Push(args) => push::run(&args),
         Command::Pull(args) => push::pull(&args),
         Command::Save(args) => save::run(&args),

@@ -1,6 +1,7 @@
 //! `verdict serve`: from flags to a server that answers, and to its polite end.
 
 use std::{
+    fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -9,7 +10,10 @@ use std::{
 
 use anyhow::Context as _;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
 use tracing::{info, warn};
 
 use super::{
@@ -18,7 +22,9 @@ use super::{
     callers::CallerArgs,
     ceiling::Ceiling,
     certificates::{self, Certificates, Expiries, Files, Pair},
-    certs, compiler,
+    certs,
+    cluster::{self, ClusterArgs, ClusterPlan},
+    compiler,
     reload::{self, Kept, Watched},
     runtime,
     seen::Seen,
@@ -33,7 +39,8 @@ use crate::{
         run::{Capacity, Engine},
     },
     observe::{self, Metrics},
-    policy::{Keeper, Live, Loader, Set},
+    controller::{Controller, Ties},
+    policy::{Keeper, Live, Loader, Namespaces, Set, State},
     server::{
         self, Bound,
         callers::Callers,
@@ -65,6 +72,8 @@ pub(super) struct Args {
     admin: AdminArgs,
     #[command(flatten)]
     sources: Sources,
+    #[command(flatten)]
+    cluster: ClusterArgs,
     /// End with an error if a policy cannot be loaded at the start. Without this, it fails whatever it is asked until it can be.
     #[arg(long, env = "VERDICT_REQUIRE_ALL")]
     require_all: bool,
@@ -124,6 +133,7 @@ struct Plan {
     declared: Kept,
     /// Nothing was configured: somebody wants to look around.
     demo: bool,
+    cluster: Option<ClusterPlan>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
@@ -163,6 +173,7 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
         )));
     }
     let is_alone = !admin.guard.is_open();
+    let is_alone = is_alone && !args.cluster.is_given();
     let demo = args.sources.is_empty() && is_alone;
     if demo && !loopback {
         return Err(Failed::configuration(
@@ -184,7 +195,8 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
     let certificates = files.read().map_err(wrong)?;
     expiries.of_server(certificates.expiries().map_err(wrong)?);
     let callers = Arc::new(callers);
-    Ok(Plan { bind, admin, callers, watched, expiries, certificates, files, ca, declared, demo })
+    let cluster = args.cluster.plan(!own)?;
+    Ok(Plan { bind, admin, callers, watched, expiries, certificates, files, ca, declared, demo, cluster })
 }
 
 /// Made anew at each start, for this process: nothing is trusted that was lying around. With where the CA is.
@@ -222,6 +234,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
         ca,
         declared,
         demo,
+        cluster,
     } = plan;
     let metrics = Arc::new(Metrics::new());
     let registers = guard.is_open();
@@ -252,6 +265,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
     let live = Arc::new(Live::new(Arc::new(Set::empty())));
     let engine = Engine::new(capacity)?;
     let components = args.cache.components()?;
+    let namespaces = cluster.as_ref().map(|it| Arc::new(it.namespaces.clone()) as Arc<dyn Namespaces>);
     let loader = |priority| {
         let (live, metrics) = (Arc::clone(&live), Arc::clone(&metrics));
         Ok::<_, Failed>(Loader {
@@ -260,7 +274,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
             compiler: compiler(args.cache.open(), priority)?,
             components: components.clone(),
             metrics,
-            namespaces: None,
+            namespaces: namespaces.clone(),
         })
     };
     tokio::spawn(observe::tell_left_out(Arc::clone(&metrics)));
@@ -271,14 +285,35 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
         return Err(Failed::configurations(&errors));
     }
     let app = routes::app(Arc::clone(&live), Arc::clone(&metrics), Arc::clone(&decisions), limits, callers);
-    admin.ready(Arc::clone(&live), keeper.orders());
-    let (count, not_loaded) = (live.set().policies().len(), errors.len());
+    let (orders, mut not_loaded) = (keeper.orders(), errors.len());
     tokio::spawn(expiries.clone().watch());
     // Beside reviews from now on.
     watched.extend(of_admin);
     watched.push(certificates::again(files, tls, Arc::clone(&metrics), expiries));
     keeper.loader = loader(Priority::Idle)?;
-    reload::keep_up(args.sources.clone(), keeper, declared, watched)?;
+    let mut controller = None;
+    if let Some(ClusterPlan { config, connected, ca: authority, ca_file, .. }) = cluster {
+        match (ca_file, &ca) {
+            (Some(file), _) => watched.push(cluster::follow(file, authority)?),
+            (None, Some(own)) => drop(authority.send_replace(Some(fs::read_to_string(own).context("--cache-dir")?))),
+            (None, None) => {}
+        }
+        let ties = Ties { live: Arc::clone(&live), orders: orders.clone(), metrics: Arc::clone(&metrics) };
+        let (told, loaded) = oneshot::channel();
+        reload::keep_up(args.sources.clone(), keeper, declared, watched)?;
+        controller = Some(Controller::start(config, connected, ties, told)?);
+        // Who asks before that would be told of policies that are not there.
+        tokio::select! {
+            _ = loaded => {}
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+        not_loaded = live.current().objects().iter().filter(|it| it.state != State::Active).count();
+    } else {
+        reload::keep_up(args.sources.clone(), keeper, declared, watched)?;
+    }
+    admin.ready(Arc::clone(&live), orders);
+    let count = live.set().policies().len();
     let ceiling = Ceiling::of(capacity, &limits, &config, decisions.most(), registers);
     ceiling.tell(&metrics);
     info!(
@@ -295,15 +330,25 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
     if demo && let Some(ca) = &ca {
         terminal::print(&try_next(address, admin_address, ca));
     }
-    let shutdown = async {
+    let (leaving, left) = oneshot::channel::<()>();
+    let shutdown = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         admin.draining();
         info!("draining");
+        // Beside what is still answered: the others need not wait for this one any more.
+        if let Some(controller) = controller {
+            tokio::task::spawn_blocking(move || {
+                controller.end();
+                drop(leaving);
+            });
+        }
     };
     bound.serve(app, shutdown).await;
+    // Ends when the cluster was told, or could not be.
+    let _ = left.await;
     live.set().unload().await;
     decisions.close(LAST_DECISIONS).await;
     info!("ended");

@@ -78,6 +78,8 @@ pub struct Metrics {
     ended_early: IntCounterVec,
     bodies_refused: IntCounterVec,
     memory_ceiling: IntGauge,
+    leader: IntGauge,
+    registration_held: IntGauge,
     lane_reviews: IntGaugeVec,
     lane_refused: IntCounterVec,
     admin_refused: IntCounterVec,
@@ -117,6 +119,8 @@ impl Metrics {
             ended_early: counters(to, "verdict_connections_ended_early_total"),
             bodies_refused: counters(to, "verdict_bodies_refused_total"),
             memory_ceiling: gauge(to, "verdict_memory_ceiling_bytes"),
+            leader: gauge(to, "verdict_leader"),
+            registration_held: gauge(to, "verdict_registration_held"),
             lane_reviews: gauges(to, "verdict_lane_reviews"),
             lane_refused: counters(to, "verdict_lane_refused_total"),
             admin_refused: counters(to, "verdict_admin_refused_total"),
@@ -208,6 +212,16 @@ impl Metrics {
     /// Lines of the log were not written.
     pub(crate) fn lines_left_out(&self, policy: &str, line: &str, count: u64) {
         self.lines_left_out.with_label_values(&[policy, line]).inc_by(count);
+    }
+
+    /// Whether this replica writes to the cluster for all.
+    pub(crate) fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// Whether somebody holds the registration.
+    pub(crate) fn registration_held(&self, held: bool) {
+        self.registration_held.set(i64::from(held));
     }
 
     /// What the process can take of memory, in bytes.

@@ -87,6 +87,8 @@ pub const TABLE: &[(&str, &str, &str)] = &[
         "policy, line",
         "Lines of the log that were not written since there were too many of their kind",
     ),
+    ("verdict_leader", "", "1 on the replica that writes to the cluster for all: registration and status"),
+    ("verdict_registration_held", "", "1 on the leader while somebody holds the registration (break-glass)"),
     ("verdict_memory_ceiling_bytes", "", "What the process can take of memory at most, as computed at the start"),
     ("verdict_build_info", "version", "Always 1"),
     ("process_*", "", "Memory, CPU, threads and file descriptors of the process"),

@@ -250,6 +250,11 @@ impl Policy {
         all.filter_map(|it| Some((&it.spec, it.component()?)))
     }
 
+    /// Whether somebody answers for it.
+    pub fn is_loaded(&self) -> bool {
+        !matches!(self.answers, Answers::Nobody)
+    }
+
     fn enforces(&self) -> bool {
         self.spec.actions.deny
     }

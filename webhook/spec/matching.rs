@@ -50,6 +50,17 @@ pub enum Scope {
     Namespaced,
 }
 
+impl Scope {
+    /// As Kubernetes spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::All => "*",
+            Self::Cluster => "Cluster",
+            Self::Namespaced => "Namespaced",
+        }
+    }
+}
+
 /// meta.k8s.io/v1 LabelSelector.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LabelSelector {

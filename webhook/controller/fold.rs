@@ -1,0 +1,192 @@
+//! From what the replicas report to the status of each object. Knows nothing of a cluster.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::replica::{Replica, Report};
+use crate::policy::State;
+
+/// All that is known of one object.
+pub(super) struct Known<'a> {
+    /// As its kind and name together are written.
+    pub(super) title: String,
+    /// Its generation.
+    pub(super) generation: i64,
+    /// The version of it that this replica has read: what all others should serve.
+    pub(super) revision: Option<String>,
+    /// Its status as it is now.
+    pub(super) status: &'a Value,
+    /// Those that answer.
+    pub(super) replicas: &'a [Replica],
+    /// How kube-apiserver asks it; None: not by the leader's doing.
+    pub(super) registration: Option<Registration>,
+    /// Of what serves here.
+    pub(super) component: Option<String>,
+    /// What its component exports.
+    pub(super) interfaces: Vec<&'static str>,
+    /// What a denial of it does.
+    pub(super) mode: String,
+    /// What served on every replica last: generation and spec.
+    pub(super) accepted: Option<Value>,
+}
+
+/// What kube-apiserver was told of it.
+pub(super) struct Registration {
+    /// The generation that is written; None: none.
+    pub(super) generation: Option<i64>,
+    /// Since when all is written as it is now.
+    pub(super) age: Duration,
+    /// Why it is not written, if somebody says so.
+    pub(super) refused: Option<(&'static str, String)>,
+}
+
+/// A condition that has no time yet.
+struct Condition {
+    kind: &'static str,
+    status: &'static str,
+    reason: &'static str,
+    message: String,
+}
+
+impl Known<'_> {
+    /// Whether all that answer serve the version that this replica has read.
+    pub(super) fn is_settled(&self) -> bool {
+        let Some(revision) = &self.revision else { return false };
+        !self.replicas.is_empty() && self.replicas.iter().all(|it| self.serves(it, revision))
+    }
+
+    fn serves(&self, replica: &Replica, revision: &str) -> bool {
+        let report = replica.policies.get(&self.title);
+        report.is_some_and(|it| it.state == State::Active.name() && it.serves == revision)
+    }
+
+    fn reports(&self) -> impl Iterator<Item = (&Replica, &Report)> {
+        self.replicas.iter().filter_map(|it| Some((it, it.policies.get(&self.title)?)))
+    }
+
+    fn ready(&self) -> usize {
+        let Some(revision) = &self.revision else { return 0 };
+        self.replicas.iter().filter(|it| self.serves(it, revision)).count()
+    }
+
+    /// The whole status. `now` is RFC 3339.
+    pub(super) fn status(&self, now: &str) -> Value {
+        let loaded = self.loaded();
+        let registered = self.registration.as_ref().map(|it| self.registered(it));
+        let ready = self.is_ready(&loaded, registered.as_ref());
+        let message = [Some(&loaded), registered.as_ref(), Some(&ready)]
+            .into_iter()
+            .flatten()
+            .find(|it| it.status != "True")
+            .map(|it| it.message.clone())
+            .unwrap_or_default();
+        let conditions: Vec<Value> =
+            [Some(loaded), registered, Some(ready)].into_iter().flatten().map(|it| self.dated(it, now)).collect();
+        let mut status = json!({
+            "observedGeneration": self.generation,
+            "conditions": conditions,
+            "replicas": {"ready": self.ready(), "total": self.replicas.len()},
+            "mode": self.mode,
+            "message": message,
+        });
+        if let Some(component) = &self.component {
+            status["component"] = json!(component);
+        }
+        if !self.interfaces.is_empty() {
+            status["interfaces"] = json!(self.interfaces);
+        }
+        if let Some(accepted) = &self.accepted {
+            status[super::objects::ACCEPTED] = accepted.clone();
+        }
+        status
+    }
+
+    fn loaded(&self) -> Condition {
+        let kind = "Loaded";
+        let (ready, total) = (self.ready(), self.replicas.len());
+        let of = if total == 1 { "the replica".to_owned() } else { format!("{ready} of {total} replicas") };
+        if self.is_settled() {
+            let components: BTreeMap<&str, &str> =
+                self.reports().map(|(replica, it)| (it.component.as_str(), replica.name.as_str())).collect();
+            let message = if components.len() > 1 {
+                format!("it serves on {of}, which run different components: pin it by its digest")
+            } else {
+                format!("it serves on {of}")
+            };
+            return Condition { kind, status: "True", reason: "Loaded", message };
+        }
+        // What was tried, and failed.
+        let tried = |it: &&(&Replica, &Report)| {
+            let generation = it.1.declared.split('-').next().and_then(|it| it.parse().ok());
+            generation == Some(self.generation) && !it.1.message.is_empty()
+        };
+        if let Some((replica, report)) = self.reports().find(|it| tried(&it)) {
+            let (reason, words) = if report.serves.is_empty() {
+                ("NotLoaded", "it does not load")
+            } else {
+                ("Stale", "it does not load as it is now, and serves as it was before")
+            };
+            let failing = self.reports().filter(|it| tried(&it)).count();
+            let message = match total {
+                1 => format!("{words}: {}", report.message),
+                _ => format!("{words} on {failing} of {total} replicas; on {}: {}", replica.name, report.message),
+            };
+            return Condition { kind, status: "False", reason, message };
+        }
+        let message = format!("it is being loaded: it serves on {of}");
+        Condition { kind, status: "Unknown", reason: "Loading", message }
+    }
+
+    fn registered(&self, registration: &Registration) -> Condition {
+        let kind = "Registered";
+        if let Some((reason, message)) = &registration.refused {
+            return Condition { kind, status: "False", reason, message: message.clone() };
+        }
+        match registration.generation {
+            Some(generation) if generation == self.generation => {
+                let message = "kube-apiserver asks it".to_owned();
+                Condition { kind, status: "True", reason: "Registered", message }
+            }
+            Some(generation) => {
+                let message = format!("kube-apiserver asks it as it was in generation {generation}");
+                Condition { kind, status: "False", reason: "Outdated", message }
+            }
+            None => {
+                let message = "kube-apiserver does not ask it: it does not serve on every replica".to_owned();
+                Condition { kind, status: "False", reason: "NotLoaded", message }
+            }
+        }
+    }
+
+    fn is_ready(&self, loaded: &Condition, registered: Option<&Condition>) -> Condition {
+        let kind = "Ready";
+        if let Some(missing) = [Some(loaded), registered].into_iter().flatten().find(|it| it.status != "True") {
+            let status = if missing.status == "Unknown" { "Unknown" } else { "False" };
+            return Condition { kind, status, reason: missing.reason, message: missing.message.clone() };
+        }
+        if self.registration.as_ref().is_some_and(|it| it.age < HEARD) {
+            let message = "kube-apiserver needs a moment to hear of it".to_owned();
+            return Condition { kind, status: "False", reason: "Registering", message };
+        }
+        Condition { kind, status: "True", reason: "Ready", message: "it is asked, and answers".to_owned() }
+    }
+
+    /// With the time since when it says what it says.
+    fn dated(&self, condition: Condition, now: &str) -> Value {
+        let Condition { kind, status, reason, message } = condition;
+        let before = self.status["conditions"].as_array().into_iter().flatten().find(|it| it["type"] == kind);
+        let since = before.filter(|it| it["status"] == status).and_then(|it| it["lastTransitionTime"].as_str());
+        json!({
+            "type": kind,
+            "status": status,
+            "observedGeneration": self.generation,
+            "lastTransitionTime": since.unwrap_or(now),
+            "reason": reason,
+            "message": message,
+        })
+    }
+}
+
+/// After which kube-apiserver asks what was written.
+pub(super) const HEARD: Duration = Duration::from_secs(2);

@@ -1,0 +1,382 @@
+//! What one replica does for all: it registers what serves on every one of them, and writes each object's status.
+//!
+//! Nothing is ever taken away because something failed: what was registered stays so until the object that it was registered for is gone, or
+//! serves everywhere as something else. What a policy was when it served everywhere last is written into its status before it is registered,
+//! so that the next leader, and each replica that starts, knows it, too.
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams},
+    core::DynamicObject,
+    runtime::events::{Event, EventType, Recorder, Reporter},
+};
+use serde_json::{Value, json};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
+use tracing::{info, warn};
+
+use super::{
+    Config,
+    client::{Refused, within},
+    fold::{HEARD, Known, Registration},
+    objects::{Object, Objects, named, resource},
+    register::Register,
+    replica::{Replica, Replicas},
+    source::{is_admission, title},
+    webhooks::Webhooks,
+};
+use crate::{
+    observe::Metrics,
+    policy::{self, Current, Key, Live},
+    spec::{Actions, Kind},
+    text,
+};
+
+/// Leads, when it is this replica's turn.
+pub(super) struct Leader {
+    client: Client,
+    config: Arc<Config>,
+    live: Arc<Live>,
+    objects: Arc<Objects>,
+    replicas: Replicas,
+    webhooks: Webhooks,
+    leads: watch::Receiver<bool>,
+    hold: watch::Receiver<Option<String>>,
+    metrics: Arc<Metrics>,
+    recorder: Recorder,
+}
+
+/// What is known while this replica leads.
+struct Term {
+    register: Register,
+    /// As they were written last, and onto which version of the object.
+    statuses: BTreeMap<Key, (Value, String)>,
+    is_failing: bool,
+}
+
+impl Leader {
+    #[allow(clippy::too_many_arguments, reason = "it ties together all that the controller has")]
+    pub(super) fn new(
+        client: &Client,
+        config: &Arc<Config>,
+        live: Arc<Live>,
+        objects: Arc<Objects>,
+        replicas: Replicas,
+        webhooks: Webhooks,
+        leads: watch::Receiver<bool>,
+        hold: watch::Receiver<Option<String>>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let reporter = Reporter { controller: "verdict.dev/verdict".to_owned(), instance: Some(config.replica.clone()) };
+        let recorder = Recorder::new(client.clone(), reporter);
+        let (client, config) = (client.clone(), Arc::clone(config));
+        Self { client, config, live, objects, replicas, webhooks, leads, hold, metrics, recorder }
+    }
+
+    /// As long as the process lives.
+    pub(super) async fn run(mut self) {
+        loop {
+            if self.leads.wait_for(|it| *it).await.is_err() {
+                return;
+            }
+            self.metrics.leads(true);
+            self.term().await;
+            self.metrics.leads(false);
+        }
+    }
+
+    /// As long as this replica leads.
+    async fn term(&mut self) {
+        self.objects.are_known().await;
+        self.replicas.are_known().await;
+        self.webhooks.validating.is_known().await;
+        self.webhooks.mutating.is_known().await;
+        let mut term = Term { register: Register::default(), statuses: BTreeMap::new(), is_failing: false };
+        let mut changes = [self.objects.changes(), self.replicas.changes(), self.webhooks.changes()];
+        let [objects, replicas, webhooks] = &mut changes;
+        let (mut ca, mut hold) = (self.config.ca.clone(), self.hold.clone());
+        let mut seen = self.live.current();
+        let mut next = Duration::ZERO;
+        while *self.leads.borrow() {
+            let wait = async {
+                let begin = Instant::now();
+                while begin.elapsed() < next && Arc::ptr_eq(&seen, &self.live.current()) {
+                    sleep(LOOK).await;
+                }
+            };
+            tokio::select! {
+                _ = objects.changed() => {}
+                _ = replicas.changed() => {}
+                _ = webhooks.changed() => {}
+                _ = ca.changed() => {}
+                _ = hold.changed() => {}
+                _ = self.leads.changed() => {}
+                () = wait => {}
+            }
+            // What comes together is done together.
+            let _ = timeout(SETTLED, async {
+                while objects.changed().await.is_ok() {}
+            })
+            .await;
+            if !*self.leads.borrow() {
+                return;
+            }
+            seen = self.live.current();
+            match self.round(&mut term, &seen).await {
+                Ok(soon) => {
+                    next = soon;
+                    term.is_failing = false;
+                }
+                Err(error) => {
+                    if !term.is_failing {
+                        warn!(%error, "what the leader has to write cannot be written: what was written stays");
+                    }
+                    term.is_failing = true;
+                    next = RETRY;
+                }
+            }
+        }
+    }
+
+    /// Writes all that is to be written now; gives how long until it should be looked again.
+    async fn round(&self, term: &mut Term, current: &Current) -> Result<Duration, Refused> {
+        let all = self.objects.all();
+        let own: BTreeMap<Key, &policy::Object> =
+            current.objects().iter().filter_map(|it| Some(((it.spec().kind?, it.spec().name.clone()), it))).collect();
+        let (replicas, lags) = self.answering(&all, &own).await?;
+        if !replicas.iter().any(|it| it.name == self.config.replica) {
+            // It has not said yet what serves here.
+            return Ok(RETRY);
+        }
+        let hold = self.hold.borrow().clone();
+        let mut soon = if lags { LAG } else { IDLE };
+        term.register.forget(&all);
+        // What serves everywhere is written down before kube-apiserver is told to ask it.
+        for (key, object) in &all {
+            let known = self.known(term, key, object, own.get(key).copied(), &replicas, hold.as_deref());
+            if known.is_settled() {
+                let policies = own.get(key).map(|it| it.policies()).unwrap_or_default();
+                term.register.settled(key, object, policies);
+            } else {
+                term.register.recall(key, object, &self.config.caps);
+            }
+            if term.register.accepted(key).is_some_and(|it| Some(it) != object.status().get(super::objects::ACCEPTED)) {
+                let known = self.known(term, key, object, own.get(key).copied(), &replicas, hold.as_deref());
+                self.write(term, key, object, &known).await?;
+            }
+        }
+        let ca = self.config.ca.borrow().clone();
+        if hold.is_none() && let Some(ca) = ca {
+            term.register.write(&self.config, &self.webhooks, &ca).await?;
+        }
+        self.metrics.registration_held(hold.is_some());
+        for (key, object) in &all {
+            let known = self.known(term, key, object, own.get(key).copied(), &replicas, hold.as_deref());
+            if let Some(registration) = &known.registration
+                && registration.age < HEARD
+            {
+                soon = soon.min(HEARD - registration.age);
+            }
+            self.write(term, key, object, &known).await?;
+        }
+        term.statuses.retain(|key, _| all.contains_key(key));
+        Ok(soon)
+    }
+
+    fn known<'a>(
+        &self,
+        term: &Term,
+        key: &Key,
+        object: &'a Object,
+        own: Option<&policy::Object>,
+        replicas: &'a [Replica],
+        hold: Option<&str>,
+    ) -> Known<'a> {
+        let revision = own.and_then(|it| it.spec().revision.as_ref()).filter(|it| it.generation == object.generation());
+        let serving = own.map(|it| it.policies()).unwrap_or_default().iter().filter(|it| it.is_loaded());
+        let mut components: Vec<String> =
+            serving.flat_map(|it| it.components()).map(|(_, it)| format!("sha256:{}", it.digest())).collect();
+        components.dedup();
+        let registration = is_admission(key.0).then(|| Registration {
+            generation: term.register.generation(key),
+            age: term.register.age(key.0),
+            refused: hold.map(|it| ("Hold", held(it))).or_else(|| term.register.refused(key)),
+        });
+        Known {
+            title: title(key),
+            generation: object.generation(),
+            revision: revision.map(ToString::to_string),
+            status: object.status(),
+            replicas,
+            registration,
+            interfaces: if components.is_empty() { Vec::new() } else { vec![key.0.interface().name()] },
+            component: (!components.is_empty()).then(|| components.join(",")),
+            mode: own.map(|it| mode(key.0, it.spec().actions)).unwrap_or_default(),
+            accepted: term.register.accepted(key).cloned(),
+        }
+    }
+
+    /// The replicas that kube-apiserver may ask, and whether some do not serve what this one does.
+    async fn answering(
+        &self,
+        all: &BTreeMap<Key, Object>,
+        own: &BTreeMap<Key, &policy::Object>,
+    ) -> Result<(Vec<Replica>, bool), Refused> {
+        let wanted: Vec<(String, String)> = all
+            .keys()
+            .filter_map(|key| Some((title(key), own.get(key)?.spec().revision.as_ref()?.to_string())))
+            .collect();
+        let (mut answering, mut lags) = (Vec::new(), false);
+        for replica in self.replicas.all() {
+            let serves = |(title, revision): &(String, String)| {
+                replica.policies.get(title).is_some_and(|it| it.serves == *revision)
+            };
+            if replica.is_silent {
+                self.remove(&replica).await;
+                continue;
+            }
+            if !wanted.iter().all(serves) {
+                lags = true;
+                // Whoever is not asked holds up nobody.
+                if replica.is_of_pod && !self.is_ready(&replica.name).await? {
+                    continue;
+                }
+            }
+            answering.push(replica);
+        }
+        Ok((answering, lags))
+    }
+
+    async fn is_ready(&self, pod: &str) -> Result<bool, Refused> {
+        let pods: Api<Pod> = Api::namespaced(self.client.clone(), &self.config.namespace);
+        let Some(pod) = within(pods.get_opt(pod)).await? else { return Ok(false) };
+        let conditions = pod.status.and_then(|it| it.conditions).unwrap_or_default();
+        Ok(conditions.iter().any(|it| it.type_ == "Ready" && it.status == "True"))
+    }
+
+    /// It has no Pod with which it would go.
+    async fn remove(&self, replica: &Replica) {
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), &self.config.namespace, &named("Replica", "replicas"));
+        match within(api.delete(&replica.name, &DeleteParams::default())).await {
+            Ok(_) => info!(replica = replica.name, "it has been silent for long, and is gone"),
+            Err(error) => warn!(replica = replica.name, %error, "it has been silent for long, and cannot be removed"),
+        }
+    }
+
+    /// Writes the status of an object, where it is another one.
+    async fn write(&self, term: &mut Term, key: &Key, object: &Object, known: &Known<'_>) -> Result<(), Refused> {
+        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let status = known.status(&now);
+        if *object.status() == status {
+            return Ok(());
+        }
+        // The watch may not have shown yet what was written.
+        let written = term.statuses.get(key);
+        if written.is_some_and(|(before, onto)| same(before, &status) && onto == object.version()) {
+            return Ok(());
+        }
+        let api: Api<DynamicObject> = match object.namespace() {
+            None => Api::all_with(self.client.clone(), &resource(key.0)),
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource(key.0)),
+        };
+        let mut document = object.document(&Value::Null);
+        if let Some(fields) = document.as_object_mut() {
+            fields.remove("spec");
+            fields.insert("status".to_owned(), status.clone());
+        }
+        // Not of another object of the same name.
+        document["metadata"]["uid"] = json!(object.uid());
+        let apply = PatchParams::apply(&self.config.installation).force();
+        match within(api.patch_status(object.own_name(), &apply, &Patch::Apply(document))).await {
+            Ok(_) => {
+                self.tell(object, &status).await;
+                term.statuses.insert(key.clone(), (status, object.version().to_owned()));
+                Ok(())
+            }
+            // It is gone, or another one has its name: the watch will say so.
+            Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What went wrong just now becomes an event.
+    async fn tell(&self, object: &Object, status: &Value) {
+        let find = |of: &Value, kind: &str| {
+            of["conditions"].as_array().into_iter().flatten().find(|it| it["type"] == kind).cloned().unwrap_or_default()
+        };
+        for kind in ["Loaded", "Registered"] {
+            let (before, now) = (find(object.status(), kind), find(status, kind));
+            let reason = now["reason"].as_str().unwrap_or_default();
+            let is_trouble = now["status"] == "False" && TROUBLE.contains(&reason);
+            if !is_trouble || (before["reason"] == now["reason"] && before["message"] == now["message"]) {
+                continue;
+            }
+            let event = Event {
+                type_: EventType::Warning,
+                reason: reason.to_owned(),
+                note: now["message"].as_str().map(|it| text::shorten(it, LONGEST_NOTE)),
+                action: if kind == "Loaded" { "Load" } else { "Register" }.to_owned(),
+                secondary: None,
+            };
+            let told = timeout(EVENT, self.recorder.publish(&event, &object.reference())).await;
+            if !matches!(told, Ok(Ok(()))) {
+                warn!(policy = object.name, "an event about it cannot be written");
+            }
+        }
+    }
+}
+
+/// Whether both say the same, whenever they said it.
+fn same(one: &Value, other: &Value) -> bool {
+    let timeless = |it: &Value| {
+        let mut it = it.clone();
+        for condition in it["conditions"].as_array_mut().into_iter().flatten() {
+            condition["lastTransitionTime"] = Value::Null;
+        }
+        it
+    };
+    timeless(one) == timeless(other)
+}
+
+fn mode(kind: Kind, actions: Actions) -> String {
+    match kind {
+        Kind::Validator | Kind::NamespacedValidator | Kind::PolicyGroup => {
+            let named = [("Deny", actions.deny), ("Warn", actions.warn), ("Audit", actions.audit)];
+            named.into_iter().filter_map(|(name, does)| does.then_some(name)).collect::<Vec<_>>().join(",")
+        }
+        _ if actions.deny => "Enforce".to_owned(),
+        _ => "Shadow".to_owned(),
+    }
+}
+
+fn held(reason: &str) -> String {
+    let reason = text::line(&text::shorten(reason, LONGEST_NOTE / 2));
+    format!("nothing is registered while the Lease has the annotation {}: {reason}", super::lease::HOLD)
+}
+
+/// What is worth an event.
+const TROUBLE: [&str; 5] = ["NotLoaded", "Stale", "Refused", "NoRules", "Hold"];
+/// What comes within this is written together.
+const SETTLED: Duration = Duration::from_millis(100);
+/// How often it is looked what serves here.
+const LOOK: Duration = Duration::from_millis(200);
+/// Before what could not be written is written again.
+const RETRY: Duration = Duration::from_secs(1);
+/// Before it is looked again at a replica that does not serve what the others do.
+const LAG: Duration = Duration::from_secs(2);
+/// Where nothing changes, it is looked once in a while all the same.
+const IDLE: Duration = Duration::from_secs(60);
+/// How long an event may take.
+const EVENT: Duration = Duration::from_secs(5);
+/// Characters of an event: kube-apiserver takes 1024.
+const LONGEST_NOTE: usize = 1000;

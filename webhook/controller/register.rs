@@ -1,0 +1,353 @@
+//! What kube-apiserver is told to ask: made of what served on every replica last, and written where it is something else than before.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use k8s_openapi::{
+    api::admissionregistration::v1::{
+        MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use serde::Serialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::{
+    Config,
+    client::Refused,
+    objects::Object,
+    source::{is_admission, title},
+    webhooks::{Configured, One, POLICIES, Version, Webhooks},
+};
+use crate::{
+    config::{self, NamespacedCaps},
+    policy::{Key, Policy},
+    registration::{self, Options, Registered},
+    spec::{Class, Interface, Kind, MatchSpec, Revision},
+};
+
+/// What is registered, and what is to be.
+#[derive(Default)]
+pub(super) struct Register {
+    /// Of each object: what served everywhere last.
+    entries: BTreeMap<Key, Entry>,
+    validating: Written,
+    mutating: Written,
+    /// What kube-apiserver does not take, and of which version of the object.
+    refused: BTreeMap<Key, (i64, &'static str, String)>,
+    /// Whose conditions it does not take, and of which version.
+    not_pushed: BTreeMap<Key, i64>,
+}
+
+struct Entry {
+    generation: i64,
+    /// What of it is written into the status.
+    accepted: Value,
+    /// What it is registered for; none of kinds that the leader does not register.
+    policies: Vec<Registered>,
+}
+
+/// A configuration as it was written last.
+#[derive(Default)]
+struct Written {
+    text: String,
+    version: Option<Version>,
+    since: Option<Instant>,
+    /// Of each policy in it, the generation.
+    generations: BTreeMap<Key, i64>,
+}
+
+impl Register {
+    /// Objects that are gone are registered no more.
+    pub(super) fn forget(&mut self, all: &BTreeMap<Key, Object>) {
+        self.entries.retain(|key, _| all.contains_key(key));
+        self.refused.retain(|key, (generation, ..)| all.get(key).is_some_and(|it| it.generation() == *generation));
+        self.not_pushed.retain(|key, generation| all.get(key).is_some_and(|it| it.generation() == *generation));
+    }
+
+    /// It serves everywhere as it is.
+    pub(super) fn settled(&mut self, key: &Key, object: &Object, policies: &[Arc<Policy>]) {
+        let is_known = |it: &Entry| it.generation == object.generation();
+        if self.entries.get(key).is_some_and(is_known) || self.refused.contains_key(key) {
+            return;
+        }
+        let effective = policies.first().map(|it| &it.spec().matching);
+        if is_admission(key.0) && effective.is_none_or(|it| it.resource_rules.is_empty()) {
+            let words = "spec.matchConstraints.resourceRules: name the resources that it is for, else nobody knows what to ask it about";
+            self.refused.insert(key.clone(), (object.generation(), "NoRules", words.to_owned()));
+            return;
+        }
+        let mut spec = object.spec().clone();
+        if let Some(effective) = effective.filter(|_| is_admission(key.0) && spec["matchConstraints"].is_null()) {
+            // As its component says; whoever reads this later may not have the component.
+            spec["matchConstraints"] = constraints(effective);
+        }
+        let is_small = spec.to_string().len() <= LARGEST;
+        let mut accepted = json!({"generation": object.generation()});
+        if is_small {
+            accepted["spec"] = spec;
+        }
+        let registered = |it: &Arc<Policy>| Registered { spec: it.spec().clone(), kind: it.kind() };
+        let policies = if is_admission(key.0) { policies.iter().map(registered).collect() } else { Vec::new() };
+        self.entries.insert(key.clone(), Entry { generation: object.generation(), accepted, policies });
+    }
+
+    /// It does not serve everywhere as it is: what did last stays, as its status says where this leader has not seen it.
+    pub(super) fn recall(&mut self, key: &Key, object: &Object, caps: &NamespacedCaps) {
+        if self.entries.contains_key(key) {
+            return;
+        }
+        let Some((generation, spec)) = object.accepted() else { return };
+        let mut policies = Vec::new();
+        if let Some(spec) = spec.filter(|_| is_admission(key.0)) {
+            // Nobody is asked with these values.
+            match config::cluster(&object.document(spec), &|_| Ok("{}".to_owned()), caps) {
+                Ok(spec) => {
+                    let revision = Some(Revision::new(object.uid(), generation, &[], true));
+                    policies.push(Registered { spec: crate::spec::PolicySpec { revision, ..spec }, kind: key.0 });
+                }
+                Err(_) => {
+                    warn!(policy = title(key), "what was registered for it cannot be read any more, and is not changed");
+                    return;
+                }
+            }
+        }
+        let accepted = object.status()[super::objects::ACCEPTED].clone();
+        self.entries.insert(key.clone(), Entry { generation, accepted, policies });
+    }
+
+    /// What its status is to say of what served everywhere last.
+    pub(super) fn accepted(&self, key: &Key) -> Option<&Value> {
+        self.entries.get(key).map(|it| &it.accepted)
+    }
+
+    /// The generation of it that kube-apiserver was told of.
+    pub(super) fn generation(&self, key: &Key) -> Option<i64> {
+        self.written(key.0).generations.get(key).copied()
+    }
+
+    /// How long all of its kind has been written as it is.
+    pub(super) fn age(&self, kind: Kind) -> Duration {
+        self.written(kind).since.map(|it| it.elapsed()).unwrap_or_default()
+    }
+
+    /// Why it is not registered, if somebody says so.
+    pub(super) fn refused(&self, key: &Key) -> Option<(&'static str, String)> {
+        self.refused.get(key).map(|(_, reason, words)| (*reason, words.clone()))
+    }
+
+    /// Writes both configurations, where they are others than before or somebody else wrote them. `ca` is what is to become the caBundle.
+    pub(super) async fn write(&mut self, config: &Config, webhooks: &Webhooks, ca: &str) -> Result<(), Refused> {
+        // Each time, one that kube-apiserver does not take is left out.
+        for _ in 0..=self.entries.len() {
+            let (made, lists) = self.made(config, ca);
+            let validating = made.validating.unwrap_or_default();
+            let is_taken = match put(&mut self.validating, &webhooks.validating, validating, &lists.0, config).await {
+                Ok(()) => {
+                    let mutating = made.mutating.unwrap_or_default();
+                    match put(&mut self.mutating, &webhooks.mutating, mutating, &lists.1, config).await {
+                        Ok(()) => return Ok(()),
+                        Err((refused, paths)) => self.blame(&lists.1, refused, &paths),
+                    }
+                }
+                Err((refused, paths)) => self.blame(&lists.0, refused, &paths),
+            };
+            is_taken?;
+        }
+        Ok(())
+    }
+
+    /// Both, with the policies of each.
+    fn made(&self, config: &Config, ca: &str) -> (registration::Webhooks, (Listed, Listed)) {
+        let mut not_pushed = BTreeSet::new();
+        not_pushed.extend(self.not_pushed.keys().map(|it| it.1.clone()));
+        let options = Options {
+            name: config.installation.clone(),
+            labels: BTreeMap::from([("app.kubernetes.io/managed-by".to_owned(), "verdict".to_owned())]),
+            place: config.place.clone(),
+            ca: (!ca.is_empty()).then(|| ca.to_owned()),
+            excluded: config.excluded.clone(),
+            exempt_label: config.exempt_label.clone(),
+            push_conditions: true,
+            not_pushed,
+            client: None,
+            token_file: None,
+            folder: Default::default(),
+        };
+        let is_in = |key: &Key| !self.refused.contains_key(key) || self.generation(key).is_some();
+        let entries = || self.entries.iter().filter(|(key, _)| is_in(key));
+        let policies: Vec<Registered> =
+            entries().flat_map(|(_, it)| &it.policies).map(|it| Registered { spec: it.spec.clone(), kind: it.kind }).collect();
+        let listed = |interface: Interface| {
+            let of = entries().filter(|(key, it)| key.0.interface() == interface && !it.policies.is_empty());
+            of.map(|(key, it)| (key.clone(), (it.generation, it.policies.first().map(|it| Class::of(&it.spec))))).collect()
+        };
+        let lists = (listed(Interface::Validating), listed(Interface::Mutating));
+        // Those without rules were left out.
+        let made = registration::webhooks(&policies, &options);
+        let made = made.inspect_err(|error| warn!(%error, "nothing can be registered")).unwrap_or_default();
+        (made, lists)
+    }
+
+    /// Leaves out what kube-apiserver does not take: the conditions of an entry, or all of it.
+    fn blame(&mut self, listed: &Listed, refused: Refused, paths: &[String]) -> Result<(), Refused> {
+        let causes = match &refused {
+            Refused::Status(status) if status.code == 422 => status.details.iter().flat_map(|it| it.causes.clone()).collect(),
+            _ => Vec::new(),
+        };
+        let mut is_found = false;
+        for cause in causes {
+            let Some((at, field)) = at(&cause.field) else { continue };
+            let Some(path) = paths.get(at) else { continue };
+            for (key, (generation, class)) in listed {
+                let asks = path == &format!("/{}/{}", route(key.0), key.1)
+                    || path == &format!("/{}", route(key.0))
+                    || class.is_some_and(|it| path == &format!("/{}/{}", route(key.0), it.entry()));
+                if !asks {
+                    continue;
+                }
+                is_found = true;
+                if field.starts_with("matchConditions") && !self.not_pushed.contains_key(key) {
+                    warn!(policy = title(key), cause = cause.message, "kube-apiserver does not take its matchConditions: they are evaluated here");
+                    self.not_pushed.insert(key.clone(), *generation);
+                } else {
+                    warn!(policy = title(key), cause = cause.message, field, "kube-apiserver does not take it");
+                    self.refused.insert(key.clone(), (*generation, "Refused", format!("{field}: {}", cause.message)));
+                    self.entries.remove(key);
+                }
+            }
+        }
+        if is_found { Ok(()) } else { Err(refused) }
+    }
+
+    fn written(&self, kind: Kind) -> &Written {
+        if kind.interface() == Interface::Mutating { &self.mutating } else { &self.validating }
+    }
+}
+
+/// The policies of a configuration, each with its generation and its class.
+type Listed = BTreeMap<Key, (i64, Option<Class>)>;
+
+/// A configuration of either kind.
+trait Configuration: Serialize {
+    fn metadata_mut(&mut self) -> &mut ObjectMeta;
+    fn client_configs(&self) -> Vec<&WebhookClientConfig>;
+    /// One that asks nobody is written as that.
+    fn close(&mut self);
+}
+
+impl Configuration for ValidatingWebhookConfiguration {
+    fn metadata_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+
+    fn client_configs(&self) -> Vec<&WebhookClientConfig> {
+        self.webhooks.iter().flatten().map(|it| &it.client_config).collect()
+    }
+
+    fn close(&mut self) {
+        self.webhooks.get_or_insert_default();
+    }
+}
+
+impl Configuration for MutatingWebhookConfiguration {
+    fn metadata_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.metadata
+    }
+
+    fn client_configs(&self) -> Vec<&WebhookClientConfig> {
+        self.webhooks.iter().flatten().map(|it| &it.client_config).collect()
+    }
+
+    fn close(&mut self) {
+        self.webhooks.get_or_insert_default();
+    }
+}
+
+/// Writes one of them. An error comes with the paths of its entries.
+async fn put<K>(
+    written: &mut Written,
+    one: &One<K>,
+    mut made: K,
+    listed: &Listed,
+    config: &Config,
+) -> Result<(), (Refused, Vec<String>)>
+where
+    K: Configuration + Configured,
+{
+    let is_there = one.version();
+    if listed.is_empty() && is_there.is_none() {
+        // Nobody is asked, and nobody was.
+        *written = Written { since: written.since.or_else(|| Some(Instant::now())), ..Written::default() };
+        return Ok(());
+    }
+    let metadata = made.metadata_mut();
+    metadata.name = Some(config.installation.clone());
+    let names: Vec<String> = listed.keys().map(title).collect();
+    metadata.annotations.get_or_insert_default().insert(POLICIES.to_owned(), names.join(","));
+    made.close();
+    let text = serde_json::to_string(&made).unwrap_or_default();
+    if text == written.text && is_there.is_some() && is_there == written.version {
+        return Ok(());
+    }
+    let version = one.apply(&made).await.map_err(|refused| (refused, made.client_configs().into_iter().map(path).collect()))?;
+    if text != written.text {
+        info!(policies = listed.len(), "registered with kube-apiserver");
+    }
+    let is_new = text != written.text || written.version.as_ref() != Some(&version);
+    let since = if is_new { Some(Instant::now()) } else { written.since };
+    let generations = listed.iter().map(|(key, (generation, _))| (key.clone(), *generation)).collect();
+    *written = Written { text, version: Some(version), since, generations };
+    Ok(())
+}
+
+fn path(config: &WebhookClientConfig) -> String {
+    let of_url = || config.url.as_ref().and_then(|it| url::Url::parse(it).ok()).map(|it| it.path().to_owned());
+    config.service.as_ref().and_then(|it| it.path.clone()).or_else(of_url).unwrap_or_default()
+}
+
+/// Of `webhooks[3].matchConditions[0].expression`: the place, and what follows.
+fn at(field: &str) -> Option<(usize, &str)> {
+    let (at, rest) = field.strip_prefix("webhooks[")?.split_once(']')?;
+    Some((at.parse().ok()?, rest.trim_start_matches('.')))
+}
+
+fn route(kind: Kind) -> &'static str {
+    if kind.interface() == Interface::Mutating { "mutate" } else { "validate" }
+}
+
+/// As an object writes them.
+fn constraints(matching: &MatchSpec) -> Value {
+    let rules = |rules: &[crate::spec::ResourceRule]| {
+        let rule = |it: &crate::spec::ResourceRule| {
+            let mut rule = json!({
+                "apiGroups": it.api_groups,
+                "apiVersions": it.api_versions,
+                "resources": it.resources,
+                "operations": it.operations,
+                "scope": it.scope.name(),
+            });
+            if !it.resource_names.is_empty() {
+                rule["resourceNames"] = json!(it.resource_names);
+            }
+            rule
+        };
+        rules.iter().map(rule).collect::<Vec<_>>()
+    };
+    let mut constraints = json!({
+        "matchPolicy": if matching.exact { "Exact" } else { "Equivalent" },
+        "resourceRules": rules(&matching.resource_rules),
+    });
+    if !matching.exclude_resource_rules.is_empty() {
+        constraints["excludeResourceRules"] = json!(rules(&matching.exclude_resource_rules));
+    }
+    constraints
+}
+
+/// Bytes of a spec that is written into the status a second time.
+const LARGEST: usize = 256 << 10;

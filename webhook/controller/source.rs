@@ -1,0 +1,249 @@
+//! From the objects of the cluster to what is to serve.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use kube::Client;
+use tokio::{
+    sync::{oneshot, watch},
+    time::{Instant, sleep_until, timeout},
+};
+use tracing::warn;
+
+use super::{
+    Config,
+    mirror::Changes,
+    objects::{Object, Objects},
+    values::{Holder, Values},
+};
+use crate::{
+    config::{self, ConfigError},
+    policy::{Declared, Key, Now, Orders},
+    spec::{Kind, PolicySpec, Revision, ValueRef},
+};
+
+/// Declares them, whenever they change.
+pub(super) struct Source {
+    config: Arc<Config>,
+    objects: Arc<Objects>,
+    values: Values,
+    /// Of values.
+    changed: watch::Receiver<()>,
+    /// What kube-apiserver is told to ask.
+    registered: watch::Receiver<Arc<BTreeSet<String>>>,
+    orders: Orders,
+    /// As they were declared last.
+    declared: BTreeMap<Key, Known>,
+}
+
+/// An object that is declared.
+struct Known {
+    /// By which version; None: it cannot be read.
+    revision: Option<Revision>,
+    declared: Declared,
+    /// The object is gone.
+    gone: Option<Gone>,
+}
+
+/// Of an object that is gone.
+#[derive(Clone, Copy)]
+struct Gone {
+    /// Since when nobody is told to ask it, as far as that was seen.
+    since: Instant,
+    /// Whether kube-apiserver was still told to ask it then.
+    was_registered: bool,
+}
+
+impl Source {
+    pub(super) fn new(
+        client: &Client,
+        config: &Arc<Config>,
+        objects: Arc<Objects>,
+        registered: watch::Receiver<Arc<BTreeSet<String>>>,
+        orders: Orders,
+    ) -> Self {
+        let changes = Changes::new();
+        let changed = changes.listen();
+        let values = Values::new(client, changes);
+        Self { config: Arc::clone(config), objects, values, changed, registered, orders, declared: BTreeMap::new() }
+    }
+
+    /// As long as the process lives; `first` is told when all that there was at the beginning was loaded, or tried to be.
+    pub(super) async fn run(mut self, first: oneshot::Sender<()>) {
+        let mut changes = self.objects.changes();
+        self.objects.are_known().await;
+        // What they refer to should be there, too.
+        self.want(&self.objects.all());
+        let deadline = Instant::now() + FIRST_VALUES;
+        while self.values.are_awaited() && Instant::now() < deadline {
+            let _ = timeout(SETTLED, self.changed.changed()).await;
+        }
+        self.declare(true).await;
+        let _ = first.send(());
+        loop {
+            let due = self.declared.values().filter_map(|it| it.gone.map(|it| it.since)).min();
+            tokio::select! {
+                _ = changes.changed() => {}
+                _ = self.changed.changed() => {}
+                _ = self.registered.changed() => {}
+                () = sleep_until(due.unwrap_or_else(Instant::now) + LINGER), if due.is_some() => {}
+            }
+            // Whoever applies a folder is let finish.
+            let patience = Instant::now() + LONGEST;
+            while timeout(SETTLED, changes.changed()).await.is_ok() && Instant::now() < patience {}
+            self.declare(false).await;
+        }
+    }
+
+    /// Declares what there is now, where that is something else than before.
+    async fn declare(&mut self, is_first: bool) {
+        let all = self.objects.all();
+        self.want(&all);
+        let mut next = BTreeMap::new();
+        let mut is_changed = is_first;
+        for (key, object) in &all {
+            let (revision, declared) = self.read(object, &all);
+            let before = self.declared.get(key);
+            let same = before.is_some_and(|it| match (&it.revision, &revision) {
+                (Some(before), Some(now)) => before.is(now) && it.gone.is_none(),
+                (None, None) => reason(&it.declared) == reason(&declared),
+                _ => false,
+            });
+            is_changed |= !same;
+            let now = if same && matches!(declared.now, Now::Read) { Now::Untouched } else { declared.now.clone() };
+            next.insert(key.clone(), Known { revision, declared: Declared { now, ..declared }, gone: None });
+        }
+        let registered = self.registered.borrow().clone();
+        for (key, known) in std::mem::take(&mut self.declared) {
+            if next.contains_key(&key) {
+                continue;
+            }
+            // Until nobody asks it any more, it answers as it did.
+            let is_registered = is_admission(key.0) && registered.contains(&title(&key));
+            let gone = match known.gone {
+                Some(gone) if !is_registered && !gone.was_registered => gone,
+                _ => Gone { since: Instant::now(), was_registered: is_registered },
+            };
+            if is_admission(key.0) && gone.since.elapsed() < LINGER {
+                let declared = Declared { now: Now::Untouched, ..known.declared };
+                next.insert(key, Known { declared, gone: Some(gone), ..known });
+            } else {
+                is_changed = true;
+            }
+        }
+        self.declared = next;
+        if is_changed {
+            self.orders.cluster(self.declared.values().map(|it| it.declared.clone()).collect()).await;
+        }
+    }
+
+    fn want(&mut self, all: &BTreeMap<Key, Object>) {
+        let holders = all.values().flat_map(|object| {
+            let accepted = object.accepted().and_then(|(_, spec)| Some(object.document(spec?)));
+            let documents = std::iter::once(object.document(object.spec())).chain(accepted);
+            let references: Vec<ValueRef> = documents.flat_map(|it| config::wanted(&it)).collect();
+            references.into_iter().map(|it| Holder::of(&it, self.namespace(object)))
+        });
+        let holders = holders.collect();
+        self.values.want(holders);
+    }
+
+    /// Where what it refers to is.
+    fn namespace<'a>(&'a self, object: &'a Object) -> &'a str {
+        object.namespace().unwrap_or(&self.config.namespace)
+    }
+
+    /// What is to serve for an object, and in which version it was read.
+    fn read(&self, object: &Object, all: &BTreeMap<Key, Object>) -> (Option<Revision>, Declared) {
+        let accepted = object.accepted();
+        let is_registered = accepted.is_some();
+        // What is as it was accepted is not loaded a second time.
+        let accepted = accepted.filter(|(generation, _)| *generation != object.generation());
+        let fallback = accepted.and_then(|(generation, spec)| {
+            let spec = self.parsed(object, spec?, generation, is_registered);
+            spec.inspect_err(|why| warn!(policy = title(&key(object)), why, "what was accepted cannot be read")).ok()
+        });
+        let fits = self.fits(object, all);
+        let spec = fits.and_then(|()| self.parsed(object, object.spec(), object.generation(), is_registered));
+        let fallback = fallback.map(Box::new);
+        match spec {
+            Ok(spec) => (spec.revision.clone(), Declared { fallback, ..Declared::read(spec) }),
+            Err(why) => {
+                // Of what cannot be read, what it was last.
+                let before = self.declared.get(&key(object)).map(|it| it.declared.spec.clone());
+                let known = before.or_else(|| fallback.as_deref().cloned());
+                let spec = known.unwrap_or_else(|| PolicySpec::unknown(object.kind, &object.name));
+                let revision = Revision::new(object.uid(), object.generation(), &[], is_registered);
+                let spec = PolicySpec { revision: Some(revision), ..spec };
+                (None, Declared { spec, now: Now::Unreadable(why), fallback })
+            }
+        }
+    }
+
+    fn parsed(&self, object: &Object, spec: &serde_json::Value, generation: i64, is_registered: bool) -> Result<PolicySpec, String> {
+        let namespace = self.namespace(object);
+        let document = object.document(spec);
+        let text = |it: &ValueRef| self.values.text(&Holder::of(it, namespace), &it.key);
+        let spec = config::cluster(&document, &text, &self.config.caps).map_err(|wrong| {
+            let words = |it: &ConfigError| match &it.field {
+                Some(field) => format!("{field}: {}", it.message),
+                None => it.message.clone(),
+            };
+            wrong.iter().map(words).collect::<Vec<_>>().join("; ")
+        })?;
+        let values: BTreeSet<Holder> = config::wanted(&document).iter().map(|it| Holder::of(it, namespace)).collect();
+        let versions: Vec<String> = values.iter().map(|it| self.values.version(it)).collect();
+        let revision = Revision::new(object.uid(), generation, &versions, is_registered);
+        Ok(PolicySpec { revision: Some(revision), ..spec })
+    }
+
+    /// Whether its namespace has room for it: of too many, those that came last are too many.
+    fn fits(&self, object: &Object, all: &BTreeMap<Key, Object>) -> Result<(), String> {
+        let Some(namespace) = object.namespace() else { return Ok(()) };
+        let most = self.config.most_of_namespace;
+        let of_same = all.values().filter(|it| it.namespace() == Some(namespace));
+        let before = of_same.filter(|it| it.age() < object.age()).count();
+        if before < most {
+            return Ok(());
+        }
+        Err(format!(
+            "namespace {namespace} has {most} policies that came before it, and no more are taken: delete some, or ask the operator, who can raise --namespaced-policies"
+        ))
+    }
+}
+
+fn reason(declared: &Declared) -> Option<&str> {
+    match &declared.now {
+        Now::Unreadable(why) => Some(why),
+        Now::Read | Now::Untouched => None,
+    }
+}
+
+fn key(object: &Object) -> Key {
+    (object.kind, object.name.clone())
+}
+
+/// As kind and name together are written.
+pub(super) fn title(key: &Key) -> String {
+    format!("{}/{}", key.0.name(), key.1)
+}
+
+/// Whether the leader registers objects of the kind.
+pub(super) fn is_admission(kind: Kind) -> bool {
+    match kind {
+        Kind::Validator | Kind::NamespacedValidator | Kind::PolicyGroup | Kind::Mutator | Kind::NamespacedMutator => true,
+        Kind::Authorizer | Kind::Authenticator | Kind::Provider => false,
+    }
+}
+
+/// How long nothing must change before objects are read.
+const SETTLED: Duration = Duration::from_millis(100);
+/// Who changes something all the time is read all the same.
+const LONGEST: Duration = Duration::from_secs(1);
+/// How long an object that is gone answers after kube-apiserver was told not to ask it: it needs about a second to hear of that.
+const LINGER: Duration = Duration::from_secs(10);
+/// How long the start waits for ConfigMaps and Secrets.
+const FIRST_VALUES: Duration = Duration::from_secs(5);

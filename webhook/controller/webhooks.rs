@@ -1,0 +1,167 @@
+//! The webhook configurations as the cluster has them, and how they are written.
+
+use std::{
+    collections::BTreeSet,
+    fmt::Debug,
+    sync::Arc,
+};
+
+use k8s_openapi::{
+    api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use kube::{
+    Api, Client, Resource,
+    api::{DeleteParams, Patch, PatchParams},
+    core::{ClusterResourceScope, PartialObjectMeta},
+    runtime::{
+        reflector::{ObjectRef, Store},
+        watcher,
+    },
+};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::{sync::watch, task::JoinSet};
+
+use super::{
+    Config,
+    client::{Refused, within},
+    mirror::{Changes, mirror},
+};
+
+/// Both configurations of this installation.
+pub(super) struct Webhooks {
+    pub(super) validating: One<ValidatingWebhookConfiguration>,
+    pub(super) mutating: One<MutatingWebhookConfiguration>,
+    changes: Changes,
+    registered: watch::Receiver<Arc<BTreeSet<String>>>,
+}
+
+/// What a configuration is to the client.
+pub(super) trait Configured:
+    Resource<DynamicType = (), Scope = ClusterResourceScope>
+    + Clone
+    + Debug
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + Sync
+    + 'static
+{
+}
+
+impl Configured for ValidatingWebhookConfiguration {}
+impl Configured for MutatingWebhookConfiguration {}
+
+/// One of them.
+pub(super) struct One<K: Configured> {
+    api: Api<K>,
+    copy: Store<PartialObjectMeta<K>>,
+    installation: String,
+}
+
+/// Which version of a configuration something is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Version {
+    uid: String,
+    generation: i64,
+}
+
+impl Webhooks {
+    pub(super) fn watch(client: &Client, config: &Config, tasks: &mut JoinSet<()>) -> Self {
+        let changes = Changes::new();
+        let validating = One::watch(client, config, "the ValidatingWebhookConfiguration", &changes, tasks);
+        let mutating = One::watch(client, config, "the MutatingWebhookConfiguration", &changes, tasks);
+        let (sender, registered) = watch::channel(Arc::default());
+        let (copies, mut changed) = ((validating.copy.clone(), mutating.copy.clone()), changes.listen());
+        let name = config.installation.clone();
+        tasks.spawn(async move {
+            while changed.changed().await.is_ok() {
+                let of = |metadata: &ObjectMeta| names(metadata).collect::<Vec<_>>();
+                let validating = copies.0.get(&ObjectRef::new(&name)).map(|it| of(&it.metadata));
+                let mutating = copies.1.get(&ObjectRef::new(&name)).map(|it| of(&it.metadata));
+                let all: BTreeSet<String> = validating.into_iter().chain(mutating).flatten().collect();
+                sender.send_if_modified(|it| {
+                    let is_other = **it != all;
+                    if is_other {
+                        *it = Arc::new(all);
+                    }
+                    is_other
+                });
+            }
+        });
+        Self { validating, mutating, changes, registered }
+    }
+
+    /// The policies that kube-apiserver is told to ask, by kind and name.
+    pub(super) fn registered(&self) -> watch::Receiver<Arc<BTreeSet<String>>> {
+        self.registered.clone()
+    }
+
+    /// Told of each change.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.listen()
+    }
+}
+
+impl<K: Configured> One<K> {
+    fn watch(client: &Client, config: &Config, what: &'static str, changes: &Changes, tasks: &mut JoinSet<()>) -> Self {
+        let only = watcher::Config::default().fields(&format!("metadata.name={}", config.installation));
+        let heads: Api<PartialObjectMeta<K>> = Api::all(client.clone());
+        let copy = mirror(heads, only, (), what, changes, tasks);
+        Self { api: Api::all(client.clone()), copy, installation: config.installation.clone() }
+    }
+
+    /// Until it was seen whether it is there.
+    pub(super) async fn is_known(&self) {
+        // Its watch lives as long as this does.
+        let _ = self.copy.wait_until_ready().await;
+    }
+
+    /// Its version; None: there is none.
+    pub(super) fn version(&self) -> Option<Version> {
+        self.copy.get(&ObjectRef::new(&self.installation)).map(|it| Version::of(&it.metadata))
+    }
+
+    /// Writes it, after kube-apiserver was asked whether it would take it. What others wrote of it is overwritten.
+    ///
+    /// # Errors
+    /// It was not written.
+    pub(super) async fn apply(&self, configuration: &K) -> Result<Version, Refused> {
+        let apply = PatchParams::apply(&self.installation).force();
+        let trial = apply.clone().dry_run();
+        within(self.api.patch(&self.installation, &trial, &Patch::Apply(configuration))).await?;
+        let written = within(self.api.patch(&self.installation, &apply, &Patch::Apply(configuration))).await?;
+        Ok(Version::of(written.meta()))
+    }
+}
+
+impl Version {
+    fn of(metadata: &ObjectMeta) -> Self {
+        Self { uid: metadata.uid.clone().unwrap_or_default(), generation: metadata.generation.unwrap_or_default() }
+    }
+}
+
+/// Deletes both.
+///
+/// # Errors
+/// One of them is still there.
+pub(super) async fn delete(client: &Client, installation: &str) -> Result<(), Refused> {
+    let validating: Api<ValidatingWebhookConfiguration> = Api::all(client.clone());
+    let mutating: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
+    let delete = DeleteParams::default();
+    let gone = |result: Result<(), Refused>| match result {
+        Err(error) if error.code() == Some(404) => Ok(()),
+        other => other,
+    };
+    gone(within(validating.delete(installation, &delete)).await.map(drop))?;
+    gone(within(mutating.delete(installation, &delete)).await.map(drop))
+}
+
+fn names(metadata: &ObjectMeta) -> impl Iterator<Item = String> {
+    let listed = metadata.annotations.as_ref().and_then(|it| it.get(POLICIES));
+    let all: Vec<String> = listed.map(|it| it.split(',').map(str::to_owned).collect()).unwrap_or_default();
+    all.into_iter().filter(|it| !it.is_empty())
+}
+
+/// The annotation that lists the policies that a configuration asks.
+pub(super) const POLICIES: &str = "verdict.dev/policies";

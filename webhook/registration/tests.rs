@@ -139,7 +139,7 @@ fn a_namespaced_policy_is_registered_for_its_namespace_only() {
         assert_eq!(yaml["webhooks"].as_array().unwrap().len(), 1);
     }
     let one = generate(&policies[..1], &options(Place::Url("https://h:8443".to_owned()))).unwrap();
-    assert!(one[0].yaml.contains("name: labels.team-a.validating.verdict.dev"), "{}", one[0].yaml);
+    assert!(one[0].yaml.contains("name: labels.team-a.namespaced.validating.verdict.dev"), "{}", one[0].yaml);
 }
 
 /// A policy with this rule.

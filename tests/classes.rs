@@ -18,7 +18,8 @@ use crate::support::host::{Host, config_map, specs};
 
 /// A validator or a mutator of ConfigMaps; `more` is what follows in its spec.
 fn policy(kind: &str, name: &str, component: &str, more: &str) -> String {
-    let rules = "{resourceRules: [{apiGroups: [''], apiVersions: [v1], resources: [configmaps], operations: [CREATE]}]}";
+    let rules =
+        "{resourceRules: [{apiGroups: [''], apiVersions: [v1], resources: [configmaps], operations: [CREATE]}]}";
     format!(
         "---\napiVersion: verdict.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{component: {{builtin: {component}}}, matchConstraints: {rules}{more}}}\n"
     )

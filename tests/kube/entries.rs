@@ -121,8 +121,9 @@ fn nothing_is_asked_about_objects_of_its_own() {
     // Nor when nobody answers.
     drop(verdict);
     plane.kubectl(&["annotate", "validators.verdict.dev", "own", "a=b"]).ok();
-    let refused =
-        plane.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &config_map("a", "default", &json!({}))).refused();
+    let refused = plane
+        .kubectl_with(&["create", "--dry-run=server", "-f", "-"], &config_map("a", "default", &json!({})))
+        .refused();
     assert!(refused.contains("failed calling webhook \"team.validating.verdict.dev\""), "{refused}");
 }
 

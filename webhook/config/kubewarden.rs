@@ -289,6 +289,15 @@ mod tests {
         }
     }
 
+    /// It would be asked in place of others.
+    #[test]
+    fn an_id_is_never_the_path_of_an_entry() {
+        for (id, is_taken) in [("entry.0123456789abcdef", true), ("entry.0123456789abcdeg", false), ("entry.", false)] {
+            let parsed = parse(&format!("{id}: {{module: 'file://a.wasm'}}\n"), "p.yml", Path::new("/"));
+            assert_eq!(parsed.is_err(), is_taken, "{id}: {parsed:?}");
+        }
+    }
+
     #[test]
     fn groups_and_policies_share_one_space_of_names() {
         let group = "g: {expression: a(), message: x, policies: {a: {module: 'file://a.wasm'}}}\n";

@@ -31,7 +31,7 @@ pub struct DecisionEvent {
     pub took: Duration,
     /// How it came in: `validate`, for example.
     pub route: &'static str,
-    /// The policy that was asked for by its name.
+    /// The policy that was asked for by its name, or the entry of a class.
     pub asked: Option<String>,
     /// Who wants what.
     pub about: About,

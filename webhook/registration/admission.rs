@@ -88,26 +88,22 @@ fn entries<'a>(policies: &[&'a Registered], stage: &Stage) -> Result<Vec<Entry<'
     }
     let mut policies = policies.to_vec();
     policies.sort_by(|one, other| (one.spec.order, &one.spec.name).cmp(&(other.spec.order, &other.spec.name)));
-    let mut classes: BTreeMap<Class, Vec<usize>> = BTreeMap::new();
-    for (position, policy) in policies.iter().enumerate() {
-        classes.entry(Class::of(&policy.spec)).or_default().push(position);
+    let mut classes: BTreeMap<Class, Vec<(usize, &'a Registered)>> = BTreeMap::new();
+    for (position, policy) in policies.iter().copied().enumerate() {
+        classes.entry(Class::of(&policy.spec)).or_default().push((position, policy));
     }
     if classes.len() == 1 {
         return Ok(vec![Entry::of_all(policies, stage)]);
     }
     let mut entries: Vec<(usize, Entry<'a>)> = Vec::new();
-    for (class, positions) in classes {
-        let together: Vec<&Registered> =
-            policies.iter().enumerate().filter(|(at, _)| positions.contains(at)).map(|(_, it)| *it).collect();
-        let [first, .., last] = positions[..] else {
-            entries.extend(positions.into_iter().zip(together).map(|(at, it)| (at, Entry::of_one(it, stage))));
-            continue;
-        };
-        if stage.is_chain && last - first >= positions.len() {
-            // Others stand between them.
-            entries.extend(positions.into_iter().zip(together).map(|(at, it)| (at, Entry::of_one(it, stage))));
-        } else {
-            entries.push((first, Entry::of_class(class, together, stage)));
+    for (class, members) in classes {
+        match members[..] {
+            // In a chain, no other may stand between them.
+            [(first, _), .., (last, _)] if !stage.is_chain || last - first < members.len() => {
+                let members = members.into_iter().map(|(_, policy)| policy).collect();
+                entries.push((first, Entry::of_class(class, members, stage)));
+            }
+            _ => entries.extend(members.into_iter().map(|(position, it)| (position, Entry::of_one(it, stage)))),
         }
     }
     entries.sort_by_key(|(first, _)| *first);

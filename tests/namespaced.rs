@@ -71,3 +71,24 @@ async fn what_it_writes_into_the_audit_log_has_keys_that_kube_apiserver_takes() 
     assert_eq!(cluster, "team-a-p.denied");
     assert!(namespaced.starts_with("team-a-p.denied.") && !namespaced.contains('/'), "{namespaced}");
 }
+
+/// What the conditions of one namespace's policy read is read for nobody else: else whoever writes it could make objects too large for the
+/// policies of the whole cluster, and one that ignores limits would be passed.
+#[tokio::test(flavor = "multi_thread")]
+async fn its_conditions_change_nothing_for_the_policies_of_the_cluster() {
+    let greedy = policy("NamespacedValidator", "team-a", "greedy")
+        + "  order: 1\n  matchConditions: [{name: whole, expression: object == oldObject || true}]\n";
+    let of_cluster = policy("Validator", "none", "strict").replace(", namespace: none", "")
+        + "  limitPolicy: Ignore\n  matchConstraints: {objectSelector: {matchLabels: {app: web}}}\n";
+    let host = Host::yaml(&(greedy + &of_cluster)).await;
+    let mut deep = json!(1);
+    for _ in 0..200 {
+        deep = json!([deep]);
+    }
+    let mut review = about("configmaps", "team-a");
+    review["request"]["object"] = json!({"metadata": {"labels": {"app": "web"}}, "deep": deep});
+    let answer = host.review("/validate", &review).await["response"].clone();
+    let message = answer["status"]["message"].as_str().unwrap();
+    assert!(message.contains("strict: denied on purpose") && message.contains("team-a/greedy: "), "{answer}");
+    assert_eq!(host.count("NamespacedValidator", "team-a/greedy", "denied"), 0, "its condition could not be read");
+}

@@ -63,6 +63,11 @@ impl Share {
         }
     }
 
+    /// One more of the same pool, with nothing yet.
+    pub fn another(&self) -> Self {
+        self.pool.share()
+    }
+
     /// Before this much is built.
     pub(super) fn take(&mut self, bytes: usize) -> Result<(), Lack> {
         let used = self.used.saturating_add(bytes);

@@ -44,7 +44,8 @@ struct Known<'a> {
     /// Under which it answers.
     classes: Vec<Class>,
     rules: &'a [ResourceRule],
-    reads: &'a Reads,
+    /// None: it reads by itself.
+    reads: Option<&'a Reads>,
 }
 
 impl Index {
@@ -55,7 +56,7 @@ impl Index {
             interface: policy.kind.interface(),
             classes: also.iter().copied().chain([policy.class]).collect(),
             rules: &policy.spec.matching.resource_rules,
-            reads: policy.matching.reads(),
+            reads: policy.matching.reads_with_others(),
         });
         // Those of Kubewarden's files are asked by their names only.
         Self::of_known(&known.filter(|it| policies[it.position].0.spec.kubewarden.is_none()).collect::<Vec<_>>())
@@ -96,7 +97,9 @@ impl ByResource {
             let mut group = Group::default();
             for (policy, _) in asked.iter().filter(|(_, named)| applies(named)) {
                 group.positions.push(policy.position);
-                group.reads.merge(policy.reads);
+                if let Some(reads) = policy.reads {
+                    group.reads.merge(reads);
+                }
             }
             group
         };
@@ -163,7 +166,7 @@ mod tests {
                 interface: Interface::Validating,
                 classes: Vec::new(),
                 rules,
-                reads: &reads,
+                reads: Some(&reads),
             })
             .collect();
         policies[4].interface = Interface::Mutating;

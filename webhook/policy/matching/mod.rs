@@ -87,6 +87,11 @@ impl Match {
         &self.reads
     }
 
+    /// That, if it is read together with what others take. What a policy of one namespace takes is read for itself.
+    pub(super) fn reads_with_others(&self) -> Option<&Reads> {
+        self.rules.only_namespace.is_none().then_some(&self.reads)
+    }
+
     /// Whether the policy is asked; `object` is the object as changed so far in a chain of mutators. `spent` is what the
     /// conditions took, without reading, which is done for all policies.
     ///
@@ -109,6 +114,25 @@ impl Match {
         {
             return Ok(Decision::Namespace);
         }
+        if self.rules.object_selector.is_none() && self.conditions.is_empty() {
+            return Ok(decision);
+        }
+        if self.rules.only_namespace.is_some() {
+            // Who wrote it may write for one namespace only: what it reads, and that this cannot be read, is nobody else's concern.
+            return self.by_objects(decision, &mut view.alone(&self.reads), object, bounds, spent).await;
+        }
+        self.by_objects(decision, view, object, bounds, spent).await
+    }
+
+    /// `decision`, unless what the objects hold says otherwise.
+    async fn by_objects(
+        &self,
+        decision: Decision,
+        view: &mut View<'_>,
+        object: Option<&str>,
+        bounds: Bounds,
+        spent: &mut Duration,
+    ) -> Result<Decision, Failure> {
         if let Some(selector) = &self.rules.object_selector
             && !selector.selects(view, object).await?
         {

@@ -16,7 +16,7 @@ use crate::{
 /// One AdmissionReview, as whoever decides sees it whether policies are asked.
 pub(in crate::policy) struct View<'a> {
     request: &'a AdmissionRequest<'a>,
-    /// What all policies together read that may be asked.
+    /// What all policies together read that may be asked, but for those of one namespace.
     reads: &'a Reads,
     deadline: Instant,
     share: Share,
@@ -58,6 +58,17 @@ impl<'a> View<'a> {
         let found = self.namespaces.as_ref()?.labels(namespace, self.deadline).await;
         self.labels = Some((namespace.to_owned(), found.clone()));
         found
+    }
+
+    /// The same for a policy that reads `reads` by itself. Nothing is held meanwhile that was read for others, since whoever waits for memory
+    /// holds none.
+    pub(super) fn alone<'b>(&mut self, reads: &'b Reads) -> View<'b>
+    where
+        'a: 'b,
+    {
+        self.read.iter_mut().for_each(|it| drop(it.take_if(|it| it.is_ok())));
+        self.share = self.share.another();
+        View::new(self.request, reads, self.share.another(), self.deadline)
     }
 
     pub(in crate::policy) fn request(&self) -> &'a AdmissionRequest<'a> {

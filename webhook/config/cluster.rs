@@ -56,7 +56,9 @@ fn essential(object: &Json) -> Option<Node> {
     for (key, value) in fields.iter().filter(|(key, _)| *key != "status") {
         let value = match value {
             Json::Object(head) if key == "metadata" => {
-                let named = head.iter().filter(|(key, _)| ["name", "namespace"].contains(&key.as_str()));
+                let is_ours =
+                    |(key, it): &(&String, &Json)| ["name", "namespace"].contains(&key.as_str()) && !it.is_null();
+                let named = head.iter().filter(is_ours);
                 let named = named.map(|(key, it)| Some((key.clone(), Node::of(it)?))).collect::<Option<_>>()?;
                 Node { line: NO_LINE, value: Value::Map(named) }
             }

@@ -179,7 +179,9 @@ fn elsewhere(kind: Kind, origin: &Origin<'_>, path: &str, key: &str) -> Option<S
         }
         "spec" => {
             let has = |it: &Kind| schema::object(*it)["properties"]["spec"]["properties"].get(key).is_some();
-            let kinds: Vec<&str> = Kind::ALL.into_iter().filter(has).map(Kind::name).collect();
+            // A namespaced kind has none that its sibling for the whole cluster has not.
+            let named = Kind::ALL.into_iter().filter(|it| !it.is_namespaced() && has(it));
+            let kinds: Vec<&str> = named.map(Kind::name).collect();
             (!kinds.is_empty()).then(|| format!("is not a field of {kind}, only of {}", kinds.join(", ")))
         }
         _ => None,

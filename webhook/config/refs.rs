@@ -8,19 +8,24 @@ use crate::spec::{Kind, ValueKind, ValueRef};
 /// What the values of `object` are read from: each key once. Of an object with mistakes, those that are right; of anything else, none.
 pub fn wanted(object: &Json) -> Vec<ValueRef> {
     let spec = &object["spec"];
-    let list = |it: &Json, most: usize| it.as_array().into_iter().flatten().take(most).cloned().collect::<Vec<_>>();
-    let runs =
-        if object["kind"] == Kind::PolicyGroup.name() { list(&spec["members"], MEMBERS) } else { vec![spec.clone()] };
+    let is_group = object["kind"] == Kind::PolicyGroup.name();
+    let runs: Vec<&Json> = if is_group { items(&spec["members"], MEMBERS).collect() } else { vec![spec] };
     let mut wanted = Vec::new();
-    for run in &runs {
-        let variables = list(&run["grants"]["env"], VARIABLES).into_iter().map(|mut it| it["valueFrom"].take());
-        for from in variables.chain(list(&run["settingsFrom"], SETTINGS)) {
-            wanted.extend(one_of(|field| from.get(field)).and_then(|(kind, it)| named(kind, |part| it[part].as_str())));
+    for run in runs {
+        let variables = items(&run["grants"]["env"], VARIABLES).map(|it| &it["valueFrom"]);
+        for from in variables.chain(items(&run["settingsFrom"], SETTINGS)) {
+            let reference = one_of(|field| from.get(field).filter(|it| !it.is_null()));
+            wanted.extend(reference.and_then(|(kind, it)| named(kind, |part| it[part].as_str())));
         }
     }
     wanted.sort();
     wanted.dedup();
     wanted
+}
+
+/// The first of a list; none of anything else.
+fn items(list: &Json, most: usize) -> impl Iterator<Item = &Json> {
+    list.as_array().into_iter().flatten().take(most)
 }
 
 /// The key that `from` refers to, and the field that does. None: it refers to none, or its schema refuses it.

@@ -184,6 +184,13 @@ fn namespaced_policies_have_no_more_than_the_caps() {
         let said = of(wrong.clone(), json!({})).unwrap_err();
         assert!(said.contains("is none of the places that namespaced policies may name"), "{wrong}: {said}");
     }
+    for (granted, good) in
+        [("crypto/*", true), ("*", false), ("kubernetes/*", false), ("net/v1/dns_lookup_host", false)]
+    {
+        let spec = json!({"component": builtin(), "grants": {"hostCapabilities": [granted]}});
+        assert_eq!(read("NamespacedValidator", spec.clone()).is_ok(), good, "{granted}");
+        assert!(read("Validator", spec).is_ok(), "{granted}");
+    }
     // Nobody else is held to that.
     let spec = json!({"component": image("other.example.org/a:1"), "limits": {"timeoutMilliseconds": 30_000, "memory": "1Gi"}});
     assert!(capped_by("Mutator", spec.clone(), &caps).is_ok());

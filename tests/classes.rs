@@ -10,7 +10,7 @@ use verdict::{
     },
     loader::Components,
     observe::Metrics,
-    policy::{Declared, Live, Loader, Now, Set, Which},
+    policy::{Declared, Live, Loader, Set, Which},
     spec::{Class, Interface, PolicySpec},
 };
 
@@ -74,12 +74,13 @@ async fn a_policy_also_answers_under_other_classes_and_is_not_loaded_again_for_i
         compiler: Compiler::in_process(None),
         components: Components::local(),
         metrics: Arc::new(Metrics::new()),
+        namespaces: None,
     };
     let spec = specs(&wants("team", "")).remove(0);
     let old = class(&wants("team", ", failurePolicy: Ignore, limitPolicy: Ignore"));
     let declare = async |also: &[Class]| {
         let spec = PolicySpec { also_answers: also.to_vec(), ..spec.clone() };
-        let wrong = loader.update(vec![Declared { spec, now: Now::Read }], Vec::new()).await;
+        let wrong = loader.update(vec![Declared::read(spec)], Vec::new()).await;
         assert!(wrong.is_empty(), "{wrong:?}");
         Arc::clone(&live.current().objects()[0].policies()[0])
     };

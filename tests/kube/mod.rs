@@ -6,6 +6,7 @@ mod access;
 mod cases;
 mod causes;
 mod cluster;
+mod controller;
 mod declared;
 mod drain;
 mod entries;

@@ -75,6 +75,11 @@ impl ControlPlane {
         &self.admin
     }
 
+    /// Its file, for other programs.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
     /// kubectl as an administrator (system:masters, whom authorizers never see).
     pub fn kubectl(&self, args: &[&str]) -> Output {
         self.kubectl_with(args, "")

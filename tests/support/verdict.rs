@@ -47,16 +47,29 @@ impl Verdict {
     pub fn start_by(line: &[&str], pki: &Pki, folder: &Path, flags: &[&str]) -> Self {
         let server = pki.server("verdict", &["verdict.verdict.svc"]);
         let pair = ["--tls-cert".as_ref(), server.cert.as_os_str(), "--tls-key".as_ref(), server.key.as_os_str()];
-        Self::begin(line, pki, folder, &pair, flags)
+        Self::begin(line, folder, &[&pair[..], &[OsStr::new("--client-ca"), pki.ca.as_os_str()]].concat(), pki, flags)
+    }
+
+    /// With the policies of the cluster that `kubeconfig` names, for anybody who asks; its objects are in the namespace `verdict`.
+    pub fn in_cluster(pki: &Pki, folder: &Path, kubeconfig: &Path, flags: &[&str]) -> Self {
+        let server = pki.server("verdict", &["verdict.verdict.svc"]);
+        let named = format!("KUBECONFIG={}", kubeconfig.display());
+        let cache = folder.join("cache");
+        let given: [(&str, &Path); 4] =
+            [("--tls-cert", &server.cert), ("--tls-key", &server.key), ("--ca-file", &pki.ca), ("--cache-dir", &cache)];
+        let given: Vec<&OsStr> = given.iter().flat_map(|(flag, path)| [OsStr::new(flag), path.as_os_str()]).collect();
+        let cluster = ["--cluster", "--namespace=verdict"];
+        Self::begin(&["env", &named, env!("CARGO_BIN_EXE_verdict")], folder, &given, pki, &[&cluster, flags].concat())
     }
 
     /// With a certificate of its own making, signed by what is in `cache/certs/ca.crt` of `folder` then.
     pub fn start_by_itself(pki: &Pki, folder: &Path, flags: &[&str]) -> Self {
         let cache = folder.join("cache");
-        Self::begin(&[env!("CARGO_BIN_EXE_verdict")], pki, folder, &["--cache-dir".as_ref(), cache.as_os_str()], flags)
+        let given = ["--cache-dir".as_ref(), cache.as_os_str(), "--client-ca".as_ref(), pki.ca.as_os_str()];
+        Self::begin(&[env!("CARGO_BIN_EXE_verdict")], folder, &given, pki, flags)
     }
 
-    fn begin(line: &[&str], pki: &Pki, folder: &Path, certificate: &[&OsStr], flags: &[&str]) -> Self {
+    fn begin(line: &[&str], folder: &Path, given: &[&OsStr], pki: &Pki, flags: &[&str]) -> Self {
         let client = pki.client("kube-apiserver-webhook-client", &[]);
         let log = folder.join("verdict.log");
         let mut command = Command::new(line[0]);
@@ -65,9 +78,7 @@ impl Verdict {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .args(&line[1..])
             .args(["serve", "--log-format=json", "--bind=127.0.0.1:0", "--admin-bind=127.0.0.1:0"])
-            .args(certificate)
-            .arg("--client-ca")
-            .arg(&pki.ca)
+            .args(given)
             .args(flags);
         let mut process = Process::start("verdict", command, &log);
         // Compiling many policies without optimisation takes its time.

@@ -7,8 +7,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use tokio::time::sleep;
+use tokio::{
+    sync::{oneshot, watch},
+    time::sleep,
+};
 use tracing::{error, info, warn};
 
 use super::reload::Watched;
@@ -22,6 +26,7 @@ use crate::{
 };
 
 /// Where they come from.
+#[derive(Clone)]
 pub(super) struct Files {
     pub(super) pair: Pair,
     pub(super) client_ca: Option<PathBuf>,
@@ -29,11 +34,12 @@ pub(super) struct Files {
 }
 
 /// The server's own certificate and its key.
+#[derive(Clone)]
 pub(super) enum Pair {
     /// An operator's.
     Files { certificate: PathBuf, key: PathBuf },
-    /// Made on the spot, for as long as the process lives.
-    Made(certs::Pair),
+    /// Made on the spot, for as long as the process lives, or by the leader of several replicas, who may put another one there.
+    Made(Arc<ArcSwap<certs::Pair>>),
 }
 
 /// What the files hold.
@@ -53,7 +59,10 @@ impl Files {
         let read = |path: &Path| fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
         let (certificate, key) = match &self.pair {
             Pair::Files { certificate, key } => (read(certificate)?, read(key)?),
-            Pair::Made(pair) => (pair.certificate.clone().into_bytes(), pair.key.clone().into_bytes()),
+            Pair::Made(pair) => {
+                let pair = pair.load();
+                (pair.certificate.clone().into_bytes(), pair.key.clone().into_bytes())
+            }
         };
         Ok(Certificates {
             certificate,
@@ -110,6 +119,36 @@ impl Certificates {
         let mut all = self.pem().expiries().map_err(|error| error.to_string())?;
         all.retain(|(file, _)| !(self.is_made && matches!(file, PemFile::Certificate)));
         Ok(all)
+    }
+}
+
+/// Serves with what the leader makes, in place of what was made on the spot, for as long as the process lives; `first` is told when it does so for the first time.
+pub(super) async fn present(
+    mut presented: watch::Receiver<Option<certs::Pair>>,
+    files: Files,
+    current: Arc<Current>,
+    metrics: Arc<Metrics>,
+    first: oneshot::Sender<()>,
+) {
+    let mut first = Some(first);
+    loop {
+        let pair = presented.borrow_and_update().clone();
+        if let (Some(pair), Pair::Made(made)) = (pair, &files.pair) {
+            made.store(Arc::new(pair));
+            match files.read().and_then(|it| it.config(&metrics)) {
+                Ok(config) => {
+                    current.replace(config);
+                    info!("new connections are served with the certificate that the leader made");
+                    if let Some(first) = first.take() {
+                        let _ = first.send(());
+                    }
+                }
+                Err(why) => error!("the certificates stay as they were: {why}"),
+            }
+        }
+        if presented.changed().await.is_err() {
+            return;
+        }
     }
 }
 

@@ -12,8 +12,9 @@ use tracing::{error, info};
 
 use super::{Failed, manifests, reload::Watched};
 use crate::{
+    certs::Pair,
     config::{NamespacedCaps, quantity},
-    controller::{Config, Connected, Found, Namespaces},
+    controller::{Authority, Config, Connected, Found, Namespaces},
     loader::registry::Pattern,
     registration::Place,
     spec::{MAX_MEMORY, MAX_TIME, MIN_MEMORY},
@@ -69,12 +70,25 @@ pub(super) struct ClusterPlan {
     pub(super) config: Config,
     pub(super) connected: Connected,
     pub(super) namespaces: Namespaces,
-    /// Where the CAs go that kube-apiserver must know.
-    pub(super) ca: watch::Sender<Option<String>>,
-    pub(super) ca_file: Option<PathBuf>,
+    pub(super) certificates: Certificates,
+}
+
+/// Who makes the server's certificates.
+pub(super) enum Certificates {
+    /// Somebody else: where the CAs go that kube-apiserver must know, and the file in which they are.
+    OfFile(watch::Sender<Option<String>>, PathBuf),
+    /// This process, for itself: where its CA goes.
+    Own(watch::Sender<Option<String>>),
+    /// The leader, for all: what is to be presented.
+    OfLeader(watch::Receiver<Option<Pair>>),
 }
 
 impl ClusterArgs {
+    /// Whether the leader makes the certificates of all replicas.
+    pub(super) fn has_kept_certificates(&self) -> bool {
+        self.service.is_some() && self.ca_file.is_none()
+    }
+
     /// Whether a cluster has policies.
     pub(super) fn is_given(&self) -> bool {
         self.cluster
@@ -89,14 +103,18 @@ impl ClusterArgs {
             return Ok(None);
         }
         let Some(place) = self.advertise_url.clone().or_else(|| self.service.clone()) else {
-            return Err(Failed::Usage("--cluster needs --advertise-url or --service: kube-apiserver must be told where this server is".to_owned()));
+            return Err(Failed::Usage(
+                "--cluster needs --advertise-url or --service: kube-apiserver must be told where this server is"
+                    .to_owned(),
+            ));
         };
         if has_certificate && self.ca_file.is_none() {
             return Err(Failed::Usage(
                 "--cluster with --tls-cert needs --ca-file: kube-apiserver must be told which CA signed the certificate".to_owned(),
             ));
         }
-        let (connected, found, namespaces) = Connected::new().map_err(|error| Failed::configuration(error.to_string()))?;
+        let (connected, found, namespaces) =
+            Connected::new().map_err(|error| Failed::configuration(error.to_string()))?;
         let Found { namespace, in_pod } = found;
         let namespace = self.namespace.clone().unwrap_or(namespace);
         let own = match &place {
@@ -105,7 +123,21 @@ impl ClusterArgs {
         };
         // The first two are kube-apiserver's own: it makes them when it starts, and again when they are gone.
         let excluded = ["kube-system".to_owned(), "kube-node-lease".to_owned()].into_iter().chain(own);
-        let (ca, known) = watch::channel(None);
+        let (certificates, authority) = match (&self.ca_file, &place) {
+            (Some(file), _) => {
+                let (ca, known) = watch::channel(None);
+                (Certificates::OfFile(ca, file.clone()), Authority::Given(known))
+            }
+            (None, Place::Url(_)) => {
+                let (ca, known) = watch::channel(None);
+                (Certificates::Own(ca), Authority::Given(known))
+            }
+            (None, Place::Service { namespace, name, .. }) => {
+                let (presented, to_present) = watch::channel(None);
+                let names = vec![format!("{name}.{namespace}.svc")];
+                (Certificates::OfLeader(to_present), Authority::Kept { names, presented })
+            }
+        };
         let config = Config {
             installation: installation(self.instance.as_deref()),
             instance: self.instance.clone(),
@@ -113,7 +145,7 @@ impl ClusterArgs {
             replica: self.replica.clone().map_or_else(host, Ok)?,
             in_pod,
             place,
-            ca: known,
+            authority,
             excluded: excluded.filter(|it| !self.include_namespace.contains(it)).collect(),
             exempt_label: self.exempt_label.clone(),
             caps: NamespacedCaps {
@@ -123,7 +155,7 @@ impl ClusterArgs {
             },
             most_of_namespace: self.namespaced_policies,
         };
-        Ok(Some(ClusterPlan { config, connected, namespaces, ca, ca_file: self.ca_file.clone() }))
+        Ok(Some(ClusterPlan { config, connected, namespaces, certificates }))
     }
 }
 
@@ -172,7 +204,9 @@ pub(super) fn installation(instance: Option<&str>) -> String {
 
 fn host() -> Result<String, Failed> {
     let name = hostname::get().unwrap_or_default().to_string_lossy().to_lowercase();
-    label(&name).map_err(|why| Failed::Usage(format!("--replica is needed: the host's name {name:?} is none for a replica: {why}")))
+    label(&name).map_err(|why| {
+        Failed::Usage(format!("--replica is needed: the host's name {name:?} is none for a replica: {why}"))
+    })
 }
 
 /// A name of Kubernetes.

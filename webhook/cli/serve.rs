@@ -9,6 +9,7 @@ use std::{
 };
 
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -34,12 +35,12 @@ use super::{
 use crate::{
     admin::Admin,
     certs::Bundle,
+    controller::{Controller, Ties},
     engine::{
         prepare::Priority,
         run::{Capacity, Engine},
     },
     observe::{self, Metrics},
-    controller::{Controller, Ties},
     policy::{Keeper, Live, Loader, Namespaces, Set, State},
     server::{
         self, Bound,
@@ -162,12 +163,13 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
 
 fn plan(args: &Args) -> Result<Plan, Failed> {
     let own = args.tls_cert.is_none();
+    let is_own = own && !args.cluster.has_kept_certificates();
     let (ip, loopback) =
-        if own { (IpAddr::V4(Ipv4Addr::LOCALHOST), true) } else { (IpAddr::V6(Ipv6Addr::UNSPECIFIED), false) };
+        if is_own { (IpAddr::V4(Ipv4Addr::LOCALHOST), true) } else { (IpAddr::V6(Ipv6Addr::UNSPECIFIED), false) };
     let bind = args.bind.unwrap_or(SocketAddr::new(ip, 8443));
     let expiries = Expiries::default();
     let admin = args.admin.plan(SocketAddr::new(ip, 8080), &expiries)?;
-    if own && !bind.ip().is_loopback() {
+    if is_own && !bind.ip().is_loopback() {
         return Err(Failed::configuration(format!(
             "--bind {bind} is not on loopback, and certificates made on the spot are for loopback only: give --tls-cert and --tls-key"
         )));
@@ -203,11 +205,15 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
 fn own_certificates(args: &Args) -> Result<(Pair, Option<PathBuf>), Failed> {
     let names = certs::LOOPBACK.map(str::to_owned);
     let bundle = Bundle::generate(&names)?;
+    if args.cluster.has_kept_certificates() {
+        // Nobody is told of it: it stands in until there is the leader's.
+        return Ok((Pair::Made(Arc::new(ArcSwap::from_pointee(bundle.server))), None));
+    }
     let dir = args.cache.dir().ok_or_else(no_dir)?.join("certs");
     certs::write(&bundle, &dir, true).context(
         "the certificate that the server makes for itself must be written: name a folder for it with --cache-dir, or give --tls-cert and --tls-key",
     )?;
-    Ok((Pair::Made(bundle.server), Some(dir.join("ca.crt"))))
+    Ok((Pair::Made(Arc::new(ArcSwap::from_pointee(bundle.server))), Some(dir.join("ca.crt"))))
 }
 
 /// Many systems allow 1024 open files unless a process asks for more, and connections alone may be five times that.
@@ -289,15 +295,23 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
     tokio::spawn(expiries.clone().watch());
     // Beside reviews from now on.
     watched.extend(of_admin);
+    let (of_leader, tls_of_leader) = (files.clone(), Arc::clone(&tls));
     watched.push(certificates::again(files, tls, Arc::clone(&metrics), expiries));
     keeper.loader = loader(Priority::Idle)?;
     let mut controller = None;
-    if let Some(ClusterPlan { config, connected, ca: authority, ca_file, .. }) = cluster {
-        match (ca_file, &ca) {
-            (Some(file), _) => watched.push(cluster::follow(file, authority)?),
-            (None, Some(own)) => drop(authority.send_replace(Some(fs::read_to_string(own).context("--cache-dir")?))),
-            (None, None) => {}
-        }
+    if let Some(ClusterPlan { config, connected, certificates, .. }) = cluster {
+        let presented = match (certificates, &ca) {
+            (cluster::Certificates::OfFile(authority, file), _) => {
+                watched.push(cluster::follow(file, authority)?);
+                None
+            }
+            (cluster::Certificates::Own(authority), Some(own)) => {
+                authority.send_replace(Some(fs::read_to_string(own).context("--cache-dir")?));
+                None
+            }
+            (cluster::Certificates::Own(_), None) => None,
+            (cluster::Certificates::OfLeader(presented), _) => Some(presented),
+        };
         let ties = Ties { live: Arc::clone(&live), orders: orders.clone(), metrics: Arc::clone(&metrics) };
         let (told, loaded) = oneshot::channel();
         reload::keep_up(args.sources.clone(), keeper, declared, watched)?;
@@ -307,6 +321,16 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
             _ = loaded => {}
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
+        }
+        if let Some(mut presented) = presented {
+            tokio::select! {
+                _ = presented.wait_for(|it| it.is_some()) => {}
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+            }
+            let (replaced, told) = oneshot::channel();
+            tokio::spawn(certificates::present(presented, of_leader, tls_of_leader, Arc::clone(&metrics), replaced));
+            told.await.context("the certificates of the leader cannot be used")?;
         }
         not_loaded = live.current().objects().iter().filter(|it| it.state != State::Active).count();
     } else {

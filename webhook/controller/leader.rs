@@ -26,6 +26,7 @@ use tracing::{info, warn};
 
 use super::{
     Config,
+    certificates::Published,
     client::{Refused, within},
     fold::{HEARD, Known, Registration},
     objects::{Object, Objects, named, resource},
@@ -51,6 +52,10 @@ pub(super) struct Leader {
     webhooks: Webhooks,
     leads: watch::Receiver<bool>,
     hold: watch::Receiver<Option<String>>,
+    /// What is to become the caBundle.
+    ca: watch::Receiver<Option<String>>,
+    /// What it is.
+    published: watch::Sender<Option<Published>>,
     metrics: Arc<Metrics>,
     recorder: Recorder,
 }
@@ -74,12 +79,15 @@ impl Leader {
         webhooks: Webhooks,
         leads: watch::Receiver<bool>,
         hold: watch::Receiver<Option<String>>,
+        ca: watch::Receiver<Option<String>>,
+        published: watch::Sender<Option<Published>>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let reporter = Reporter { controller: "verdict.dev/verdict".to_owned(), instance: Some(config.replica.clone()) };
+        let reporter =
+            Reporter { controller: "verdict.dev/verdict".to_owned(), instance: Some(config.replica.clone()) };
         let recorder = Recorder::new(client.clone(), reporter);
         let (client, config) = (client.clone(), Arc::clone(config));
-        Self { client, config, live, objects, replicas, webhooks, leads, hold, metrics, recorder }
+        Self { client, config, live, objects, replicas, webhooks, leads, hold, ca, published, metrics, recorder }
     }
 
     /// As long as the process lives.
@@ -90,6 +98,7 @@ impl Leader {
             }
             self.metrics.leads(true);
             self.term().await;
+            self.published.send_replace(None);
             self.metrics.leads(false);
         }
     }
@@ -103,7 +112,7 @@ impl Leader {
         let mut term = Term { register: Register::default(), statuses: BTreeMap::new(), is_failing: false };
         let mut changes = [self.objects.changes(), self.replicas.changes(), self.webhooks.changes()];
         let [objects, replicas, webhooks] = &mut changes;
-        let (mut ca, mut hold) = (self.config.ca.clone(), self.hold.clone());
+        let (mut ca, mut hold) = (self.ca.clone(), self.hold.clone());
         let mut seen = self.live.current();
         let mut next = Duration::ZERO;
         while *self.leads.borrow() {
@@ -123,10 +132,7 @@ impl Leader {
                 () = wait => {}
             }
             // What comes together is done together.
-            let _ = timeout(SETTLED, async {
-                while objects.changed().await.is_ok() {}
-            })
-            .await;
+            let _ = timeout(SETTLED, async { while objects.changed().await.is_ok() {} }).await;
             if !*self.leads.borrow() {
                 return;
             }
@@ -174,9 +180,15 @@ impl Leader {
                 self.write(term, key, object, &known).await?;
             }
         }
-        let ca = self.config.ca.borrow().clone();
-        if hold.is_none() && let Some(ca) = ca {
+        let ca = self.ca.borrow().clone();
+        if hold.is_none()
+            && let Some(ca) = ca
+        {
             term.register.write(&self.config, &self.webhooks, &ca).await?;
+            self.published.send_replace(Some(term.register.published()));
+        } else if self.published.borrow().is_none() {
+            // Whoever makes the CA wants to know first which one kube-apiserver knows.
+            self.published.send_replace(Some(self.webhooks.published().await?));
         }
         self.metrics.registration_held(hold.is_some());
         for (key, object) in &all {
@@ -208,7 +220,7 @@ impl Leader {
         components.dedup();
         let registration = is_admission(key.0).then(|| Registration {
             generation: term.register.generation(key),
-            age: term.register.age(key.0),
+            age: term.register.age(key),
             refused: hold.map(|it| ("Hold", held(it))).or_else(|| term.register.refused(key)),
         });
         Known {

@@ -43,7 +43,14 @@ pub(super) fn mirror<K>(
     tasks: &mut JoinSet<()>,
 ) -> Store<K>
 where
-    K: Resource + Lookup<DynamicType = <K as Resource>::DynamicType> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K: Resource
+        + Lookup<DynamicType = <K as Resource>::DynamicType>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static,
     <K as Resource>::DynamicType: Eq + Hash + Clone + Send + Sync,
 {
     let writer = reflector::store::Writer::new(kind);
@@ -52,7 +59,8 @@ where
     tasks.spawn(async move {
         let config = config.timeout(WATCH);
         // What nobody reads here, and takes half of the memory.
-        let events = watcher(api, config).map(|it| it.map(|it| it.modify(|object| object.meta_mut().managed_fields = None)));
+        let events =
+            watcher(api, config).map(|it| it.map(|it| it.modify(|object| object.meta_mut().managed_fields = None)));
         let events = events.default_backoff().reflect(writer);
         pin_mut!(events);
         let mut is_failing = false;

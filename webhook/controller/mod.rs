@@ -5,6 +5,7 @@
 //! keep, and an error changes nothing of it. Whatever the leader writes can be written again by the next one: what it needs to know stands in the
 //! cluster.
 
+mod certificates;
 mod client;
 mod fold;
 mod leader;
@@ -32,7 +33,10 @@ pub use client::{Connected, Found, NotConnected};
 pub use namespaces::Namespaces;
 pub use unregister::Unregister;
 
+use self::certificates::{Certificates, Times};
+
 use crate::{
+    certs::Pair,
     config::NamespacedCaps,
     observe::Metrics,
     policy::{Live, Orders},
@@ -53,8 +57,8 @@ pub struct Config {
     pub in_pod: bool,
     /// How kube-apiserver reaches it.
     pub place: Place,
-    /// The CAs that kube-apiserver must know, PEM. None: not known yet.
-    pub ca: watch::Receiver<Option<String>>,
+    /// Who signs its certificates.
+    pub authority: Authority,
     /// Namespaces of which nothing is asked.
     pub excluded: Vec<String>,
     /// Namespaces with this label are left out, too.
@@ -63,6 +67,19 @@ pub struct Config {
     pub caps: NamespacedCaps,
     /// Objects of one namespace.
     pub most_of_namespace: usize,
+}
+
+/// Who signs what the replicas present.
+pub enum Authority {
+    /// Somebody else: the CAs that kube-apiserver must know, PEM. None: not known yet.
+    Given(watch::Receiver<Option<String>>),
+    /// The leader, for all replicas.
+    Kept {
+        /// Those under which kube-apiserver calls them.
+        names: Vec<String>,
+        /// Where what is to be presented goes.
+        presented: watch::Sender<Option<Pair>>,
+    },
 }
 
 /// What it works on.
@@ -125,10 +142,28 @@ async fn run(
     let replicas = replica::Replicas::watch(client, config, tasks);
     let webhooks = webhooks::Webhooks::watch(client, config, tasks);
     let lease = lease::Lease::new(client, config);
+    let (published, is_published) = watch::channel(None);
+    let ca = match &config.authority {
+        Authority::Given(ca) => ca.clone(),
+        Authority::Kept { names, presented } => {
+            let certificates = Certificates {
+                client: client.clone(),
+                namespace: config.namespace.clone(),
+                secret: format!("{}-certificates", config.installation),
+                field_manager: config.installation.clone(),
+                names: names.clone(),
+                times: Times::default(),
+            };
+            let (kept, keep) = certificates.keep(lease.leads(), is_published);
+            tasks.spawn(keep);
+            tasks.spawn(present(kept.presented, presented.clone()));
+            kept.bundle
+        }
+    };
     let leads = lease.leads();
     let source = source::Source::new(client, config, Arc::clone(&objects), webhooks.registered(), orders);
     let reporter = replica::Reporter::new(client, config, Arc::clone(&live));
-    let leader = leader::Leader::new(client, config, live, objects, replicas, webhooks, leads, lease.hold(), metrics);
+    let leader = leader::Leader::new(client, config, live, objects, replicas, webhooks, leads, lease.hold(), ca, published, metrics);
     let (first, is_first) = oneshot::channel();
     tasks.spawn(namespaces.run());
     tasks.spawn(source.run(first));
@@ -154,6 +189,16 @@ async fn run(
     .is_err()
     {
         error!("the cluster could not be told that this replica ends");
+    }
+}
+
+/// Passes on what is to be presented.
+async fn present(mut from: watch::Receiver<Option<Pair>>, to: watch::Sender<Option<Pair>>) {
+    loop {
+        to.send_replace(from.borrow_and_update().clone());
+        if from.changed().await.is_err() {
+            return;
+        }
     }
 }
 

@@ -19,7 +19,9 @@ use tracing::{info, warn};
 
 use super::{
     Config,
+    certificates::Published,
     client::Refused,
+    fold::HEARD,
     objects::Object,
     source::{is_admission, title},
     webhooks::{Configured, One, POLICIES, Version, Webhooks},
@@ -42,9 +44,13 @@ pub(super) struct Register {
     refused: BTreeMap<Key, (i64, &'static str, String)>,
     /// Whose conditions it does not take, and of which version.
     not_pushed: BTreeMap<Key, i64>,
+    /// The caBundle, and since when it is that in both.
+    ca: Option<(String, Instant)>,
 }
 
 struct Entry {
+    /// Of the object, since another one may get its name.
+    uid: String,
     generation: i64,
     /// What of it is written into the status.
     accepted: Value,
@@ -57,15 +63,14 @@ struct Entry {
 struct Written {
     text: String,
     version: Option<Version>,
-    since: Option<Instant>,
-    /// Of each policy in it, the generation.
-    generations: BTreeMap<Key, i64>,
+    /// Of each policy in it, the generation, and since when it is that.
+    generations: BTreeMap<Key, (i64, Instant)>,
 }
 
 impl Register {
     /// Objects that are gone are registered no more.
     pub(super) fn forget(&mut self, all: &BTreeMap<Key, Object>) {
-        self.entries.retain(|key, _| all.contains_key(key));
+        self.entries.retain(|key, entry| all.get(key).is_some_and(|it| it.uid() == entry.uid));
         self.refused.retain(|key, (generation, ..)| all.get(key).is_some_and(|it| it.generation() == *generation));
         self.not_pushed.retain(|key, generation| all.get(key).is_some_and(|it| it.generation() == *generation));
     }
@@ -94,7 +99,8 @@ impl Register {
         }
         let registered = |it: &Arc<Policy>| Registered { spec: it.spec().clone(), kind: it.kind() };
         let policies = if is_admission(key.0) { policies.iter().map(registered).collect() } else { Vec::new() };
-        self.entries.insert(key.clone(), Entry { generation: object.generation(), accepted, policies });
+        let (uid, generation) = (object.uid().to_owned(), object.generation());
+        self.entries.insert(key.clone(), Entry { uid, generation, accepted, policies });
     }
 
     /// It does not serve everywhere as it is: what did last stays, as its status says where this leader has not seen it.
@@ -112,13 +118,17 @@ impl Register {
                     policies.push(Registered { spec: crate::spec::PolicySpec { revision, ..spec }, kind: key.0 });
                 }
                 Err(_) => {
-                    warn!(policy = title(key), "what was registered for it cannot be read any more, and is not changed");
+                    warn!(
+                        policy = title(key),
+                        "what was registered for it cannot be read any more, and is not changed"
+                    );
                     return;
                 }
             }
         }
         let accepted = object.status()[super::objects::ACCEPTED].clone();
-        self.entries.insert(key.clone(), Entry { generation, accepted, policies });
+        let uid = object.uid().to_owned();
+        self.entries.insert(key.clone(), Entry { uid, generation, accepted, policies });
     }
 
     /// What its status is to say of what served everywhere last.
@@ -128,12 +138,12 @@ impl Register {
 
     /// The generation of it that kube-apiserver was told of.
     pub(super) fn generation(&self, key: &Key) -> Option<i64> {
-        self.written(key.0).generations.get(key).copied()
+        self.written(key.0).generations.get(key).map(|(generation, _)| *generation)
     }
 
-    /// How long all of its kind has been written as it is.
-    pub(super) fn age(&self, kind: Kind) -> Duration {
-        self.written(kind).since.map(|it| it.elapsed()).unwrap_or_default()
+    /// How long it has been written as it is.
+    pub(super) fn age(&self, key: &Key) -> Duration {
+        self.written(key.0).generations.get(key).map(|(_, since)| since.elapsed()).unwrap_or_default()
     }
 
     /// Why it is not registered, if somebody says so.
@@ -151,7 +161,15 @@ impl Register {
                 Ok(()) => {
                     let mutating = made.mutating.unwrap_or_default();
                     match put(&mut self.mutating, &webhooks.mutating, mutating, &lists.1, config).await {
-                        Ok(()) => return Ok(()),
+                        Ok(()) => {
+                            let is_there = self.validating.version.is_some() || self.mutating.version.is_some();
+                            if !is_there {
+                                self.ca = None;
+                            } else if self.ca.as_ref().is_none_or(|(before, _)| before != ca) {
+                                self.ca = Some((ca.to_owned(), Instant::now()));
+                            }
+                            return Ok(());
+                        }
                         Err((refused, paths)) => self.blame(&lists.1, refused, &paths),
                     }
                 }
@@ -160,6 +178,14 @@ impl Register {
             is_taken?;
         }
         Ok(())
+    }
+
+    /// What kube-apiserver knows as caBundle, after [`Self::write`].
+    pub(super) fn published(&self) -> Published {
+        match &self.ca {
+            Some((ca, since)) => Published::bundle(ca, since.into_std()),
+            None => Published::nothing(std::time::Instant::now()),
+        }
     }
 
     /// Both, with the policies of each.
@@ -181,11 +207,14 @@ impl Register {
         };
         let is_in = |key: &Key| !self.refused.contains_key(key) || self.generation(key).is_some();
         let entries = || self.entries.iter().filter(|(key, _)| is_in(key));
-        let policies: Vec<Registered> =
-            entries().flat_map(|(_, it)| &it.policies).map(|it| Registered { spec: it.spec.clone(), kind: it.kind }).collect();
+        let policies: Vec<Registered> = entries()
+            .flat_map(|(_, it)| &it.policies)
+            .map(|it| Registered { spec: it.spec.clone(), kind: it.kind })
+            .collect();
         let listed = |interface: Interface| {
             let of = entries().filter(|(key, it)| key.0.interface() == interface && !it.policies.is_empty());
-            of.map(|(key, it)| (key.clone(), (it.generation, it.policies.first().map(|it| Class::of(&it.spec))))).collect()
+            of.map(|(key, it)| (key.clone(), (it.generation, it.policies.first().map(|it| Class::of(&it.spec)))))
+                .collect()
         };
         let lists = (listed(Interface::Validating), listed(Interface::Mutating));
         // Those without rules were left out.
@@ -197,7 +226,9 @@ impl Register {
     /// Leaves out what kube-apiserver does not take: the conditions of an entry, or all of it.
     fn blame(&mut self, listed: &Listed, refused: Refused, paths: &[String]) -> Result<(), Refused> {
         let causes = match &refused {
-            Refused::Status(status) if status.code == 422 => status.details.iter().flat_map(|it| it.causes.clone()).collect(),
+            Refused::Status(status) if status.code == 422 => {
+                status.details.iter().flat_map(|it| it.causes.clone()).collect()
+            }
             _ => Vec::new(),
         };
         let mut is_found = false;
@@ -213,7 +244,11 @@ impl Register {
                 }
                 is_found = true;
                 if field.starts_with("matchConditions") && !self.not_pushed.contains_key(key) {
-                    warn!(policy = title(key), cause = cause.message, "kube-apiserver does not take its matchConditions: they are evaluated here");
+                    warn!(
+                        policy = title(key),
+                        cause = cause.message,
+                        "kube-apiserver does not take its matchConditions: they are evaluated here"
+                    );
                     self.not_pushed.insert(key.clone(), *generation);
                 } else {
                     warn!(policy = title(key), cause = cause.message, field, "kube-apiserver does not take it");
@@ -283,7 +318,7 @@ where
     let is_there = one.version();
     if listed.is_empty() && is_there.is_none() {
         // Nobody is asked, and nobody was.
-        *written = Written { since: written.since.or_else(|| Some(Instant::now())), ..Written::default() };
+        *written = Written::default();
         return Ok(());
     }
     let metadata = made.metadata_mut();
@@ -295,14 +330,22 @@ where
     if text == written.text && is_there.is_some() && is_there == written.version {
         return Ok(());
     }
-    let version = one.apply(&made).await.map_err(|refused| (refused, made.client_configs().into_iter().map(path).collect()))?;
+    let version =
+        one.apply(&made).await.map_err(|refused| (refused, made.client_configs().into_iter().map(path).collect()))?;
     if text != written.text {
         info!(policies = listed.len(), "registered with kube-apiserver");
     }
-    let is_new = text != written.text || written.version.as_ref() != Some(&version);
-    let since = if is_new { Some(Instant::now()) } else { written.since };
-    let generations = listed.iter().map(|(key, (generation, _))| (key.clone(), *generation)).collect();
-    *written = Written { text, version: Some(version), since, generations };
+    let now = Instant::now();
+    // What was there already as it was written now, kube-apiserver knows.
+    let is_known = is_there.as_ref() == Some(&version);
+    let is_same_object = written.version.as_ref().is_some_and(|it| it.is_same_object(&version));
+    let since = |key: &Key, generation: i64| match written.generations.get(key) {
+        Some((before, since)) if *before == generation && is_same_object => *since,
+        _ if is_known => now.checked_sub(HEARD).unwrap_or(now),
+        _ => now,
+    };
+    let generations = listed.iter().map(|(key, (it, _))| (key.clone(), (*it, since(key, *it)))).collect();
+    *written = Written { text, version: Some(version), generations };
     Ok(())
 }
 

@@ -147,7 +147,9 @@ impl Reporter {
             let is_due = !self.config.in_pod && renewed.elapsed().is_ok_and(|it| it > SILENT / 4);
             if is_due || !said.as_ref().is_some_and(|(before, _)| Arc::ptr_eq(before, &current)) {
                 let status = self.status(&current);
-                let same = |(_, before): &(_, Status)| (&before.digest, &before.policies) == (&status.digest, &status.policies);
+                let same = |(_, before): &(_, Status)| {
+                    (&before.digest, &before.policies) == (&status.digest, &status.policies)
+                };
                 if is_due || !said.as_ref().is_some_and(same) {
                     if let Err(error) = self.say(&status).await {
                         if !is_failing {
@@ -210,8 +212,12 @@ fn report(object: &Object) -> Option<Report> {
     let declared = object.spec().revision.as_ref()?;
     let serving = object.policies().first();
     let serves = serving.filter(|it| it.is_loaded()).and_then(|it| it.spec().revision.as_ref());
-    let mut components: Vec<String> =
-        object.policies().iter().flat_map(|it| it.components()).map(|(_, it)| it.digest().to_string().chars().take(DIGITS).collect()).collect();
+    let mut components: Vec<String> = object
+        .policies()
+        .iter()
+        .flat_map(|it| it.components())
+        .map(|(_, it)| it.digest().to_string().chars().take(DIGITS).collect())
+        .collect();
     components.dedup();
     Some(Report {
         policy: format!("{}/{}", object.spec().kind?.name(), object.spec().name),

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     config::{self, ConfigError},
     policy::{Declared, Key, Now, Orders},
-    spec::{Kind, PolicySpec, Revision, ValueRef},
+    spec::{Class, Kind, PolicySpec, Revision, ValueRef},
 };
 
 /// Declares them, whenever they change.
@@ -37,6 +37,8 @@ pub(super) struct Source {
     orders: Orders,
     /// As they were declared last.
     declared: BTreeMap<Key, Known>,
+    /// Under which each was registered, or will be, beside its own now, and when that was seen last.
+    classes: BTreeMap<Key, BTreeMap<Class, Instant>>,
 }
 
 /// An object that is declared.
@@ -68,7 +70,16 @@ impl Source {
         let changes = Changes::new();
         let changed = changes.listen();
         let values = Values::new(client, changes);
-        Self { config: Arc::clone(config), objects, values, changed, registered, orders, declared: BTreeMap::new() }
+        Self {
+            config: Arc::clone(config),
+            objects,
+            values,
+            changed,
+            registered,
+            orders,
+            declared: BTreeMap::new(),
+            classes: BTreeMap::new(),
+        }
     }
 
     /// As long as the process lives; `first` is told when all that there was at the beginning was loaded, or tried to be.
@@ -84,7 +95,7 @@ impl Source {
         self.declare(true).await;
         let _ = first.send(());
         loop {
-            let due = self.declared.values().filter_map(|it| it.gone.map(|it| it.since)).min();
+            let due = self.due();
             tokio::select! {
                 _ = changes.changed() => {}
                 _ = self.changed.changed() => {}
@@ -106,7 +117,9 @@ impl Source {
         let mut is_changed = is_first;
         for (key, object) in &all {
             let (revision, declared) = self.read(object, &all);
+            let declared = self.with_classes(key, declared);
             let before = self.declared.get(key);
+            is_changed |= before.is_none_or(|it| it.declared.spec.also_answers != declared.spec.also_answers);
             let same = before.is_some_and(|it| match (&it.revision, &revision) {
                 (Some(before), Some(now)) => before.is(now) && it.gone.is_none(),
                 (None, None) => reason(&it.declared) == reason(&declared),
@@ -135,9 +148,32 @@ impl Source {
             }
         }
         self.declared = next;
+        self.classes.retain(|key, _| all.contains_key(key));
         if is_changed {
             self.orders.cluster(self.declared.values().map(|it| it.declared.clone()).collect()).await;
         }
+    }
+
+    /// While kube-apiserver may still ask an entry for which it was registered before, it answers there as it is now.
+    fn with_classes(&mut self, key: &Key, mut declared: Declared) -> Declared {
+        if !is_admission(key.0) {
+            return declared;
+        }
+        let own = Class::of(&declared.spec);
+        let before = self.declared.get(key).map(|it| Class::of(&it.declared.spec));
+        let seen = self.classes.entry(key.clone()).or_default();
+        let now = Instant::now();
+        let others = declared.fallback.as_deref().map(Class::of).into_iter().chain(before.filter(|it| *it != own));
+        seen.extend(others.map(|it| (it, now)));
+        seen.retain(|class, seen| *class != own && seen.elapsed() < LINGER);
+        declared.spec.also_answers = seen.keys().copied().collect();
+        declared
+    }
+
+    /// When something is to be done although nothing changed.
+    fn due(&self) -> Option<Instant> {
+        let gone = self.declared.values().filter_map(|it| it.gone.map(|it| it.since));
+        gone.chain(self.classes.values().flat_map(|it| it.values().copied())).min()
     }
 
     fn want(&mut self, all: &BTreeMap<Key, Object>) {
@@ -183,7 +219,13 @@ impl Source {
         }
     }
 
-    fn parsed(&self, object: &Object, spec: &serde_json::Value, generation: i64, is_registered: bool) -> Result<PolicySpec, String> {
+    fn parsed(
+        &self,
+        object: &Object,
+        spec: &serde_json::Value,
+        generation: i64,
+        is_registered: bool,
+    ) -> Result<PolicySpec, String> {
         let namespace = self.namespace(object);
         let document = object.document(spec);
         let text = |it: &ValueRef| self.values.text(&Holder::of(it, namespace), &it.key);
@@ -234,7 +276,9 @@ pub(super) fn title(key: &Key) -> String {
 /// Whether the leader registers objects of the kind.
 pub(super) fn is_admission(kind: Kind) -> bool {
     match kind {
-        Kind::Validator | Kind::NamespacedValidator | Kind::PolicyGroup | Kind::Mutator | Kind::NamespacedMutator => true,
+        Kind::Validator | Kind::NamespacedValidator | Kind::PolicyGroup | Kind::Mutator | Kind::NamespacedMutator => {
+            true
+        }
         Kind::Authorizer | Kind::Authenticator | Kind::Provider => false,
     }
 }

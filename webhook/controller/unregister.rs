@@ -38,7 +38,10 @@ impl Unregister {
             _ => format!("the Lease {namespace}/{} cannot be annotated: {error}", self.installation),
         })?;
         webhooks::delete(&client, &self.installation).await.map_err(|error| {
-            format!("the registration is held, and the webhook configurations {} cannot be deleted: {error}", self.installation)
+            format!(
+                "the registration is held, and the webhook configurations {} cannot be deleted: {error}",
+                self.installation
+            )
         })
     }
 }

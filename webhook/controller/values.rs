@@ -122,13 +122,16 @@ impl Values {
             ValueKind::ConfigMap => {
                 let data = |it: ConfigMap| {
                     let texts = it.data.unwrap_or_default().into_iter().map(|(key, text)| (key, text.into_bytes()));
-                    texts.chain(it.binary_data.unwrap_or_default().into_iter().map(|(key, bytes)| (key, bytes.0))).collect()
+                    texts
+                        .chain(it.binary_data.unwrap_or_default().into_iter().map(|(key, bytes)| (key, bytes.0)))
+                        .collect()
                 };
                 let api = Api::<ConfigMap>::namespaced(client, namespace);
                 task.spawn(follow(api, name.clone(), data, Arc::clone(&found), changes));
             }
             ValueKind::Secret => {
-                let data = |it: Secret| it.data.unwrap_or_default().into_iter().map(|(key, bytes)| (key, bytes.0)).collect();
+                let data =
+                    |it: Secret| it.data.unwrap_or_default().into_iter().map(|(key, bytes)| (key, bytes.0)).collect();
                 let api = Api::<Secret>::namespaced(client, namespace);
                 task.spawn(follow(api, name.clone(), data, Arc::clone(&found), changes));
             }
@@ -173,9 +176,8 @@ async fn follow<K>(
 /// Nothing of what a server may have put beside its words.
 fn refusal(error: &watcher::Error) -> String {
     match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status)) | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => {
-            status.message.clone()
-        }
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.message.clone(),
         _ => "kube-apiserver does not answer".to_owned(),
     }
 }

@@ -1,10 +1,6 @@
 //! The webhook configurations as the cluster has them, and how they are written.
 
-use std::{
-    collections::BTreeSet,
-    fmt::Debug,
-    sync::Arc,
-};
+use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
 use k8s_openapi::{
     api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
@@ -24,6 +20,7 @@ use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     Config,
+    certificates::Published,
     client::{Refused, within},
     mirror::{Changes, mirror},
 };
@@ -97,6 +94,24 @@ impl Webhooks {
         self.registered.clone()
     }
 
+    /// The caBundle as kube-apiserver has it now.
+    pub(super) async fn published(&self) -> Result<Published, Refused> {
+        let now = std::time::Instant::now();
+        let validating = within(self.validating.api.get_opt(&self.validating.installation)).await?;
+        let mutating = within(self.mutating.api.get_opt(&self.mutating.installation)).await?;
+        let of_validating = validating.into_iter().filter_map(|it| it.webhooks).flatten().map(|it| it.client_config);
+        let of_mutating = mutating.into_iter().filter_map(|it| it.webhooks).flatten().map(|it| it.client_config);
+        // All were written with the same; where they were not, only what all know counts.
+        let bundles: BTreeSet<String> = of_validating
+            .chain(of_mutating)
+            .map(|it| it.ca_bundle.map(|it| String::from_utf8_lossy(&it.0).into_owned()).unwrap_or_default())
+            .collect();
+        Ok(match bundles.first() {
+            Some(bundle) => Published::bundle(bundle, now),
+            None => Published::nothing(now),
+        })
+    }
+
     /// Told of each change.
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changes.listen()
@@ -136,6 +151,11 @@ impl<K: Configured> One<K> {
 }
 
 impl Version {
+    /// Whether it was not deleted and made again meanwhile.
+    pub(super) fn is_same_object(&self, other: &Self) -> bool {
+        self.uid == other.uid
+    }
+
     fn of(metadata: &ObjectMeta) -> Self {
         Self { uid: metadata.uid.clone().unwrap_or_default(), generation: metadata.generation.unwrap_or_default() }
     }

@@ -9,9 +9,9 @@
 //! 1. `"verdict.dev/class/1"`, to be counted up when anything below changes;
 //! 2. whether the policy decides: what does not may take the time of an entry, and so the verdict of another;
 //! 3. `"Fail"` or `"Ignore"`, what kube-apiserver does without an answer; 4. `"Equivalent"` or `"Exact"`;
-//! 5. namespaceSelector, 6. objectSelector, each `[[[KEY, VALUE], ...], [[KEY, OPERATOR, [VALUE, ...]], ...]]`, or null where it
+//! 5. the one namespace that the policy is for, or null; 6. namespaceSelector, 7. objectSelector, each `[[[KEY, VALUE], ...], [[KEY, OPERATOR, [VALUE, ...]], ...]]`, or null where it
 //!    selects everything;
-//! 7. the rules. `["versions", [VERSION, ...], [[RESOURCE, [GROUP, ...]], ...]]` where all of them list the same versions, and
+//! 8. the rules. `["versions", [VERSION, ...], [[RESOURCE, [GROUP, ...]], ...]]` where all of them list the same versions, and
 //!    for each row of [`SHARED_STORAGE`] that they touch the same groups; rows of which only the first group is listed are
 //!    left out. Else `["rules", [[[GROUP, ...], [VERSION, ...], [RESOURCE, ...], [OPERATION, ...], SCOPE], ...]]`: policies
 //!    with the very same rules hide nothing from each other.
@@ -79,7 +79,7 @@ fn text(spec: &PolicySpec) -> String {
         spec.decides(),
         if spec.is_passed_over() { "Ignore" } else { "Fail" },
         if matching.exact { "Exact" } else { "Equivalent" },
-        // The one namespace that a policy is for goes here.
+        matching.only_namespace,
         matching.namespace_selector.as_ref().map_or(Value::Null, selector),
         matching.object_selector.as_ref().map_or(Value::Null, selector),
         rules(&matching.resource_rules),

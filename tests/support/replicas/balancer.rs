@@ -55,6 +55,11 @@ impl Balancer {
         Self { address, backends }
     }
 
+    /// One more server.
+    pub fn add(&self, (https, admin): (SocketAddr, SocketAddr)) {
+        self.backends.all().push(Backend { https, admin, ready: true });
+    }
+
     /// Another server takes the place of one that has ended.
     pub fn replace(&self, number: usize, (https, admin): (SocketAddr, SocketAddr)) {
         self.backends.all()[number] = Backend { https, admin, ready: true };
@@ -81,7 +86,7 @@ impl Backends {
     /// Those that are ready, the next in turn first; then the others, should none of them accept.
     fn next(&self) -> Vec<SocketAddr> {
         let mut all = self.all().clone();
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % all.len();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % all.len().max(1);
         all.rotate_left(turn);
         all.sort_by_key(|it| !it.ready);
         all.iter().map(|it| it.https).collect()

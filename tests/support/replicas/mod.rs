@@ -1,7 +1,7 @@
 //! Two servers with the same files behind a balancer, and what happens to them over time: other policies, other certificates, restarts.
 //! Their policies come in versions, which can be told from each answer.
 
-mod balancer;
+pub mod balancer;
 pub mod traffic;
 
 use std::{

@@ -148,7 +148,11 @@ impl Loader {
         }
         // What failed for want of its name has nothing that serves: it is loaded now.
         if let (Now::Untouched, Some(old)) = (&now, old.filter(|it| !it.policies.is_empty())) {
-            return (old.clone(), Vec::new());
+            if old.declared.also_answers == spec.also_answers {
+                return (old.clone(), Vec::new());
+            }
+            let declared = PolicySpec { also_answers: spec.also_answers, ..PolicySpec::clone(&old.declared) };
+            return (Object { declared: Arc::new(declared), ..old.clone() }, Vec::new());
         }
         if let Now::Unreadable(reason) = now {
             let not_loaded = self.not_loaded(old, &spec, reason, Vec::new());

@@ -56,3 +56,69 @@ impl LabelSelector {
         Ok(self.holds(|key| if key == NAMESPACE_NAME_LABEL { Some(name) } else { label(key) }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        cel::Pool,
+        policy::matching::{Bounds, Match},
+        review::admission,
+        spec::Kind,
+    };
+
+    struct Known;
+
+    impl Namespaces for Known {
+        fn labels<'a>(&'a self, name: &'a str, _: Instant) -> Found<'a> {
+            let labels = (name == "known").then(|| Arc::new([("team".to_owned(), "a".to_owned())].into()));
+            Box::pin(std::future::ready(labels))
+        }
+    }
+
+    async fn is_asked(selector: &str, request: &str) -> bool {
+        let text = format!(
+            "{{apiVersion: verdict.dev/v1alpha1, kind: Validator, metadata: {{name: p}}, spec: {{component: {{builtin: x}}, matchConstraints: {{namespaceSelector: {selector}}}}}}}"
+        );
+        let document: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+        let caps = crate::config::NamespacedCaps::default();
+        let spec = crate::config::cluster(&document, &|_| Err(String::new()), &caps).unwrap();
+        let matching = Match::compile(&spec.matching, Kind::Validator).unwrap_or_else(|it| panic!("{it:?}"));
+        let body = format!(
+            r#"{{"kind":"AdmissionReview","apiVersion":"admission.k8s.io/v1","request":{{"uid":"u","kind":{{"version":"v1","kind":"K"}},{request}}}}}"#
+        );
+        let request = admission::decode(body.as_bytes()).unwrap().review;
+        let bounds = Bounds { deadline: Instant::now() + Duration::from_secs(60), time: Duration::from_secs(60) };
+        let view = View::new(&request, matching.reads(), Pool::new(1 << 20, 1 << 20).share(), bounds.deadline);
+        let mut view = view.with(Some(Arc::new(Known)));
+        let object = request.object.map(serde_json::value::RawValue::get);
+        matching.admission(&mut view, object, bounds, &mut Duration::default()).await.unwrap().is_asked()
+    }
+
+    #[tokio::test]
+    async fn any_label_of_a_namespace_counts() {
+        let pod = |namespace: &str| {
+            format!(
+                r#""operation":"CREATE","resource":{{"version":"v1","resource":"pods"}},"name":"n","namespace":"{namespace}","object":{{}}"#
+            )
+        };
+        let (a, b) = ("{matchLabels: {team: a}}", "{matchLabels: {team: b}}");
+        assert!(is_asked(a, &pod("known")).await && !is_asked(b, &pod("known")).await);
+        // Nobody knows it: it is looked at.
+        assert!(is_asked(a, &pod("other")).await && is_asked(b, &pod("other")).await);
+        // It is in none.
+        assert!(is_asked(b, &pod("")).await);
+        let named = "{matchLabels: {kubernetes.io/metadata.name: known, team: a}}";
+        assert!(is_asked(named, &pod("known")).await && !is_asked(named, &pod("other")).await);
+        // One that is written counts as it is to be, one that is deleted as it is known.
+        let namespace = |operation: &str, team: &str| {
+            format!(
+                r#""operation":"{operation}","resource":{{"version":"v1","resource":"namespaces"}},"name":"known","namespace":"known","object":{{"metadata":{{"labels":{{"team":"{team}"}}}}}}"#
+            )
+        };
+        assert!(is_asked(b, &namespace("UPDATE", "b")).await && !is_asked(a, &namespace("UPDATE", "b")).await);
+        assert!(is_asked(a, &namespace("DELETE", "b")).await && !is_asked(b, &namespace("DELETE", "b")).await);
+    }
+}

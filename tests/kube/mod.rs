@@ -5,6 +5,7 @@
 mod access;
 mod cases;
 mod causes;
+mod certificates;
 mod cluster;
 mod controller;
 mod declared;

@@ -123,7 +123,7 @@ fn again(file: PathBuf, tokens: Tokens) -> Watched {
             Err(why) => error!("the admin tokens stay as they were: {why}"),
         }
     };
-    Watched { files: vec![file], read: Box::new(read) }
+    Watched { files: vec![file], made: None, read: Box::new(read) }
 }
 
 fn listed(file: &Path) -> Result<Listed, String> {
@@ -166,6 +166,6 @@ impl Pair {
             }
             Err(why) => error!("the certificates stay as they were: {why}"),
         };
-        Watched { files, read: Box::new(read) }
+        Watched { files, made: None, read: Box::new(read) }
     }
 }

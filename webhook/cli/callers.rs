@@ -101,7 +101,7 @@ fn again(file: PathBuf, tokens: Tokens) -> Watched {
         }
         Err(why) => error!("the tokens of callers stay as they were: {why}"),
     };
-    Watched { files, read: Box::new(read) }
+    Watched { files, made: None, read: Box::new(read) }
 }
 
 fn listed(file: &Path) -> Result<Listed, String> {

@@ -3,7 +3,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    fs,
+    future::pending,
+    io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,12 +16,14 @@ use std::{
 use futures_util::future::try_join_all;
 use tokio::{
     signal::unix::{SignalKind, signal},
+    sync::watch,
     time::sleep,
 };
 use tracing::{error, info};
 
 use super::sources::Sources;
 use crate::{
+    certs::Pair,
     config::{ConfigError, Found},
     observe::Metrics,
     policy::{Declared, Keeper, Live, Now, Orders, Unreadable},
@@ -42,6 +46,8 @@ pub(super) fn declared(kept: &Kept) -> Vec<Declared> {
 /// Files beside those of policies, and what is done when they change.
 pub(super) struct Watched {
     pub(super) files: Vec<PathBuf>,
+    /// A pair that is no file.
+    pub(super) made: Option<watch::Receiver<Option<Pair>>>,
     /// Reads them. What cannot be read changes nothing.
     pub(super) read: Box<dyn Fn() + Send>,
 }
@@ -80,9 +86,11 @@ impl Watched {
         let mut hangup = signal(SignalKind::hangup())?;
         let stamps = || Stamps::of_files(self.files.iter().cloned());
         let mut seen = stamps();
+        let mut made = self.made.clone();
         loop {
             let is_told = tokio::select! {
                 _ = hangup.recv() => true,
+                Ok(()) = another(&mut made) => true,
                 () = sleep(PAUSE) => false,
             };
             if stamps() == seen && !is_told {
@@ -91,6 +99,14 @@ impl Watched {
             seen = settled(&stamps).await;
             (self.read)();
         }
+    }
+}
+
+/// Another pair was made. An error: nobody makes one any more.
+async fn another(made: &mut Option<watch::Receiver<Option<Pair>>>) -> Result<(), watch::error::RecvError> {
+    match made {
+        Some(made) => made.changed().await,
+        None => pending().await,
     }
 }
 

@@ -7,7 +7,7 @@ pub mod artifact;
 pub mod bundle;
 mod check;
 pub mod key;
-mod pem;
+pub(crate) mod pem;
 pub mod private;
 pub mod requirement;
 pub mod simple;

@@ -42,7 +42,7 @@ pub(super) fn shown(label: &str) -> String {
 }
 
 /// In lines of 64 characters.
-pub(super) fn written(label: &str, der: &[u8]) -> String {
+pub(crate) fn written(label: &str, der: &[u8]) -> String {
     let base64 = STANDARD.encode(der);
     let mut pem = format!("{BEGIN}{label}{DASHES}\n");
     let mut rest = base64.as_str();

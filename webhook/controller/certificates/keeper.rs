@@ -185,8 +185,8 @@ impl Keeper {
             let Certificates { names, times, .. } = &self.of;
             let facts = Facts { names, times, now: Moment::now(), published: Some(published) };
             match self.view.step(&facts) {
-                Ok(Step::Wait) => break,
-                Ok(Step::Write(stored, why)) => {
+                Ok(None) => break,
+                Ok(Some(Step { stored, why })) => {
                     if let Err(error) = self.write(&stored, why).await {
                         return self.failed(error);
                     }

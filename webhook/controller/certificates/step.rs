@@ -1,5 +1,7 @@
 //! What the leader does next. One step is one write of the Secret; after each, all waits begin again.
 
+use std::slice;
+
 use super::{
     Moment, Published, Times,
     parts::{Authority, Root},
@@ -8,12 +10,11 @@ use super::{
 };
 use crate::certs::CertsError;
 
-/// What is to be written.
-pub(super) enum Step {
-    /// Nothing for now.
-    Wait,
-    /// This, in place of what the process saw.
-    Write(Stored, Why),
+/// One step.
+pub(super) struct Step {
+    /// What is to be written in place of what the process saw.
+    pub(super) stored: Stored,
+    pub(super) why: Why,
 }
 
 /// For the log.
@@ -30,18 +31,20 @@ pub(super) struct Facts<'a> {
 }
 
 impl View {
+    /// `None`: nothing, for now.
+    ///
     /// # Errors
     /// A certificate could not be made: a name is none.
-    pub(super) fn step(&self, facts: &Facts<'_>) -> Result<Step, CertsError> {
-        let Some(published) = facts.published else { return Ok(Step::Wait) };
+    pub(super) fn step(&self, facts: &Facts<'_>) -> Result<Option<Step>, CertsError> {
+        let Some(published) = facts.published else { return Ok(None) };
         let ours = |stored: &Stored| self.memory(published).is_none_or(|it| stored.follows(&it.current));
         match &self.content {
-            Content::Unknown => Ok(Step::Wait),
+            Content::Unknown => Ok(None),
             Content::Whole(stored) if ours(stored) => self.next(stored, facts, published),
             lost => {
                 let stored = self.made_again(lost, facts, published)?;
                 let why = if matches!(lost, Content::Missing) { "there were none" } else { "others could not be used" };
-                Ok(Step::Write(stored, why))
+                Ok(Some(Step { stored, why }))
             }
         }
     }
@@ -63,7 +66,7 @@ impl View {
         Ok(Stored::new(None, Some(new), &previous))
     }
 
-    fn next(&self, stored: &Stored, facts: &Facts<'_>, published: &Published) -> Result<Step, CertsError> {
+    fn next(&self, stored: &Stored, facts: &Facts<'_>, published: &Published) -> Result<Option<Step>, CertsError> {
         let Facts { names, times, now, .. } = *facts;
         let Stored { current, next, previous } = stored;
         let with = |roots: &[Root]| {
@@ -71,7 +74,7 @@ impl View {
             add(&mut all, previous);
             all
         };
-        let write = |stored: Stored, why| Ok(Step::Write(stored, why));
+        let write = |stored, why| Ok(Some(Step { stored, why }));
 
         match current {
             // Restored from elsewhere: whoever begins now must not present it before it is published.
@@ -92,7 +95,7 @@ impl View {
         }
         match next {
             Some(next) if next.is_due(now.clock, times) => {
-                let stored = Stored::new(current.clone(), Some(facts.authority()?), &with(&[next.root.clone()]));
+                let stored = Stored::new(current.clone(), Some(facts.authority()?), &with(slice::from_ref(&next.root)));
                 return write(stored, "the next CA was never used and ends soon");
             }
             Some(next) if self.is_known(&next.root, facts, published) => {
@@ -107,7 +110,7 @@ impl View {
             }
             None => {}
         }
-        let Some(Current { authority, leaf }) = current else { return Ok(Step::Wait) };
+        let Some(Current { authority, leaf }) = current else { return Ok(None) };
         if leaf.is_due(names, authority, now.clock, times) {
             let stored = Stored::new(Some(facts.signed(authority.clone())?), next.clone(), previous);
             return write(stored, "the certificate ends soon, or is for other names");
@@ -116,7 +119,7 @@ impl View {
         if !previous.is_empty() && is_over {
             return write(Stored::new(current.clone(), next.clone(), &[]), "nobody presents the former CA any more");
         }
-        Ok(Step::Wait)
+        Ok(None)
     }
 
     /// kube-apiserver trusts it, or will as soon as it asks anybody.

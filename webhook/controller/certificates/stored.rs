@@ -38,14 +38,14 @@ pub(super) enum Content {
         roots: Vec<Root>,
     },
     /// It can.
-    Whole(Stored),
+    Whole(Box<Stored>),
 }
 
 impl Content {
     /// Reads the entries of the Secret.
     pub(super) fn read(entries: &BTreeMap<String, ByteString>) -> Self {
         match Stored::read(entries) {
-            Ok(stored) => Self::Whole(stored),
+            Ok(stored) => Self::Whole(Box::new(stored)),
             Err((entry, Wrong(why))) => {
                 let mut roots = Vec::new();
                 for name in [CA, NEXT, PREVIOUS] {

@@ -97,7 +97,7 @@ fn a_certificate_is_renewed_before_its_end_by_the_same_ca() {
 fn a_ca_is_replaced_with_overlap_whoever_leads() {
     for changes in [false, true] {
         let mut cluster = settled();
-        let mut turn = |cluster: &mut Cluster| {
+        let turn = |cluster: &mut Cluster| {
             if changes {
                 cluster.change((cluster.leader + 1) % 3, true);
                 cluster.learn();
@@ -276,7 +276,7 @@ fn the_secret_is_read_as_it_was_written_and_keys_are_never_shown() {
     cluster.pass(310 * DAY);
     cluster.lead();
     let stored = cluster.stored();
-    assert!(matches!(Content::read(&stored.entries()), Content::Whole(again) if again == stored));
+    assert!(matches!(Content::read(&stored.entries()), Content::Whole(again) if *again == stored));
     let shown = format!("{stored:?} {:?}", Content::read(&stored.entries()));
     assert!(!shown.contains("PRIVATE") && shown.len() < 300, "{shown}");
     // What is not ours is passed over, and what is too large is not read.

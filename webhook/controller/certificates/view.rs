@@ -1,11 +1,11 @@
 //! What one process knows: what the Secret holds as far as it saw, since when, and what it presents.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{
     Moment, Published, Times,
     parts::Root,
-    stored::{Content, Current, Stored},
+    stored::{Content, Current},
 };
 
 /// Of one process. Pure: it is told what was seen, and when.
@@ -39,7 +39,8 @@ impl View {
     /// Takes what the Secret holds, for it to be presented, unless somebody else put it there: that is kept away for a while, in which the leader
     /// makes it good. `published`: what a leader knows of the caBundle.
     pub(super) fn take(&mut self, published: Option<&Published>, now: Moment, times: &Times) {
-        let Content::Whole(stored @ Stored { current: Some(current), .. }) = &self.content else { return };
+        let Content::Whole(stored) = &self.content else { return };
+        let Some(current) = &stored.current else { return };
         let follows = match &self.memory {
             None => true,
             Some(memory) => {
@@ -64,7 +65,7 @@ impl View {
     }
 
     /// The Secret has held the same for so long.
-    pub(super) fn lasts(&self, wait: std::time::Duration, now: Moment) -> bool {
+    pub(super) fn lasts(&self, wait: Duration, now: Moment) -> bool {
         now.since(self.seen) >= wait
     }
 }

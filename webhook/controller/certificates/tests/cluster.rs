@@ -105,8 +105,8 @@ impl Cluster {
         let replica = &self.replicas[at];
         let facts = Facts { names: &self.names, times: &self.times, now, published: replica.published.as_ref() };
         match replica.view.step(&facts)? {
-            Step::Wait => Ok(false),
-            Step::Write(stored, _) => {
+            None => Ok(false),
+            Some(Step { stored, .. }) => {
                 if self.secret.as_ref().map(|it| it.0) == replica.version {
                     self.put(stored.entries());
                 }
@@ -143,7 +143,7 @@ impl Cluster {
 
     pub(super) fn stored(&self) -> Stored {
         match Content::read(&self.entries()) {
-            Content::Whole(stored) => stored,
+            Content::Whole(stored) => *stored,
             other => panic!("{other:?}"),
         }
     }
@@ -172,6 +172,10 @@ impl Cluster {
         let known = self.told.last().map(|it| Published::bundle(&it.2, since));
         let replica = &mut self.replicas[self.leader];
         replica.published.get_or_insert_with(|| known.unwrap_or_else(|| Published::nothing(since)));
+    }
+
+    pub(super) fn is_published(&self) -> bool {
+        !self.told.is_empty()
     }
 
     pub(super) fn publish(&mut self) {

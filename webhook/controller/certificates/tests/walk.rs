@@ -79,6 +79,8 @@ fn happens(cluster: &mut Cluster, event: &Event) {
         Event::Land => cluster.land(),
         Event::Change { to, lands } => cluster.change(to, lands),
         Event::Crash(at) => cluster.crash(at),
+        // Before anything is published, somebody who has never seen the Secret may make another one.
+        Event::Delete | Event::Damage { .. } if !cluster.is_published() => {}
         Event::Delete => cluster.secret = None,
         Event::Damage { entry, removes } => {
             if cluster.secret.is_some() {

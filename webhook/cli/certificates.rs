@@ -254,4 +254,24 @@ mod tests {
         // A clock that was wrong.
         assert_eq!(told(0), None);
     }
+
+    #[test]
+    fn what_was_made_last_is_served() {
+        let names = ["localhost".to_owned()];
+        let [one, two] = [(); 2].map(|()| certs::Bundle::generate(&names).unwrap().server);
+        let (maker, made) = watch::channel(None);
+        let files = Files { pair: Pair::Made(made), client_ca: None, client_names: Vec::new() };
+        assert_eq!(files.read().err().unwrap(), "no certificate was made yet");
+        let metrics = Arc::new(Metrics::new());
+        maker.send_replace(Some(one.clone()));
+        assert_eq!(files.read().unwrap().certificate, one.certificate.into_bytes());
+        let current = Current::new(files.read().unwrap().config(&metrics).unwrap());
+        let before = Arc::clone(current.acceptor().config());
+        maker.send_replace(Some(two.clone()));
+        assert_eq!(files.read().unwrap().certificate, two.certificate.into_bytes());
+        let watched = again(files, Arc::clone(&current), metrics, Expiries::default());
+        assert!(watched.made.is_some() && watched.files.is_empty());
+        (watched.read)();
+        assert!(!Arc::ptr_eq(&before, current.acceptor().config()));
+    }
 }

@@ -234,3 +234,41 @@ impl Stamps {
 const PAUSE: Duration = Duration::from_millis(500);
 /// How long nothing must change before files are read.
 const SETTLED: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn another_pair_is_taken_at_once_and_one_that_nobody_renews_never() {
+        let pair = |name: &str| Some(Pair { certificate: name.to_owned(), key: String::new() });
+        for renews in [true, false] {
+            let count = Arc::new(AtomicUsize::new(0));
+            let (maker, made) = watch::channel(pair("one"));
+            let read = {
+                let count = Arc::clone(&count);
+                move || {
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            };
+            let watched = Watched { files: Vec::new(), made: Some(made), read: Box::new(read) };
+            let changes = async {
+                if renews {
+                    maker.send_replace(pair("two"));
+                } else {
+                    drop(maker);
+                }
+                sleep(PAUSE * 2).await;
+            };
+            tokio::select! {
+                ended = watched.keep_up() => panic!("{ended:?}"),
+                passed = timeout(PAUSE * 60, changes) => passed.unwrap(),
+            }
+            assert_eq!(count.load(Ordering::Relaxed), usize::from(renews));
+        }
+    }
+}

@@ -21,7 +21,7 @@ const MODULE: GoModule =
 const OF_PROMETHEUS: [&str; 3] = ["instance", "job", "le"];
 
 fn read(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/observability").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests/chart/observability").join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

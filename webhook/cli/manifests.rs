@@ -14,6 +14,7 @@ use super::{
     terminal,
 };
 use crate::{
+    controller::crds,
     engine::run::Capacity,
     observe::Metrics,
     registration::{self, Manifest, Options, Place, Registered},
@@ -71,13 +72,22 @@ enum Of {
         /// Write one file each into this folder, instead of everything to standard output.
         #[arg(long)]
         out: Option<PathBuf>,
+        /// Apply them to the cluster of KUBECONFIG, or the one in which this is a Pod, and wait until it serves them. Helm does that before an upgrade.
+        #[arg(long, conflicts_with = "out")]
+        apply: bool,
     },
 }
 
 pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
-    if let Some(Of::Crds { out }) = &args.of {
-        let crds = registration::crds().map_err(|error| Failed::configuration(error.to_string()))?;
-        show(crds, out.as_deref())?;
+    if let Some(Of::Crds { out, apply }) = &args.of {
+        if *apply {
+            for name in runtime()?.block_on(crds::apply())? {
+                terminal::print(&format!("applied {name}"));
+            }
+            return Ok(Ended::Done);
+        }
+        let printed = registration::crds().map_err(|error| Failed::configuration(error.to_string()))?;
+        show(printed, out.as_deref())?;
         return Ok(Ended::Done);
     }
     let place = place(args)?;

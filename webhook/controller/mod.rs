@@ -7,6 +7,7 @@
 
 mod certificates;
 mod client;
+pub mod crds;
 mod fold;
 mod leader;
 mod lease;

@@ -25,6 +25,8 @@ mod cases;
 mod cel;
 /// The command line as data: folders with files, commands and all that they print.
 mod certificates;
+/// The Helm chart.
+mod chart;
 /// Policies that share an entry of a webhook configuration.
 mod classes;
 /// What time it is in a case.

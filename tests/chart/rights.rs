@@ -94,7 +94,7 @@ fn they_are_enough_and_go_no_further() {
         (&["create", "clusterrolebinding", "x", "--clusterrole=cluster-admin", "--user=x"], false),
     ] {
         let output = server(args, &none);
-        assert!(if may { output.success() } else { output.stderr.contains("(Forbidden)") }, "{output}");
+        assert!(if may { output.success() } else { output.stderr.contains("is forbidden: User") }, "{output}");
     }
 }
 

@@ -66,7 +66,7 @@ fn who_writes_a_policy_must_be_able_to_get_what_it_refers_to() {
         ),
         ("dora", variables("Validator", &[secret("a-0")]), Some("may not get in the namespace verdict")),
         // No Secret has such a name; it must not hide another.
-        ("alice", variables("Validator", &[secret("a-0,other")]), Some("Secret other")),
+        ("alice", variables("Validator", &[secret("a-0,other")]), Some("other")),
         // Another installation's.
         ("bob", labelled(&variables("Validator", &[secret("a-0")]), "blue"), None),
     ];

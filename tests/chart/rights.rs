@@ -13,12 +13,12 @@ fn its_rights_are_listed() {
     };
     insta::assert_snapshot!(listed(&[]), @"
     Role verdict: coordination.k8s.io/leases: create
-    Role verdict: coordination.k8s.io/leases [verdict]: get,list,watch,update,patch
-    Role verdict: verdict.dev/replicas: get,list,watch,create,update,patch,delete
-    Role verdict: /pods: get,list,watch
+    Role verdict: coordination.k8s.io/leases [verdict]: get,update
+    Role verdict: verdict.dev/replicas: get,list,watch,create,patch,delete
+    Role verdict: /pods: get
     Role verdict: /secrets,configmaps: get,list,watch
     Role verdict: /secrets: create
-    Role verdict: /secrets [verdict-certificates]: update,patch
+    Role verdict: /secrets [verdict-certificates]: update
     Role verdict-unregister: coordination.k8s.io/leases [verdict]: get,patch
     ClusterRole verdict: verdict.dev/validators,policygroups,mutators,authorizers,authenticators,providers,namespacedvalidators,namespacedmutators: get,list,watch
     ClusterRole verdict: verdict.dev/validators/status,policygroups/status,mutators/status,authorizers/status,authenticators/status,providers/status,namespacedvalidators/status,namespacedmutators/status: patch
@@ -41,7 +41,7 @@ fn its_rights_are_listed() {
     insta::assert_snapshot!(other("namespacedValues.enabled=true"), @"+ClusterRole verdict: /secrets,configmaps: get,list,watch");
     insta::assert_snapshot!(other("certificates={\"mode\": \"secret\", \"secretName\": \"tls\"}"), @"
     -Role verdict: /secrets: create
-    -Role verdict: /secrets [verdict-certificates]: update,patch
+    -Role verdict: /secrets [verdict-certificates]: update
     ");
 }
 
@@ -74,13 +74,15 @@ fn they_are_enough_and_go_no_further() {
         json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name, "namespace": RELEASE},
             "spec": {"holderIdentity": "a"}})
     };
-    server(&apply, &lease("verdict")).ok();
-    server(&apply, &lease("of-somebody-else")).refused();
+    let replace = ["replace", "-f", "-"];
+    server(&replace, &lease("verdict")).ok();
+    plane.kubectl_with(&["create", "-f", "-"], &lease("of-somebody-else").to_string()).ok();
+    server(&replace, &lease("of-somebody-else")).refused();
     let secret = |name: &str, namespace: &str| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace}});
     server(&["create", "-f", "-"], &secret("verdict-certificates", RELEASE)).ok();
-    server(&apply, &secret("verdict-certificates", RELEASE)).ok();
+    server(&replace, &secret("verdict-certificates", RELEASE)).ok();
     plane.kubectl_with(&["create", "-f", "-"], &secret("of-somebody-else", RELEASE).to_string()).ok();
-    server(&apply, &secret("of-somebody-else", RELEASE)).refused();
+    server(&replace, &secret("of-somebody-else", RELEASE)).refused();
     for (args, may) in [
         (&["get", "secrets", "--namespace", RELEASE][..], true),
         (&["get", "secrets", "--namespace", "elsewhere"], false),

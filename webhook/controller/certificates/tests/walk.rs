@@ -99,7 +99,7 @@ fn happens(cluster: &mut Cluster, event: &Event) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
     #[test]
     fn nobody_presents_what_kube_apiserver_does_not_know(events in events()) {
         let mut cluster = Cluster::new(REPLICAS);

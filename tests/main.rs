@@ -82,6 +82,8 @@ mod namespaced;
 mod overload;
 /// The built-in policy `pod-security` against the fixtures of Kubernetes.
 mod pod_security;
+/// Replicas in real Pods, of a whole small cluster.
+mod pods;
 /// What holds of any input.
 mod properties;
 /// What is only so in Python.

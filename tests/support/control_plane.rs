@@ -171,11 +171,11 @@ current-context: x
     )
 }
 
-fn run_kubectl(binaries: &Binaries, kubeconfig: &Path, home: &Path, args: &[&str], stdin: &str) -> Output {
+/// kubectl with this kubeconfig; its caches go to `home`.
+pub fn run_kubectl(binaries: &Binaries, kubeconfig: &Path, home: &Path, args: &[&str], stdin: &str) -> Output {
     let mut child = Command::new(binaries.kubectl())
         .env_clear()
         .env("KUBECONFIG", kubeconfig)
-        // Its caches go there.
         .env("HOME", home)
         .arg("--request-timeout=60s")
         .args(args)

@@ -12,6 +12,7 @@ pub mod http;
 pub mod kinds;
 pub mod node;
 pub mod pki;
+pub mod pods;
 pub mod processes;
 pub mod registry;
 pub mod rego;

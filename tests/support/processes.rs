@@ -32,14 +32,19 @@ pub struct Process {
 
 impl Process {
     /// Starts `command` in a process group of its own; what it prints goes to the end of `log`.
-    pub fn start(name: &str, mut command: Command, log: &Path) -> Self {
+    pub fn start(name: &str, command: Command, log: &Path) -> Self {
+        Self::start_with(name, command, log, Stdio::null())
+    }
+
+    /// The same, with this as its standard input.
+    pub fn start_with(name: &str, mut command: Command, log: &Path, stdin: Stdio) -> Self {
         let output = File::options()
             .create(true)
             .append(true)
             .open(log)
             .unwrap_or_else(|error| panic!("{}: {error}", log.display()));
         let child = command
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(output.try_clone().expect("a second handle of the log"))
             .stderr(output)
             .process_group(0)
@@ -74,6 +79,14 @@ impl Process {
         }
     }
 
+    /// Sends SIGKILL, and waits until it has ended.
+    pub fn kill(&mut self) {
+        if self.ended().is_none() {
+            self.signal("KILL");
+            let _ = self.child.wait();
+        }
+    }
+
     /// Waits until it has ended; fails when `limit` is over.
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         within(limit, || self.ended().ok_or(()))
@@ -104,8 +117,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.terminate();
         if within(GRACE, || self.ended().ok_or(())).is_err() {
-            self.signal("KILL");
-            let _ = self.child.wait();
+            self.kill();
         }
         // A line tells the guard that there is nothing left to do.
         if let Some(mut pipe) = self.guard.stdin.take() {

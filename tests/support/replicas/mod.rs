@@ -45,6 +45,24 @@ pub struct Versions {
 }
 
 impl Versions {
+    /// Only the first, which every server has.
+    pub fn first() -> Self {
+        let now = Instant::now();
+        Self { written: Mutex::new(vec![now]), served: Mutex::new(vec![now]) }
+    }
+
+    /// The number of another, which is about to be written.
+    pub fn next(&self) -> usize {
+        let mut written = lock(&self.written);
+        written.push(Instant::now());
+        written.len() - 1
+    }
+
+    /// Every server has one more of those that were written.
+    pub fn is_served(&self) {
+        lock(&self.served).push(Instant::now());
+    }
+
     /// Those that an answer may show: from the one that everybody had when it was asked for, to the last that was written when it came.
     pub fn between(&self, asked: Instant, answered: Instant) -> std::ops::RangeInclusive<usize> {
         let last = |moments: &Mutex<Vec<Instant>>, at| lock(moments).iter().rposition(|it| *it <= at).unwrap_or(0);
@@ -64,10 +82,9 @@ impl Replicas {
         let flags: Vec<String> = flags.iter().map(ToString::to_string).collect();
         write(folder, 0, more);
         let servers = [0, 1].map(|number| serve(&pki, folder, number, &flags));
-        let now = Instant::now();
         Self {
             balancer: Balancer::new(servers.iter().map(places)),
-            versions: Arc::new(Versions { written: Mutex::new(vec![now]), served: Mutex::new(vec![now]) }),
+            versions: Arc::new(Versions::first()),
             pki,
             servers,
             more: more.to_owned(),
@@ -84,11 +101,7 @@ impl Replicas {
 
     /// Writes the next version and waits until both have it.
     pub fn reload(&self) {
-        let version = {
-            let mut written = lock(&self.versions.written);
-            written.push(Instant::now());
-            written.len() - 1
-        };
+        let version = self.versions.next();
         write(&self.folder, version, &self.more);
         for server in &self.servers {
             let url = format!("https://{}/validate/version", server.https);
@@ -98,7 +111,7 @@ impl Replicas {
             };
             within(Duration::from_secs(60), shows).unwrap_or_else(|last| panic!("version {version}: {last}"));
         }
-        lock(&self.versions.served).push(Instant::now());
+        self.versions.is_served();
     }
 
     /// Gives both another certificate, and waits until they show it.

@@ -91,9 +91,34 @@ impl Tally {
     }
 }
 
+/// Who is asked, and what they may answer.
+pub struct Asked<'a> {
+    pub way: Way,
+    /// The URL of the servers themselves, for [`Way::Direct`].
+    pub direct: String,
+    /// Of the servers and of kube-apiserver.
+    pub pki: &'a Pki,
+    /// What callers of the servers themselves show.
+    pub client: &'a Identity,
+    pub versions: &'a Arc<Versions>,
+}
+
 impl Traffic {
     /// So many callers for each of these questions, who pause so long after each answer.
     pub fn start(replicas: &Replicas, way: &Way, questions: &[Question], callers: usize, pause: Duration) -> Self {
+        let asked = Asked {
+            way: way.clone(),
+            direct: format!("https://{}", replicas.balancer.address),
+            pki: &replicas.pki,
+            client: replicas.client(),
+            versions: &replicas.versions,
+        };
+        Self::to(&asked, questions, callers, pause)
+    }
+
+    /// The same, to whoever is asked.
+    pub fn to(asked: &Asked<'_>, questions: &[Question], callers: usize, pause: Duration) -> Self {
+        let Asked { way, direct, pki, client: shown, versions } = asked;
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads");
         let (tally, ended) = (Arc::new(Tally::default()), Arc::new(AtomicBool::new(false)));
@@ -101,17 +126,17 @@ impl Traffic {
         let caller = |question: Question, number: usize| {
             let caller = Caller {
                 way: way.clone(),
-                direct: format!("https://{}", replicas.balancer.address),
+                direct: direct.clone(),
                 client: client(
                     match way {
-                        Way::Direct => tls(&replicas.pki, Some(replicas.client())),
+                        Way::Direct => tls(pki, Some(shown)),
                         // Whoever shows a token must not show a certificate, which would count first.
-                        Way::ApiServer(..) if question.shows_a_token() => tls(&replicas.pki, None),
-                        Way::ApiServer(_, admin) => tls(&replicas.pki, Some(admin)),
+                        Way::ApiServer(..) if question.shows_a_token() => tls(pki, None),
+                        Way::ApiServer(_, admin) => tls(pki, Some(admin)),
                     },
                     number.is_multiple_of(2),
                 ),
-                versions: Arc::clone(&replicas.versions),
+                versions: Arc::clone(versions),
                 tokens: Arc::clone(&tokens),
                 tally: Arc::clone(&tally),
             };

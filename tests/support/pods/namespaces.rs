@@ -1,9 +1,8 @@
 //! What `tests/pods/cluster` makes: namespaces and control groups in which all of a cluster runs, and which take all of it along when they end.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::Command,
     time::Duration,
 };
 
@@ -48,18 +47,11 @@ impl Namespaces {
         command
     }
 
-    /// A command that ends soon, in there.
-    pub(super) fn run(&self, line: &[&str]) -> Output {
-        self.command(line[0]).args(&line[1..]).output().expect("bash")
-    }
-
-    /// Kills all processes of the Pods of a node.
-    pub(super) fn kill_pods(&self, node: &str) {
-        let groups = fs::read_to_string(self.folder.join("cgroups")).expect("the control groups");
-        let freezer = groups.lines().find(|it| it.contains("/freezer/")).expect("a freezer");
-        let kill = "find \"$1\" -name cgroup.procs -exec cat {} + | xargs --no-run-if-empty kill -KILL";
-        let status = Command::new("sh").args(["-c", kill, "kill"]).arg(format!("{freezer}/{node}")).status();
-        assert!(status.expect("a shell").success(), "the Pods of {node} are not in {freezer}/{node}");
+    /// What a command in there printed, or what it complained.
+    pub(super) fn run(&self, line: &[&str]) -> Result<String, String> {
+        let output = self.command(line[0]).args(&line[1..]).output().expect("bash");
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 }
 

@@ -86,7 +86,10 @@ impl Parts<'_> {
 
     pub(super) fn containerd(&self, number: usize) -> Process {
         let (node, cni) = (of(number), self.file(&format!("cni-{number}")));
-        fs::create_dir_all(&cni).expect("a writable folder");
+        let own = self.file(&format!("nodes/{}", of_name(number)));
+        for folder in [&cni, &format!("{own}/plugins"), &format!("{own}/podlogs")] {
+            fs::create_dir_all(folder).expect("a writable folder");
+        }
         let network = json!({"cniVersion": "0.4.0", "name": of_name(number), "plugins": [{
             "type": "bridge", "bridge": of_name(number), "isGateway": true, "ipMasq": false, "hairpinMode": true,
             "ipam": {
@@ -133,7 +136,6 @@ conf_dir = "{cni}"
             "containerRuntimeEndpoint": format!("unix://{node}/containerd.sock"),
             "failCgroupV1": false,
             "cgroupDriver": "cgroupfs",
-            "cgroupRoot": format!("/{name}"),
             "cgroupsPerQOS": false,
             "enforceNodeAllocatable": [],
             "failSwapOn": false,

@@ -6,8 +6,10 @@ mod install;
 use std::{
     collections::BTreeSet,
     env, fs,
-    process::{Command, Stdio},
+    path::{Path, PathBuf},
+    process::Command,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -99,7 +101,7 @@ fn what_a_killed_node_costs_ends_with_its_lease() {
         it => Err(format!("{it:?}")),
     });
     // And what was in flight then has had its time.
-    std::thread::sleep(Duration::from_secs(10));
+    thread::sleep(Duration::from_secs(10));
     let took = killed.elapsed();
     let (asked, lost) = (traffic.tally.total(), traffic.tally.lost().len());
     println!("a killed node: {lost} of {asked} requests lost in the first {:.0} s", took.as_secs_f32());
@@ -127,7 +129,7 @@ fn a_restart_of_kube_apiserver_is_no_matter() {
     };
     let before = restarts();
     cluster.stop_apiserver();
-    std::thread::sleep(Duration::from_secs(5));
+    thread::sleep(Duration::from_secs(5));
     cluster.start_apiserver();
     let so_far = traffic.tally.total();
     eventually("users go on asking", || if traffic.tally.total() > so_far + 200 { Ok(()) } else { Err("not yet") });
@@ -174,13 +176,16 @@ fn nothing_is_left_of_a_test_that_was_killed() {
     if env::var_os(HELD).is_some() {
         let Some(cluster) = started(1) else { return };
         println!("HELD {}", cluster.folder().display());
-        std::thread::sleep(Duration::from_secs(600));
+        thread::sleep(Duration::from_secs(600));
         return;
     }
     let Some(cluster) = Cluster::start(1) else { return };
     let own = cluster.folder().to_owned();
     let groups = groups_of(&own);
     assert!(!groups.is_empty());
+    let network = cluster.inside(&["ip", "-brief", "link"]).expect("a network");
+    assert!(network.contains("node1"), "{network}");
+    assert!(!Path::new("/sys/class/net/node1").exists(), "the machine's own network is as it was");
     drop(cluster);
     assert_eq!(still_there(&groups), Vec::<String>::new());
 
@@ -192,17 +197,17 @@ fn nothing_is_left_of_a_test_that_was_killed() {
         "--nocapture",
         "pods::nothing_is_left_of_a_test_that_was_killed",
     ]);
-    let mut held = Process::start_with("a test", command, &log, Stdio::null());
+    let mut held = Process::start("a test", command, &log);
     let start = Instant::now();
     let folder = loop {
         let text = fs::read_to_string(&log).unwrap_or_default();
         if let Some((_, rest)) = text.split_once("HELD ")
             && let Some((folder, _)) = rest.split_once('\n')
         {
-            break std::path::PathBuf::from(folder);
+            break PathBuf::from(folder);
         }
         assert!(held.ended().is_none() && start.elapsed() < Duration::from_secs(180), "{text}");
-        std::thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(100));
     };
     let groups = groups_of(&folder);
     assert!(!groups.is_empty());
@@ -334,7 +339,7 @@ fn policies(version: usize) -> String {
 }
 
 /// The control groups of a cluster.
-fn groups_of(folder: &std::path::Path) -> Vec<String> {
+fn groups_of(folder: &Path) -> Vec<String> {
     let text = fs::read_to_string(folder.join("cgroups")).expect("the control groups");
     text.lines().map(str::to_owned).collect()
 }

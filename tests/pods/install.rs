@@ -24,7 +24,7 @@ pub fn install(cluster: &mut Cluster, how: &How<'_>) {
     let (ca, out) = (text(&cluster.pki.ca), text(&folder));
     let line = ["manifests", "--service=verdict/verdict", "--policies", &text(&file), "--ca-file", &ca];
     let shown = ["--client-cert", &text(&client.cert), "--client-key", &text(&client.key)];
-    let (code, _, errors) = verdict(&[&line, shown.as_slice(), &["--config-dir", &out, "--out", &out]].concat());
+    let (code, _, errors) = verdict(&[line.as_slice(), &shown, &["--config-dir", &out, "--out", &out]].concat());
     assert_eq!(code, 0, "{errors}");
     cluster.restart_apiserver(&[format!("--admission-control-config-file={out}/admission-config.yaml")]);
 

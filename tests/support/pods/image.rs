@@ -59,10 +59,9 @@ fn libraries(program: &Path) -> Vec<PathBuf> {
 }
 
 fn tar(folder: &Path, archive: &Path) {
-    let (folder, archive) = (folder.as_os_str(), archive.as_os_str());
-    let line =
-        ["--owner=0".as_ref(), "--group=0".as_ref(), "-cf".as_ref(), archive, "-C".as_ref(), folder, ".".as_ref()];
-    let status = Command::new("tar").args(line).status().expect("tar");
+    let mut line = Command::new("tar");
+    line.args(["--owner=0", "--group=0", "-cf"]).arg(archive).arg("-C").arg(folder).arg(".");
+    let status = line.status().expect("tar");
     assert!(status.success(), "tar: {status}");
 }
 

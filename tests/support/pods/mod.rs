@@ -13,7 +13,7 @@ use std::{
     net::TcpListener,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -28,7 +28,7 @@ use super::{
     control_plane::{Output, kubeconfig_of, run_kubectl},
     eventually, http,
     pki::{Identity, Pki},
-    processes::{Process, folder, say},
+    processes::{Process, say},
     within,
 };
 
@@ -61,7 +61,7 @@ impl Cluster {
     /// Starts one with so many nodes, which are ready then. One at a time: a second one waits. None: something is missing, and that was said.
     pub fn start(nodes: usize) -> Option<Self> {
         static TURN: Mutex<()> = Mutex::new(());
-        if let Some(missing) = Namespaces::missing(&folder("pods")) {
+        if let Some(missing) = Namespaces::missing(Path::new(env!("CARGO_TARGET_TMPDIR"))) {
             let test = thread::current().name().unwrap_or("a test").to_owned();
             assert!(env::var_os("CI").is_none(), "no Pods here: {missing}");
             say(&format!("skipped: {test}: no Pods here: {missing}"));
@@ -138,9 +138,9 @@ impl Cluster {
         run_kubectl(self.programs.control_plane, &self.kubeconfig, self.folder(), args, stdin)
     }
 
-    /// A command inside, where Pods have their addresses.
-    pub fn command(&self, program: impl AsRef<Path>) -> Command {
-        self.namespaces.command(program)
+    /// What a command inside printed, or what it complained: where Pods have their addresses, and nodes their bridges.
+    pub fn inside(&self, line: &[&str]) -> Result<String, String> {
+        self.namespaces.run(line)
     }
 
     /// Ends kube-apiserver, with these flags beside its own from now on, and starts it again.
@@ -168,7 +168,7 @@ impl Cluster {
     /// As when a machine loses its power: nobody gets an answer of the node or of its Pods any more, not even a refusal. It does not come back.
     pub fn kill_node(&mut self, name: &str) {
         let number = (1..=self.nodes.len()).find(|it| of_name(*it) == name).expect("a node's name");
-        let shell = |line: &str| self.namespaces.run(&["sh", "-ec", line]).unwrap_or_else(|error| panic!("{error}"));
+        let shell = |line: &str| self.inside(&["sh", "-ec", line]).unwrap_or_else(|error| panic!("{error}"));
         let ports = format!("/sys/class/net/{name}/brif/*");
         shell(&format!("for port in {ports}; do ip link set \"${{port##*/}}\" down; done"));
         self.nodes[number - 1].kubelet.kill();

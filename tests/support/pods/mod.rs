@@ -168,7 +168,8 @@ impl Cluster {
     /// As when a machine loses its power: nobody gets an answer of the node or of its Pods any more, not even a refusal. It does not come back.
     pub fn kill_node(&mut self, name: &str) {
         let number = (1..=self.nodes.len()).find(|it| of_name(*it) == name).expect("a node's name");
-        let shell = |line: &str| self.inside(&["sh", "-ec", line]).unwrap_or_else(|error| panic!("{error}"));
+        let namespaces = &self.namespaces;
+        let shell = |line: &str| namespaces.run(&["sh", "-ec", line]).unwrap_or_else(|error| panic!("{error}"));
         let ports = format!("/sys/class/net/{name}/brif/*");
         shell(&format!("for port in {ports}; do ip link set \"${{port##*/}}\" down; done"));
         self.nodes[number - 1].kubelet.kill();

@@ -37,12 +37,7 @@ fn two_replicas_come_up_and_deny() {
         ["run", "one", "--image=x", "--namespace=robots", "-o", "jsonpath={.spec.containers[0].resources.limits}"];
     assert_eq!(cluster.kubectl(&limits).ok(), r#"{"memory":"1Mi"}"#);
 
-    // kube-apiserver keeps connections, so it takes several callers until both replicas are asked.
     let (traffic, _) = traffic(&cluster);
-    eventually("both replicas are asked", || {
-        let asked: Vec<u64> = pods(&cluster).iter().map(|pod| reviews(&cluster, pod)).collect();
-        if asked.len() == 2 && asked.iter().all(|it| *it > 10) { Ok(()) } else { Err(format!("{asked:?}")) }
-    });
     nothing_lost(traffic);
 
     let pod = &pods(&cluster)[0];
@@ -91,7 +86,6 @@ fn what_a_killed_node_costs_ends_with_its_lease() {
     let Some(mut cluster) = started(2) else { return };
     assert_eq!(nodes(&cluster).len(), 2, "one replica on each");
     let (traffic, _) = traffic(&cluster);
-    eventually("users ask", || if traffic.tally.total() > 100 { Ok(()) } else { Err("not yet") });
     assert_eq!(traffic.tally.lost(), Vec::<String>::new());
     let killed = Instant::now();
     cluster.kill_node("node2");
@@ -104,7 +98,8 @@ fn what_a_killed_node_costs_ends_with_its_lease() {
     thread::sleep(Duration::from_secs(10));
     let took = killed.elapsed();
     let (asked, lost) = (traffic.tally.total(), traffic.tally.lost().len());
-    println!("a killed node: {lost} of {asked} requests lost in the first {:.0} s", took.as_secs_f32());
+    let slowest = traffic.tally.slowest();
+    println!("a killed node: {lost} of {asked} requests lost in the first {took:.0?}, the slowest took {slowest:.1?}");
     assert!(took < Duration::from_secs(60), "{took:?}");
 
     // Another replica comes up where there is a node, and from here on nothing is lost.
@@ -143,10 +138,12 @@ fn a_restart_of_kube_apiserver_is_no_matter() {
 fn other_policies_in_the_config_map_serve_everywhere() {
     let Some(cluster) = started(1) else { return };
     let (traffic, versions) = traffic(&cluster);
+    let mut last = 0;
     for _ in 0..3 {
         let before = digests(&cluster);
         let start = Instant::now();
-        write_policies(&cluster, &policies(versions.next()));
+        last = versions.next();
+        write_policies(&cluster, &policies(last));
         eventually("both replicas have it", || {
             let now = digests(&cluster);
             if now.len() == 1 && now != before { Ok(()) } else { Err(format!("{now:?}")) }
@@ -156,7 +153,7 @@ fn other_policies_in_the_config_map_serve_everywhere() {
     }
     // What is wrong changes nothing.
     let before = digests(&cluster);
-    write_policies(&cluster, &policies(9).replace("required-labels", "no-such-policy"));
+    write_policies(&cluster, &policies(last).replace("required-labels", "no-such-policy"));
     eventually("the replicas say so", || {
         let told: Vec<String> = pods(&cluster).iter().map(|pod| raw(&cluster, pod, "policies")).collect();
         if told.iter().all(|it| it.contains("no-such-policy")) { Ok(()) } else { Err(told.join("\n")) }
@@ -234,7 +231,8 @@ fn started(nodes: usize) -> Option<Cluster> {
     Some(cluster)
 }
 
-/// Users who ask kube-apiserver all the time, about what the policies validate and mutate.
+/// Users who ask kube-apiserver all the time, about what the policies validate and mutate; so many that it asks both replicas, since it keeps
+/// its connections.
 fn traffic(cluster: &Cluster) -> (Traffic, Arc<Versions>) {
     let versions = Arc::new(Versions::first());
     let asked = Asked {
@@ -245,7 +243,12 @@ fn traffic(cluster: &Cluster) -> (Traffic, Arc<Versions>) {
         versions: &versions,
     };
     let questions = [Question::Validate, Question::Mutate];
-    (Traffic::to(&asked, &questions, 4, Duration::from_millis(20)), versions)
+    let traffic = Traffic::to(&asked, &questions, 4, Duration::from_millis(20));
+    eventually("both replicas are asked", || {
+        let asked: Vec<u64> = pods(cluster).iter().map(|pod| reviews(cluster, pod)).collect();
+        if asked.len() == 2 && asked.iter().all(|it| *it > 10) { Ok(()) } else { Err(format!("{asked:?}")) }
+    });
+    (traffic, versions)
 }
 
 #[track_caller]

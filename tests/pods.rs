@@ -2,6 +2,8 @@
 //! them, while users go on asking. See `tests/pods/README.md`.
 
 mod install;
+mod policies;
+mod replicas;
 
 use std::{
     collections::BTreeSet,
@@ -13,9 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::json;
-
-use self::install::{How, install, rolled_out, write_policies};
+use self::{
+    install::{How, install, rolled_out, write_policies},
+    policies::policies,
+    replicas::{addresses, digests, gone, nodes, pods, raw, restarts, reviews},
+};
 use crate::support::{
     eventually,
     pods::Cluster,
@@ -259,94 +263,6 @@ fn nothing_lost(traffic: Traffic) {
     println!("{:?}, the slowest took {:?}", tally.counts(), tally.slowest());
     assert_eq!((tally.lost(), tally.wrong()), (Vec::new(), Vec::new()));
     assert!(tally.counts().values().all(|it| *it > 50), "{:?}", tally.counts());
-}
-
-/// Names of the replicas.
-fn pods(cluster: &Cluster) -> Vec<String> {
-    words(cluster, &["get", "pods", "-l", "app=verdict", "-o", "jsonpath={.items[*].metadata.name}"])
-}
-
-/// Where they are.
-fn nodes(cluster: &Cluster) -> BTreeSet<String> {
-    words(cluster, &["get", "pods", "-l", "app=verdict", "-o", "jsonpath={.items[*].spec.nodeName}"])
-        .into_iter()
-        .collect()
-}
-
-/// Of those that are ready, as kube-apiserver finds them.
-fn addresses(cluster: &Cluster) -> Vec<String> {
-    let ready = "jsonpath={.items[*].endpoints[?(@.conditions.ready==true)].addresses[0]}";
-    words(cluster, &["get", "endpointslices", "-l", "kubernetes.io/service-name=verdict", "-o", ready])
-}
-
-fn words(cluster: &Cluster, args: &[&str]) -> Vec<String> {
-    let output = cluster.kubectl(&[&["--namespace=verdict"], args].concat()).ok();
-    output.split_whitespace().map(str::to_owned).collect()
-}
-
-/// How often each replica was started again.
-fn restarts(cluster: &Cluster) -> Vec<String> {
-    words(
-        cluster,
-        &["get", "pods", "-l", "app=verdict", "-o", "jsonpath={.items[*].status.containerStatuses[*].restartCount}"],
-    )
-}
-
-/// Waits until those that are ending have ended.
-fn gone(cluster: &Cluster, replicas: usize) {
-    eventually("what was replaced has ended", || match pods(cluster) {
-        it if it.len() == replicas => Ok(()),
-        it => Err(format!("{it:?}")),
-    });
-}
-
-/// What a replica's admin listener says, through kube-apiserver.
-fn raw(cluster: &Cluster, pod: &str, path: &str) -> String {
-    let path = format!("/api/v1/namespaces/verdict/pods/{pod}:8080/proxy/{path}");
-    cluster.kubectl(&["get", "--raw", &path]).stdout
-}
-
-fn reviews(cluster: &Cluster, pod: &str) -> u64 {
-    let metrics = raw(cluster, pod, "metrics");
-    let lines = metrics.lines().filter(|it| it.starts_with("verdict_reviews_total{"));
-    lines.filter_map(|it| it.rsplit(' ').next()?.parse::<u64>().ok()).sum()
-}
-
-/// What the replicas serve, each set once.
-fn digests(cluster: &Cluster) -> BTreeSet<String> {
-    let digest = |pod: &String| {
-        let metrics = raw(cluster, pod, "metrics");
-        metrics.lines().find(|it| it.starts_with("verdict_active_set_info{")).unwrap_or_default().to_owned()
-    };
-    pods(cluster).iter().map(digest).collect()
-}
-
-/// A validator and a mutator who both show their version, for the namespace `robots`.
-fn policies(version: usize) -> String {
-    let policy = |kind: &str, resource: &str, builtin: &str, settings: serde_json::Value| {
-        let spec = json!({
-            "component": {"builtin": builtin},
-            "settings": settings,
-            // Much else runs on this machine.
-            "limits": {"timeoutMilliseconds": 5000},
-            // Controllers put a ConfigMap into every namespace.
-            "matchConditions": [{"name": "users", "expression": "!request.userInfo.username.startsWith('system:')"}],
-            "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "robots"}},
-                "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": [resource], "operations": ["CREATE"]}],
-            },
-        });
-        let metadata = json!({"name": "version"});
-        format!(
-            "---\n{}\n",
-            json!({"apiVersion": "verdict.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec})
-        )
-    };
-    [
-        policy("Validator", "configmaps", "required-labels", json!({"labels": [format!("v{version}")]})),
-        policy("Mutator", "pods", "default-resources", json!({"limits": {"memory": format!("{}Mi", version + 1)}})),
-    ]
-    .concat()
 }
 
 /// The control groups of a cluster.

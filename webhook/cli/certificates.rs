@@ -7,12 +7,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use arc_swap::ArcSwap;
 use rustls::ServerConfig;
-use tokio::{
-    sync::{oneshot, watch},
-    time::sleep,
-};
+use tokio::{sync::watch, time::sleep};
 use tracing::{error, info, warn};
 
 use super::reload::Watched;
@@ -26,7 +22,6 @@ use crate::{
 };
 
 /// Where they come from.
-#[derive(Clone)]
 pub(super) struct Files {
     pub(super) pair: Pair,
     pub(super) client_ca: Option<PathBuf>,
@@ -34,12 +29,11 @@ pub(super) struct Files {
 }
 
 /// The server's own certificate and its key.
-#[derive(Clone)]
 pub(super) enum Pair {
     /// An operator's.
     Files { certificate: PathBuf, key: PathBuf },
-    /// Made on the spot, for as long as the process lives, or by the leader of several replicas, who may put another one there.
-    Made(Arc<ArcSwap<certs::Pair>>),
+    /// Made by this program: on the spot, for as long as the process lives, or by the leader of several replicas, who sends another one in time.
+    Made(watch::Receiver<Option<certs::Pair>>),
 }
 
 /// What the files hold.
@@ -48,7 +42,7 @@ pub(super) struct Certificates {
     key: Vec<u8>,
     client_ca: Option<Vec<u8>>,
     client_names: Vec<ClientName>,
-    /// Nobody renews what was made on the spot.
+    /// No operator renews it.
     is_made: bool,
 }
 
@@ -60,8 +54,8 @@ impl Files {
         let (certificate, key) = match &self.pair {
             Pair::Files { certificate, key } => (read(certificate)?, read(key)?),
             Pair::Made(pair) => {
-                let pair = pair.load();
-                (pair.certificate.clone().into_bytes(), pair.key.clone().into_bytes())
+                let pair = pair.borrow().clone().ok_or("no certificate was made yet")?;
+                (pair.certificate.into_bytes(), pair.key.into_bytes())
             }
         };
         Ok(Certificates {
@@ -119,36 +113,6 @@ impl Certificates {
         let mut all = self.pem().expiries().map_err(|error| error.to_string())?;
         all.retain(|(file, _)| !(self.is_made && matches!(file, PemFile::Certificate)));
         Ok(all)
-    }
-}
-
-/// Serves with what the leader makes, in place of what was made on the spot, for as long as the process lives; `first` is told when it does so for the first time.
-pub(super) async fn present(
-    mut presented: watch::Receiver<Option<certs::Pair>>,
-    files: Files,
-    current: Arc<Current>,
-    metrics: Arc<Metrics>,
-    first: oneshot::Sender<()>,
-) {
-    let mut first = Some(first);
-    loop {
-        let pair = presented.borrow_and_update().clone();
-        if let (Some(pair), Pair::Made(made)) = (pair, &files.pair) {
-            made.store(Arc::new(pair));
-            match files.read().and_then(|it| it.config(&metrics)) {
-                Ok(config) => {
-                    current.replace(config);
-                    info!("new connections are served with the certificate that the leader made");
-                    if let Some(first) = first.take() {
-                        let _ = first.send(());
-                    }
-                }
-                Err(why) => error!("the certificates stay as they were: {why}"),
-            }
-        }
-        if presented.changed().await.is_err() {
-            return;
-        }
     }
 }
 
@@ -215,9 +179,13 @@ impl Expiries {
     }
 }
 
-/// What replaces the certificates of a server: takes what the files hold, if it is whole and fits together; else what serves stays.
+/// What replaces the certificates of a server: takes what the files hold, or what was made, if it is whole and fits together; else what serves stays.
 pub(super) fn again(files: Files, current: Arc<Current>, metrics: Arc<Metrics>, expiries: Expiries) -> Watched {
     let all = files.all();
+    let made = match &files.pair {
+        Pair::Files { .. } => None,
+        Pair::Made(pair) => Some(pair.clone()),
+    };
     let read = move || match files.read().and_then(|it| Ok((it.config(&metrics)?, it.expiries()?))) {
         Ok((config, expire)) => {
             current.replace(config);
@@ -226,7 +194,7 @@ pub(super) fn again(files: Files, current: Arc<Current>, metrics: Arc<Metrics>, 
         }
         Err(why) => error!("the certificates stay as they were: {why}"),
     };
-    Watched { files: all, read: Box::new(read) }
+    Watched { files: all, made, read: Box::new(read) }
 }
 
 /// Days before the end at which those who renew are told; at the last it is over.

@@ -79,8 +79,8 @@ pub(super) enum Certificates {
     OfFile(watch::Sender<Option<String>>, PathBuf),
     /// This process, for itself: where its CA goes.
     Own(watch::Sender<Option<String>>),
-    /// The leader, for all: what is to be presented.
-    OfLeader(watch::Receiver<Option<Pair>>),
+    /// The leader, for all.
+    OfLeader,
 }
 
 impl ClusterArgs {
@@ -94,11 +94,15 @@ impl ClusterArgs {
         self.cluster
     }
 
-    /// None: no cluster is asked.
+    /// None: no cluster is asked. `presented` gets the certificates that the leader makes, if it makes any.
     ///
     /// # Errors
     /// There is no cluster, or flags that do not go together.
-    pub(super) fn plan(&self, has_certificate: bool) -> Result<Option<ClusterPlan>, Failed> {
+    pub(super) fn plan(
+        &self,
+        has_certificate: bool,
+        presented: watch::Sender<Option<Pair>>,
+    ) -> Result<Option<ClusterPlan>, Failed> {
         if !self.cluster {
             return Ok(None);
         }
@@ -133,9 +137,8 @@ impl ClusterArgs {
                 (Certificates::Own(ca), Authority::Given(known))
             }
             (None, Place::Service { namespace, name, .. }) => {
-                let (presented, to_present) = watch::channel(None);
                 let names = vec![format!("{name}.{namespace}.svc")];
-                (Certificates::OfLeader(to_present), Authority::Kept { names, presented })
+                (Certificates::OfLeader, Authority::Kept { names, presented })
             }
         };
         let config = Config {
@@ -185,7 +188,7 @@ pub(super) fn follow(file: PathBuf, ca: watch::Sender<Option<String>>) -> Result
         }
         Err(why) => error!("the CA stays as it was: {why}"),
     };
-    Ok(Watched { files: vec![file], read: Box::new(again) })
+    Ok(Watched { files: vec![file], made: None, read: Box::new(again) })
 }
 
 fn read(path: &Path) -> Result<String, String> {

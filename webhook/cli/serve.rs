@@ -9,11 +9,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::oneshot,
+    sync::{oneshot, watch},
 };
 use tracing::{info, warn};
 
@@ -197,23 +196,33 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
     let certificates = files.read().map_err(wrong)?;
     expiries.of_server(certificates.expiries().map_err(wrong)?);
     let callers = Arc::new(callers);
-    let cluster = args.cluster.plan(!own)?;
+    let cluster = args.cluster.plan(!own, presented)?;
     Ok(Plan { bind, admin, callers, watched, expiries, certificates, files, ca, declared, demo, cluster })
 }
 
-/// Made anew at each start, for this process: nothing is trusted that was lying around. With where the CA is.
-fn own_certificates(args: &Args) -> Result<(Pair, Option<PathBuf>), Failed> {
+/// What the server presents where no operator gave it anything.
+struct OwnCertificates {
+    pair: Pair,
+    /// Where another pair may be put in its place.
+    made: watch::Sender<Option<certs::Pair>>,
+    /// Where the CA is.
+    ca: Option<PathBuf>,
+}
+
+/// Made anew at each start, for this process: nothing is trusted that was lying around.
+fn own_certificates(args: &Args) -> Result<OwnCertificates, Failed> {
     let names = certs::LOOPBACK.map(str::to_owned);
     let bundle = Bundle::generate(&names)?;
+    let (made, pair) = watch::channel(Some(bundle.server.clone()));
     if args.cluster.has_kept_certificates() {
         // Nobody is told of it: it stands in until there is the leader's.
-        return Ok((Pair::Made(Arc::new(ArcSwap::from_pointee(bundle.server))), None));
+        return Ok(OwnCertificates { pair: Pair::Made(pair), made, ca: None });
     }
     let dir = args.cache.dir().ok_or_else(no_dir)?.join("certs");
     certs::write(&bundle, &dir, true).context(
         "the certificate that the server makes for itself must be written: name a folder for it with --cache-dir, or give --tls-cert and --tls-key",
     )?;
-    Ok((Pair::Made(Arc::new(ArcSwap::from_pointee(bundle.server))), Some(dir.join("ca.crt"))))
+    Ok(OwnCertificates { pair: Pair::Made(pair), made, ca: Some(dir.join("ca.crt")) })
 }
 
 /// Many systems allow 1024 open files unless a process asks for more, and connections alone may be five times that.
@@ -300,18 +309,14 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
     keeper.loader = loader(Priority::Idle)?;
     let mut controller = None;
     if let Some(ClusterPlan { config, connected, certificates, .. }) = cluster {
-        let presented = match (certificates, &ca) {
-            (cluster::Certificates::OfFile(authority, file), _) => {
-                watched.push(cluster::follow(file, authority)?);
-                None
-            }
+        let is_of_leader = matches!(certificates, cluster::Certificates::OfLeader);
+        match (certificates, &ca) {
+            (cluster::Certificates::OfFile(authority, file), _) => watched.push(cluster::follow(file, authority)?),
             (cluster::Certificates::Own(authority), Some(own)) => {
                 authority.send_replace(Some(fs::read_to_string(own).context("--cache-dir")?));
-                None
             }
-            (cluster::Certificates::Own(_), None) => None,
-            (cluster::Certificates::OfLeader(presented), _) => Some(presented),
-        };
+            (cluster::Certificates::Own(_), None) | (cluster::Certificates::OfLeader, _) => {}
+        }
         let ties = Ties { live: Arc::clone(&live), orders: orders.clone(), metrics: Arc::clone(&metrics) };
         let (told, loaded) = oneshot::channel();
         reload::keep_up(args.sources.clone(), keeper, declared, watched)?;
@@ -322,15 +327,15 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         }
-        if let Some(mut presented) = presented {
+        if is_of_leader {
             tokio::select! {
-                _ = presented.wait_for(|it| it.is_some()) => {}
+                _ = presented.changed() => {}
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
             }
-            let (replaced, told) = oneshot::channel();
-            tokio::spawn(certificates::present(presented, of_leader, tls_of_leader, Arc::clone(&metrics), replaced));
-            told.await.context("the certificates of the leader cannot be used")?;
+            // At once: the first caller must be shown it.
+            let made = of_leader.read().and_then(|it| it.config(&metrics)).map_err(Failed::configuration)?;
+            tls_of_leader.replace(made);
         }
         not_loaded = live.current().objects().iter().filter(|it| it.state != State::Active).count();
     } else {

@@ -5,7 +5,7 @@
 //! keep, and an error changes nothing of it. Whatever the leader writes can be written again by the next one: what it needs to know stands in the
 //! cluster.
 
-mod certificates;
+pub mod certificates;
 mod client;
 pub mod crds;
 mod fold;

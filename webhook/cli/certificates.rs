@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    future::pending,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
@@ -22,6 +23,7 @@ use crate::{
 };
 
 /// Where they come from.
+#[derive(Clone)]
 pub(super) struct Files {
     pub(super) pair: Pair,
     pub(super) client_ca: Option<PathBuf>,
@@ -29,6 +31,7 @@ pub(super) struct Files {
 }
 
 /// The server's own certificate and its key.
+#[derive(Clone)]
 pub(super) enum Pair {
     /// An operator's.
     Files { certificate: PathBuf, key: PathBuf },
@@ -65,6 +68,17 @@ impl Files {
             client_names: self.client_names.clone(),
             is_made: matches!(self.pair, Pair::Made(_)),
         })
+    }
+
+    /// Until another pair is there than the one that this process made. Never, of files.
+    pub(super) async fn is_replaced(&mut self) {
+        let is_replaced = match &mut self.pair {
+            Pair::Made(made) => made.changed().await.is_ok(),
+            Pair::Files { .. } => false,
+        };
+        if !is_replaced {
+            pending().await
+        }
     }
 
     fn all(&self) -> Vec<PathBuf> {

@@ -60,7 +60,7 @@ pub(super) struct ClusterArgs {
     /// The most policies that one namespace may have.
     #[arg(long, env = "VERDICT_NAMESPACED_POLICIES", value_name = "COUNT", default_value_t = 20)]
     namespaced_policies: usize,
-    /// From where components of namespaced policies may come, as for --registry-allow. Repeatable. Default: as all others.
+    /// From where components of namespaced policies may come, as for --registry-allow. Repeatable. Default: as --registry-allow says; without that, from nowhere.
     #[arg(long, env = "VERDICT_NAMESPACED_REGISTRY", value_name = "PATTERN", value_delimiter = ',')]
     namespaced_registry: Vec<Pattern>,
 }
@@ -94,13 +94,15 @@ impl ClusterArgs {
         self.cluster
     }
 
-    /// None: no cluster is asked. `presented` gets the certificates that the leader makes, if it makes any.
+    /// None: no cluster is asked. `is_open`: components may be fetched from anywhere. `presented` gets the certificates that the leader makes, if it
+    /// makes any.
     ///
     /// # Errors
     /// There is no cluster, or flags that do not go together.
     pub(super) fn plan(
         &self,
         has_certificate: bool,
+        is_open: bool,
         presented: watch::Sender<Option<Pair>>,
     ) -> Result<Option<ClusterPlan>, Failed> {
         if !self.cluster {
@@ -154,7 +156,8 @@ impl ClusterArgs {
             caps: NamespacedCaps {
                 time: self.namespaced_timeout,
                 memory: self.namespaced_memory,
-                registries: (!self.namespaced_registry.is_empty()).then(|| self.namespaced_registry.clone()),
+                // Where nothing is said of registries, none of their authors makes this server ask anybody.
+                registries: (is_open || !self.namespaced_registry.is_empty()).then(|| self.namespaced_registry.clone()),
             },
             most_of_namespace: self.namespaced_policies,
         };

@@ -36,6 +36,11 @@ pub(super) struct RegistryArgs {
 }
 
 impl RegistryArgs {
+    /// Whether it is said from where components may be fetched.
+    pub(super) fn is_limited(&self) -> bool {
+        !self.registry_allow.is_empty()
+    }
+
     /// # Errors
     /// A file cannot be read, or holds something else.
     pub(super) fn registry(&self) -> Result<Registry, Failed> {

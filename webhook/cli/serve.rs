@@ -188,15 +188,17 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
     };
     let (callers, watched) = args.callers.read(args.client_ca.is_some() || bind.ip().is_loopback())?;
     let wrong = |words: String| Failed::configuration(words);
-    let (pair, ca) = match args.tls_cert.clone().zip(args.tls_key.clone()) {
-        Some((certificate, key)) => (Pair::Files { certificate, key }, None),
+    let OwnCertificates { pair, made, ca } = match args.tls_cert.clone().zip(args.tls_key.clone()) {
+        Some((certificate, key)) => {
+            OwnCertificates { pair: Pair::Files { certificate, key }, made: watch::Sender::new(None), ca: None }
+        }
         None => own_certificates(args)?,
     };
     let files = Files { pair, client_ca: args.client_ca.clone(), client_names: callers.names() };
     let certificates = files.read().map_err(wrong)?;
     expiries.of_server(certificates.expiries().map_err(wrong)?);
     let callers = Arc::new(callers);
-    let cluster = args.cluster.plan(!own, presented)?;
+    let cluster = args.cluster.plan(!own, !args.cache.registry.is_limited(), made)?;
     Ok(Plan { bind, admin, callers, watched, expiries, certificates, files, ca, declared, demo, cluster })
 }
 
@@ -204,7 +206,7 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
 struct OwnCertificates {
     pair: Pair,
     /// Where another pair may be put in its place.
-    made: watch::Sender<Option<certs::Pair>>,
+    made: watch::Sender<Option<crate::certs::Pair>>,
     /// Where the CA is.
     ca: Option<PathBuf>,
 }
@@ -304,7 +306,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
     tokio::spawn(expiries.clone().watch());
     // Beside reviews from now on.
     watched.extend(of_admin);
-    let (of_leader, tls_of_leader) = (files.clone(), Arc::clone(&tls));
+    let (mut of_leader, tls_of_leader) = (files.clone(), Arc::clone(&tls));
     watched.push(certificates::again(files, tls, Arc::clone(&metrics), expiries));
     keeper.loader = loader(Priority::Idle)?;
     let mut controller = None;
@@ -329,7 +331,7 @@ async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> R
         }
         if is_of_leader {
             tokio::select! {
-                _ = presented.changed() => {}
+                () = of_leader.is_replaced() => {}
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
             }

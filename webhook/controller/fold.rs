@@ -88,8 +88,10 @@ impl Known<'_> {
             "conditions": conditions,
             "replicas": {"ready": self.ready(), "total": self.replicas.len()},
             "mode": self.mode,
-            "message": message,
         });
+        if !message.is_empty() {
+            status["message"] = json!(message);
+        }
         if let Some(component) = &self.component {
             status["component"] = json!(component);
         }

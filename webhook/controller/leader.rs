@@ -29,6 +29,7 @@ use super::{
     certificates::Published,
     client::{Refused, within},
     fold::{HEARD, Known, Registration},
+    lease,
     objects::{Object, Objects, named, resource},
     register::Register,
     replica::{Replica, Replicas},
@@ -163,7 +164,11 @@ impl Leader {
             // It has not said yet what serves here.
             return Ok(RETRY);
         }
-        let hold = self.hold.borrow().clone();
+        let mut hold = self.hold.borrow().clone();
+        if hold.is_none() && self.webhooks.is_one_missing() {
+            // Somebody may have deleted it, and said so before: what was seen of the Lease may be older than that.
+            hold = lease::held(&self.client, &self.config).await?;
+        }
         let mut soon = if lags { LAG } else { IDLE };
         term.register.forget(&all);
         // What serves everywhere is written down before kube-apiserver is told to ask it.

@@ -154,6 +154,13 @@ fn after(spec: LeaseSpec) -> LeaseSpec {
     LeaseSpec { acquire_time: None, lease_transitions: Some(spec.lease_transitions.unwrap_or_default() + 1), ..spec }
 }
 
+/// Why nothing may be registered, as the Lease says now.
+pub(super) async fn held(client: &Client, config: &Config) -> Result<Option<String>, Refused> {
+    let api: Api<Record> = Api::namespaced(client.clone(), &config.namespace);
+    let record = within(api.get_opt(&config.installation)).await?;
+    Ok(record.and_then(|it| it.annotations().get(HOLD).cloned()))
+}
+
 /// Lets another one lead at once, if this replica does.
 pub(super) async fn release(client: &Client, config: &Config) {
     let api: Api<Record> = Api::namespaced(client.clone(), &config.namespace);

@@ -33,6 +33,27 @@ impl Changes {
     }
 }
 
+/// A copy of objects.
+pub(super) struct Mirror<K: Lookup + 'static>
+where
+    K::DynamicType: Eq + Hash,
+{
+    pub(super) copy: Store<K>,
+    /// Whether all that there was at the beginning was seen.
+    known: watch::Receiver<bool>,
+}
+
+impl<K: Lookup + 'static> Mirror<K>
+where
+    K::DynamicType: Eq + Hash,
+{
+    /// Until all that there was at the beginning was seen. (A store's own `wait_until_ready` wakes one of several who wait.)
+    pub(super) async fn is_known(&self) {
+        // Its watch lives as long as this does.
+        let _ = self.known.clone().wait_for(|it| *it).await;
+    }
+}
+
 /// Keeps a copy of what `api` has, for as long as `tasks` live; `changes` is told of each change. What cannot be had changes nothing of the copy.
 pub(super) fn mirror<K>(
     api: Api<K>,
@@ -41,7 +62,7 @@ pub(super) fn mirror<K>(
     what: &'static str,
     changes: &Changes,
     tasks: &mut JoinSet<()>,
-) -> Store<K>
+) -> Mirror<K>
 where
     K: Resource
         + Lookup<DynamicType = <K as Resource>::DynamicType>
@@ -54,7 +75,8 @@ where
     <K as Resource>::DynamicType: Eq + Hash + Clone + Send + Sync,
 {
     let writer = reflector::store::Writer::new(kind);
-    let store = writer.as_reader();
+    let copy = writer.as_reader();
+    let (knows, known) = watch::channel(false);
     let changes = changes.clone();
     tasks.spawn(async move {
         let config = config.timeout(WATCH);
@@ -71,6 +93,9 @@ where
                         info!(what, "watched again");
                     }
                     is_failing = false;
+                    if matches!(event, watcher::Event::InitDone) {
+                        knows.send_replace(true);
+                    }
                     // While a list comes in, the copy is what it was.
                     if !matches!(event, watcher::Event::Init | watcher::Event::InitApply(_)) {
                         changes.tell();
@@ -85,7 +110,7 @@ where
             }
         }
     });
-    store
+    Mirror { copy, known }
 }
 
 /// Seconds after which each watch is begun anew, so that one that died is noticed.

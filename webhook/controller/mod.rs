@@ -164,7 +164,19 @@ async fn run(
     let leads = lease.leads();
     let source = source::Source::new(client, config, Arc::clone(&objects), webhooks.registered(), orders);
     let reporter = replica::Reporter::new(client, config, Arc::clone(&live));
-    let leader = leader::Leader::new(client, config, live, objects, replicas, webhooks, leads, lease.hold(), ca, published, metrics);
+    let leader = leader::Leader::new(
+        client,
+        config,
+        live,
+        objects,
+        replicas,
+        webhooks,
+        leads,
+        lease.hold(),
+        ca,
+        published,
+        metrics,
+    );
     let (first, is_first) = oneshot::channel();
     tasks.spawn(namespaces.run());
     tasks.spawn(source.run(first));
@@ -196,7 +208,10 @@ async fn run(
 /// Passes on what is to be presented.
 async fn present(mut from: watch::Receiver<Option<Pair>>, to: watch::Sender<Option<Pair>>) {
     loop {
-        to.send_replace(from.borrow_and_update().clone());
+        let pair = from.borrow_and_update().clone();
+        if pair.is_some() {
+            to.send_replace(pair);
+        }
         if from.changed().await.is_err() {
             return;
         }

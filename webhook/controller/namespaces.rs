@@ -81,9 +81,9 @@ pub(super) struct Keeper {
 impl Keeper {
     pub(super) fn new(client: &Client, tasks: &mut JoinSet<()>, questions: Questions) -> Self {
         let api: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
-        let store = mirror(api.clone(), watcher::Config::default(), (), "Namespaces", &Changes::new(), tasks);
+        let copy = mirror(api.clone(), watcher::Config::default(), (), "Namespaces", &Changes::new(), tasks);
         // Only ever set once.
-        let _ = questions.copy.set(store);
+        let _ = questions.copy.set(copy.copy);
         Self { api, asked: questions.asked }
     }
 

@@ -6,14 +6,14 @@ use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta:
 use kube::{
     Api, Client, Resource as _,
     core::{ApiResource, DynamicObject},
-    runtime::{reflector::Store, watcher},
+    runtime::watcher,
 };
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     Config,
-    mirror::{Changes, mirror},
+    mirror::{Changes, Mirror, mirror},
 };
 use crate::{
     policy::Key,
@@ -22,7 +22,7 @@ use crate::{
 
 /// A copy of all objects of this instance, kept by watches.
 pub(super) struct Objects {
-    stores: Vec<(Kind, Store<DynamicObject>)>,
+    mirrors: Vec<(Kind, Mirror<DynamicObject>)>,
     changes: Changes,
 }
 
@@ -46,7 +46,7 @@ impl Objects {
             let api = Api::all_with(client.clone(), &resource(kind));
             (kind, mirror(api, selected.clone(), resource(kind), kind.name(), &changes, tasks))
         });
-        Self { stores: watched.into(), changes }
+        Self { mirrors: watched.into(), changes }
     }
 
     /// Told of each change.
@@ -56,19 +56,18 @@ impl Objects {
 
     /// Until all that there is was seen once.
     pub(super) async fn are_known(&self) {
-        for (_, store) in &self.stores {
-            // Its watch lives as long as this does.
-            let _ = store.wait_until_ready().await;
+        for (_, mirror) in &self.mirrors {
+            mirror.is_known().await;
         }
     }
 
     /// All of them.
     pub(super) fn all(&self) -> BTreeMap<Key, Object> {
-        let of = |(kind, store): &(Kind, Store<DynamicObject>)| {
+        let of = |(kind, mirror): &(Kind, Mirror<DynamicObject>)| {
             let kind = *kind;
-            store.state().into_iter().map(move |object| Object { kind, name: name(&object.metadata), object })
+            mirror.copy.state().into_iter().map(move |object| Object { kind, name: name(&object.metadata), object })
         };
-        self.stores.iter().flat_map(of).map(|it| ((it.kind, it.name.clone()), it)).collect()
+        self.mirrors.iter().flat_map(of).map(|it| ((it.kind, it.name.clone()), it)).collect()
     }
 }
 

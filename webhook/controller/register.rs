@@ -265,6 +265,19 @@ impl Register {
     }
 }
 
+impl Written {
+    /// `is_known`: kube-apiserver knows it as it is already.
+    fn list(&mut self, listed: &Listed, is_known: bool) {
+        let now = Instant::now();
+        let new = if is_known { now.checked_sub(HEARD).unwrap_or(now) } else { now };
+        let since = |key: &Key, generation: i64| match self.generations.get(key) {
+            Some((before, since)) if *before == generation => *since,
+            _ => new,
+        };
+        self.generations = listed.iter().map(|(key, (it, _))| (key.clone(), (*it, since(key, *it)))).collect();
+    }
+}
+
 /// The policies of a configuration, each with its generation and its class.
 type Listed = BTreeMap<Key, (i64, Option<Class>)>;
 
@@ -328,6 +341,7 @@ where
     made.close();
     let text = serde_json::to_string(&made).unwrap_or_default();
     if text == written.text && is_there.is_some() && is_there == written.version {
+        written.list(listed, true);
         return Ok(());
     }
     let version =
@@ -335,17 +349,12 @@ where
     if text != written.text {
         info!(policies = listed.len(), "registered with kube-apiserver");
     }
-    let now = Instant::now();
+    if !written.version.as_ref().is_some_and(|it| it.is_same_object(&version)) {
+        written.generations.clear();
+    }
     // What was there already as it was written now, kube-apiserver knows.
-    let is_known = is_there.as_ref() == Some(&version);
-    let is_same_object = written.version.as_ref().is_some_and(|it| it.is_same_object(&version));
-    let since = |key: &Key, generation: i64| match written.generations.get(key) {
-        Some((before, since)) if *before == generation && is_same_object => *since,
-        _ if is_known => now.checked_sub(HEARD).unwrap_or(now),
-        _ => now,
-    };
-    let generations = listed.iter().map(|(key, (it, _))| (key.clone(), (*it, since(key, *it)))).collect();
-    *written = Written { text, version: Some(version), generations };
+    written.list(listed, is_there.as_ref() == Some(&version));
+    (written.text, written.version) = (text, Some(version));
     Ok(())
 }
 

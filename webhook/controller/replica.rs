@@ -11,7 +11,7 @@ use kube::{
     Api, Client, ResourceExt as _,
     api::{DeleteParams, Patch, PatchParams},
     core::DynamicObject,
-    runtime::{reflector::Store, watcher},
+    runtime::watcher,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ use tracing::warn;
 use super::{
     Config,
     client::within,
-    mirror::{Changes, mirror},
+    mirror::{Changes, Mirror, mirror},
     objects::named,
 };
 use crate::{
@@ -82,7 +82,7 @@ pub(super) struct Replica {
 
 /// All replicas, as they report.
 pub(super) struct Replicas {
-    store: Store<DynamicObject>,
+    mirror: Mirror<DynamicObject>,
     changes: Changes,
 }
 
@@ -90,8 +90,8 @@ impl Replicas {
     pub(super) fn watch(client: &Client, config: &Config, tasks: &mut JoinSet<()>) -> Self {
         let changes = Changes::new();
         let selected = watcher::Config::default().labels(&format!("{INSTALLATION}={}", config.installation));
-        let store = mirror(api(client, config), selected, resource(), "Replicas", &changes, tasks);
-        Self { store, changes }
+        let mirror = mirror(api(client, config), selected, resource(), "Replicas", &changes, tasks);
+        Self { mirror, changes }
     }
 
     /// Told of each change.
@@ -101,8 +101,7 @@ impl Replicas {
 
     /// Until all that there are were seen once.
     pub(super) async fn are_known(&self) {
-        // Its watch lives as long as this does.
-        let _ = self.store.wait_until_ready().await;
+        self.mirror.is_known().await;
     }
 
     /// As they reported last.
@@ -118,7 +117,7 @@ impl Replicas {
                 is_silent: renewed.is_some_and(|it| age(it) > SILENT),
             })
         };
-        self.store.state().into_iter().filter_map(replica).collect()
+        self.mirror.copy.state().into_iter().filter_map(replica).collect()
     }
 }
 

@@ -86,12 +86,7 @@ impl Source {
     pub(super) async fn run(mut self, first: oneshot::Sender<()>) {
         let mut changes = self.objects.changes();
         self.objects.are_known().await;
-        // What they refer to should be there, too.
-        self.want(&self.objects.all());
-        let deadline = Instant::now() + FIRST_VALUES;
-        while self.values.are_awaited() && Instant::now() < deadline {
-            let _ = timeout(SETTLED, self.changed.changed()).await;
-        }
+        self.values_are_there().await;
         self.declare(true).await;
         let _ = first.send(());
         loop {
@@ -105,7 +100,17 @@ impl Source {
             // Whoever applies a folder is let finish.
             let patience = Instant::now() + LONGEST;
             while timeout(SETTLED, changes.changed()).await.is_ok() && Instant::now() < patience {}
+            self.values_are_there().await;
             self.declare(false).await;
+        }
+    }
+
+    /// Until what the objects refer to was seen, too, or for as long as may be waited for that.
+    async fn values_are_there(&mut self) {
+        self.want(&self.objects.all());
+        let deadline = Instant::now() + FIRST_VALUES;
+        while self.values.are_awaited() && Instant::now() < deadline {
+            let _ = timeout(SETTLED, self.changed.changed()).await;
         }
     }
 
@@ -289,5 +294,5 @@ const SETTLED: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(1);
 /// How long an object that is gone answers after kube-apiserver was told not to ask it: it needs about a second to hear of that.
 const LINGER: Duration = Duration::from_secs(10);
-/// How long the start waits for ConfigMaps and Secrets.
+/// How long objects wait for ConfigMaps and Secrets that were never looked at.
 const FIRST_VALUES: Duration = Duration::from_secs(5);

@@ -10,10 +10,7 @@ use kube::{
     Api, Client, Resource,
     api::{DeleteParams, Patch, PatchParams},
     core::{ClusterResourceScope, PartialObjectMeta},
-    runtime::{
-        reflector::{ObjectRef, Store},
-        watcher,
-    },
+    runtime::{reflector::ObjectRef, watcher},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::{sync::watch, task::JoinSet};
@@ -22,7 +19,7 @@ use super::{
     Config,
     certificates::Published,
     client::{Refused, within},
-    mirror::{Changes, mirror},
+    mirror::{Changes, Mirror, mirror},
 };
 
 /// Both configurations of this installation.
@@ -52,7 +49,7 @@ impl Configured for MutatingWebhookConfiguration {}
 /// One of them.
 pub(super) struct One<K: Configured> {
     api: Api<K>,
-    copy: Store<PartialObjectMeta<K>>,
+    mirror: Mirror<PartialObjectMeta<K>>,
     installation: String,
 }
 
@@ -69,7 +66,7 @@ impl Webhooks {
         let validating = One::watch(client, config, "the ValidatingWebhookConfiguration", &changes, tasks);
         let mutating = One::watch(client, config, "the MutatingWebhookConfiguration", &changes, tasks);
         let (sender, registered) = watch::channel(Arc::default());
-        let (copies, mut changed) = ((validating.copy.clone(), mutating.copy.clone()), changes.listen());
+        let (copies, mut changed) = ((validating.mirror.copy.clone(), mutating.mirror.copy.clone()), changes.listen());
         let name = config.installation.clone();
         tasks.spawn(async move {
             while changed.changed().await.is_ok() {
@@ -112,6 +109,11 @@ impl Webhooks {
         })
     }
 
+    /// Whether one of them is not there.
+    pub(super) fn is_one_missing(&self) -> bool {
+        self.validating.version().is_none() || self.mutating.version().is_none()
+    }
+
     /// Told of each change.
     pub(super) fn changes(&self) -> watch::Receiver<()> {
         self.changes.listen()
@@ -122,19 +124,18 @@ impl<K: Configured> One<K> {
     fn watch(client: &Client, config: &Config, what: &'static str, changes: &Changes, tasks: &mut JoinSet<()>) -> Self {
         let only = watcher::Config::default().fields(&format!("metadata.name={}", config.installation));
         let heads: Api<PartialObjectMeta<K>> = Api::all(client.clone());
-        let copy = mirror(heads, only, (), what, changes, tasks);
-        Self { api: Api::all(client.clone()), copy, installation: config.installation.clone() }
+        let mirror = mirror(heads, only, (), what, changes, tasks);
+        Self { api: Api::all(client.clone()), mirror, installation: config.installation.clone() }
     }
 
     /// Until it was seen whether it is there.
     pub(super) async fn is_known(&self) {
-        // Its watch lives as long as this does.
-        let _ = self.copy.wait_until_ready().await;
+        self.mirror.is_known().await;
     }
 
     /// Its version; None: there is none.
     pub(super) fn version(&self) -> Option<Version> {
-        self.copy.get(&ObjectRef::new(&self.installation)).map(|it| Version::of(&it.metadata))
+        self.mirror.copy.get(&ObjectRef::new(&self.installation)).map(|it| Version::of(&it.metadata))
     }
 
     /// Writes it, after kube-apiserver was asked whether it would take it. What others wrote of it is overwritten.

@@ -25,7 +25,7 @@ fn kubectl_shows_how_policies_fare() {
         ],
         "replicas": {"ready": 2, "total": 2},
         "component": component, "interfaces": ["validating"], "mode": "Deny", "message": "all is well",
-        "registration": {"webhook": {"anything": [1]}},
+        "accepted": {"webhook": {"anything": [1]}},
     }});
     for (kind, short) in [("Validator", "vval"), ("NamespacedValidator", "nvval")] {
         let object = policy(kind, "seen-labels", &json!({"component": {"image": "registry.example.org/labels:1"}}));
@@ -49,7 +49,7 @@ fn kubectl_shows_how_policies_fare() {
             "-n",
             "shown",
             "-o",
-            "jsonpath={.status.registration.webhook.anything[0]}",
+            "jsonpath={.status.accepted.webhook.anything[0]}",
         ]);
         assert_eq!(kept, "1");
         // Whoever may write the object cannot thereby say how it fares.

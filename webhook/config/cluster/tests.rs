@@ -16,8 +16,12 @@ fn object(kind: &str, spec: Json) -> Json {
     if kind.starts_with("Namespaced") {
         metadata["namespace"] = json!("team-a");
     }
-    let status = json!({"conditions": [{"type": "Ready", "status": "True"}], "zzz": 1});
-    json!({"apiVersion": "verdict.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec, "status": status})
+    let mut object = json!({
+        "apiVersion": "verdict.dev/v1alpha1", "kind": kind, "metadata": metadata,
+        "status": {"conditions": [{"type": "Ready", "status": "True"}], "zzz": 1},
+    });
+    object["spec"] = spec;
+    object
 }
 
 /// Secret s has password, ConfigMap c has settings; nothing else is there.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// The `status` of every kind of policy. Who runs a newer server may write more into `registration`.
+/// The `status` of every kind of policy. Who runs a newer server may write more into `accepted`.
 pub(super) fn of_policies() -> Value {
     json!({
         "description": "What the servers made of it; written by the one that leads.",
@@ -28,10 +28,10 @@ pub(super) fn of_policies() -> Value {
                 "type": "array",
                 "items": {"type": "string"},
             },
-            "mode": text("What a denial does: Deny, Warn, Audit or Shadow, with commas between several."),
+            "mode": text("What a verdict does: Deny, Warn and Audit, with commas between several; of other kinds Enforce or Shadow."),
             "message": text("What is wrong, in one sentence; absent: nothing is."),
-            "registration": {
-                "description": "What kube-apiserver was told to ask about.",
+            "accepted": {
+                "description": "What the policy was when it served on every replica last: its generation and its spec. It serves where the spec of now does not load.",
                 "type": "object",
                 "x-kubernetes-preserve-unknown-fields": true,
             },
@@ -80,7 +80,6 @@ pub fn replica() -> Value {
                 "x-kubernetes-preserve-unknown-fields": true,
                 "properties": {
                     "digest": text("Of the set of policies that serve."),
-                    "ready": {"description": "Whether it takes requests.", "type": "boolean"},
                     "renewed": time("When it said so last. Only of servers outside Pods: others end with their Pod."),
                     "policies": {
                         "description": "Each policy, as it is there.",
@@ -96,8 +95,9 @@ pub fn replica() -> Value {
                                     "type": "string",
                                     "enum": ["active", "stale", "failed", "loading"],
                                 },
-                                "revision": text("Which version of the object serves."),
-                                "component": text("The digest of its component."),
+                                "declared": text("The version of the object that was read last."),
+                                "serves": text("The version that serves."),
+                                "component": text("The beginning of the digest of its component, or of each."),
                                 "message": text("What is wrong."),
                             },
                         },

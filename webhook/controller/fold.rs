@@ -154,6 +154,10 @@ impl Known<'_> {
                 let message = format!("kube-apiserver asks it as it was in generation {generation}");
                 Condition { kind, status: "False", reason: "Outdated", message }
             }
+            None if self.is_settled() => {
+                let message = "kube-apiserver is about to be told of it".to_owned();
+                Condition { kind, status: "False", reason: "Registering", message }
+            }
             None => {
                 let message = "kube-apiserver does not ask it: it does not serve on every replica".to_owned();
                 Condition { kind, status: "False", reason: "NotLoaded", message }

@@ -331,10 +331,10 @@ impl Leader {
         let find = |of: &Value, kind: &str| {
             of["conditions"].as_array().into_iter().flatten().find(|it| it["type"] == kind).cloned().unwrap_or_default()
         };
-        for kind in ["Loaded", "Registered"] {
+        for (kind, trouble) in TROUBLE {
             let (before, now) = (find(object.status(), kind), find(status, kind));
             let reason = now["reason"].as_str().unwrap_or_default();
-            let is_trouble = now["status"] == "False" && TROUBLE.contains(&reason);
+            let is_trouble = now["status"] == "False" && trouble.contains(&reason);
             if !is_trouble || (before["reason"] == now["reason"] && before["message"] == now["message"]) {
                 continue;
             }
@@ -382,7 +382,8 @@ fn held(reason: &str) -> String {
 }
 
 /// What is worth an event.
-const TROUBLE: [&str; 5] = ["NotLoaded", "Stale", "Refused", "NoRules", "Hold"];
+const TROUBLE: [(&str, &[&str]); 2] =
+    [("Loaded", &["NotLoaded", "Stale"]), ("Registered", &["Refused", "NoRules", "Hold"])];
 /// What comes within this is written together.
 const SETTLED: Duration = Duration::from_millis(100);
 /// How often it is looked what serves here.

@@ -36,7 +36,7 @@ impl LabelSelector {
         }
     }
 
-    /// Whether it selects the namespace of the request, by any label; what is in none, and what is in one that nobody knows, it selects.
+    /// Whether it selects the namespace of the request, by any label; what is in none, it selects, and of one that nobody knows only the name can speak against that.
     /// `object` is the object as changed so far.
     ///
     /// # Errors
@@ -51,9 +51,16 @@ impl LabelSelector {
             let not_text = |_| Failure::Condition("the labels of the object are not all text".to_owned());
             return self.holds_of(document, Some(name)).map_err(not_text);
         }
-        let Some(labels) = view.labels(name).await else { return Ok(true) };
+        let Some(labels) = view.labels(name).await else { return Ok(self.may_select(name)) };
         let label = |key: &str| labels.get(key).map(String::as_str);
         Ok(self.holds(|key| if key == NAMESPACE_NAME_LABEL { Some(name) } else { label(key) }))
+    }
+
+    /// Whether it may select a namespace of which only the name is known.
+    fn may_select(&self, name: &str) -> bool {
+        let of_name = |key: &str| key == NAMESPACE_NAME_LABEL;
+        self.match_labels.iter().all(|(key, value)| !of_name(key) || value == name)
+            && self.match_expressions.iter().all(|it| !of_name(&it.key) || it.holds(Some(name)))
     }
 }
 

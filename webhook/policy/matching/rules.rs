@@ -163,7 +163,7 @@ impl LabelSelector {
 }
 
 impl Requirement {
-    fn holds(&self, value: Option<&str>) -> bool {
+    pub(super) fn holds(&self, value: Option<&str>) -> bool {
         let listed = value.is_some_and(|value| self.values.iter().any(|it| it == value));
         match self.operator {
             Operator::In => listed,

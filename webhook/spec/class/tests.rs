@@ -30,9 +30,9 @@ fn a_class_never_changes() {
     let pods = [rule(&[""], &["v1"], &["pods"], &["CREATE"])];
     assert_eq!(
         text(&policy(&pods)),
-        r#"["verdict.dev/class/1",true,"Fail","Equivalent",null,null,["versions",["v1"],[]]]"#
+        r#"["verdict.dev/class/1",true,"Fail","Equivalent",null,null,null,["versions",["v1"],[]]]"#
     );
-    assert_eq!(class(&pods), "4d98e487a2bb6c98");
+    assert_eq!(class(&pods), "15231f0e1de2faae");
     let all = rule(&["*"], &["*"], &["*/*"], &["*"]);
     let mut everything = policy(&[all]);
     everything.actions = Actions::SHADOW;
@@ -48,15 +48,15 @@ fn a_class_never_changes() {
     });
     assert_eq!(
         text(&everything),
-        r#"["verdict.dev/class/1",false,"Ignore","Exact",[[["a\"b","é"]],[["team","Exists",[]],["team","In",["a","b"]]]],null,["versions",["*"],[["daemonsets",["apps","extensions"]],["deployments",["apps","extensions"]],["events",["","events.k8s.io"]],["ingresses",["extensions","networking.k8s.io"]],["networkpolicies",["extensions","networking.k8s.io"]],["podsecuritypolicies",["extensions","policy"]],["replicasets",["apps","extensions"]],["replicationcontrollers",["","extensions"]]]]]"#
+        r#"["verdict.dev/class/1",false,"Ignore","Exact",null,[[["a\"b","é"]],[["team","Exists",[]],["team","In",["a","b"]]]],null,["versions",["*"],[["daemonsets",["apps","extensions"]],["deployments",["apps","extensions"]],["events",["","events.k8s.io"]],["ingresses",["extensions","networking.k8s.io"]],["networkpolicies",["extensions","networking.k8s.io"]],["podsecuritypolicies",["extensions","policy"]],["replicasets",["apps","extensions"]],["replicationcontrollers",["","extensions"]]]]]"#
     );
-    assert_eq!(Class::of(&everything).to_string(), "5351e7a9161a2010");
+    assert_eq!(Class::of(&everything).to_string(), "578b878985e86554");
     let mixed = [rule(&["policy"], &["v1"], &["pods"], &["CREATE"]), rule(&["autoscaling"], &["v2"], &["x"], &["*"])];
     assert_eq!(
         text(&policy(&mixed)),
-        r#"["verdict.dev/class/1",true,"Fail","Equivalent",null,null,["rules",[[["autoscaling"],["v2"],["x"],["*"],"*"],[["policy"],["v1"],["pods"],["CREATE"],"*"]]]]"#
+        r#"["verdict.dev/class/1",true,"Fail","Equivalent",null,null,null,["rules",[[["autoscaling"],["v2"],["x"],["*"],"*"],[["policy"],["v1"],["pods"],["CREATE"],"*"]]]]"#
     );
-    assert_eq!(class(&mixed), "e8f8c0fb4f9a3a71");
+    assert_eq!(class(&mixed), "37ab6862b8a0a342");
 }
 
 #[test]

@@ -56,6 +56,8 @@ impl Connected {
 /// There is no cluster, or its configuration cannot be used.
 pub(super) async fn connect() -> Result<(Client, Found), NotConnected> {
     let in_pod = Path::new(POD).exists();
+    // Only ever set once: kube's TLS asks for it.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let mut config = Config::infer().await.map_err(|error| NotConnected::Unknown(error.to_string()))?;
     config.connect_timeout = Some(Duration::from_secs(5));
     // Longer than the time after which a watch is begun anew: a server that says nothing for so long is gone.

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use kube::{
-    Api, Client, Config,
+    Api,
     api::{DynamicObject, Patch, PatchParams},
     core::{ApiResource, GroupVersionKind},
 };
-use rustls::crypto::ring;
 use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
+use super::client::{connect, within};
 use crate::registration;
 
 /// Applies those of every kind and waits until the cluster serves them; gives their names. The cluster is the one of KUBECONFIG, or
@@ -24,20 +24,15 @@ use crate::registration;
 /// There is no cluster, it refuses one of them, or it does not serve one after half a minute.
 pub async fn apply() -> anyhow::Result<Vec<String>> {
     let definitions = definitions()?;
-    // Only ever set once: the TLS of kube asks for it.
-    let _ = ring::default_provider().install_default();
-    let config = Config::infer().await.context("no cluster is known: set KUBECONFIG, or run in a Pod")?;
+    let (client, _) = connect().await?;
     let kind = GroupVersionKind::gvk("apiextensions.k8s.io", "v1", "CustomResourceDefinition");
     let resource = ApiResource::from_gvk_with_plural(&kind, "customresourcedefinitions");
-    let api = Api::<DynamicObject>::all_with(Client::try_from(config)?, &resource);
+    let api = Api::<DynamicObject>::all_with(client, &resource);
     for (name, definition) in &definitions {
         // By force: whoever installed an older one, with Helm or kubectl, owns the same fields.
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let patch = Patch::Apply(definition);
-        let applied = timeout(ANSWER, api.patch(name, &params, &patch)).await;
-        applied
-            .with_context(|| format!("{name}: no answer in {} s", ANSWER.as_secs()))?
-            .with_context(|| name.clone())?;
+        within(api.patch(name, &params, &patch)).await.with_context(|| name.clone())?;
     }
     let deadline = Instant::now() + SERVED;
     for (name, _) in &definitions {
@@ -65,17 +60,13 @@ fn definitions() -> anyhow::Result<Vec<(String, Value)>> {
 }
 
 async fn is_served(api: &Api<DynamicObject>, name: &str) -> anyhow::Result<bool> {
-    let got = timeout(ANSWER, api.get(name)).await;
-    let got = got.with_context(|| format!("{name}: no answer in {} s", ANSWER.as_secs()))?;
-    let definition = got.with_context(|| name.to_owned())?;
+    let definition = within(api.get(name)).await.with_context(|| name.to_owned())?;
     let conditions = definition.data.pointer("/status/conditions").and_then(Value::as_array);
     Ok(conditions.is_some_and(|all| all.iter().any(|it| it["type"] == "Established" && it["status"] == "True")))
 }
 
 /// Beside that of the registration, which writes other objects.
 const FIELD_MANAGER: &str = "verdict-crds";
-/// For each request.
-const ANSWER: Duration = Duration::from_secs(15);
 /// Until all of them are served.
 const SERVED: Duration = Duration::from_secs(30);
 

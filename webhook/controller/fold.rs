@@ -196,3 +196,102 @@ impl Known<'_> {
 
 /// After which kube-apiserver asks what was written.
 pub(super) const HEARD: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replica(name: &str, state: &str, declared: &str, serves: &str, message: &str) -> Replica {
+        let policy = "Validator/p".to_owned();
+        let report = Report {
+            policy: policy.clone(),
+            state: state.to_owned(),
+            declared: declared.to_owned(),
+            serves: serves.to_owned(),
+            component: "c".to_owned(),
+            message: message.to_owned(),
+        };
+        Replica { name: name.to_owned(), policies: [(policy, report)].into(), is_of_pod: true, is_silent: false }
+    }
+
+    fn status(replicas: &[Replica], registered: Option<i64>, age: u64, before: &Value) -> Value {
+        let known = Known {
+            title: "Validator/p".to_owned(),
+            generation: 2,
+            revision: Some("2-a".to_owned()),
+            status: before,
+            replicas,
+            registration: Some(Registration { generation: registered, age: Duration::from_secs(age), refused: None }),
+            component: None,
+            interfaces: Vec::new(),
+            mode: "Deny".to_owned(),
+            accepted: None,
+        };
+        known.status("now")
+    }
+
+    fn conditions(status: &Value) -> Vec<String> {
+        let all = status["conditions"].as_array().unwrap();
+        let word = |it: &Value, field: &str| it[field].as_str().unwrap().to_owned();
+        all.iter().map(|it| format!("{} {} {}", word(it, "type"), word(it, "status"), word(it, "reason"))).collect()
+    }
+
+    #[test]
+    fn it_is_ready_when_all_serve_it_and_kube_apiserver_had_time_to_hear_of_it() {
+        let (one, two) = (replica("one", "active", "2-a", "2-a", ""), replica("two", "active", "2-a", "2-a", ""));
+        let both = [one.clone(), two];
+        let loaded = "Loaded True Loaded";
+        for (registered, age, expected) in [
+            (None, 0, ["Registered False Registering", "Ready False Registering"]),
+            (Some(1), 9, ["Registered False Outdated", "Ready False Outdated"]),
+            (Some(2), 1, ["Registered True Registered", "Ready False Registering"]),
+            (Some(2), 2, ["Registered True Registered", "Ready True Ready"]),
+        ] {
+            let status = status(&both, registered, age, &Value::Null);
+            assert_eq!(conditions(&status), [&[loaded][..], &expected].concat());
+            assert_eq!(status["replicas"], json!({"ready": 2, "total": 2}));
+        }
+        assert!(status(&both, Some(2), 2, &Value::Null).get("message").is_none());
+
+        // One of them still serves what it was, or has another object of this name.
+        for other in [replica("two", "loading", "1-a", "1-a", ""), replica("two", "active", "2-b", "2-b", "")] {
+            let status = status(&[one.clone(), other], Some(1), 9, &Value::Null);
+            let expected = ["Loaded Unknown Loading", "Registered False Outdated", "Ready Unknown Loading"];
+            assert_eq!(conditions(&status), expected);
+            assert_eq!(status["replicas"], json!({"ready": 1, "total": 2}));
+        }
+        // Nobody answers: nothing is known.
+        assert_eq!(conditions(&status(&[], Some(1), 9, &Value::Null))[0], "Loaded Unknown Loading");
+    }
+
+    #[test]
+    fn what_does_not_load_is_told_with_the_reason_and_on_how_many() {
+        let one = replica("one", "active", "2-a", "2-a", "");
+        let stale = status(&[one, replica("two", "stale", "2-a", "1-a", "no such image")], Some(1), 9, &Value::Null);
+        assert_eq!(conditions(&stale)[0], "Loaded False Stale");
+        let words =
+            "it does not load as it is now, and serves as it was before on 1 of 2 replicas; on two: no such image";
+        assert_eq!(stale["message"], words);
+        let failed = status(&[replica("one", "failed", "2-a", "", "no such image")], None, 0, &Value::Null);
+        assert_eq!(
+            conditions(&failed),
+            ["Loaded False NotLoaded", "Registered False NotLoaded", "Ready False NotLoaded"]
+        );
+        assert_eq!(failed["message"], "it does not load: no such image");
+        // What was wrong with an earlier version is not told of this one.
+        let earlier = status(&[replica("one", "failed", "1-a", "", "no such image")], None, 0, &Value::Null);
+        assert_eq!(conditions(&earlier)[0], "Loaded Unknown Loading");
+    }
+
+    #[test]
+    fn a_condition_keeps_its_time_until_its_status_changes() {
+        let before = json!({"conditions": [
+            {"type": "Loaded", "status": "True", "lastTransitionTime": "then"},
+            {"type": "Ready", "status": "False", "lastTransitionTime": "then"},
+        ]});
+        let status = status(&[replica("one", "active", "2-a", "2-a", "")], Some(2), 9, &before);
+        let times: Vec<&Value> =
+            status["conditions"].as_array().unwrap().iter().map(|it| &it["lastTransitionTime"]).collect();
+        assert_eq!(times, ["then", "now", "now"]);
+    }
+}

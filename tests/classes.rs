@@ -65,7 +65,11 @@ async fn the_path_of_an_entry_asks_the_policies_of_its_class() {
     }
     for nobody in ["/validate/entry.0123456789abcdef", "/validate/entry.", "/validate/entry"] {
         let (status, text) = host.post(nobody, config_map("u").to_string()).await;
-        assert_eq!((status, text.as_str()), (StatusCode::NOT_FOUND, "no such policy, or not of this kind\n"), "{nobody}");
+        assert_eq!(
+            (status, text.as_str()),
+            (StatusCode::NOT_FOUND, "no such policy, or not of this kind\n"),
+            "{nobody}"
+        );
     }
 }
 

@@ -19,12 +19,13 @@ use crate::support::{eventually, examples::examples, verdict::command};
 
 /// Beginnings or parts of what only its reader can know, and the apiserver does not: CEL that does not compile, expressions of groups, the
 /// forms of images and URLs, what ConfigMaps and Secrets hold, what is not served yet.
-const ONLY_HERE: [&str; 9] = [
+const ONLY_HERE: [&str; 10] = [
     "match condition \"",
     "spec.expression: line ",
     "the expression never asks it",
     "is not supported yet",
-    "component.image: it",
+    "component.image: it ",
+    "component.image: its ",
     "component.url: is no URL",
     "component.url: must ",
     "settingsFrom[0].path: it leads ",

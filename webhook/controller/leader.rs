@@ -160,6 +160,10 @@ impl Leader {
         let own: BTreeMap<Key, &policy::Object> =
             current.objects().iter().filter_map(|it| Some(((it.spec().kind?, it.spec().name.clone()), it))).collect();
         let (replicas, lags) = self.answering(&all, &own).await?;
+        if self.published.borrow().is_none() {
+            // Whoever makes the CA wants to know first which one kube-apiserver knows; nobody is ready before there is one.
+            self.published.send_replace(Some(self.webhooks.published().await?));
+        }
         if !replicas.iter().any(|it| it.name == self.config.replica) {
             // It has not said yet what serves here.
             return Ok(RETRY);
@@ -190,10 +194,9 @@ impl Leader {
             && let Some(ca) = ca
         {
             term.register.write(&self.config, &self.webhooks, &ca).await?;
-            self.published.send_replace(Some(term.register.published()));
-        } else if self.published.borrow().is_none() {
-            // Whoever makes the CA wants to know first which one kube-apiserver knows.
-            self.published.send_replace(Some(self.webhooks.published().await?));
+            if let Some(published) = term.register.published() {
+                self.published.send_replace(Some(published));
+            }
         }
         self.metrics.registration_held(hold.is_some());
         for (key, object) in &all {
@@ -263,8 +266,9 @@ impl Leader {
             }
             if !wanted.iter().all(serves) {
                 lags = true;
-                // Whoever is not asked holds up nobody.
-                if replica.is_of_pod && !self.is_ready(&replica.name).await? {
+                // Whoever is not asked holds up nobody. This one leads, and may be waiting for that itself.
+                let is_own = replica.name == self.config.replica;
+                if replica.is_of_pod && !is_own && !self.is_ready(&replica.name).await? {
                     continue;
                 }
             }

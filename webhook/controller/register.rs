@@ -30,7 +30,7 @@ use crate::{
     config::{self, NamespacedCaps},
     policy::{Key, Policy},
     registration::{self, Options, Registered},
-    spec::{Class, Interface, Kind, MatchSpec, Revision},
+    spec::{Class, Interface, Kind, MatchSpec, PolicySpec, Revision},
 };
 
 /// What is registered, and what is to be.
@@ -44,8 +44,14 @@ pub(super) struct Register {
     refused: BTreeMap<Key, (i64, &'static str, String)>,
     /// Whose conditions it does not take, and of which version.
     not_pushed: BTreeMap<Key, i64>,
+    /// What each was before it was settled last: it stays, should kube-apiserver not take the new one.
+    before: BTreeMap<Key, Entry>,
+    /// Accepted by an earlier leader, and not to be read here: until they settle, the configurations that may ask them are not touched.
+    unknown: BTreeSet<Key>,
     /// The caBundle, and since when it is that in both.
     ca: Option<(String, Instant)>,
+    /// Whether both are known to be what they should be.
+    is_written: bool,
 }
 
 struct Entry {
@@ -70,7 +76,10 @@ struct Written {
 impl Register {
     /// Objects that are gone are registered no more.
     pub(super) fn forget(&mut self, all: &BTreeMap<Key, Object>) {
-        self.entries.retain(|key, entry| all.get(key).is_some_and(|it| it.uid() == entry.uid));
+        let is_there = |key: &Key, entry: &mut Entry| all.get(key).is_some_and(|it| it.uid() == entry.uid);
+        self.entries.retain(is_there);
+        self.before.retain(is_there);
+        self.unknown.retain(|key| all.contains_key(key));
         self.refused.retain(|key, (generation, ..)| all.get(key).is_some_and(|it| it.generation() == *generation));
         self.not_pushed.retain(|key, generation| all.get(key).is_some_and(|it| it.generation() == *generation));
     }
@@ -100,7 +109,10 @@ impl Register {
         let registered = |it: &Arc<Policy>| Registered { spec: it.spec().clone(), kind: it.kind() };
         let policies = if is_admission(key.0) { policies.iter().map(registered).collect() } else { Vec::new() };
         let (uid, generation) = (object.uid().to_owned(), object.generation());
-        self.entries.insert(key.clone(), Entry { uid, generation, accepted, policies });
+        self.unknown.remove(key);
+        if let Some(before) = self.entries.insert(key.clone(), Entry { uid, generation, accepted, policies }) {
+            self.before.insert(key.clone(), before);
+        }
     }
 
     /// It does not serve everywhere as it is: what did last stays, as its status says where this leader has not seen it.
@@ -110,21 +122,20 @@ impl Register {
         }
         let Some((generation, spec)) = object.accepted() else { return };
         let mut policies = Vec::new();
-        if let Some(spec) = spec.filter(|_| is_admission(key.0)) {
+        if is_admission(key.0) {
             // Nobody is asked with these values.
-            match config::cluster(&object.document(spec), &|_| Ok("{}".to_owned()), caps) {
-                Ok(spec) => {
-                    let revision = Some(Revision::new(object.uid(), generation, &[], true));
-                    policies.push(Registered { spec: crate::spec::PolicySpec { revision, ..spec }, kind: key.0 });
-                }
-                Err(_) => {
+            let read = |spec| config::cluster(&object.document(spec), &|_| Ok("{}".to_owned()), caps).ok();
+            let Some(spec) = spec.and_then(read).filter(|it| !it.matching.resource_rules.is_empty()) else {
+                if self.unknown.insert(key.clone()) {
                     warn!(
                         policy = title(key),
-                        "what was registered for it cannot be read any more, and is not changed"
+                        "what was registered for it cannot be read here: the webhook configuration stays as it is until the policy serves on every replica, or is deleted"
                     );
-                    return;
                 }
-            }
+                return;
+            };
+            let revision = Some(Revision::new(object.uid(), generation, &[], true));
+            policies.push(Registered { spec: PolicySpec { revision, ..spec }, kind: key.0 });
         }
         let accepted = object.status()[super::objects::ACCEPTED].clone();
         let uid = object.uid().to_owned();
@@ -154,8 +165,11 @@ impl Register {
     /// Writes both configurations, where they are others than before or somebody else wrote them. `ca` is what is to become the caBundle.
     pub(super) async fn write(&mut self, config: &Config, webhooks: &Webhooks, ca: &str) -> Result<(), Refused> {
         // Each time, one that kube-apiserver does not take is left out.
-        for _ in 0..=self.entries.len() {
-            let (made, lists) = self.made(config, ca);
+        for _ in 0..=self.entries.len() + self.before.len() {
+            if !self.unknown.is_empty() {
+                return Ok(());
+            }
+            let Some((made, lists)) = self.made(config, ca) else { return Ok(()) };
             let validating = made.validating.unwrap_or_default();
             let is_taken = match put(&mut self.validating, &webhooks.validating, validating, &lists.0, config).await {
                 Ok(()) => {
@@ -168,6 +182,7 @@ impl Register {
                             } else if self.ca.as_ref().is_none_or(|(before, _)| before != ca) {
                                 self.ca = Some((ca.to_owned(), Instant::now()));
                             }
+                            self.is_written = true;
                             return Ok(());
                         }
                         Err((refused, paths)) => self.blame(&lists.1, refused, &paths),
@@ -180,16 +195,16 @@ impl Register {
         Ok(())
     }
 
-    /// What kube-apiserver knows as caBundle, after [`Self::write`].
-    pub(super) fn published(&self) -> Published {
-        match &self.ca {
+    /// What kube-apiserver knows as caBundle. None: nothing was written yet.
+    pub(super) fn published(&self) -> Option<Published> {
+        self.is_written.then(|| match &self.ca {
             Some((ca, since)) => Published::bundle(ca, since.into_std()),
             None => Published::nothing(std::time::Instant::now()),
-        }
+        })
     }
 
-    /// Both, with the policies of each.
-    fn made(&self, config: &Config, ca: &str) -> (registration::Webhooks, (Listed, Listed)) {
+    /// Both, with the policies of each. None: they cannot be made, and nothing may be written.
+    fn made(&self, config: &Config, ca: &str) -> Option<(registration::Webhooks, (Listed, Listed))> {
         let mut not_pushed = BTreeSet::new();
         not_pushed.extend(self.not_pushed.keys().map(|it| it.1.clone()));
         let options = Options {
@@ -219,8 +234,8 @@ impl Register {
         let lists = (listed(Interface::Validating), listed(Interface::Mutating));
         // Those without rules were left out.
         let made = registration::webhooks(&policies, &options);
-        let made = made.inspect_err(|error| warn!(%error, "nothing can be registered")).unwrap_or_default();
-        (made, lists)
+        let made = made.inspect_err(|error| warn!(%error, "what is registered stays as it is"));
+        made.ok().map(|it| (it, lists))
     }
 
     /// Leaves out what kube-apiserver does not take: the conditions of an entry, or all of it.
@@ -253,7 +268,10 @@ impl Register {
                 } else {
                     warn!(policy = title(key), cause = cause.message, field, "kube-apiserver does not take it");
                     self.refused.insert(key.clone(), (*generation, "Refused", format!("{field}: {}", cause.message)));
-                    self.entries.remove(key);
+                    match self.before.remove(key) {
+                        Some(before) => drop(self.entries.insert(key.clone(), before)),
+                        None => drop(self.entries.remove(key)),
+                    }
                 }
             }
         }

@@ -26,6 +26,7 @@ mod log;
 mod manifests;
 mod new;
 mod object;
+mod own;
 mod push;
 mod registry;
 mod reload;

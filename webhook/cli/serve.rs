@@ -22,9 +22,9 @@ use super::{
     callers::CallerArgs,
     ceiling::Ceiling,
     certificates::{self, Certificates, Expiries, Files, Pair},
-    certs,
     cluster::{self, ClusterArgs, ClusterPlan},
     compiler,
+    own::{OwnCertificates, own_certificates},
     reload::{self, Kept, Watched},
     runtime,
     seen::Seen,
@@ -33,7 +33,6 @@ use super::{
 };
 use crate::{
     admin::Admin,
-    certs::Bundle,
     controller::{Controller, Ties},
     engine::{
         prepare::Priority,
@@ -192,7 +191,7 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
         Some((certificate, key)) => {
             OwnCertificates { pair: Pair::Files { certificate, key }, made: watch::Sender::new(None), ca: None }
         }
-        None => own_certificates(args)?,
+        None => own_certificates(&args.cache, args.cluster.has_kept_certificates())?,
     };
     let files = Files { pair, client_ca: args.client_ca.clone(), client_names: callers.names() };
     let certificates = files.read().map_err(wrong)?;
@@ -202,41 +201,12 @@ fn plan(args: &Args) -> Result<Plan, Failed> {
     Ok(Plan { bind, admin, callers, watched, expiries, certificates, files, ca, declared, demo, cluster })
 }
 
-/// What the server presents where no operator gave it anything.
-struct OwnCertificates {
-    pair: Pair,
-    /// Where another pair may be put in its place.
-    made: watch::Sender<Option<crate::certs::Pair>>,
-    /// Where the CA is.
-    ca: Option<PathBuf>,
-}
-
-/// Made anew at each start, for this process: nothing is trusted that was lying around.
-fn own_certificates(args: &Args) -> Result<OwnCertificates, Failed> {
-    let names = certs::LOOPBACK.map(str::to_owned);
-    let bundle = Bundle::generate(&names)?;
-    let (made, pair) = watch::channel(Some(bundle.server.clone()));
-    if args.cluster.has_kept_certificates() {
-        // Nobody is told of it: it stands in until there is the leader's.
-        return Ok(OwnCertificates { pair: Pair::Made(pair), made, ca: None });
-    }
-    let dir = args.cache.dir().ok_or_else(no_dir)?.join("certs");
-    certs::write(&bundle, &dir, true).context(
-        "the certificate that the server makes for itself must be written: name a folder for it with --cache-dir, or give --tls-cert and --tls-key",
-    )?;
-    Ok(OwnCertificates { pair: Pair::Made(pair), made, ca: Some(dir.join("ca.crt")) })
-}
-
 /// Many systems allow 1024 open files unless a process asks for more, and connections alone may be five times that.
 fn raise_open_files() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current != maximum && setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_err() {
         warn!(limit = current, "the limit of open files could not be raised: connections beyond it are turned away");
     }
-}
-
-fn no_dir() -> Failed {
-    Failed::Usage("--cache-dir is needed: neither XDG_CACHE_HOME nor HOME is set".to_owned())
 }
 
 async fn serve(args: &Args, plan: Plan, capacity: Capacity, limits: Limits) -> Result<(), Failed> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::LazyLock};
 use serde::de::DeserializeOwned;
 
 use super::{
-    ConfigError, NamespacedCaps, Values, cluster, component,
+    ConfigError, NamespacedCaps, Values, cluster, component, elsewhere,
     fields::{Field, Report},
     grants, group, limits,
     rules::{self, NamespaceLabels},
@@ -71,7 +71,7 @@ pub(super) fn policy(node: &Node, place: &Place<'_>) -> Result<PolicySpec, Vec<C
         Origin::Request { .. } => &REGISTERED,
         Origin::Cluster { .. } => &CLUSTER,
     };
-    schemas[&kind].check(&root, &mut report, &|path, key| elsewhere(kind, &place.origin, path, key));
+    schemas[&kind].check(&root, &mut report, &|path, key| elsewhere::why_not(kind, &place.origin, path, key));
     let spec = root.at("spec");
     let mut found = Vec::new();
     if let Some(spec) = &spec {
@@ -152,40 +152,6 @@ fn name(root: &Field<'_>, kind: Kind) -> Option<String> {
 fn plain<'n>(root: &Field<'n>, field: &str) -> Option<&'n str> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     root.at("metadata")?.at(field)?.words().filter(|it| it.len() <= 63 && it.bytes().all(plain))
-}
-
-/// Of a field that the kind does not have, why not.
-fn elsewhere(kind: Kind, origin: &Origin<'_>, path: &str, key: &str) -> Option<String> {
-    if let Origin::Request { .. } = origin {
-        match key {
-            "path" if path.ends_with(".component") => {
-                return Some(
-                    "is not allowed in a request, which reads no file of the server: send the component beside the object, and name it by sha256".to_owned(),
-                );
-            }
-            "valueFrom" => {
-                return Some("is not allowed in a request, which reads no file of the server: write value".to_owned());
-            }
-            "settingsFrom" => {
-                return Some("is not allowed in a request, behind which is no cluster: write settings".to_owned());
-            }
-            _ => {}
-        }
-    }
-    match path {
-        "metadata" => (key == "namespace").then(|| format!("is not a field: a {kind} belongs to no namespace")),
-        "spec.matchConstraints" if key == "namespaceSelector" && kind.is_namespaced() => {
-            Some(format!("is not a field of {kind}, which is asked about its own namespace only"))
-        }
-        "spec" => {
-            let has = |it: &Kind| schema::object(*it)["properties"]["spec"]["properties"].get(key).is_some();
-            // A namespaced kind has none that its sibling for the whole cluster has not.
-            let named = Kind::ALL.into_iter().filter(|it| !it.is_namespaced() && has(it));
-            let kinds: Vec<&str> = named.map(Kind::name).collect();
-            (!kinds.is_empty()).then(|| format!("is not a field of {kind}, only of {}", kinds.join(", ")))
-        }
-        _ => None,
-    }
 }
 
 /// Whether a document is one of those that authors keep for their tools.

@@ -5,6 +5,7 @@
 mod cluster;
 mod component;
 pub(crate) mod document;
+mod elsewhere;
 mod error;
 pub(crate) mod fields;
 mod files;

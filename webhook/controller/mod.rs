@@ -20,6 +20,7 @@ mod source;
 mod unregister;
 mod values;
 mod webhooks;
+mod written;
 
 use std::{io, sync::Arc, thread, time::Duration};
 

@@ -6,25 +6,18 @@ use std::{
     time::Duration,
 };
 
-use k8s_openapi::{
-    api::admissionregistration::v1::{
-        MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
-    },
-    apimachinery::pkg::apis::meta::v1::ObjectMeta,
-};
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{
     Config,
     certificates::Published,
     client::Refused,
-    fold::HEARD,
     objects::Object,
     source::{is_admission, title},
-    webhooks::{Configured, One, POLICIES, Version, Webhooks},
+    webhooks::Webhooks,
+    written::{Listed, Written},
 };
 use crate::{
     config::{self, NamespacedCaps},
@@ -62,15 +55,6 @@ struct Entry {
     accepted: Value,
     /// What it is registered for; none of kinds that the leader does not register.
     policies: Vec<Registered>,
-}
-
-/// A configuration as it was written last.
-#[derive(Default)]
-struct Written {
-    text: String,
-    version: Option<Version>,
-    /// Of each policy in it, the generation, and since when it is that.
-    generations: BTreeMap<Key, (i64, Instant)>,
 }
 
 impl Register {
@@ -149,12 +133,12 @@ impl Register {
 
     /// The generation of it that kube-apiserver was told of.
     pub(super) fn generation(&self, key: &Key) -> Option<i64> {
-        self.written(key.0).generations.get(key).map(|(generation, _)| *generation)
+        self.written(key.0).generation(key)
     }
 
     /// How long it has been written as it is.
     pub(super) fn age(&self, key: &Key) -> Duration {
-        self.written(key.0).generations.get(key).map(|(_, since)| since.elapsed()).unwrap_or_default()
+        self.written(key.0).age(key)
     }
 
     /// Why it is not registered, if somebody says so.
@@ -171,12 +155,12 @@ impl Register {
             }
             let Some((made, lists)) = self.made(config, ca) else { return Ok(()) };
             let validating = made.validating.unwrap_or_default();
-            let is_taken = match put(&mut self.validating, &webhooks.validating, validating, &lists.0, config).await {
+            let is_taken = match self.validating.put(&webhooks.validating, validating, &lists.0, config).await {
                 Ok(()) => {
                     let mutating = made.mutating.unwrap_or_default();
-                    match put(&mut self.mutating, &webhooks.mutating, mutating, &lists.1, config).await {
+                    match self.mutating.put(&webhooks.mutating, mutating, &lists.1, config).await {
                         Ok(()) => {
-                            let is_there = self.validating.version.is_some() || self.mutating.version.is_some();
+                            let is_there = self.validating.is_there() || self.mutating.is_there();
                             if !is_there {
                                 self.ca = None;
                             } else if self.ca.as_ref().is_none_or(|(before, _)| before != ca) {
@@ -281,104 +265,6 @@ impl Register {
     fn written(&self, kind: Kind) -> &Written {
         if kind.interface() == Interface::Mutating { &self.mutating } else { &self.validating }
     }
-}
-
-impl Written {
-    /// `is_known`: kube-apiserver knows it as it is already.
-    fn list(&mut self, listed: &Listed, is_known: bool) {
-        let now = Instant::now();
-        let new = if is_known { now.checked_sub(HEARD).unwrap_or(now) } else { now };
-        let since = |key: &Key, generation: i64| match self.generations.get(key) {
-            Some((before, since)) if *before == generation => *since,
-            _ => new,
-        };
-        self.generations = listed.iter().map(|(key, (it, _))| (key.clone(), (*it, since(key, *it)))).collect();
-    }
-}
-
-/// The policies of a configuration, each with its generation and its class.
-type Listed = BTreeMap<Key, (i64, Option<Class>)>;
-
-/// A configuration of either kind.
-trait Configuration: Serialize {
-    fn metadata_mut(&mut self) -> &mut ObjectMeta;
-    fn client_configs(&self) -> Vec<&WebhookClientConfig>;
-    /// One that asks nobody is written as that.
-    fn close(&mut self);
-}
-
-impl Configuration for ValidatingWebhookConfiguration {
-    fn metadata_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-
-    fn client_configs(&self) -> Vec<&WebhookClientConfig> {
-        self.webhooks.iter().flatten().map(|it| &it.client_config).collect()
-    }
-
-    fn close(&mut self) {
-        self.webhooks.get_or_insert_default();
-    }
-}
-
-impl Configuration for MutatingWebhookConfiguration {
-    fn metadata_mut(&mut self) -> &mut ObjectMeta {
-        &mut self.metadata
-    }
-
-    fn client_configs(&self) -> Vec<&WebhookClientConfig> {
-        self.webhooks.iter().flatten().map(|it| &it.client_config).collect()
-    }
-
-    fn close(&mut self) {
-        self.webhooks.get_or_insert_default();
-    }
-}
-
-/// Writes one of them. An error comes with the paths of its entries.
-async fn put<K>(
-    written: &mut Written,
-    one: &One<K>,
-    mut made: K,
-    listed: &Listed,
-    config: &Config,
-) -> Result<(), (Refused, Vec<String>)>
-where
-    K: Configuration + Configured,
-{
-    let is_there = one.version();
-    if listed.is_empty() && is_there.is_none() {
-        // Nobody is asked, and nobody was.
-        *written = Written::default();
-        return Ok(());
-    }
-    let metadata = made.metadata_mut();
-    metadata.name = Some(config.installation.clone());
-    let names: Vec<String> = listed.keys().map(title).collect();
-    metadata.annotations.get_or_insert_default().insert(POLICIES.to_owned(), names.join(","));
-    made.close();
-    let text = serde_json::to_string(&made).unwrap_or_default();
-    if text == written.text && is_there.is_some() && is_there == written.version {
-        written.list(listed, true);
-        return Ok(());
-    }
-    let version =
-        one.apply(&made).await.map_err(|refused| (refused, made.client_configs().into_iter().map(path).collect()))?;
-    if text != written.text {
-        info!(policies = listed.len(), "registered with kube-apiserver");
-    }
-    if !written.version.as_ref().is_some_and(|it| it.is_same_object(&version)) {
-        written.generations.clear();
-    }
-    // What was there already as it was written now, kube-apiserver knows.
-    written.list(listed, is_there.as_ref() == Some(&version));
-    (written.text, written.version) = (text, Some(version));
-    Ok(())
-}
-
-fn path(config: &WebhookClientConfig) -> String {
-    let of_url = || config.url.as_ref().and_then(|it| url::Url::parse(it).ok()).map(|it| it.path().to_owned());
-    config.service.as_ref().and_then(|it| it.path.clone()).or_else(of_url).unwrap_or_default()
 }
 
 /// Of `webhooks[3].matchConditions[0].expression`: the place, and what follows.

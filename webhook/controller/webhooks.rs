@@ -3,7 +3,9 @@
 use std::{collections::BTreeSet, fmt::Debug, sync::Arc};
 
 use k8s_openapi::{
-    api::admissionregistration::v1::{MutatingWebhookConfiguration, ValidatingWebhookConfiguration},
+    api::admissionregistration::v1::{
+        MutatingWebhookConfiguration, ValidatingWebhookConfiguration, WebhookClientConfig,
+    },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use kube::{
@@ -41,10 +43,29 @@ pub(super) trait Configured:
     + Sync
     + 'static
 {
+    /// How kube-apiserver reaches each of its entries.
+    fn client_configs(&self) -> impl Iterator<Item = &WebhookClientConfig>;
+    /// One that asks nobody is written as that.
+    fn close(&mut self);
 }
 
-impl Configured for ValidatingWebhookConfiguration {}
-impl Configured for MutatingWebhookConfiguration {}
+/// The two are alike in all but the type of their entries.
+macro_rules! configured {
+    ($kind:ty) => {
+        impl Configured for $kind {
+            fn client_configs(&self) -> impl Iterator<Item = &WebhookClientConfig> {
+                self.webhooks.iter().flatten().map(|it| &it.client_config)
+            }
+
+            fn close(&mut self) {
+                self.webhooks.get_or_insert_default();
+            }
+        }
+    };
+}
+
+configured!(ValidatingWebhookConfiguration);
+configured!(MutatingWebhookConfiguration);
 
 /// One of them.
 pub(super) struct One<K: Configured> {
@@ -98,7 +119,7 @@ impl Webhooks {
         let mutating = within(self.mutating.api.get_opt(&self.mutating.installation)).await?;
         let of_validating = validating.into_iter().filter_map(|it| it.webhooks).flatten().map(|it| it.client_config);
         let of_mutating = mutating.into_iter().filter_map(|it| it.webhooks).flatten().map(|it| it.client_config);
-        // All were written with the same; where they were not, only what all know counts.
+        // All were written with the same; where somebody changed one, it is written again anyway.
         let bundles: BTreeSet<String> = of_validating
             .chain(of_mutating)
             .map(|it| it.ca_bundle.map(|it| String::from_utf8_lossy(&it.0).into_owned()).unwrap_or_default())

@@ -50,6 +50,7 @@ pub fn kind(interface: Interface) -> &'static str {
         Interface::Validating => "validator",
         Interface::Mutating => "mutator",
         Interface::Provider => "provider",
+        Interface::Changes => "controller",
     }
 }
 

@@ -33,9 +33,9 @@ struct Kind(Interface);
 
 impl ValueEnum for Kind {
     fn value_variants<'a>() -> &'a [Self] {
-        const ALL: [Kind; 5] = {
-            let [a, b, c, d, e] = Interface::ALL;
-            [Kind(a), Kind(b), Kind(c), Kind(d), Kind(e)]
+        const ALL: [Kind; 6] = {
+            let [a, b, c, d, e, f] = Interface::ALL;
+            [Kind(a), Kind(b), Kind(c), Kind(d), Kind(e), Kind(f)]
         };
         &ALL
     }
@@ -47,6 +47,7 @@ impl ValueEnum for Kind {
             Interface::Validating => "AdmissionReview: may this object enter?",
             Interface::Mutating => "AdmissionReview: how must it be changed to enter?",
             Interface::Provider => "events over HTTP, any JSON",
+            Interface::Changes => "changes of objects of a cluster: what is to be done about them?",
         };
         Some(PossibleValue::new(new::kind(self.0)).help(reviews))
     }

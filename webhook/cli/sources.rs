@@ -65,6 +65,13 @@ impl Sources {
             let modules = self.k8s_wasm.beside(&others).map_err(|errors| (Vec::new(), errors));
             found.files.push((first.to_owned(), modules));
         }
+        for (_, specs) in &mut found.files {
+            let all = std::mem::replace(specs, Ok(Vec::new()));
+            let (good, mut wrong) = all.map_or_else(|it| it, |it| (it, Vec::new()));
+            wrong.extend(good.iter().filter_map(untold));
+            let good = good.into_iter().filter(|it| it.events.is_empty()).collect();
+            *specs = if wrong.is_empty() { Ok(good) } else { Err((good, wrong)) };
+        }
         found
     }
 
@@ -73,6 +80,18 @@ impl Sources {
         let found = config::files(&self.policies).unwrap_or_default();
         found.into_iter().chain(self.k8s_wasm.paths().map(Path::to_owned)).collect()
     }
+}
+
+/// Nobody would tell a policy of a file of changes: why not.
+fn untold(spec: &PolicySpec) -> Option<ConfigError> {
+    let message =
+        "a server tells only objects of a cluster of changes: serve with --cluster, and apply this object with kubectl";
+    (!spec.events.is_empty()).then(|| ConfigError {
+        source: spec.source.clone(),
+        object: Some(spec.title()),
+        field: Some(spec.field("spec.events")),
+        message: message.to_owned(),
+    })
 }
 
 impl K8sWasm {

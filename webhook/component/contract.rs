@@ -24,6 +24,7 @@ pub(crate) const VALIDATING: Exported =
     Exported { name: "verdict:admission/validating@1.0.0", functions: &["validate"] };
 pub(crate) const MUTATING: Exported = Exported { name: "verdict:admission/mutating@1.0.0", functions: &["mutate"] };
 pub(crate) const PROVIDER: Exported = Exported { name: "verdict:events/provider@1.0.0", functions: &["handle-event"] };
+pub(crate) const CHANGES: Exported = Exported { name: "verdict:events/changes@1.0.0", functions: &["handle"] };
 
 /// For the adapters of runtimes.
 pub(crate) const GUEST_RUNTIME: &str = "verdict:guest-runtime/guest-runtime@1.0.0";
@@ -65,6 +66,7 @@ pub(crate) fn exported(interface: Interface) -> Exported {
         Interface::Validating => VALIDATING,
         Interface::Mutating => MUTATING,
         Interface::Provider => PROVIDER,
+        Interface::Changes => CHANGES,
     }
 }
 
@@ -131,7 +133,8 @@ pub(crate) fn check_imports(engine: &wasmtime::Engine, component: &Component) ->
 
 const NAMESPACE: &str = "verdict:";
 /// What a policy may export, with all its functions.
-const EXPORTS: [Exported; 7] = [LIFECYCLE, CLEANUP, AUTHENTICATION, AUTHORIZATION, VALIDATING, MUTATING, PROVIDER];
+const EXPORTS: [Exported; 8] =
+    [LIFECYCLE, CLEANUP, AUTHENTICATION, AUTHORIZATION, VALIDATING, MUTATING, PROVIDER, CHANGES];
 /// The packages that are linked, of version 0.2; with nothing behind them.
 const WASI: [&str; 6] = ["wasi:cli", "wasi:clocks", "wasi:filesystem", "wasi:io", "wasi:random", "wasi:sockets"];
 

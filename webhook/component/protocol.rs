@@ -198,7 +198,7 @@ pub(crate) fn function(interface: Interface) -> Option<&'static str> {
         Interface::Authentication => Some("authn"),
         Interface::Authorization => Some("authz"),
         Interface::Validating | Interface::Mutating => Some("validate"),
-        Interface::Provider => None,
+        Interface::Provider | Interface::Changes => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::LazyLock};
 use serde::de::DeserializeOwned;
 
 use super::{
-    ConfigError, NamespacedCaps, Values, cluster, component, elsewhere,
+    ConfigError, NamespacedCaps, Values, cluster, component, elsewhere, events,
     fields::{Field, Report},
     grants, group, limits,
     rules::{self, NamespaceLabels},
@@ -212,6 +212,8 @@ fn read(root: &Field<'_>, kind: Kind, place: &Place<'_>, found: Vec<Found>) -> O
             PolicySpec {
                 actions: in_shadow(spec.shadow),
                 operation: spec.operation,
+                account: events::account(&spec.common.run.grants),
+                events: events::read(spec.events),
                 instance_policy: spec.instance_policy.into(),
                 ..common(metadata, spec.common)?
             }

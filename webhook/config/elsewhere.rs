@@ -15,6 +15,12 @@ pub(super) fn why_not(kind: Kind, origin: &Origin<'_>, path: &str, key: &str) ->
             "valueFrom" => {
                 return Some("is not allowed in a request, which reads no file of the server: write value".to_owned());
             }
+            "events" if path == "spec" => {
+                return Some(
+                    "is not allowed in a request: apply the object to a cluster whose changes it is to be told of"
+                        .to_owned(),
+                );
+            }
             "settingsFrom" => {
                 return Some("is not allowed in a request, behind which is no cluster: write settings".to_owned());
             }

@@ -7,6 +7,7 @@ mod component;
 pub(crate) mod document;
 mod elsewhere;
 mod error;
+mod events;
 pub(crate) mod fields;
 mod files;
 mod grants;
@@ -202,6 +203,8 @@ impl PolicySpec {
             message: None,
             kubewarden: None,
             operation: None,
+            events: Vec::new(),
+            account: None,
             also_answers: Vec::new(),
         }
     }

@@ -98,7 +98,7 @@ fn rule(declared: declared::ResourceRule) -> ResourceRule {
     }
 }
 
-fn selector(declared: declared::LabelSelector) -> LabelSelector {
+pub(super) fn selector(declared: declared::LabelSelector) -> LabelSelector {
     let requirement = |it: declared::LabelSelectorRequirement| Requirement {
         key: it.key,
         operator: match it.operator {

@@ -10,7 +10,8 @@ use crate::{
     config::fields::is_near,
     review::{
         self, KINDS, Malformed, Version, access,
-        admission::{self, AdmissionRequest, Change},
+        admission::{self, AdmissionRequest},
+        change::{self, Change},
         patch::{self, PatchError, Work},
         together,
         token::{self, TokenReview},
@@ -67,6 +68,9 @@ pub enum Unanswerable {
     /// It is neither a review nor, with a provider at hand, an event.
     #[error(transparent)]
     Kind(#[from] UnknownKind),
+    /// It is no change of an object, which is all that these policies answer; why not.
+    #[error("{0}")]
+    Change(String),
     /// No policy exports the interface that this needs.
     #[error("no policy here answers {asked}: they answer {exported}")]
     NotExported {
@@ -122,13 +126,16 @@ impl Set {
                 Answered::Access { version: envelope.version, answer }
             }
             Some("AdmissionReview") => Answered::Admission(Box::new(self.admit(ask).await?)),
-            _ => Answered::Event(self.asked(Interface::Provider)?.handle_event(ask).await),
+            _ => Answered::Event(match change::decode(ask.raw) {
+                Ok(change) if self.exports(Interface::Changes) => self.actions(ask, &change).await?,
+                _ => self.asked(Interface::Provider)?.handle_event(ask).await,
+            }),
         })
     }
 
     /// Whether any policy is asked this.
     pub fn exports(&self, interface: Interface) -> bool {
-        self.policies.iter().any(|it| it.kind().interface() == interface)
+        self.policies.iter().any(|it| it.answers(interface))
     }
 
     /// The kind of review that `raw` claims to be. None: an event.
@@ -138,10 +145,27 @@ impl Set {
     pub fn recognise(&self, raw: &str) -> Result<Option<&'static str>, Unanswerable> {
         let found = review::kind(raw)?;
         let kind = found.as_deref().and_then(|found| KINDS.into_iter().find(|kind| *kind == found));
-        if kind.is_none() && !self.exports(Interface::Provider) {
-            return Err(UnknownKind { found, objects: self.admits() }.into());
+        if kind.is_some() || self.exports(Interface::Provider) {
+            return Ok(kind);
         }
-        Ok(kind)
+        if self.exports(Interface::Changes) {
+            return change::decode(raw).map(|_| None).map_err(Unanswerable::Change);
+        }
+        Err(UnknownKind { found, objects: self.admits() }.into())
+    }
+
+    /// What the first provider of those that answer changes wants done, as a list in JSON.
+    async fn actions(
+        &self,
+        ask: Ask<'_>,
+        change: &Change<'_>,
+    ) -> Result<Result<Box<RawValue>, (u16, &'static str)>, Unanswerable> {
+        let asked = self.asked(Interface::Changes)?.handle_change(ask, change).await;
+        Ok(match asked {
+            Ok(actions) => serde_json::value::to_raw_value(&actions).map_err(|_| (500, "its actions are no JSON")),
+            Err(Some(failure)) => Err((failure.code(), failure.message())),
+            Err(None) => Err((404, "no such policy")),
+        })
     }
 
     /// Whether any policy is asked an AdmissionReview.
@@ -162,8 +186,11 @@ impl Set {
             let verdict = mutators.mutate(ask, &done.request).await;
             let denied = verdict.denial.is_some();
             if let (Some(object), Some(patch)) = (done.request.object, &verdict.patch) {
-                done.object =
-                    patch::apply(object.get(), &Change::JsonPatch(patch.clone()), &mut Work::until(ask.deadline))?;
+                done.object = patch::apply(
+                    object.get(),
+                    &admission::Change::JsonPatch(patch.clone()),
+                    &mut Work::until(ask.deadline),
+                )?;
             }
             done.mutated = Some(verdict);
             if denied {
@@ -195,7 +222,7 @@ impl Set {
         let request = AdmissionRequest { object: before, ..done.request.clone() };
         let verdict = policy.admit(ask, &request, Vanilla::No).await;
         if let (Some(object), Some(patch)) = (before, &verdict.patch) {
-            let change = Change::JsonPatch(patch.clone());
+            let change = admission::Change::JsonPatch(patch.clone());
             done.object = patch::apply(object.get(), &change, &mut Work::until(ask.deadline))?;
         }
         let stage = if policy.may_mutate() { &mut done.mutated } else { &mut done.validated };
@@ -229,5 +256,6 @@ fn question(interface: Interface) -> &'static str {
         Interface::Authorization => access::KIND,
         Interface::Validating | Interface::Mutating => admission::KIND,
         Interface::Provider => "events",
+        Interface::Changes => "changes of objects",
     }
 }

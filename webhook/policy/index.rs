@@ -51,12 +51,14 @@ struct Known<'a> {
 impl Index {
     /// Of policies, each with the classes under which it answers beside its own.
     pub(super) fn new(policies: &[(Arc<Policy>, Vec<Class>)]) -> Self {
-        let known = policies.iter().enumerate().map(|(position, (policy, also))| Known {
-            position,
-            interface: policy.kind.interface(),
-            classes: also.iter().copied().chain([policy.class]).collect(),
-            rules: &policy.spec.matching.resource_rules,
-            reads: policy.matching.reads_with_others(),
+        let known = policies.iter().enumerate().flat_map(|(position, (policy, also))| {
+            policy.interfaces().map(move |interface| Known {
+                position,
+                interface,
+                classes: also.iter().copied().chain([policy.class]).collect(),
+                rules: &policy.spec.matching.resource_rules,
+                reads: policy.matching.reads_with_others(),
+            })
         });
         // Those of Kubewarden's files are asked by their names only.
         Self::of_known(&known.filter(|it| policies[it.position].0.spec.kubewarden.is_none()).collect::<Vec<_>>())

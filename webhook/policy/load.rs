@@ -287,15 +287,17 @@ fn kinds(program: &Program, spec: &PolicySpec) -> Result<Vec<Kind>, String> {
     if let Some(family) = spec.expects.filter(|it| protocol.family() != Some(*it)) {
         return Err(format!("expected a policy of {}'s; this is {}", family.name(), protocol.name()));
     }
+    let mut all: Vec<Kind> = exported.iter().map(|it| Kind::of(*it)).collect();
+    all.dedup();
     match spec.kind {
         // Where such policies are listed, the list says which of them may change objects, not their metadata.
         Some(kind) if spec.expects == Some(Family::Kubewarden) => Ok(vec![kind]),
-        Some(kind) if exported.contains(&kind.interface()) => Ok(vec![kind]),
+        Some(kind) if kind.interfaces().iter().any(|it| exported.contains(it)) => Ok(vec![kind]),
         Some(kind) => {
-            let can: Vec<&str> = exported.iter().map(|it| Kind::of(*it).name()).collect();
+            let can: Vec<&str> = all.iter().map(|it| it.name()).collect();
             Err(format!("it cannot be a {kind}, only {}", can.join(", ")))
         }
-        None => Ok(exported.iter().map(|it| Kind::of(*it)).collect()),
+        None => Ok(all),
     }
 }
 

@@ -154,7 +154,7 @@ impl Set {
             Which::One(name) => {
                 // Those of Kubewarden's files are asked to validate, whatever they do then.
                 let is = |it: &&Policy| match &it.spec.kubewarden {
-                    None => it.kind.interface() == interface,
+                    None => it.answers(interface),
                     Some(_) => interface == Interface::Validating,
                 };
                 Selected::One(self.policies.iter().map(|it| &**it).filter(|it| it.spec.name == name).find(is)?)
@@ -216,6 +216,20 @@ impl Policy {
     /// What it has the power to do.
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// What it is asked. A provider that never loaded is asked whatever providers are, and fails.
+    pub fn interfaces(&self) -> impl Iterator<Item = Interface> {
+        let exported = self.component().map(|it| it.template().program().description().interfaces.as_slice());
+        let all = self.kind.interfaces();
+        // Of Kubewarden's metadata nothing follows here.
+        let of = move |it: &Interface| all.len() == 1 || exported.is_none_or(|exported| exported.contains(it));
+        all.iter().copied().filter(of)
+    }
+
+    /// Whether it is asked this.
+    pub fn answers(&self, interface: Interface) -> bool {
+        self.interfaces().any(|it| it == interface)
     }
 
     /// As written, with everything resolved.

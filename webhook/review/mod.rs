@@ -1,12 +1,14 @@
 //! The three reviews as kube-apiserver sends them and wants them answered, in v1 and v1beta1.
 //!
 //! Owns the wire format: what is accepted, what is refused with which words, and how a verdict becomes a review in
-//! the version that came in. Kubernetes objects stay raw JSON text, except in [`patch`], which changes them. What a
+//! the version that came in; and of changes of objects, with what is to be done about them. Kubernetes objects stay raw JSON text, except in [`patch`], which changes them. What a
 //! policy said goes through [`clean`] before it is written, and [`together`] where there are several. Knows nothing of HTTP, policies or Wasm.
 
 pub mod access;
+pub mod action;
 pub mod admission;
 pub mod causes;
+pub mod change;
 pub mod clean;
 mod decode;
 mod malformed;

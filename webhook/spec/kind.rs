@@ -13,7 +13,7 @@ pub enum Kind {
     Authorizer,
     /// Says who somebody is.
     Authenticator,
-    /// Answers events of the operator's own programs.
+    /// Answers events of the operator's own programs, and changes of objects.
     Provider,
     /// Refuses objects, as several policies decide together.
     PolicyGroup,
@@ -52,6 +52,17 @@ impl Kind {
         }
     }
 
+    /// Those of which a component must export one to be one: [`Self::interface`], or another that does as well.
+    pub fn interfaces(self) -> &'static [Interface] {
+        match self.interface() {
+            Interface::Authentication => &[Interface::Authentication],
+            Interface::Authorization => &[Interface::Authorization],
+            Interface::Validating => &[Interface::Validating],
+            Interface::Mutating => &[Interface::Mutating],
+            Interface::Provider | Interface::Changes => &[Interface::Provider, Interface::Changes],
+        }
+    }
+
     /// Which a component by itself that exports `interface` can be.
     pub fn of(interface: Interface) -> Self {
         match interface {
@@ -59,7 +70,7 @@ impl Kind {
             Interface::Mutating => Self::Mutator,
             Interface::Authorization => Self::Authorizer,
             Interface::Authentication => Self::Authenticator,
-            Interface::Provider => Self::Provider,
+            Interface::Provider | Interface::Changes => Self::Provider,
         }
     }
 
@@ -113,12 +124,14 @@ pub enum Interface {
     Mutating,
     /// Events.
     Provider,
+    /// Changes of objects of a cluster.
+    Changes,
 }
 
 impl Interface {
     /// All of them, in the order in which they are listed everywhere.
-    pub const ALL: [Self; 5] =
-        [Self::Authentication, Self::Authorization, Self::Validating, Self::Mutating, Self::Provider];
+    pub const ALL: [Self; 6] =
+        [Self::Authentication, Self::Authorization, Self::Validating, Self::Mutating, Self::Provider, Self::Changes];
 
     /// The name of the interface in the contract.
     pub fn name(self) -> &'static str {
@@ -128,6 +141,7 @@ impl Interface {
             Self::Validating => "validating",
             Self::Mutating => "mutating",
             Self::Provider => "provider",
+            Self::Changes => "changes",
         }
     }
 }

@@ -50,7 +50,7 @@ impl Lane {
             Interface::Authentication => Self::Authentication,
             Interface::Authorization => Self::Authorization,
             Interface::Validating | Interface::Mutating => Self::Admission,
-            Interface::Provider => Self::Events,
+            Interface::Provider | Interface::Changes => Self::Events,
         }
     }
 

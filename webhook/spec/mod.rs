@@ -6,6 +6,7 @@ mod capability;
 mod class;
 pub mod declared;
 mod digest;
+mod events;
 mod failure;
 mod image;
 mod import;
@@ -28,6 +29,7 @@ use url::Url;
 pub use capability::HostCapabilities;
 pub use class::Class;
 pub use digest::{Digest, NotADigest};
+pub use events::{Account, ChangeType, EventSource};
 pub use failure::Failure;
 pub(crate) use image::is_host_and_port;
 pub use image::{Image, NotAnImage, Repository};
@@ -115,6 +117,10 @@ pub struct PolicySpec {
     pub message: Option<String>,
     /// What a waPC module is called with for each event.
     pub operation: Option<String>,
+    /// Of whose changes it is told. Never without `account`.
+    pub events: Vec<EventSource>,
+    /// As whom it watches and acts.
+    pub account: Option<Account>,
     /// From a file of Kubewarden's: asked by its name only, as there.
     pub kubewarden: Option<Kubewarden>,
     /// Classes under which it is asked beside its own, while kube-apiserver knows it by these. Says nothing of the policy: a change

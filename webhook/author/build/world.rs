@@ -59,7 +59,7 @@ pub(super) fn component(module: &[u8]) -> Result<Vec<u8>, BuildError> {
     if !has(contract::LIFECYCLE) || interfaces.is_empty() {
         return Err(BuildError::NotAPolicy(
             "it exports no review interface: import at least one of verdict.dev/policy/authentication, authorization, \
-             validating, mutating and provider in package main, and call its Export in func init"
+             validating, mutating, provider and changes in package main, and call its Export in func init"
                 .to_owned(),
         ));
     }

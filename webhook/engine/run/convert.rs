@@ -5,12 +5,14 @@ use super::bindings::{
         admission::{mutating, validating},
         authentication::authentication,
         authorization::authorization,
+        events::changes,
     },
     verdict::{admission::admission as contract, policy::types},
 };
 use crate::{
     review::{
         access::{Decision, Ruling},
+        action::{ObjectEvent, ObjectKey, PatchType, Said},
         admission::{
             AdmissionRequest, Annotation, Cause, Change, Denial, GroupVersionKind, GroupVersionResource, Mutation,
             Validation,
@@ -155,6 +157,35 @@ pub(super) fn mutation(mutation: mutating::Mutation) -> Mutation {
         warnings: mutation.warnings,
         annotations: annotations(mutation.audit_annotations),
     }
+}
+
+pub(super) fn action(action: changes::Action) -> Said {
+    match action {
+        changes::Action::AgainAfter(seconds) => Said::AgainAfter(seconds),
+        changes::Action::Event(event) => Said::Event(ObjectEvent {
+            warning: match event.type_ {
+                changes::EventType::Normal => false,
+                changes::EventType::Warning => true,
+            },
+            reason: event.reason,
+            note: event.note,
+        }),
+        changes::Action::Apply(object) => Said::Apply(object),
+        changes::Action::Patch(patch) => Said::Patch {
+            key: object_key(patch.key),
+            kind: match patch.type_ {
+                changes::PatchType::JsonPatch => PatchType::JsonPatch,
+                changes::PatchType::MergePatch => PatchType::MergePatch,
+            },
+            patch: patch.patch,
+            subresource: patch.subresource,
+        },
+        changes::Action::Delete(key) => Said::Delete(object_key(key)),
+    }
+}
+
+fn object_key(key: changes::ObjectKey) -> ObjectKey {
+    ObjectKey { api_version: key.api_version, kind: key.kind, namespace: key.namespace, name: key.name }
 }
 
 fn denial(denial: contract::Denial) -> Denial {

@@ -13,7 +13,7 @@ use super::{
         admission::{mutating, validating},
         authentication::authentication,
         authorization::authorization,
-        events::provider,
+        events::{changes, provider},
         policy::{cleanup, lifecycle},
     },
     lanes,
@@ -74,6 +74,7 @@ pub(in crate::engine) struct Exports {
     pub(in crate::engine) validating: Option<validating::GuestIndices>,
     pub(in crate::engine) mutating: Option<mutating::GuestIndices>,
     pub(in crate::engine) provider: Option<provider::GuestIndices>,
+    pub(in crate::engine) changes: Option<changes::GuestIndices>,
 }
 
 /// What code shows of itself.
@@ -292,7 +293,7 @@ impl Exports {
                 })*
             };
         }
-        check!(cleanup, authentication, authorization, validating, mutating, provider);
+        check!(cleanup, authentication, authorization, validating, mutating, provider, changes);
         Ok(())
     }
 
@@ -327,6 +328,7 @@ impl Exports {
             validating: probe!(validating, contract::VALIDATING),
             mutating: probe!(mutating, contract::MUTATING),
             provider: probe!(provider, contract::PROVIDER),
+            changes: probe!(changes, contract::CHANGES),
         };
         if exports.interfaces().is_empty() {
             return Err(ProgramError::Export(format!(
@@ -347,6 +349,7 @@ impl Exports {
                 Interface::Validating => self.validating.is_some(),
                 Interface::Mutating => self.mutating.is_some(),
                 Interface::Provider => self.provider.is_some(),
+                Interface::Changes => self.changes.is_some(),
             })
             .collect()
     }

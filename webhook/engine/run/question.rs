@@ -1,9 +1,11 @@
-//! The five questions of the contract: how each is put to an instance, and how much its answer may hold.
+//! The six questions of the contract: how each is put to an instance, and how much its answer may hold.
 
 use wasmtime::{Store, component::Instance};
 
 use super::{
-    bindings::exports::verdict::{authentication::authentication as authn, authorization::authorization as authz},
+    bindings::exports::verdict::{
+        authentication::authentication as authn, authorization::authorization as authz, events::changes,
+    },
     convert,
     module::{Asked, k8s_wasm, kubewarden, wapc},
     program::Exports,
@@ -12,10 +14,12 @@ use super::{
 use crate::{
     review::{
         access::{Attributes, Ruling, SubjectAccessReview},
+        action::Said,
         admission::{AdmissionRequest, Mutation, Validation},
+        change::Change,
         token::{Authentication, TokenReview},
     },
-    spec::Interface,
+    spec::{ChangeType, Interface},
 };
 
 /// What the guest answered, or its own error; outside of it, a trap or a failure of the host.
@@ -212,5 +216,32 @@ impl Question for Event<'_> {
 
     async fn put_to_module(&self, asked: Asked<'_>) -> Reply<String> {
         wapc::handle_event(asked, self.0).await
+    }
+}
+
+impl Question for Change<'_> {
+    type Answer = Vec<Said>;
+    const INTERFACE: Interface = Interface::Changes;
+    /// Several objects, escaped.
+    const MAX_ANSWER: usize = 8 << 20;
+
+    async fn put(&self, exports: &Exports, store: &mut Store<State>, instance: &Instance) -> Reply<Vec<Said>> {
+        let guest = exported!(exports, changes).load(&mut *store, instance)?;
+        let change = changes::Change {
+            type_: match self.kind {
+                ChangeType::Added => changes::ChangeType::Added,
+                ChangeType::Modified => changes::ChangeType::Modified,
+                ChangeType::Deleted => changes::ChangeType::Deleted,
+            },
+            object: self.object.get(),
+            old_object: self.old_object.map(serde_json::value::RawValue::get),
+            replayed: self.replayed,
+        };
+        let answer = guest.call_handle(store, change).await?;
+        Ok(answer.map(|actions| actions.into_iter().map(convert::action).collect()))
+    }
+
+    async fn put_to_module(&self, _: Asked<'_>) -> Reply<Vec<Said>> {
+        Err(wasmtime::format_err!("modules of older protocols are told of changes as events"))
     }
 }

@@ -28,7 +28,9 @@ use crate::{
     observe::Trail,
     review::{
         access::{Ruling, SubjectAccessReview},
+        action::Said,
         admission::{AdmissionRequest, Mutation, Validation},
+        change::Change,
         token::{Authentication, TokenReview},
     },
     spec::{Fact, Failure, Instances, Interface, Lane, Limits, Timing, Usage},
@@ -206,6 +208,11 @@ impl Template {
     /// Asks a provider; the event is what came. The answer is any text: the caller checks that it is JSON.
     pub async fn handle_event(&self, call: Call<'_>) -> Answer<String> {
         self.ask(call, &Event(call.raw)).await
+    }
+
+    /// Tells a provider of a change of an object, which `call` has as JSON.
+    pub async fn handle_change(&self, call: Call<'_>, change: &Change<'_>) -> Answer<Vec<Said>> {
+        self.ask(call, change).await
     }
 
     /// Tells the policy that it is unloaded. What goes wrong is logged and changes nothing.

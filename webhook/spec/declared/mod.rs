@@ -5,6 +5,7 @@
 //! `x-expected` (in words, what a value must be) and `x-secret` (messages never repeat the value).
 
 mod constraints;
+mod events;
 pub mod manifest;
 mod parts;
 mod values;
@@ -21,6 +22,7 @@ pub use constraints::{
     Constraints, LabelSelector, LabelSelectorRequirement, MatchCondition, MatchPolicy, ResourceRule, RuleScope,
     SelectorOperator,
 };
+pub use events::{EventSource, Kubernetes, ServiceAccount};
 pub use parts::{Component, Grants, Limits, Memory, Variable};
 pub use values::{KeyRef, SettingsFrom, ValueFrom};
 pub use verification::{AnyOf, Signer, SignerKind, Verification, VerificationConfig};
@@ -122,9 +124,13 @@ pub struct AuthenticatorSpec {
     pub match_conditions: Vec<MatchCondition>,
 }
 
-/// Answers events of programs of the operator's own, sent to `/events/NAME`.
+/// Answers events of programs of the operator's own, sent to `/events/NAME`, and changes of objects of the cluster.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [{
+    "rule": "!has(self.events) || size(self.events) == 0 || has(self.grants) && has(self.grants.kubernetes)",
+    "message": "events needs grants.kubernetes.serviceAccount: as whom its objects are watched",
+}]))]
 pub struct ProviderSpec {
     /// What every kind has.
     #[serde(flatten)]
@@ -133,7 +139,13 @@ pub struct ProviderSpec {
     /// without reviews of their own; nothing else has operations.
     #[schemars(length(min = 1, max = 256), extend("x-expected" = "the name of an operation such as sample:Guest!Hello, of at most 256 characters"))]
     pub operation: Option<String>,
-    /// Asked, counted and recorded, and never decides.
+    /// Objects of whose changes it is told, by the server that leads: each change at least once, and those of one object in their order. What
+    /// a component that exports `changes` wants done about them is done as grants.kubernetes.serviceAccount; what another one answers is
+    /// written to the log. Only objects of a cluster have them.
+    #[serde(default)]
+    #[schemars(length(max = 16))]
+    pub events: Vec<EventSource>,
+    /// Asked, counted and recorded, and never decides: what it wants done in the cluster is tried in dry run only.
     #[serde(default)]
     #[schemars(extend("default" = false))]
     pub shadow: bool,

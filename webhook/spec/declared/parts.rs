@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::{ValueFrom, Verification};
+use super::{Kubernetes, ValueFrom, Verification};
 use crate::spec::HostCapabilities;
 
 /// A place, and what its bytes must be.
@@ -106,6 +106,8 @@ pub struct Grants {
     #[serde(default)]
     #[schemars(schema_with = "host_capabilities")]
     pub host_capabilities: Vec<String>,
+    /// What it may do in the cluster.
+    pub kubernetes: Option<Kubernetes>,
 }
 
 fn host_capabilities(_: &mut SchemaGenerator) -> Schema {

@@ -41,7 +41,7 @@ static MANIFEST: LazyLock<Value> = LazyLock::new(schema::<PolicyManifest>);
 static OBJECTS: LazyLock<[Value; Kind::ALL.len()]> = LazyLock::new(|| Kind::ALL.map(made));
 
 fn made(kind: Kind) -> Value {
-    let spec = match kind {
+    let mut spec = match kind {
         Kind::Validator => schema::<ValidatorSpec>(),
         Kind::Mutator => schema::<MutatorSpec>(),
         Kind::Authorizer => schema::<AuthorizerSpec>(),
@@ -51,6 +51,13 @@ fn made(kind: Kind) -> Value {
         Kind::NamespacedValidator => namespaced::spec(schema::<ValidatorSpec>(), namespaced::VALIDATOR),
         Kind::NamespacedMutator => namespaced::spec(schema::<MutatorSpec>(), namespaced::MUTATOR),
     };
+    // Who only answers needs no rights in a cluster.
+    let grants = if kind == Kind::PolicyGroup { &mut spec["properties"]["members"]["items"] } else { &mut spec };
+    if let Some(grants) = grants["properties"]["grants"]["properties"].as_object_mut()
+        && kind != Kind::Provider
+    {
+        grants.remove("kubernetes");
+    }
     let description = spec["description"].clone();
     json!({
         "description": description,

@@ -24,6 +24,10 @@ pub fn object(kind: Kind) -> Value {
         }
         if let Some(fields) = schema.pointer_mut(run).and_then(Value::as_object_mut) {
             fields.remove("settingsFrom");
+            fields.remove("events");
+        }
+        if let Some(grants) = schema.pointer_mut(&format!("{run}/grants")) {
+            without(grants, &["kubernetes"]);
         }
         if let Some(variable) = schema.pointer_mut(&format!("{run}/grants/properties/env/items")) {
             without(variable, &["valueFrom"]);

@@ -16,8 +16,8 @@ pub(super) fn interfaces(entry: &str, exported: &[String]) -> Result<Vec<Interfa
     }
     if found.is_empty() {
         return Err(BuildError::NotAPolicy(format!(
-            "{entry}: exports nothing that answers reviews: export a function validate, mutate, authenticate, authorize or \
-             handleEvent, for example `export function validate(request) {{ ... }}`"
+            "{entry}: exports nothing that answers reviews: export a function validate, mutate, authenticate, authorize, \
+             handleEvent or handleChange, for example `export function validate(request) {{ ... }}`"
         )));
     }
     Ok(found)
@@ -38,12 +38,13 @@ fn meant(name: &str) -> Option<&'static str> {
 }
 
 /// Functions, and the interfaces that they answer.
-const REVIEWS: [(&str, Interface); 5] = [
+const REVIEWS: [(&str, Interface); 6] = [
     ("validate", Interface::Validating),
     ("mutate", Interface::Mutating),
     ("authenticate", Interface::Authentication),
     ("authorize", Interface::Authorization),
     ("handleEvent", Interface::Provider),
+    ("handleChange", Interface::Changes),
 ];
 
 #[cfg(test)]

@@ -141,6 +141,7 @@ fn function(interface: Interface) -> &'static str {
         Interface::Validating => "validate",
         Interface::Mutating => "mutate",
         Interface::Provider => "handle_event",
+        Interface::Changes => "handle_change",
     }
 }
 

@@ -128,6 +128,16 @@ macro_rules! __implement {
             }
         }
     };
+    (Controller, $function:ident) => {
+        impl $crate::Controller for Functions {
+            fn handle(
+                &self,
+                change: &$crate::ObjectChange,
+            ) -> ::std::result::Result<::std::vec::Vec<$crate::Action>, $crate::Error> {
+                $function(change)
+            }
+        }
+    };
 }
 
 #[doc(hidden)]
@@ -188,5 +198,15 @@ macro_rules! __export_kind {
             }
         }
         $crate::generated::provider::export!(Exported with_types_in $crate::generated::provider);
+    };
+    (Controller) => {
+        impl $crate::generated::changes::exports::verdict::events::changes::Guest for Exported {
+            fn handle(
+                change: $crate::rt::wit::changes::Change,
+            ) -> ::std::result::Result<::std::vec::Vec<$crate::rt::wit::changes::Action>, ::std::string::String> {
+                $crate::rt::handle::<Self>(change)
+            }
+        }
+        $crate::generated::changes::export!(Exported with_types_in $crate::generated::changes);
     };
 }

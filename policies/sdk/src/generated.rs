@@ -8,6 +8,8 @@ pub mod authorization;
 #[rustfmt::skip]
 pub mod base;
 #[rustfmt::skip]
+pub mod changes;
+#[rustfmt::skip]
 pub mod cleanup;
 #[rustfmt::skip]
 pub mod mutating;

@@ -46,7 +46,7 @@ pub fn audit(key: impl AsRef<str>, value: impl AsRef<str>) {
 
 /// The review as it came, for what the typed requests lack.
 pub mod review {
-    /// The whole review as JSON, in the version the caller sent; for a provider the event. Empty while the policy
+    /// The whole review as JSON, in the version the caller sent; for a provider the event, for a controller the change. Empty while the policy
     /// is built and cleaned up. In a chain of mutators it is still the review as it came.
     pub fn raw() -> String {
         super::imports::raw()

@@ -1,7 +1,7 @@
 //! Write Verdict policies in Rust.
 //!
 //! A policy is a type that is built once from its settings ([`Policy`]), and one trait per kind of review that it
-//! answers: [`Authenticator`], [`Authorizer`], [`Validator`], [`Mutator`], [`Provider`]. [`export!`] makes a
+//! answers: [`Authenticator`], [`Authorizer`], [`Validator`], [`Mutator`], [`Provider`], [`Controller`]. [`export!`] makes a
 //! component of it. Everything is plain Rust, so that unit tests run natively ([`testing`]); only what
 //! [`export!`] makes knows Wasm.
 //!
@@ -13,6 +13,7 @@
 
 mod access;
 mod admission;
+mod changes;
 mod error;
 mod export;
 #[cfg(target_family = "wasm")]
@@ -36,12 +37,13 @@ pub use admission::{
     request::{AdmissionRequest, GroupVersionKind, GroupVersionResource, Operation, Requested},
     verdict::{Annotation, Cause, Denial, Validation},
 };
+pub use changes::{Action, ChangeType, ObjectChange, ObjectEvent, ObjectKey, ObjectPatch, PatchType};
 pub use error::Error;
 pub use host::{audit, log, review};
 #[cfg(feature = "k8s-openapi")]
 pub use k8s_openapi;
 pub use path::FieldPath;
-pub use policy::{Authenticator, Authorizer, Cleanup, Mutator, Policy, Provider, Validator};
+pub use policy::{Authenticator, Authorizer, Cleanup, Controller, Mutator, Policy, Provider, Validator};
 pub use serde;
 pub use serde_json;
 pub use settings::{NoSettings, SettingsError};

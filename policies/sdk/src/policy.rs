@@ -6,8 +6,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    AdmissionRequest, Authentication, Error, Mutation, Ruling, SettingsError, SubjectAccessReview, TokenReview,
-    Validation, settings::parse,
+    Action, AdmissionRequest, Authentication, Error, Mutation, ObjectChange, Ruling, SettingsError, SubjectAccessReview,
+    TokenReview, Validation, settings::parse,
 };
 
 /// A policy: built once from its settings, then asked. State that it changes while it answers is gone with the
@@ -60,6 +60,14 @@ pub trait Provider: Policy {
 
     /// Answers one event.
     fn handle_event(&self, event: Self::Event) -> Result<Self::Answer, Error>;
+}
+
+/// Answers changes of objects of a cluster with what is to be done: `spec.events` of the object that names the component says of which
+/// objects it is told, and `spec.grants.kubernetes.serviceAccount` as whom its actions are done.
+pub trait Controller: Policy {
+    /// What is to be done about one change, in this order; nothing, where the list is empty. Where one action fails, those after it are
+    /// not done, and the change comes again later; so it does after an error. At most 64 actions.
+    fn handle(&self, change: &ObjectChange) -> Result<Vec<Action>, Error>;
 }
 
 /// One event through a provider: JSON text in, JSON text out.

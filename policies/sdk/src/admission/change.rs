@@ -148,8 +148,7 @@ impl Patch {
         self.push(json!({"op": "test", "path": path.as_ref(), "value": value.into()}))
     }
 
-    #[cfg(test)]
-    pub(super) fn into_value(self) -> Value {
+    pub(crate) fn into_value(self) -> Value {
         Value::Array(self.0)
     }
 

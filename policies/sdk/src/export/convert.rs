@@ -1,10 +1,13 @@
 //! wit-bindgen's types to the author's, and answers back.
 
-use super::rt::wit::{admission as wa, authentication as wt, authorization as wz, mutating as wm, validating as wv};
+use super::rt::wit::{
+    admission as wa, authentication as wt, authorization as wz, changes as wc, mutating as wm, validating as wv,
+};
 use crate::{
-    AdmissionRequest, Annotation, Attributes, Authentication, Cause, Change, Decision, Denial, GroupVersionKind,
-    GroupVersionResource, Mutation, NonResourceAttributes, Operation, Requested, ResourceAttributes, Ruling,
-    SelectorOperator, SelectorRequirement, SubjectAccessReview, Token, TokenReview, User, Validation,
+    Action, AdmissionRequest, Annotation, Attributes, Authentication, Cause, Change, ChangeType, Decision, Denial,
+    GroupVersionKind, GroupVersionResource, Mutation, NonResourceAttributes, ObjectChange, ObjectKey, Operation, PatchType,
+    Requested, ResourceAttributes, Ruling, SelectorOperator, SelectorRequirement, SubjectAccessReview, Token, TokenReview,
+    User, Validation,
     generated::base::verdict::policy::types,
 };
 
@@ -194,5 +197,50 @@ impl From<Cause> for wa::Cause {
 impl From<Annotation> for wa::Annotation {
     fn from(annotation: Annotation) -> Self {
         Self { key: annotation.key, value: annotation.value }
+    }
+}
+
+impl From<wc::Change> for ObjectChange {
+    fn from(change: wc::Change) -> Self {
+        Self {
+            change_type: match change.type_ {
+                wc::ChangeType::Added => ChangeType::Added,
+                wc::ChangeType::Modified => ChangeType::Modified,
+                wc::ChangeType::Deleted => ChangeType::Deleted,
+            },
+            object: change.object,
+            old_object: change.old_object,
+            replayed: change.replayed,
+        }
+    }
+}
+
+impl From<Action> for wc::Action {
+    fn from(action: Action) -> Self {
+        match action {
+            Action::AgainAfter(seconds) => Self::AgainAfter(seconds),
+            Action::Event(event) => Self::Event(wc::ObjectEvent {
+                type_: if event.warning { wc::EventType::Warning } else { wc::EventType::Normal },
+                reason: event.reason,
+                note: event.note,
+            }),
+            Action::Apply(object) => Self::Apply(object),
+            Action::Patch(patch) => Self::Patch(wc::ObjectPatch {
+                key: patch.key.into(),
+                type_: match patch.patch_type {
+                    PatchType::JsonPatch => wc::PatchType::JsonPatch,
+                    PatchType::MergePatch => wc::PatchType::MergePatch,
+                },
+                patch: patch.patch,
+                subresource: patch.subresource,
+            }),
+            Action::Delete(key) => Self::Delete(key.into()),
+        }
+    }
+}
+
+impl From<ObjectKey> for wc::ObjectKey {
+    fn from(key: ObjectKey) -> Self {
+        Self { api_version: key.api_version, kind: key.kind, namespace: key.namespace, name: key.name }
     }
 }

@@ -3,7 +3,7 @@
 use std::{cell::OnceCell, thread::LocalKey};
 
 use crate::{
-    Authenticator, Authorizer, Cleanup, Error, Mutator, Policy, Provider, Validator,
+    Authenticator, Authorizer, Cleanup, Controller, Error, Mutator, Policy, Provider, Validator,
     generated::base::exports::verdict::policy::lifecycle::SettingsError, settings,
 };
 
@@ -11,7 +11,8 @@ use crate::{
 pub mod wit {
     pub use crate::generated::{
         authentication::exports::verdict::authentication::authentication,
-        authorization::exports::verdict::authorization::authorization, mutating::exports::verdict::admission::mutating,
+        authorization::exports::verdict::authorization::authorization, changes::exports::verdict::events::changes,
+        mutating::exports::verdict::admission::mutating,
         validating::exports::verdict::admission::validating, validating::verdict::admission::admission,
     };
 }
@@ -65,6 +66,13 @@ pub fn mutate<E: Exported<Policy: Mutator>>(
 
 pub fn handle_event<E: Exported<Policy: Provider>>(event: &str) -> Result<String, String> {
     ask::<E, _>(|policy| crate::policy::answer(policy, event))
+}
+
+pub fn handle<E: Exported<Policy: Controller>>(
+    change: wit::changes::Change,
+) -> Result<Vec<wit::changes::Action>, String> {
+    let actions = ask::<E, _>(|policy| policy.handle(&change.into()))?;
+    Ok(actions.into_iter().map(Into::into).collect())
 }
 
 fn ask<E: Exported, T>(question: impl FnOnce(&E::Policy) -> Result<T, Error>) -> Result<T, String> {

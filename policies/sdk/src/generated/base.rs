@@ -122,7 +122,7 @@ pub mod verdict {
             use super::super::super::_rt;
             pub type Json = super::super::super::verdict::policy::types::Json;
             #[allow(unused_unsafe, clippy::all)]
-            /// The whole review, in the version the caller sent. For a provider the event. Empty during `init` and `cleanup`.
+            /// The whole review, in the version the caller sent. For a provider the event, for `changes` the change as JSON. Empty during `init` and `cleanup`.
             /// In a chain of mutators it is still the review as it came: the object as changed so far is `request.object`.
             #[allow(async_fn_in_trait)]
             pub fn raw() -> Json {

@@ -10,7 +10,7 @@ use crate::generated::base::verdict::policy::types as __with_name0;
 pub mod exports {
     pub mod verdict {
         pub mod events {
-            /// Events over HTTP.
+            /// Events over HTTP, and changes of objects as JSON.
             #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
             pub mod provider {
                 #[used]
@@ -96,6 +96,10 @@ pub mod exports {
                 }
                 pub trait Guest {
                     /// One event, any JSON, and its answer, any JSON.
+                    ///
+                    /// Where `spec.events` names objects of a cluster and the component does not export `changes`, each of their changes is
+                    /// an event `{"type": "ADDED" | "MODIFIED" | "DELETED", "object": {...}, "oldObject": {...}, "replayed": false}`, whose
+                    /// fields are those of `changes.change`; the answer is written to the log.
                     #[allow(async_fn_in_trait)]
                     fn handle_event(
                         event: Json,

@@ -1,11 +1,11 @@
-//! The five kinds: how a review reaches the policy, and which word its answer is.
+//! The six kinds: how a review reaches the policy, and which word its answer is.
 
 use std::fmt::Debug;
 
 use super::wire;
 use crate::{
-    Authentication, Authenticator, Authorizer, Change, Decision, Error, Mutation, Mutator, Provider, Ruling,
-    Validation, Validator, policy,
+    Action, Authentication, Authenticator, Authorizer, Change, Controller, Decision, Error, Mutation, Mutator, Provider,
+    Ruling, Validation, Validator, policy,
 };
 
 /// One kind of review.
@@ -30,6 +30,8 @@ pub struct Authenticating;
 pub struct Authorizing;
 /// Events.
 pub struct Providing;
+/// Changes of objects.
+pub struct Controlling;
 
 impl<P: Validator> Kind<P> for Validating {
     type Answer = Validation;
@@ -102,6 +104,18 @@ impl<P: Provider> Kind<P> for Providing {
     }
 
     fn verdict(_: &serde_json::Value) -> &'static str {
+        "answered"
+    }
+}
+
+impl<P: Controller> Kind<P> for Controlling {
+    type Answer = Vec<Action>;
+
+    fn ask(policy: &P, change: &str) -> Result<Vec<Action>, Error> {
+        policy.handle(&wire::change(change))
+    }
+
+    fn verdict(_: &Vec<Action>) -> &'static str {
         "answered"
     }
 }

@@ -2,19 +2,20 @@
 //!
 //! Sample reviews live in the policy's folder `reviews/`, named after the verdict that they must give:
 //! `allowed-…` and `denied-…` for a validator; `unchanged-…`, `changed-…` and `denied-…` for a mutator;
-//! `authenticated-…`, `unknown-…`, `rejected-…`; `allow-…`, `deny-…`, `no-opinion-…`; for a provider, whose reviews
-//! are events, `answered-…`. `error-…` for all: the policy cannot decide.
+//! `authenticated-…`, `unknown-…`, `rejected-…`; `allow-…`, `deny-…`, `no-opinion-…`; `answered-…` for a provider, whose reviews
+//! are events, and for a controller, whose reviews are changes (`{"type": "ADDED", "object": {...}}`, and `oldObject` and `replayed`
+//! where they are known). `error-…` for all: the policy cannot decide.
 
 mod kinds;
 mod wire;
 
 use std::{fs, marker::PhantomData, path::PathBuf};
 
-pub use kinds::{Authenticating, Authorizing, Kind, Mutating, Providing, Validating};
-pub use wire::{access, admission, token};
+pub use kinds::{Authenticating, Authorizing, Controlling, Kind, Mutating, Providing, Validating};
+pub use wire::{access, admission, change, token};
 
 use crate::{
-    Authenticator, Authorizer, Error, Mutator, Policy, Provider, SettingsError, Validator,
+    Authenticator, Authorizer, Controller, Error, Mutator, Policy, Provider, SettingsError, Validator,
     host::{imports, log::Level},
     settings,
 };
@@ -47,6 +48,11 @@ pub fn authorizer<P: Authorizer>(settings: &str) -> Subject<P, Authorizing> {
 
 /// A provider with these settings (JSON text). Panics if they are refused.
 pub fn provider<P: Provider>(settings: &str) -> Subject<P, Providing> {
+    Subject::new(settings)
+}
+
+/// A controller with these settings (JSON text). Panics if they are refused.
+pub fn controller<P: Controller>(settings: &str) -> Subject<P, Controlling> {
     Subject::new(settings)
 }
 
@@ -93,7 +99,7 @@ impl<P: Policy, K: Kind<P>> Subject<P, K> {
         }
     }
 
-    /// The answer to a whole review (a v1 AdmissionReview, TokenReview or SubjectAccessReview; an event for a provider) as JSON.
+    /// The answer to a whole review (a v1 AdmissionReview, TokenReview or SubjectAccessReview; an event for a provider, a change for a controller) as JSON.
     pub fn try_ask(&self, review: &str) -> Result<K::Answer, Error> {
         imports::RAW.set(review.to_owned());
         K::ask(&self.policy, review)

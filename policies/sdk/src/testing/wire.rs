@@ -6,9 +6,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
-    AdmissionRequest, Attributes, GroupVersionKind, GroupVersionResource, NonResourceAttributes, Operation, Requested,
-    ResourceAttributes, SelectorOperator, SelectorRequirement, SubjectAccessReview, Token, TokenReview, User,
-    settings::parse,
+    AdmissionRequest, Attributes, ChangeType, GroupVersionKind, GroupVersionResource, NonResourceAttributes, ObjectChange,
+    Operation, Requested, ResourceAttributes, SelectorOperator, SelectorRequirement, SubjectAccessReview, Token,
+    TokenReview, User, settings::parse,
 };
 
 /// The request of an admission.k8s.io/v1 AdmissionReview. Panics if it is none.
@@ -66,6 +66,21 @@ pub fn access(review: &str) -> SubjectAccessReview {
     SubjectAccessReview {
         user: User { username: spec.user, uid: spec.uid, groups: spec.groups, extra: spec.extra },
         attributes,
+    }
+}
+
+/// A change of an object: `{"type": "ADDED", "object": {...}, "oldObject": {...}, "replayed": false}`. Panics if it is none.
+pub fn change(change: &str) -> ObjectChange {
+    let change: json::Change = serde_json::from_str(change).unwrap_or_else(|error| panic!("no change: {error}"));
+    ObjectChange {
+        change_type: match change.change_type {
+            json::ChangeType::Added => ChangeType::Added,
+            json::ChangeType::Modified => ChangeType::Modified,
+            json::ChangeType::Deleted => ChangeType::Deleted,
+        },
+        object: change.object.get().to_owned(),
+        old_object: json(change.old_object),
+        replayed: change.replayed,
     }
 }
 
@@ -137,6 +152,25 @@ mod json {
     pub(super) struct Header {
         pub(super) kind: String,
         pub(super) api_version: String,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    pub(super) struct Change {
+        #[serde(rename = "type")]
+        pub(super) change_type: ChangeType,
+        pub(super) object: Box<RawValue>,
+        pub(super) old_object: Option<Box<RawValue>>,
+        #[serde(default)]
+        pub(super) replayed: bool,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "UPPERCASE")]
+    pub(super) enum ChangeType {
+        Added,
+        Modified,
+        Deleted,
     }
 
     #[derive(Deserialize)]

@@ -6,6 +6,7 @@
  * - `authenticate(review)` a TokenReview
  * - `authorize(review)` a SubjectAccessReview
  * - `handleEvent(event)` any JSON, with any JSON
+ * - `handleChange(change)` a change of an object of a cluster, with a list of what is to be done
  * - `init(settings)` gets the settings once, before anything else; `cleanup()` runs when the policy is unloaded.
  *
  * An exception means "this policy could not decide". It is never an allow: the operator's `failurePolicy` decides, and the
@@ -26,6 +27,7 @@ export interface Policy {
   authenticate?(review: TokenReview): Authentication;
   authorize?(review: SubjectAccessReview): Ruling;
   handleEvent?(event: any): unknown;
+  handleChange?(change: ObjectChange<any>): Action[];
 }
 
 // Admission
@@ -340,6 +342,88 @@ export const ruling: {
   noOpinion(reason?: string): Ruling;
 };
 
+// Changes of objects
+
+/**
+ * One change of one object. Of each object every change comes, in order and at least once: a change may come again, so that
+ * whatever is done must be right when it is done twice.
+ */
+export interface ObjectChange<T = KubernetesObject> {
+  /** `ADDED`: it was not seen before. `DELETED`: it is gone, or is none of those any more that were asked for. */
+  readonly type: "ADDED" | "MODIFIED" | "DELETED";
+  /** The object as it is since the change, parsed at first use; of a deleted one, as it was last. Without metadata.managedFields. */
+  readonly object: T;
+  /** As it was before, as far as that is known. `undefined` for one that is added. */
+  readonly oldObject: T | undefined;
+  /** The object as JSON: numbers beyond 2^53 are exact here. */
+  readonly objectJson: string;
+  /** The object as it was before, as JSON. */
+  readonly oldObjectJson: string | undefined;
+  /**
+   * It may not have changed just now: it was there when the server began to look, or what happened meanwhile was lost, or the
+   * time of an `againAfter` is over.
+   */
+  readonly replayed: boolean;
+  /** The name of the object that changed; throws where it has none. */
+  readonly key: Required<ObjectKey>;
+}
+
+/** Names an object. */
+export interface ObjectKey {
+  /** For example `apps/v1`; of the core group `v1`. */
+  apiVersion: string;
+  /** For example `Deployment`. */
+  kind: string;
+  /** Left out, or empty, for cluster-scoped objects. */
+  namespace?: string;
+  name: string;
+}
+
+/**
+ * One thing to do, made by {@link action} or written as it is. The server does it with the rights of the service account that the
+ * operator granted; what concerns RBAC, webhook configurations, API services, custom resource definitions or `verdict.dev` it
+ * refuses. At most 64 for a change; where one fails, those after it are not done, and the change comes again later.
+ */
+export type Action =
+  | { againAfter: number }
+  | { event: { type?: "Normal" | "Warning"; reason: string; note?: string } }
+  | { apply: KubernetesObject }
+  | { patch: ObjectPatch }
+  | { delete: ObjectKey };
+
+/** A patch of an object that is there. */
+export type ObjectPatch = ObjectKey & { subresource?: "" | "status" } & (
+    | { type: "MergePatch"; patch: object }
+    | { type: "JsonPatch"; patch: JsonPatchOperation[] }
+  );
+
+export const action: {
+  /**
+   * The same object is to be handled again after so many seconds, unless it changes before: as `MODIFIED` and `replayed`, as it is then.
+   * In whole seconds, rounded up, from one to a day: who waits longer is asked earlier, and asks for the rest.
+   */
+  againAfter(seconds: number): Action;
+  /** An Event about the object that changed. The reason is one word, for example `ConfigMapWritten`; the note is for people, at most 1024 bytes. */
+  event(reason: string, note: string): Action;
+  /** As `event`, of type Warning: something is wrong. */
+  warning(reason: string, note: string): Action;
+  /**
+   * Server-side apply of an object, with apiVersion, kind and metadata.name: its fields become as they are here, those that were here
+   * before and are not any more are removed, and all others stay.
+   */
+  apply(object: KubernetesObject): Action;
+  /** A JSON Merge Patch (RFC 7386) of an object that is there: what is named is set, `null` removes. */
+  mergePatch(key: ObjectKey, patch: object): Action;
+  /** As `mergePatch`, of the subresource `status`: `{ status: {...} }`. Only where it differs: a policy that writes what it is told of is asked again. */
+  mergePatchStatus(key: ObjectKey, patch: object): Action;
+  /** A JSON Patch (RFC 6902) of an object that is there. */
+  jsonPatch(key: ObjectKey, operations: JsonPatchOperation[]): Action;
+  /** As `jsonPatch`, of the subresource `status`. */
+  jsonPatchStatus(key: ObjectKey, operations: JsonPatchOperation[]): Action;
+  /** Deletes an object. One that is not there is no error. */
+  delete(key: ObjectKey): Action;
+};
+
 // Settings
 
 /** One thing that is wrong with the settings. Thrown from `init`, alone or several in an `AggregateError`. */
@@ -362,7 +446,7 @@ export const log: Record<"trace" | "debug" | "info" | "warn" | "error", (message
 /** A fact about this review worth keeping: a structured line in the server's log. For the audit log of the API server, annotate the answer. */
 export function audit(key: string, value: string): void;
 
-/** The review as it came (needs `review` among the imports of verdict.yaml), parsed, in the version the caller sent; for a provider the event. `undefined` in `init` and `cleanup`. */
+/** The review as it came (needs `review` among the imports of verdict.yaml), parsed, in the version the caller sent; for `handleEvent` the event, for `handleChange` the change. `undefined` in `init` and `cleanup`. */
 export function rawReview(): any;
 
 /** As {@link rawReview}, as text. Empty in `init` and `cleanup`. */

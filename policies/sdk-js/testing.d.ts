@@ -4,7 +4,7 @@
  * A review is JSON text, an object, or the URL of a file: `new URL("reviews/denied.json", import.meta.url)`.
  */
 
-import type { Cause, KubernetesObject, Operation, Policy, UserInfo } from "./index.js";
+import type { Action, Cause, KubernetesObject, Operation, Policy, UserInfo } from "./index.js";
 
 export type Review = string | object;
 
@@ -46,6 +46,8 @@ export interface Subject {
   authenticate(review: Review): { verdict: "authenticated" | "unknown" | "rejected"; user?: UserInfo; audiences?: string[]; reason?: string };
   authorize(review: Review): { verdict: "allow" | "deny" | "no-opinion"; reason: string };
   handleEvent(event: Review): any;
+  /** A change is `{ type: "ADDED", object: {...} }`, with `oldObject` and `replayed` where they are known. */
+  handleChange(change: Review): Action[];
   cleanup(): void;
   /** The word for the answer to a review of any kind: one of those above, `answered`, or `error`. */
   verdict(review: Review): string;

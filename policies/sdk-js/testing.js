@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 
 import * as guest from "./src/guest.js";
 import { apply } from "./src/testing/patch.js";
-import { access, admission, token } from "./src/testing/wire.js";
+import { access, admission, change, token } from "./src/testing/wire.js";
 
 const state = { logged: [], audited: [], review: "", environment: {} };
 
@@ -92,6 +92,11 @@ class Subject {
     return JSON.parse(this.#ask("handleEvent", guest.provider, event, (text) => text));
   }
 
+  handleChange(given) {
+    const actions = this.#ask("handleChange", guest.changes, given, change, "handle");
+    return actions.map(written);
+  }
+
   cleanup() {
     if (this.#policy.cleanup !== undefined) guest.cleanup(this.#policy).cleanup();
   }
@@ -103,7 +108,8 @@ class Subject {
       if (kind === "TokenReview") return this.authenticate(text).verdict;
       if (kind === "SubjectAccessReview") return this.authorize(text).verdict;
       if (kind === "AdmissionReview") return (this.#policy.mutate ? this.mutate(text) : this.validate(text)).verdict;
-      this.handleEvent(text);
+      if (this.#policy.handleEvent === undefined && this.#policy.handleChange !== undefined) this.handleChange(text);
+      else this.handleEvent(text);
       return "answered";
     } catch (error) {
       if (error instanceof PolicyError) return "error";
@@ -119,12 +125,12 @@ class Subject {
     }
   }
 
-  #ask(name, interfaceOf, review, wire) {
+  #ask(name, interfaceOf, review, wire, called = name) {
     if (typeof this.#policy[name] !== "function") throw new Error(`the policy does not export ${name}`);
     state.review = toText(review);
     const record = wire(state.review);
     try {
-      return interfaceOf(this.#policy)[name](record);
+      return interfaceOf(this.#policy)[called](record);
     } catch (thrown) {
       throw new PolicyError(String(thrown));
     }
@@ -141,6 +147,26 @@ const admissionAnswer = ({ warnings, auditAnnotations }, denial) => ({
   warnings,
   annotations: Object.fromEntries(auditAnnotations.map(({ key, value }) => [key, value])),
 });
+
+/** An action as the server writes it, and as `answer` in the cases of `verdict test` has it. */
+function written({ tag, val }) {
+  const named = ({ namespace, ...key }) => (namespace === "" ? key : { apiVersion: key.apiVersion, kind: key.kind, namespace, name: key.name });
+  switch (tag) {
+    case "again-after":
+      return { againAfter: val };
+    case "event":
+      return { event: { ...val, type: val.type === "warning" ? "Warning" : "Normal" } };
+    case "apply":
+      return { apply: JSON.parse(val) };
+    case "patch": {
+      const type = val.type === "json-patch" ? "JsonPatch" : "MergePatch";
+      const subresource = val.subresource === "" ? {} : { subresource: val.subresource };
+      return { patch: { ...named(val.key), type, ...subresource, patch: JSON.parse(val.patch) } };
+    }
+    default:
+      return { delete: named(val) };
+  }
+}
 
 /** Without what was not given. */
 const given = (denial) => Object.fromEntries(Object.entries(denial).filter(([, value]) => value !== null));

@@ -6,6 +6,7 @@ export function ask(policy, text) {
   try {
     if (review.kind === "TokenReview") return token(policy.authentication.authenticate(tokenReview(review.spec)));
     if (review.kind === "SubjectAccessReview") return access(policy.authorization.authorize(accessReview(review.spec)));
+    if (policy.changes && ["ADDED", "MODIFIED", "DELETED"].includes(review.type)) return actions(policy.changes.handle(change(review)));
     if (review.kind !== "AdmissionReview") return { verdict: "answered", message: policy.provider.handleEvent(text) };
     const request = admissionRequest(review.request);
     return policy.mutating ? mutation(policy.mutating.mutate(request)) : validation(policy.validating.validate(request));
@@ -29,6 +30,15 @@ const access = ({ decision, reason }) => ({ verdict: decision, message: reason }
 // Objects cross as JSON text. JSON.parse loses what a double cannot hold: a host that must not would cut the text out of the
 // review, as Verdict does.
 const json = (value) => (value === undefined || value === null ? undefined : JSON.stringify(value));
+
+const actions = (all) => ({ verdict: "answered", message: all.map(({ tag }) => tag).join(", ") });
+
+const change = ({ type, object, oldObject, replayed = false }) => ({
+  type: type.toLowerCase(),
+  object: json(object),
+  oldObject: json(oldObject),
+  replayed,
+});
 
 const admissionRequest = (request) => ({
   uid: request.uid,

@@ -147,6 +147,94 @@ test("an authorizer is asked about a resource or a path", () => {
   assert.deepEqual(ask({ nonResourceAttributes: { verb: "get", path: "/healthz" } }), { verdict: "deny", reason: "/healthz" });
 });
 
+const deployment = { apiVersion: "apps/v1", kind: "Deployment", metadata: { namespace: "shop", name: "web" }, spec: { n: 1 } };
+
+test("a change is answered with actions", () => {
+  const web = { apiVersion: "apps/v1", kind: "Deployment", namespace: "shop", name: "web" };
+  const map = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" } };
+  const handleChange = (change) => {
+    assert.deepEqual([change.type, change.replayed, change.oldObject], ["MODIFIED", true, undefined]);
+    assert.deepEqual(change.key, web);
+    assert.equal(change.object, change.object);
+    const { action } = sdk;
+    return [
+      action.againAfter(0.2),
+      action.againAfter(1e9),
+      action.event("Seen", "it was seen"),
+      action.warning("Bad", "it is bad"),
+      { event: { reason: "Plain" } },
+      action.apply(map),
+      action.mergePatch(change.key, { spec: null, n: 2n ** 64n }),
+      action.mergePatchStatus(change.key, { status: {} }),
+      action.jsonPatch({ apiVersion: "v1", kind: "Node", name: "n" }, [{ op: "remove", path: "/a" }]),
+      action.delete(change.key),
+    ];
+  };
+  const subject = load({ handleChange });
+  const change = { type: "MODIFIED", object: deployment, replayed: true };
+  assert.deepEqual(subject.handleChange(change), [
+    { againAfter: 1 },
+    { againAfter: 86400 },
+    { event: { type: "Normal", reason: "Seen", note: "it was seen" } },
+    { event: { type: "Warning", reason: "Bad", note: "it is bad" } },
+    { event: { type: "Normal", reason: "Plain", note: "" } },
+    { apply: map },
+    { patch: { ...web, type: "MergePatch", patch: { spec: null, n: 2 ** 64 } } },
+    { patch: { ...web, type: "MergePatch", subresource: "status", patch: { status: {} } } },
+    { patch: { apiVersion: "v1", kind: "Node", name: "n", type: "JsonPatch", patch: [{ op: "remove", path: "/a" }] } },
+    { delete: web },
+  ]);
+  assert.equal(subject.verdict(change), "answered");
+  assert.equal(subject.verdict({ ...change, type: "DELETED" }), "error");
+  assert.throws(() => subject.handleChange({ object: deployment }), /its type must be one of ADDED, MODIFIED, DELETED/);
+});
+
+test("numbers of a change are exact as text", () => {
+  const handleChange = (change) => (sdk.log.info(change.oldObjectJson + change.objectJson), []);
+  load({ handleChange }).handleChange('{"type":"ADDED","object":{"n":12345678901234567890},"oldObject":{"n":1.0}}');
+  assert.deepEqual(takeLogged(), [{ level: "info", message: '{"n":1.0}{"n":12345678901234567890}' }]);
+});
+
+test("what is no action is an error with its place", () => {
+  const failure = (actions) => {
+    try {
+      load({ handleChange: () => actions }).handleChange({ type: "ADDED", object: deployment });
+    } catch (error) {
+      assert.ok(error instanceof PolicyError);
+      return error.message;
+    }
+    return assert.fail("it answered");
+  };
+  const key = { apiVersion: "v1", kind: "Pod", name: "a" };
+  for (const [actions, words] of [
+    [undefined, /handleChange must return a list of actions such as \[action.apply\(object\)\], or \[\] for nothing, got nothing/],
+    [{ againAfter: 1 }, /must return a list of actions/],
+    [Promise.resolve([]), /returned a promise/],
+    [Array(65).fill({ againAfter: 1 }), /65 actions are more than the 64/],
+    [[undefined], /action 0: expected an object with exactly one of againAfter, event, apply, patch, delete, got nothing/],
+    [Array(1), /action 0: .* got nothing/],
+    [[{ againAfter: 1 }, { remove: key }], /action 1: .* got \{remove\}/],
+    [[{ againAfter: 1, delete: key }], /got \{againAfter, delete\}/],
+    [[{ againAfter: 0 }], /action 0: againAfter: expected from 1 to 86400 seconds, got 0/],
+    [[{ againAfter: "5" }], /got a value of type string/],
+    [[{ event: { reason: "two words" } }], /event.reason: expected a word of at most 128 letters and digits, got "two words"/],
+    [[{ event: { reason: "A", type: "Error" } }], /event.type: expected Normal or Warning, got "Error"/],
+    [[{ apply: "text" }], /apply: expected an object, got a value of type string/],
+    [[{ apply: { apiVersion: "v1", kind: "Pod", metadata: { generateName: "a" } } }], /apply.metadata.name: expected a text, got nothing/],
+    [[{ apply: { kind: "Pod", metadata: { name: "a" } } }], /apply.apiVersion: expected a text, got nothing/],
+    [[{ apply: { ...deployment, spec: NaN } }], /apply.spec: JSON has no NaN/],
+    [[{ patch: { ...key, type: "Merge", patch: {} } }], /patch.type: expected JsonPatch or MergePatch, got "Merge"/],
+    [[{ patch: { ...key, type: "MergePatch", patch: [] } }], /patch.patch: expected an object, got a list/],
+    [[sdk.action.jsonPatch(key, {})], /patch.patch: expected a list of operations, got a value of type object/],
+    [[{ patch: { ...key, type: "MergePatch", patch: {}, subresource: "exec" } }], /patch.subresource: expected "status", or none/],
+    [[sdk.action.delete(deployment)], /delete.metadata: unknown field; expected apiVersion, kind, namespace, name/],
+    [[sdk.action.delete({ ...key, name: "" })], /delete.name: expected a name, got an empty one/],
+  ]) {
+    assert.match(failure(actions), words);
+  }
+  assert.throws(() => sdk.action.againAfter("5"), /expected a number of seconds, got string/);
+});
+
 test("a provider answers any JSON, and has the server's functions", () => {
   const handleEvent = (event) => {
     sdk.audit("severity", "high");

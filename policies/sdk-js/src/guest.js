@@ -1,6 +1,7 @@
 // The interfaces of the contract, of what a policy exports. `verdict build` writes the module that uses this.
 
 import { Admission, Authentication, Ruling } from "./answers.js";
+import { toActions, toObjectChange } from "./changes.js";
 import { connect } from "./host.js";
 import { toJson } from "./json.js";
 import { original } from "./positions.js";
@@ -61,6 +62,14 @@ export const provider = (policy) => ({
     const answer = finished("handleEvent", policy.handleEvent(JSON.parse(event)));
     if (answer === undefined) throw wrong("handleEvent", "a value that is JSON", answer);
     return toJson(answer, "answer");
+  }),
+});
+
+export const changes = (policy) => ({
+  handle: guarded("handleChange", (record) => {
+    const answer = finished("handleChange", policy.handleChange(toObjectChange(record)));
+    if (Array.isArray(answer)) return toActions(answer);
+    throw wrong("handleChange", "a list of actions such as [action.apply(object)], or [] for nothing", answer);
   }),
 });
 

@@ -48,6 +48,22 @@ export function access(text) {
   return { user: who, attributes: { tag: "resource", val } };
 }
 
+export function change(text) {
+  const { value: given, spelling } = parse(text);
+  if (!TYPES.includes(given?.type)) throw new Error(`expected a change: its type must be one of ${TYPES.join(", ")}`);
+  const write = writer(spelling);
+  const { object } = given;
+  if (typeof object !== "object" || object === null) throw new Error("expected a change: it has no object");
+  return {
+    type: given.type.toLowerCase(),
+    object: write(given, "object", "object"),
+    oldObject: given.oldObject === undefined || given.oldObject === null ? undefined : write(given, "oldObject", "oldObject"),
+    replayed: given.replayed ?? false,
+  };
+}
+
+const TYPES = ["ADDED", "MODIFIED", "DELETED"];
+
 const OPERATORS = { In: "in", NotIn: "not-in", Exists: "exists", DoesNotExist: "does-not-exist" };
 
 const selector = (it) =>

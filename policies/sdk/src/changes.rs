@@ -236,7 +236,8 @@ mod tests {
         patch.remove("/spec/paused");
         let object = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}});
         let of_web = |more: Value| {
-            let mut written = json!({"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web"});
+            let mut written =
+                json!({"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web"});
             written.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             written
         };
@@ -270,7 +271,8 @@ mod tests {
 
     #[test]
     fn waits_are_whole_seconds_up_to_a_day() {
-        for (milliseconds, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (86_400_000, 86_400), (u64::MAX, 86_400)] {
+        for (milliseconds, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (86_400_000, 86_400), (u64::MAX, 86_400)]
+        {
             let action = Action::again_after(Duration::from_millis(milliseconds));
             assert_eq!(action, Action::AgainAfter(seconds), "{milliseconds}");
         }

@@ -6,8 +6,8 @@
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    Action, AdmissionRequest, Authentication, Error, Mutation, ObjectChange, Ruling, SettingsError, SubjectAccessReview,
-    TokenReview, Validation, settings::parse,
+    Action, AdmissionRequest, Authentication, Error, Mutation, ObjectChange, Ruling, SettingsError,
+    SubjectAccessReview, TokenReview, Validation, settings::parse,
 };
 
 /// A policy: built once from its settings, then asked. State that it changes while it answers is gone with the

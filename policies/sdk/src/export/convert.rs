@@ -5,10 +5,9 @@ use super::rt::wit::{
 };
 use crate::{
     Action, AdmissionRequest, Annotation, Attributes, Authentication, Cause, Change, ChangeType, Decision, Denial,
-    GroupVersionKind, GroupVersionResource, Mutation, NonResourceAttributes, ObjectChange, ObjectKey, Operation, PatchType,
-    Requested, ResourceAttributes, Ruling, SelectorOperator, SelectorRequirement, SubjectAccessReview, Token, TokenReview,
-    User, Validation,
-    generated::base::verdict::policy::types,
+    GroupVersionKind, GroupVersionResource, Mutation, NonResourceAttributes, ObjectChange, ObjectKey, Operation,
+    PatchType, Requested, ResourceAttributes, Ruling, SelectorOperator, SelectorRequirement, SubjectAccessReview,
+    Token, TokenReview, User, Validation, generated::base::verdict::policy::types,
 };
 
 impl From<types::UserInfo> for User {

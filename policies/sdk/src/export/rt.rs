@@ -12,8 +12,8 @@ pub mod wit {
     pub use crate::generated::{
         authentication::exports::verdict::authentication::authentication,
         authorization::exports::verdict::authorization::authorization, changes::exports::verdict::events::changes,
-        mutating::exports::verdict::admission::mutating,
-        validating::exports::verdict::admission::validating, validating::verdict::admission::admission,
+        mutating::exports::verdict::admission::mutating, validating::exports::verdict::admission::validating,
+        validating::verdict::admission::admission,
     };
 }
 

@@ -4,8 +4,8 @@ use std::fmt::Debug;
 
 use super::wire;
 use crate::{
-    Action, Authentication, Authenticator, Authorizer, Change, Controller, Decision, Error, Mutation, Mutator, Provider,
-    Ruling, Validation, Validator, policy,
+    Action, Authentication, Authenticator, Authorizer, Change, Controller, Decision, Error, Mutation, Mutator,
+    Provider, Ruling, Validation, Validator, policy,
 };
 
 /// One kind of review.

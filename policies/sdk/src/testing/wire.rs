@@ -6,9 +6,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
-    AdmissionRequest, Attributes, ChangeType, GroupVersionKind, GroupVersionResource, NonResourceAttributes, ObjectChange,
-    Operation, Requested, ResourceAttributes, SelectorOperator, SelectorRequirement, SubjectAccessReview, Token,
-    TokenReview, User, settings::parse,
+    AdmissionRequest, Attributes, ChangeType, GroupVersionKind, GroupVersionResource, NonResourceAttributes,
+    ObjectChange, Operation, Requested, ResourceAttributes, SelectorOperator, SelectorRequirement, SubjectAccessReview,
+    Token, TokenReview, User, settings::parse,
 };
 
 /// The request of an admission.k8s.io/v1 AdmissionReview. Panics if it is none.

@@ -291,22 +291,31 @@ fn memory_stays_below_what_is_printed() {
     let large = admission("u", json!({"metadata": {"name": "cm"}, "data": {"a": "x".repeat(4 << 20)}})).to_string();
     let (small, large) = (Bytes::from(config_map("u").to_string()), Bytes::from(large));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let mut callers = JoinSet::new();
-        for caller in 0..300 {
-            let server = Arc::clone(&server);
-            let body = if caller % 3 == 0 { large.clone() } else { small.clone() };
-            callers.spawn(async move {
-                for path in ["/validate/hog-memory", "/validate/sleep", "/validate/large"] {
-                    let _ = server.try_ask(&format!("{path}?timeout=20s"), body.clone()).await;
-                }
-            });
+    // On a machine that others use as well, fewer of them come to anything at the same time.
+    for _ in 0..4 {
+        runtime.block_on(async {
+            let mut callers = JoinSet::new();
+            for caller in 0..300 {
+                let server = Arc::clone(&server);
+                let body = if caller % 3 == 0 { large.clone() } else { small.clone() };
+                callers.spawn(async move {
+                    for path in ["/validate/hog-memory", "/validate/sleep", "/validate/large"] {
+                        let _ = server.try_ask(&format!("{path}?timeout=20s"), body.clone()).await;
+                    }
+                });
+            }
+            callers.join_all().await;
+        });
+        if server.memory().0 > ENOUGH {
+            break;
         }
-        callers.join_all().await;
-    });
+    }
     let (peak, ceiling) = server.memory();
     println!("{} of {} MiB", peak >> 20, ceiling >> 20);
     assert!(peak < ceiling, "{} of {} MiB", peak >> 20, ceiling >> 20);
     // Enough came of it to tell something.
-    assert!(peak > 200 << 20 && server.verdict.process.log().contains("memory_ceiling_mib"), "{} MiB", peak >> 20);
+    assert!(peak > ENOUGH && server.verdict.process.log().contains("memory_ceiling_mib"), "{} MiB", peak >> 20);
 }
+
+/// Bytes: less came of too little.
+const ENOUGH: u64 = 200 << 20;

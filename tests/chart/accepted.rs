@@ -93,7 +93,7 @@ fn of_others(group: &str, kind: &str) -> Value {
 }
 
 /// All that can be there at the same time.
-pub const EVERYTHING: [&str; 22] = [
+pub const EVERYTHING: [&str; 23] = [
     "instance=\"blue\"",
     "image={\"repository\": \"registry.example.org:5000/verdict\", \"digest\": \"sha256:0000000000000000000000000000000000000000000000000000000000000000\"}",
     "imagePullSecrets=[{\"name\": \"pull\"}]",
@@ -101,6 +101,7 @@ pub const EVERYTHING: [&str; 22] = [
     "exemptLabel=\"example.org/free\"",
     "namespaced.registries=[\"registry.example.org/teams\"]",
     "namespacedValues.enabled=true",
+    "providers.serviceAccounts=[{\"namespace\": \"default\", \"name\": \"keeper\"}]",
     "callers={\"secretName\": \"callers\", \"names\": [\"kube-apiserver\"]}",
     "registry={\"configSecret\": \"login\", \"allow\": [\"ghcr.io\"], \"mirrors\": [\"a=b\"], \"plainHttp\": [\"c\"], \"caSecret\": \"ca\", \"refresh\": \"10m\"}",
     "verification={\"apiVersion\": \"v1\", \"allOf\": [{\"kind\": \"pubKey\", \"owner\": \"me\", \"key\": \"-----BEGIN PUBLIC KEY-----\"}]}",

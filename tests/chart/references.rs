@@ -13,7 +13,9 @@ fn who_writes_a_policy_must_be_able_to_get_what_it_refers_to() {
     let (Some(helm), Some(Cluster { plane, .. })) = (helm(), start()) else { return };
     let plane = &plane;
     plane.kubectl_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &definitions()).ok();
-    plane.kubectl(&["create", "namespace", "team-a"]).ok();
+    for namespace in ["team-a", "a"] {
+        plane.kubectl(&["create", "namespace", namespace]).ok();
+    }
     plane.kubectl_with(&["apply", "-f", "-"], &rights()).ok();
     let check = |values: &[&str]| {
         ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
@@ -67,6 +69,11 @@ fn who_writes_a_policy_must_be_able_to_get_what_it_refers_to() {
         ("dora", variables("Validator", &[secret("a-0")]), Some("may not get in the namespace verdict")),
         // No Secret has such a name; it must not hide another.
         ("alice", variables("Validator", &[secret("a-0,other")]), Some("other")),
+        // Whoever it acts as, they must be able to be.
+        ("alice", provider("a", "keeper"), None),
+        ("alice", provider("a", "other"), Some("the service account a/other, which alice may not impersonate")),
+        ("alice", provider("b", "keeper"), Some("the service account b/keeper, which alice may not impersonate")),
+        ("bob", provider("a", "keeper"), Some("the service account a/keeper, which bob may not impersonate")),
         // Another installation's.
         ("bob", labelled(&variables("Validator", &[secret("a-0")]), "blue"), None),
     ];
@@ -114,7 +121,7 @@ fn create(plane: &ControlPlane, user: &str, object: &Value) -> crate::support::c
 /// Those of the chart. Where they do not know these fields and kinds yet, ones that take anything.
 fn definitions() -> String {
     let mut all: Vec<Value> = Vec::new();
-    for kind in ["validators", "mutators", "policygroups"] {
+    for kind in ["validators", "mutators", "policygroups", "providers"] {
         let text = std::fs::read_to_string(format!("{CHART}/crds/{kind}.verdict.dev.yaml")).unwrap();
         let mut definition = documents(&text).remove(0);
         let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
@@ -123,7 +130,7 @@ fn definitions() -> String {
             *definition.pointer_mut(spec).unwrap() =
                 json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
         }
-        if kind != "policygroups" {
+        if ["validators", "mutators"].contains(&kind) {
             let path = format!("{CHART}/crds/namespaced{kind}.verdict.dev.yaml");
             all.push(match std::fs::read_to_string(path) {
                 Ok(text) => documents(&text).remove(0),
@@ -170,6 +177,8 @@ fn rights() -> String {
         binding("Role", "some", Some(RELEASE), &["alice"]),
         role("Role", "every", Some(RELEASE), get(&["secrets"], &[])),
         binding("Role", "every", Some(RELEASE), &["carol"]),
+        role("Role", "keeper", Some("a"), json!([{"apiGroups": [""], "resources": ["serviceaccounts"], "resourceNames": ["keeper"], "verbs": ["impersonate"]}])),
+        binding("Role", "keeper", Some("a"), &["alice"]),
         role("Role", "one", Some("team-a"), get(&["secrets"], &some[..1])),
         binding("Role", "one", Some("team-a"), &["dora"]),
     ]
@@ -192,6 +201,18 @@ fn config_map(name: &str) -> Value {
 
 fn policy(kind: &str, spec: &Value) -> Value {
     json!({"apiVersion": "verdict.dev/v1alpha1", "kind": kind, "metadata": {"name": "p"}, "spec": spec})
+}
+
+/// That acts as a service account.
+fn provider(namespace: &str, name: &str) -> Value {
+    policy(
+        "Provider",
+        &json!({
+            "component": {"builtin": "caesar-cipher"},
+            "events": [{"apiVersion": "v1", "kind": "ConfigMap"}],
+            "grants": {"kubernetes": {"serviceAccount": {"namespace": namespace, "name": name}}},
+        }),
+    )
 }
 
 /// With these as environment variables.

@@ -39,6 +39,10 @@ fn its_rights_are_listed() {
         only(&before, &after, "-") + &only(&after, &before, "+")
     };
     insta::assert_snapshot!(other("namespacedValues.enabled=true"), @"+ClusterRole verdict: /secrets,configmaps: get,list,watch");
+    insta::assert_snapshot!(other("providers.serviceAccounts=[{\"namespace\": \"a\", \"name\": \"keeper\"}]"), @"
+    +Role verdict: /configmaps: create,patch
+    +Role verdict-provider-keeper: /serviceaccounts [keeper]: impersonate
+    ");
     insta::assert_snapshot!(other("certificates={\"mode\": \"secret\", \"secretName\": \"tls\"}"), @"
     -Role verdict: /secrets: create
     -Role verdict: /secrets [verdict-certificates]: update

@@ -176,6 +176,12 @@ const CHANGES: &[(&str, &[&str], &str, &str)] = &[
     ("namespaced.policies", &[], "3", "- --namespaced-policies=3"),
     ("namespaced.registries", &[], "[\"ghcr.io/a\"]", "- --namespaced-registry=ghcr.io/a"),
     ("namespacedValues.enabled", &[], "true", "any Secret of the cluster"),
+    (
+        "providers.serviceAccounts",
+        &[],
+        "[{\"namespace\": \"a\", \"name\": \"keeper\"}]",
+        "resourceNames: [keeper], verbs: [impersonate]",
+    ),
     ("checkReferences", &[], "false", ""),
     ("certificates.mode", &[], "\"certManager\"", "- --ca-file=/tls/ca.crt"),
     (

@@ -11,6 +11,7 @@ mod controller;
 mod declared;
 mod drain;
 mod entries;
+mod events;
 mod failures;
 mod generated;
 mod harness;

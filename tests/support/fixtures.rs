@@ -25,13 +25,18 @@ pub fn plain_function() -> PathBuf {
     folder().join("plain_function.wasm")
 }
 
+/// The provider that does as an annotation says.
+pub fn told() -> PathBuf {
+    folder().join("told.wasm")
+}
+
 fn folder() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let target = target();
         let output =
             cargo(&["build", "--release", "--locked", "--target", "wasm32-wasip2", "--package", "misbehaving*"])
-                .args(["--package", "plain-function"])
+                .args(["--package", "plain-function", "--package", "told"])
                 .arg("--target-dir")
                 .arg(&target)
                 .output()

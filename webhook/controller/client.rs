@@ -13,6 +13,8 @@ use super::namespaces::{self, Namespaces, Questions};
 /// A client, and the runtime that it needs.
 pub struct Connected {
     pub(super) client: Client,
+    /// From which others are made.
+    pub(super) connection: Config,
     pub(super) runtime: Runtime,
     pub(super) namespaces: Questions,
 }
@@ -44,9 +46,10 @@ impl Connected {
     pub fn new() -> Result<(Self, Found, Namespaces), NotConnected> {
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| NotConnected::Client(error.to_string()))?;
-        let (client, found) = runtime.block_on(connect())?;
+        let (connection, found) = runtime.block_on(infer())?;
+        let client = runtime.block_on(async { client(connection.clone()) })?;
         let (namespaces, questions) = namespaces::questions();
-        Ok((Self { client, runtime, namespaces: questions }, found, namespaces))
+        Ok((Self { client, connection, runtime, namespaces: questions }, found, namespaces))
     }
 }
 
@@ -55,6 +58,15 @@ impl Connected {
 /// # Errors
 /// There is no cluster, or its configuration cannot be used.
 pub(super) async fn connect() -> Result<(Client, Found), NotConnected> {
+    let (config, found) = infer().await?;
+    Ok((client(config)?, found))
+}
+
+fn client(config: Config) -> Result<Client, NotConnected> {
+    Client::try_from(config).map_err(|error| NotConnected::Client(error.to_string()))
+}
+
+async fn infer() -> Result<(Config, Found), NotConnected> {
     let in_pod = Path::new(POD).exists();
     // Only ever set once: kube's TLS asks for it.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -63,8 +75,7 @@ pub(super) async fn connect() -> Result<(Client, Found), NotConnected> {
     // Longer than the time after which a watch is begun anew: a server that says nothing for so long is gone.
     config.read_timeout = Some(Duration::from_secs(90));
     let namespace = config.default_namespace.clone();
-    let client = Client::try_from(config).map_err(|error| NotConnected::Client(error.to_string()))?;
-    Ok((client, Found { namespace, in_pod }))
+    Ok((config, Found { namespace, in_pod }))
 }
 
 /// What kube-apiserver said to a question, in the time that it has.

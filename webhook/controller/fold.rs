@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::replica::{Replica, Report};
+use super::{
+    events::{self, Watching},
+    replica::{Replica, Report},
+};
 use crate::policy::State;
 
 /// All that is known of one object.
@@ -29,6 +32,8 @@ pub(super) struct Known<'a> {
     pub(super) mode: String,
     /// What served on every replica last: generation and spec.
     pub(super) accepted: Option<Value>,
+    /// How it stands with what it is told of; None: it is told of nothing.
+    pub(super) events: Option<events::Report>,
 }
 
 /// What kube-apiserver was told of it.
@@ -74,15 +79,20 @@ impl Known<'_> {
     pub(super) fn status(&self, now: &str) -> Value {
         let loaded = self.loaded();
         let registered = self.registration.as_ref().map(|it| self.registered(it));
-        let ready = self.is_ready(&loaded, registered.as_ref());
-        let message = [Some(&loaded), registered.as_ref(), Some(&ready)]
+        let watching = self.events.as_ref().map(|it| watching(&it.watching));
+        let handled = self.events.as_ref().map(handled);
+        let ready = self.is_ready(&[Some(&loaded), registered.as_ref(), watching.as_ref()]);
+        let message = [Some(&loaded), registered.as_ref(), watching.as_ref(), handled.as_ref(), Some(&ready)]
             .into_iter()
             .flatten()
             .find(|it| it.status != "True")
             .map(|it| it.message.clone())
             .unwrap_or_default();
-        let conditions: Vec<Value> =
-            [Some(loaded), registered, Some(ready)].into_iter().flatten().map(|it| self.dated(it, now)).collect();
+        let conditions: Vec<Value> = [Some(loaded), registered, watching, handled, Some(ready)]
+            .into_iter()
+            .flatten()
+            .map(|it| self.dated(it, now))
+            .collect();
         let mut status = json!({
             "observedGeneration": self.generation,
             "conditions": conditions,
@@ -165,9 +175,10 @@ impl Known<'_> {
         }
     }
 
-    fn is_ready(&self, loaded: &Condition, registered: Option<&Condition>) -> Condition {
+    /// Once all of `needed` hold, and had time to take effect.
+    fn is_ready(&self, needed: &[Option<&Condition>]) -> Condition {
         let kind = "Ready";
-        if let Some(missing) = [Some(loaded), registered].into_iter().flatten().find(|it| it.status != "True") {
+        if let Some(missing) = needed.iter().copied().flatten().find(|it| it.status != "True") {
             let status = if missing.status == "Unknown" { "Unknown" } else { "False" };
             return Condition { kind, status, reason: missing.reason, message: missing.message.clone() };
         }
@@ -194,6 +205,43 @@ impl Known<'_> {
     }
 }
 
+/// How the objects of a provider are watched.
+fn watching(watching: &Watching) -> Condition {
+    let kind = WATCHING;
+    match watching {
+        Watching::Beginning => {
+            let message = "the server that leads begins to watch its objects".to_owned();
+            Condition { kind, status: "Unknown", reason: "Beginning", message }
+        }
+        Watching::Running => {
+            let message = "it is told of changes".to_owned();
+            Condition { kind, status: "True", reason: "Watching", message }
+        }
+        Watching::Trouble(reason, message) => Condition { kind, status: "False", reason, message: message.clone() },
+        Watching::Paused(message) => {
+            Condition { kind, status: "False", reason: events::PAUSED, message: message.clone() }
+        }
+    }
+}
+
+/// What became of the changes that it was told of.
+fn handled(report: &events::Report) -> Condition {
+    let kind = HANDLED;
+    let Some((object, why)) = report.dead.iter().next() else {
+        let message = "no change was given up".to_owned();
+        return Condition { kind, status: "True", reason: "Handled", message };
+    };
+    let message = match report.dead.len() {
+        1 => format!("the last change of {object} was given up: {why}"),
+        many => format!("the last changes of {many} objects were given up, of {object} because: {why}"),
+    };
+    Condition { kind, status: "False", reason: "GivenUp", message }
+}
+
+/// The condition that says whether the objects of a provider are watched.
+pub(super) const WATCHING: &str = "Watching";
+/// The condition that says whether changes were given up.
+pub(super) const HANDLED: &str = "Handled";
 /// After which kube-apiserver asks what was written.
 pub(super) const HEARD: Duration = Duration::from_secs(2);
 
@@ -226,6 +274,7 @@ mod tests {
             interfaces: Vec::new(),
             mode: "Deny".to_owned(),
             accepted: None,
+            events: None,
         };
         known.status("now")
     }

@@ -28,7 +28,8 @@ use super::{
     Config,
     certificates::Published,
     client::{Refused, within},
-    fold::{HEARD, Known, Registration},
+    events::{PAUSED, Reports},
+    fold::{self, HEARD, Known, Registration},
     lease,
     objects::{Object, Objects, named, resource},
     register::Register,
@@ -39,7 +40,7 @@ use super::{
 use crate::{
     observe::Metrics,
     policy::{self, Current, Key, Live},
-    spec::{Actions, Kind},
+    spec::{Actions, Interface, Kind},
     text,
 };
 
@@ -58,6 +59,8 @@ pub(super) struct Leader {
     /// What it is.
     published: watch::Sender<Option<Published>>,
     metrics: Arc<Metrics>,
+    /// How it stands with what providers are told.
+    events: Reports,
     recorder: Recorder,
 }
 
@@ -83,12 +86,27 @@ impl Leader {
         ca: watch::Receiver<Option<String>>,
         published: watch::Sender<Option<Published>>,
         metrics: Arc<Metrics>,
+        events: Reports,
     ) -> Self {
         let reporter =
             Reporter { controller: "verdict.dev/verdict".to_owned(), instance: Some(config.replica.clone()) };
         let recorder = Recorder::new(client.clone(), reporter);
         let (client, config) = (client.clone(), Arc::clone(config));
-        Self { client, config, live, objects, replicas, webhooks, leads, hold, ca, published, metrics, recorder }
+        Self {
+            client,
+            config,
+            live,
+            objects,
+            replicas,
+            webhooks,
+            leads,
+            hold,
+            ca,
+            published,
+            metrics,
+            events,
+            recorder,
+        }
     }
 
     /// As long as the process lives.
@@ -111,8 +129,9 @@ impl Leader {
         self.webhooks.validating.is_known().await;
         self.webhooks.mutating.is_known().await;
         let mut term = Term { register: Register::default(), statuses: BTreeMap::new(), is_failing: false };
-        let mut changes = [self.objects.changes(), self.replicas.changes(), self.webhooks.changes()];
-        let [objects, replicas, webhooks] = &mut changes;
+        let mut changes =
+            [self.objects.changes(), self.replicas.changes(), self.webhooks.changes(), self.events.changes()];
+        let [objects, replicas, webhooks, events] = &mut changes;
         let (mut ca, mut hold) = (self.ca.clone(), self.hold.clone());
         let mut seen = self.live.current();
         let mut next = Duration::ZERO;
@@ -127,6 +146,7 @@ impl Leader {
                 _ = objects.changed() => {}
                 _ = replicas.changed() => {}
                 _ = webhooks.changed() => {}
+                _ = events.changed() => {}
                 _ = ca.changed() => {}
                 _ = hold.changed() => {}
                 _ = self.leads.changed() => {}
@@ -238,7 +258,11 @@ impl Leader {
             status: object.status(),
             replicas,
             registration,
-            interfaces: if components.is_empty() { Vec::new() } else { vec![key.0.interface().name()] },
+            interfaces: own.map(|it| interfaces(it.policies())).unwrap_or_default(),
+            events: own.filter(|it| !it.spec().events.is_empty()).map(|it| {
+                let report = self.events.of(&it.spec().name);
+                report.filter(|it| it.generation == object.generation()).unwrap_or_default()
+            }),
             component: (!components.is_empty()).then(|| components.join(",")),
             mode: own.map(|it| mode(key.0, it.spec().actions)).unwrap_or_default(),
             accepted: term.register.accepted(key).cloned(),
@@ -346,7 +370,12 @@ impl Leader {
                 type_: EventType::Warning,
                 reason: reason.to_owned(),
                 note: now["message"].as_str().map(|it| text::shorten(it, LONGEST_NOTE)),
-                action: if kind == "Loaded" { "Load" } else { "Register" }.to_owned(),
+                action: match kind {
+                    "Loaded" => "Load",
+                    "Registered" => "Register",
+                    _ => "HandleEvents",
+                }
+                .to_owned(),
                 secondary: None,
             };
             let told = timeout(EVENT, self.recorder.publish(&event, &object.reference())).await;
@@ -369,6 +398,14 @@ fn same(one: &Value, other: &Value) -> bool {
     timeless(one) == timeless(other)
 }
 
+/// What of the contract its components answer.
+fn interfaces(policies: &[Arc<policy::Policy>]) -> Vec<&'static str> {
+    let loaded = policies.iter().filter(|it| it.is_loaded());
+    let mut names: Vec<&str> = loaded.flat_map(|it| it.interfaces()).map(Interface::name).collect();
+    names.dedup();
+    names
+}
+
 fn mode(kind: Kind, actions: Actions) -> String {
     match kind {
         Kind::Validator | Kind::NamespacedValidator | Kind::PolicyGroup => {
@@ -386,8 +423,12 @@ fn held(reason: &str) -> String {
 }
 
 /// What is worth an event.
-const TROUBLE: [(&str, &[&str]); 2] =
-    [("Loaded", &["NotLoaded", "Stale"]), ("Registered", &["Refused", "NoRules", "Hold"])];
+const TROUBLE: [(&str, &[&str]); 4] = [
+    ("Loaded", &["NotLoaded", "Stale"]),
+    ("Registered", &["Refused", "NoRules", "Hold"]),
+    (fold::WATCHING, &[PAUSED, "NoSuchKind", "WrongScope", "Forbidden", "Unreachable"]),
+    (fold::HANDLED, &["GivenUp"]),
+];
 /// What comes within this is written together.
 const SETTLED: Duration = Duration::from_millis(100);
 /// How often it is looked what serves here.

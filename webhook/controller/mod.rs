@@ -8,6 +8,7 @@
 pub mod certificates;
 mod client;
 pub mod crds;
+mod events;
 mod fold;
 mod leader;
 mod lease;
@@ -108,12 +109,12 @@ impl Controller {
     /// There is no thread to be had.
     pub fn start(config: Config, connected: Connected, ties: Ties, loaded: oneshot::Sender<()>) -> io::Result<Self> {
         let (end, ended) = oneshot::channel();
-        let Connected { client, runtime, namespaces } = connected;
+        let Connected { client, connection, runtime, namespaces } = connected;
         let body = move || {
             runtime.block_on(async {
                 let config = Arc::new(config);
                 let mut tasks = JoinSet::new();
-                run(&mut tasks, &config, &client, ties, namespaces, loaded, ended).await;
+                run(&mut tasks, &config, &client, connection, ties, namespaces, loaded, ended).await;
                 tasks.shutdown().await;
             });
         };
@@ -129,10 +130,12 @@ impl Controller {
 }
 
 /// Until it is to end.
+#[allow(clippy::too_many_arguments, reason = "it ties together all that the controller has")]
 async fn run(
     tasks: &mut JoinSet<()>,
     config: &Arc<Config>,
     client: &Client,
+    connection: kube::Config,
     ties: Ties,
     namespaces: namespaces::Questions,
     loaded: oneshot::Sender<()>,
@@ -163,6 +166,16 @@ async fn run(
         }
     };
     let leads = lease.leads();
+    let reports = events::Reports::new();
+    let events = events::Events::start(events::Ties {
+        connection,
+        config: Arc::clone(config),
+        live: Arc::clone(&live),
+        objects: Arc::clone(&objects),
+        metrics: Arc::clone(&metrics),
+        leads: lease.leads(),
+        reports: reports.clone(),
+    });
     let source = source::Source::new(client, config, Arc::clone(&objects), webhooks.registered(), orders);
     let reporter = replica::Reporter::new(client, config, Arc::clone(&live));
     let leader = leader::Leader::new(
@@ -177,6 +190,7 @@ async fn run(
         ca,
         published,
         metrics,
+        reports,
     );
     let (first, is_first) = oneshot::channel();
     tasks.spawn(namespaces.run());
@@ -194,6 +208,11 @@ async fn run(
     let _ = ended.await;
     info!("leaving the cluster's replicas");
     tasks.shutdown().await;
+    match events {
+        // While this replica leads, nobody else tells of changes.
+        Ok(events) => drop(tokio::task::spawn_blocking(move || events.end()).await),
+        Err(error) => error!(%error, "no provider was told of changes: there is no thread for them"),
+    }
     lease_task.abort();
     if tokio::time::timeout(LAST_WORDS, async {
         reported.leave().await;

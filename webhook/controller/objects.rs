@@ -6,7 +6,7 @@ use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta:
 use kube::{
     Api, Client, Resource as _,
     core::{ApiResource, DynamicObject},
-    runtime::watcher,
+    runtime::{reflector::ObjectRef, watcher},
 };
 use serde_json::{Value, json};
 use tokio::{sync::watch, task::JoinSet};
@@ -59,6 +59,13 @@ impl Objects {
         for (_, mirror) in &self.mirrors {
             mirror.is_known().await;
         }
+    }
+
+    /// The one of a cluster-scoped kind that has this name.
+    pub(super) fn of_cluster(&self, kind: Kind, name: &str) -> Option<Object> {
+        let (_, mirror) = self.mirrors.iter().find(|(it, _)| *it == kind)?;
+        let object = mirror.copy.get(&ObjectRef::new_with(name, resource(kind)))?;
+        Some(Object { kind, name: name.to_owned(), object })
     }
 
     /// All of them.

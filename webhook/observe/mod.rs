@@ -80,6 +80,8 @@ pub struct Metrics {
     memory_ceiling: IntGauge,
     leader: IntGauge,
     registration_held: IntGauge,
+    provider_changes: IntCounterVec,
+    provider_gaps: IntCounterVec,
     lane_reviews: IntGaugeVec,
     lane_refused: IntCounterVec,
     admin_refused: IntCounterVec,
@@ -121,6 +123,8 @@ impl Metrics {
             memory_ceiling: gauge(to, "verdict_memory_ceiling_bytes"),
             leader: gauge(to, "verdict_leader"),
             registration_held: gauge(to, "verdict_registration_held"),
+            provider_changes: counters(to, "verdict_provider_changes_total"),
+            provider_gaps: counters(to, "verdict_provider_gaps_total"),
             lane_reviews: gauges(to, "verdict_lane_reviews"),
             lane_refused: counters(to, "verdict_lane_refused_total"),
             admin_refused: counters(to, "verdict_admin_refused_total"),
@@ -222,6 +226,16 @@ impl Metrics {
     /// Whether somebody holds the registration.
     pub(crate) fn registration_held(&self, held: bool) {
         self.registration_held.set(i64::from(held));
+    }
+
+    /// What became of a change that a provider was told of.
+    pub(crate) fn provider_change(&self, provider: &str, result: &str) {
+        self.provider_changes.with_label_values(&[provider, result]).inc();
+    }
+
+    /// Deletions may have been lost that a provider should have been told of.
+    pub(crate) fn provider_gap(&self, provider: &str) {
+        self.provider_gaps.with_label_values(&[provider]).inc();
     }
 
     /// What the process can take of memory, in bytes.

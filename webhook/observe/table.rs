@@ -89,6 +89,16 @@ pub const TABLE: &[(&str, &str, &str)] = &[
     ),
     ("verdict_leader", "", "1 on the replica that writes to the cluster for all: registration and status"),
     ("verdict_registration_held", "", "1 on the leader while somebody holds the registration (break-glass)"),
+    (
+        "verdict_provider_changes_total",
+        "policy, result",
+        "Changes of objects that a provider was told of: handled, retried (they come again), or dead (given up)",
+    ),
+    (
+        "verdict_provider_gaps_total",
+        "policy",
+        "Times that the cluster did not know any more what had happened since a provider's objects were watched last: deletions may be lost",
+    ),
     ("verdict_memory_ceiling_bytes", "", "What the process can take of memory at most, as computed at the start"),
     ("verdict_build_info", "version", "Always 1"),
     ("process_*", "", "Memory, CPU, threads and file descriptors of the process"),

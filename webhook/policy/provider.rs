@@ -31,6 +31,14 @@ impl Selection<'_> {
         self.told(ask, change).await
     }
 
+    /// What the one provider selected answers to a change, which `ask` has as JSON.
+    ///
+    /// # Errors
+    /// It failed; None: there is no such policy.
+    pub async fn told_of(&self, ask: Ask<'_>) -> Result<Box<RawValue>, Option<Failure>> {
+        self.told(ask, &Event).await
+    }
+
     async fn told<Q: Question>(&self, ask: Ask<'_>, question: &Q) -> Result<Q::Answer, Option<Failure>> {
         let policy = self.policies().next().ok_or(None)?;
         let decided = Ok(Decision::Asked(None));

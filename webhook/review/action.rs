@@ -171,8 +171,9 @@ impl ObjectKey {
         let plain = |it: &str, more: &[u8]| {
             !it.is_empty() && it.len() <= 253 && it.bytes().all(|it| it.is_ascii_alphanumeric() || more.contains(&it))
         };
-        let (group, version) = self.api_version.split_once('/').unwrap_or(("", &self.api_version));
-        if !plain(version, b"") || !(self.group().is_empty() || plain(group, b".-")) {
+        let is_group = |it: &str| it.split('.').all(|it| plain(it, b"-"));
+        let group = self.api_version.split_once('/').map(|(group, _)| group);
+        if !plain(self.version(), b"") || !group.is_none_or(is_group) {
             return bad("its apiVersion");
         }
         if !plain(&self.kind, b"") {
@@ -316,7 +317,9 @@ mod tests {
             ("", "Pod", "a", "b"),
             ("v1/", "Pod", "a", "b"),
             ("a/b/v1", "Pod", "a", "b"),
+            ("/v1", "Pod", "a", "b"),
             ("../v1", "Pod", "a", "b"),
+            ("a..b/v1", "Pod", "a", "b"),
             ("v1", "", "a", "b"),
             ("v1", "pods/x", "a", "b"),
             ("v1", "Pod", "a/../b", "b"),

@@ -34,6 +34,15 @@ pub enum ChangeType {
 impl ChangeType {
     /// All there are.
     pub const ALL: [Self; 3] = [Self::Added, Self::Modified, Self::Deleted];
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Added => "ADDED",
+            Self::Modified => "MODIFIED",
+            Self::Deleted => "DELETED",
+        }
+    }
 }
 
 /// A service account.

@@ -42,7 +42,7 @@ pub(super) fn of_policies() -> Value {
 /// The shape of k8s.io/apimachinery `meta/v1.Condition`.
 fn conditions() -> Value {
     json!({
-        "description": "Loaded: all servers have it. Registered: kube-apiserver asks it. Ready: both, and it took effect.",
+        "description": "Loaded: all servers have it. Registered: kube-apiserver asks it. Watching: a provider is told of changes. Handled: none of them was given up. Ready: all that it needs, and it took effect.",
         "type": "array",
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
@@ -50,7 +50,7 @@ fn conditions() -> Value {
             "type": "object",
             "required": ["type", "status"],
             "properties": {
-                "type": text("Loaded, Registered or Ready."),
+                "type": text("Loaded, Registered, Watching, Handled or Ready."),
                 "status": {"description": "Whether it holds.", "type": "string", "enum": ["True", "False", "Unknown"]},
                 "observedGeneration": {
                     "description": "The metadata.generation that it is about.",

@@ -29,7 +29,7 @@ func Log(level Level, format string, args ...any) {
 // the answer.
 func Audit(key, value string) { writeAudit(key, value) }
 
-// RawReview needs review among the imports of verdict.yaml. It is the whole review as it came, for what the typed requests lack; for a provider the event. Empty in init.
+// RawReview needs review among the imports of verdict.yaml. It is the whole review as it came, for what the typed requests lack; for a provider the event, for package changes the change. Empty in init.
 // In a chain of mutators the object as changed so far is in the request, not here.
 func RawReview() JSON { return rawReview() }
 

@@ -1,8 +1,8 @@
 // Package policy writes Verdict policies in Go.
 //
 // A policy registers what it does in func init of its package main: [Init] takes its settings, and the packages
-// validating, mutating, authentication, authorization and provider take the function that answers each kind of review; package
-// cleanup takes what is to be done in the end.
+// validating, mutating, authentication, authorization, provider and changes take the function that answers each kind of review;
+// package cleanup takes what is to be done in the end.
 // What is imported of them is what the component exports. `verdict build` makes the component.
 //
 // The same code runs natively in unit tests; package policytest calls it there.

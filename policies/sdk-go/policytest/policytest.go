@@ -9,6 +9,7 @@ import (
 	"verdict.dev/policy"
 	"verdict.dev/policy/authentication"
 	"verdict.dev/policy/authorization"
+	"verdict.dev/policy/changes"
 	"verdict.dev/policy/internal/native"
 )
 
@@ -139,6 +140,26 @@ func Event(t testing.TB, file string) policy.JSON {
 	var event policy.JSON
 	read(t, file, &event)
 	return event
+}
+
+// Change reads a change of an object from a file: {"type": "ADDED", "object": {...}}, with oldObject and replayed where they are known. It
+// is also the raw review until the test ends.
+func Change(t testing.TB, file string) *changes.Change {
+	t.Helper()
+	change := new(changes.Change)
+	read(t, file, change)
+	switch change.Type {
+	case changes.Added, changes.Modified, changes.Deleted:
+	default:
+		t.Fatalf("%s: a change has a type: ADDED, MODIFIED or DELETED, got %q", file, change.Type)
+	}
+	if change.Object == nil {
+		t.Fatalf("%s: a change has an object", file)
+	}
+	if string(change.OldObject) == "null" {
+		change.OldObject = nil
+	}
+	return change
 }
 
 // RawReview sets what policy.RawReview gives until the test ends.

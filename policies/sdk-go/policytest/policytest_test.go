@@ -9,6 +9,7 @@ import (
 
 	"verdict.dev/policy"
 	"verdict.dev/policy/authorization"
+	"verdict.dev/policy/changes"
 )
 
 func file(t *testing.T, text string) string {
@@ -33,6 +34,10 @@ func TestReviewsAreReadAsTheServerPassesThem(t *testing.T) {
 	}
 	if raw := string(policy.RawReview()); !strings.Contains(raw, `"user": "jane"`) {
 		t.Error(raw)
+	}
+	change := Change(t, file(t, `{"type": "DELETED", "object": {"n": 1.0}, "oldObject": null, "replayed": true}`))
+	if change.Type != changes.Deleted || string(change.Object) != `{"n": 1.0}` || change.OldObject != nil || !change.Replayed {
+		t.Errorf("%+v", change)
 	}
 	token := TokenReview(t, file(t, `{"kind": "TokenReview", "spec": {"token": "t", "audiences": ["a"]}}`))
 	if token.Token.Expose() != "t" || !slices.Equal(token.Audiences, []string{"a"}) {

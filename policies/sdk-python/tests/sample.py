@@ -3,8 +3,8 @@
 import sys
 
 from verdict_policy import (
-    Allow, Authenticated, Cause, Change, Deny, Rejected, Ruling, SettingsError, Unchanged, Unknown, UserInfo, audit,
-    field_path, log, raw_review,
+    Action, Allow, Authenticated, Cause, Change, Deny, ObjectKey, Rejected, Ruling, SettingsError, Unchanged, Unknown,
+    UserInfo, audit, field_path, log, raw_review,
 )
 
 answer = None
@@ -16,6 +16,8 @@ def init(settings):
         raise SettingsError("/do", "expected better")
     if settings.get("do") == "worse":
         return settings["missing"]
+    global actions
+    actions = settings.get("actions")
     answer = ANSWERS.get(settings.get("do"), lambda request: Allow())
 
 
@@ -48,6 +50,34 @@ def authorize(review):
 
 def handle_event(event):
     return {"seen": event, "raw": raw_review()}
+
+
+def handle_change(change):
+    if actions is not None:
+        return [Action(it) for it in actions] if isinstance(actions, list) else WRONG[actions]
+    other = ObjectKey("v1", "Node", "", "n")
+    return [
+        Action.again_after(0.2),
+        Action.again_after(1e9),
+        Action.event("Seen", f"{change.type} {change.replayed} {change.old_object}"),
+        Action.warning("Bad", "it is bad"),
+        Action.apply(change.object),
+        Action.merge_patch(change.key, {"spec": None}),
+        Action.merge_patch_status(change.key, {"status": {}}),
+        Action.json_patch(other, [{"op": "remove", "path": "/a"}]),
+        Action.json_patch_status(other, ()),
+        Action.delete(change.key),
+    ]
+
+
+WRONG = {
+    "none": None,
+    "text": "text",
+    "dict": [{"againAfter": 1}],
+    "many": [Action.again_after(1)] * 65,
+    "set": [Action.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {1}})],
+    "half": [Action.event("A", "a \ud800")],
+}
 
 
 def deny(request):

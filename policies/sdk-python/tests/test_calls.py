@@ -54,6 +54,59 @@ class TestCalls(unittest.TestCase):
         answer = testing.Policy(sample).handle_event({"n": 1})
         self.assertEqual(answer, {"seen": {"n": 1}, "raw": '{"n":1}'})
 
+    def test_a_controller(self):
+        web = {"apiVersion": "apps/v1", "kind": "Deployment", "namespace": "shop", "name": "web"}
+        object = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"}, "n": loads("1.10")}
+        answer = testing.Policy(sample).handle_change({"type": "MODIFIED", "object": object, "replayed": True})
+        node = {"apiVersion": "v1", "kind": "Node", "name": "n"}
+        self.assertEqual([it.json for it in answer], [
+            {"againAfter": 1},
+            {"againAfter": 86400},
+            {"event": {"type": "Normal", "reason": "Seen", "note": "MODIFIED True None"}},
+            {"event": {"type": "Warning", "reason": "Bad", "note": "it is bad"}},
+            {"apply": object},
+            {"patch": {**web, "type": "MergePatch", "patch": {"spec": None}}},
+            {"patch": {**web, "type": "MergePatch", "subresource": "status", "patch": {"status": {}}}},
+            {"patch": {**node, "type": "JsonPatch", "patch": [{"op": "remove", "path": "/a"}]}},
+            {"patch": {**node, "type": "JsonPatch", "subresource": "status", "patch": ()}},
+            {"delete": web},
+        ])
+        self.assertIn('"n":1.10', dumps(answer[4].json))
+        with self.assertRaisesRegex(testing.PolicyError, r"^KeyError: 'name' \(sample\.py:\d+\)$"):
+            testing.Policy(sample).handle_change({"type": "ADDED", "object": {"apiVersion": "v1", "kind": "Pod", "metadata": {}}})
+        with self.assertRaisesRegex(ValueError, "a change has a type, one of ADDED"):
+            testing.Policy(sample).handle_change({"object": {}})
+
+    def test_what_is_no_action_is_said(self):
+        key = {"apiVersion": "v1", "kind": "Pod", "name": "a"}
+        merge = {**key, "type": "MergePatch", "patch": {}}
+        for actions, words in [
+            ("none", "handle_change returned None: expected a list of Action, [] for nothing"),
+            ("text", "handle_change returned str: expected a list of Action"),
+            ("many", "handle_change returned 65 actions: a change may have 64"),
+            ("dict", "action 0 with another type: expected Action, got dict"),
+            ("half", "action 0 with event.note: '\\ud800' is half a character"),
+            ("set", "what handle_change returned is no JSON: JSON has no set (at /apply/spec)"),
+            ([{"againAfter": 1}, {}], "action 1 with 0 fields: expected exactly one of againAfter, event, apply, patch, delete"),
+            ([{"remove": key}], "action 0 with a field remove: expected one of againAfter, event"),
+            ([{"againAfter": 0}], "action 0 with againAfter 0: expected 1 to 86400 seconds"),
+            ([{"againAfter": True}], "againAfter: expected an int, got bool"),
+            ([{"event": {"reason": "two words"}}], "event.reason: expected a word of at most 128 letters and digits"),
+            ([{"event": {"reason": "A", "type": "Error"}}], "event.type: expected Normal or Warning"),
+            ([{"apply": []}], "apply: expected a dict, got list"),
+            ([{"apply": {**key, "metadata": {}}}], "apply.metadata.name: expected a str, got NoneType"),
+            ([{"apply": {"kind": "Pod"}}], "apply.apiVersion: expected a str, got NoneType"),
+            ([{"patch": {**merge, "type": "Merge"}}], "patch.type: expected JsonPatch or MergePatch"),
+            ([{"patch": {**merge, "patch": []}}], "patch.patch: expected a dict, got list"),
+            ([{"patch": {**merge, "type": "JsonPatch"}}], "patch.patch: expected a list of operations, got dict"),
+            ([{"patch": {**merge, "subresource": "exec"}}], "patch.subresource: expected status"),
+            ([{"delete": {**key, "metadata": {}}}], "delete.metadata: unknown field; expected apiVersion, kind, namespace, name"),
+            ([{"delete": {**key, "name": ""}}], "delete.name: expected a name, got an empty one"),
+        ]:
+            with self.subTest(words), self.assertRaises(testing.PolicyError) as raised:
+                testing.Policy(sample, {"actions": actions}).handle_change({"type": "ADDED", "object": POD})
+            self.assertIn(words, str(raised.exception))
+
     def test_exceptions_name_the_authors_line(self):
         with self.assertRaises(testing.PolicyError) as raised:
             testing.Policy(sample, {"do": "raise"}).validate(testing.admission_review(POD))

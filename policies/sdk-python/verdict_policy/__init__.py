@@ -1,8 +1,8 @@
 """Policies for Verdict, in Python.
 
 A policy is a module ``policy.py`` that defines what it answers: ``validate(request)``, ``mutate(request)``,
-``authenticate(review)``, ``authorize(review)``, ``handle_event(event)``, and if it likes ``init(settings)`` and
-``cleanup()``. ``verdict build`` makes a component of it; ``verdict_policy.testing`` calls it from unit tests.
+``authenticate(review)``, ``authorize(review)``, ``handle_event(event)``, ``handle_change(change)``, and if it likes
+``init(settings)`` and ``cleanup()``. ``verdict build`` makes a component of it; ``verdict_policy.testing`` calls it from unit tests.
 
 An exception means "could not decide": the operator's failurePolicy decides, and the log says where it was raised.
 """
@@ -33,6 +33,7 @@ from .authorization import (
     SelectorRequirement,
     SubjectAccessReview,
 )
+from .changes import Action, ChangeType, ObjectChange, ObjectKey
 from .host import audit, raw_review
 from .json import dumps, loads
 from .path import field_path
@@ -41,11 +42,13 @@ from .settings import SettingsError, SettingsErrors, decode_settings
 from .user import UserInfo
 
 __all__ = [
+    "Action",
     "AdmissionRequest",
     "Allow",
     "Authenticated",
     "Cause",
     "Change",
+    "ChangeType",
     "Decision",
     "Deny",
     "GroupVersionKind",
@@ -53,6 +56,8 @@ __all__ = [
     "JSONPatch",
     "MergePatch",
     "NonResourceAttributes",
+    "ObjectChange",
+    "ObjectKey",
     "Operation",
     "PodSpecAt",
     "Rejected",

@@ -9,10 +9,12 @@ import os
 from types import ModuleType, TracebackType
 from typing import Any
 
+from . import actions
 from .admission import AdmissionRequest, Allow, Change, Deny, JSONPatch, MergePatch, Unchanged
 from .answers import check, encodable
 from .authentication import Authenticated, Rejected, TokenReview, Unknown
 from .authorization import Ruling, SubjectAccessReview
+from .changes import Action, ObjectChange
 from .json import dumps, loads
 from .settings import SettingsError, SettingsErrors
 
@@ -76,6 +78,15 @@ def handle_event(policy: ModuleType, event: str) -> str:
     if answer is None:
         raise PolicyError("handle_event returned None: expected any other JSON")
     return json_of("what handle_event returned", answer)
+
+
+def handle_change(policy: ModuleType, change: ObjectChange) -> list[Action]:
+    answer = _call(policy, policy.handle_change, change)
+    try:
+        actions.check(answer)
+    except TypeError as error:
+        raise PolicyError(str(error)) from None
+    return list(answer)
 
 
 def json_of(what: str, value: object) -> str:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from . import admission, authentication, authorization, calls, host, kept
+from . import admission, authentication, authorization, calls, changes, host, kept
 from .settings import SettingsErrors
 from .user import UserInfo
 
@@ -165,6 +165,7 @@ def exports(policy: ModuleType, err: Any, imports: Any, interfaces: Any) -> dict
     answers("authentication", "authenticate", _outcome)
     answers("authorization", "authorize", _ruling)
     answers("provider", "handle_event", _reply)
+    answers("changes", "handle", _actions)
     return {name: type(name, (), methods) for name, methods in classes.items()}
 
 
@@ -301,6 +302,35 @@ def _ruling(policy: ModuleType, to: Any, imports: Any, review: Any) -> Any:
 
 def _reply(policy: ModuleType, to: Any, imports: Any, event: str) -> str:
     return calls.handle_event(policy, event)
+
+
+def _actions(policy: ModuleType, to: Any, imports: Any, change: Any) -> list[Any]:
+    kind = change.type.name
+    asked = changes.ObjectChange(kind, change.object, change.old_object, change.replayed)
+    return [_action(to, it.json) for it in calls.handle_change(policy, asked)]
+
+
+def _action(to: Any, action: Any) -> Any:
+    ((name, value),) = action.items()
+    if name == "againAfter":
+        return to.Action_AgainAfter(value)
+    if name == "event":
+        kind = to.EventType[value.get("type", "Normal").upper()]
+        return to.Action_Event(to.ObjectEvent(kind, value["reason"], value.get("note", "")))
+    if name == "apply":
+        return to.Action_Apply(calls.json_of(_WANTED, value))
+    if name == "patch":
+        kind = to.PatchType.JSON_PATCH if value["type"] == "JsonPatch" else to.PatchType.MERGE_PATCH
+        patch = calls.json_of(_WANTED, value["patch"])
+        return to.Action_Patch(to.ObjectPatch(_key(to, value), kind, patch, value.get("subresource", "")))
+    return to.Action_Delete(_key(to, value))
+
+
+def _key(to: Any, it: Any) -> Any:
+    return to.ObjectKey(it["apiVersion"], it["kind"], it.get("namespace", ""), it["name"])
+
+
+_WANTED = "what handle_change returned"
 
 
 def _selector(requirements: Any) -> list[authorization.SelectorRequirement]:

@@ -55,7 +55,7 @@ def audit(key: str, value: str) -> None:
 
 
 def raw_review() -> str:
-    """The whole review as it came, as JSON text; for a provider the event. Empty in ``init`` and ``cleanup``.
+    """The whole review as it came, as JSON text; for a provider the event, for a controller the change. Empty in ``init`` and ``cleanup``.
 
     Needs ``review`` among the imports of ``verdict.yaml``.
 

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
-from . import admission, authentication, authorization, calls, host
+from . import admission, authentication, authorization, calls, changes, host
 from .calls import PolicyError
 from .json import dumps, loads
 from .user import UserInfo
@@ -76,6 +76,20 @@ class Policy:
     def handle_event(self, event: Any) -> Any:
         """The event is the path of a JSON file, or any other JSON value than a string."""
         return loads(calls.handle_event(self._module, dumps(self._ask(event))))
+
+    def handle_change(self, change: Any) -> list[changes.Action]:
+        """The change is the path of a JSON file, or a dict: ``{"type": "ADDED", "object": {...}}``, with ``oldObject`` and
+        ``replayed`` where they are known."""
+        it = self._ask(change)
+        if it.get("type") not in ("ADDED", "MODIFIED", "DELETED") or not isinstance(it.get("object"), dict):
+            raise ValueError("a change has a type, one of ADDED, MODIFIED and DELETED, and an object")
+        old = None if it.get("oldObject") is None else dumps(it["oldObject"])
+        asked = changes.ObjectChange(it["type"], dumps(it["object"]), old, bool(it.get("replayed")))
+        actions = calls.handle_change(self._module, asked)
+        for action in actions:
+            # What the server could not read fails here too.
+            calls.json_of("what handle_change returned", action.json)
+        return actions
 
     def cleanup(self) -> None:
         self._ask()

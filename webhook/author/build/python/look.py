@@ -15,6 +15,7 @@ ASKED = {
     "authenticate": ["review"],
     "authorize": ["review"],
     "handle_event": ["event"],
+    "handle_change": ["change"],
 }
 ALL = {**ASKED, "init": ["settings"], "cleanup": []}
 
@@ -102,7 +103,8 @@ def misspelt(names):
     for name, node in names.items():
         if name in ALL or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             continue
-        close = difflib.get_close_matches(name.lower().strip("_").replace("handleevent", "handle_event"), ALL, 1, 0.85)
+        spelt = name.lower().strip("_").replace("handleevent", "handle_event").replace("handlechange", "handle_change")
+        close = difflib.get_close_matches(spelt, ALL, 1, 0.85)
         if close and close[0] not in names:
             lines.append(f"policy.py:{node.lineno}: {name} is called by nobody: is {close[0]} meant?")
     return lines

@@ -1,12 +1,12 @@
 //! What becomes of answers beside what `languages` tests: policies that say when to come again, and those that are plain functions.
 
 use http::StatusCode;
-use serde_json::Value;
+use serde_json::{Value, json};
 use verdict::spec::PolicySpec;
 
 use crate::support::{
     fixtures,
-    host::{Host, access, config_map, misbehaving, token},
+    host::{Host, access, changed, config_map, misbehaving, token},
 };
 
 /// As their settings say, to the caller.
@@ -37,4 +37,6 @@ async fn plain_functions_are_a_policy() {
     assert_eq!(host.review("/authorize", &access()).await["status"]["allowed"], true);
     let (status, answer) = host.post("/events/plain", "1").await;
     assert_eq!((status, answer.as_str()), (StatusCode::OK, r#"{"event":1}"#));
+    let key = json!({"apiVersion": "v1", "kind": "ConfigMap", "namespace": "shop", "name": "cm"});
+    assert_eq!(host.told(&changed("cm")).await.unwrap(), json!([{"delete": key}]));
 }

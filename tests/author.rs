@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{fixtures, host::Host, node};
 
-const KINDS: [&str; 5] = ["authenticator", "authorizer", "validator", "mutator", "provider"];
+const KINDS: [&str; 6] = ["authenticator", "authorizer", "validator", "mutator", "provider", "controller"];
 
 /// Runs `verdict` in `folder`, and gives what it printed; fails with all of it unless it succeeds.
 fn verdict(folder: &Path, args: &[&str]) -> String {

@@ -25,9 +25,23 @@ fn the_cases_of_required_labels_hold_in_every_language() {
 
 #[test]
 fn the_cases_of_the_examples_in_go_hold() {
-    for name in ["pod-defaults-go", "ticket-authorizer-go", "hmac-authenticator-go"] {
+    for name in ["pod-defaults-go", "ticket-authorizer-go", "hmac-authenticator-go", "namespace-defaults-go"] {
         if let Some(component) = fixtures::go(name) {
             passes(name, component.to_str().unwrap());
+        }
+    }
+}
+
+#[test]
+fn the_cases_of_the_other_controllers_hold() {
+    let components = [
+        ("app-config", Some("builtin:app-config".to_owned())),
+        ("expiring-js", node::component("expiring-js").map(|it| it.display().to_string())),
+        ("image-changes-python", fixtures::python("image-changes-python").map(|it| it.display().to_string())),
+    ];
+    for (name, component) in components {
+        if let Some(component) = component {
+            passes(name, &component);
         }
     }
 }

@@ -41,8 +41,8 @@ fn an_export_that_nobody_asks_needs_a_newer_server() {
     for (instances, told) in [
         // Another interface, and one with another version, which wasmtime would take for ours.
         (
-            &[LIFECYCLE, VALIDATING, ("verdict:changes/changes@1.0.0", &["handle"])][..],
-            "it exports verdict:changes/changes@1.0.0,",
+            &[LIFECYCLE, VALIDATING, ("verdict:schedules/schedules@1.0.0", &["handle"])][..],
+            "it exports verdict:schedules/schedules@1.0.0,",
         ),
         (
             &[LIFECYCLE, ("verdict:admission/validating@1.0.1", &["validate"])],
@@ -146,8 +146,8 @@ fn components_of_a_newer_contract_need_a_newer_server() {
             r#"(import "verdict:oci/images@1.0.0" "resolve" (func (param i32 i32 i32)))"#,
         ),
         (
-            "export verdict:changes/changes@1.0.0;",
-            r#"(func (export "verdict:changes/changes@1.0.0#handle") (param i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)"#,
+            "export verdict:schedules/schedules@1.0.0;",
+            r#"(func (export "verdict:schedules/schedules@1.0.0#handle") (param i32 i32 i32 i32) (result i32) unreachable)"#,
         ),
     ] {
         let error = refused_bytes(&built(contract(|_, text| text), world, module));

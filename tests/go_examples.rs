@@ -8,7 +8,8 @@ use verdict::{config, spec::PolicySpec};
 
 use crate::support::{fixtures, host::Host, samples};
 
-const EXAMPLES: [&str; 3] = ["pod-defaults-go", "ticket-authorizer-go", "hmac-authenticator-go"];
+const EXAMPLES: [&str; 4] =
+    ["pod-defaults-go", "ticket-authorizer-go", "hmac-authenticator-go", "namespace-defaults-go"];
 
 fn folder(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("policies").join(name)

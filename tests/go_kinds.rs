@@ -4,7 +4,10 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use verdict::spec::PolicySpec;
 
-use crate::support::{fixtures, host::Host};
+use crate::{
+    languages::kinds::changes_are_answered,
+    support::{fixtures, host::Host},
+};
 
 async fn host() -> Option<Host> {
     let mut spec = PolicySpec::file("echo", &fixtures::go("fixtures/echo-go")?);
@@ -164,4 +167,10 @@ async fn events() {
     assert_eq!((status, text.as_str()), (StatusCode::OK, r#"{"seen":{"any":[1,2]}}"#));
     let (status, text) = host.post("/events/echo", r#"{"fail": true}"#).await;
     assert!(status.is_server_error() && !text.contains("asked to fail"), "{status} {text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changes() {
+    let Some(host) = host().await else { return };
+    changes_are_answered(&host, "echo").await;
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     fixtures,
-    host::{Host, access, admission, config_map, misbehaving, specs, token},
+    host::{Host, access, admission, changed, config_map, misbehaving, specs, token},
     http,
     pki::Pki,
     verdict::Verdict,
@@ -147,6 +147,23 @@ async fn a_failing_provider_answers_with_a_status() {
         assert_eq!(u64::from(status.as_u16()), *code, "{deed}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json!({"error": words}), "{deed}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_controller_wants_nothing_done() {
+    let invalid = ("invalid_answer", 500, "the policy's answer is not valid");
+    let answers = ["many-actions", "refused-action", "bad-action"].map(|deed| (deed, invalid.0, invalid.1, invalid.2));
+    for (deed, label, code, words) in FAILURES.iter().copied().chain(answers) {
+        let host = Host::yaml(&misbehaving("bad", deed, "")).await;
+        let begin = Instant::now();
+        let told = host.told(&changed("cm")).await;
+        assert!(begin.elapsed() < PATIENCE, "{deed} took {:?}", begin.elapsed());
+        assert_eq!(told.map_err(|(status, words)| (u64::from(status), words)), Err((code, words)), "{deed}");
+        assert_eq!(host.count("Provider", "bad", label), 1, "{deed}: {}", host.metrics.text());
+    }
+    // What it would have done before the bad one is not done either, and nothing is nothing.
+    let host = Host::yaml(&misbehaving("bad", "nothing", "")).await;
+    assert_eq!(host.told(&changed("cm")).await, Ok(json!([])));
 }
 
 #[tokio::test(flavor = "multi_thread")]

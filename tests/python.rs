@@ -21,6 +21,10 @@ fn what_is_no_policy_is_told_with_its_place() {
     for (source, expected) in [
         ("def validate(request)\n    pass\n", "policy.py:1: SyntaxError: expected ':'\n    def validate(request)\n"),
         ("def init(settings):\n    pass\n", "at least one of def validate(request), def mutate(request)"),
+        (
+            "def handlechange(change):\n    pass\n",
+            "policy.py:1: handlechange is called by nobody: is handle_change meant?",
+        ),
         ("def Validate(request):\n    pass\n", "policy.py:1: Validate is called by nobody: is validate meant?"),
         ("\ndef validates(request):\n    pass\n", "policy.py:2: validates is called by nobody: is validate meant?"),
         ("def validate():\n    pass\n", "policy.py:1: validate has other arguments: expected def validate(request)"),

@@ -10,7 +10,7 @@ use std::{
 
 use crate::support::{fixtures, node, processes::say};
 
-const KINDS: [&str; 5] = ["authenticator", "authorizer", "validator", "mutator", "provider"];
+const KINDS: [&str; 6] = ["authenticator", "authorizer", "validator", "mutator", "provider", "controller"];
 
 #[test]
 fn mypy_finds_nothing_in_the_python_sdk_and_templates() {

@@ -94,8 +94,10 @@ pub(super) fn unit_tests_in_go() {
 
 /// In the copies of them that were made to build the policy.
 pub(super) fn unit_tests_in_javascript() {
-    node::component("required-labels-js").unwrap();
-    for folder in ["sdk-js", "required-labels-js"] {
+    for example in ["required-labels-js", "expiring-js"] {
+        node::component(example).unwrap();
+    }
+    for folder in ["sdk-js", "required-labels-js", "expiring-js"] {
         let folder = fixtures::target().join("js").join(folder);
         let output = Command::new("npm").args(["test", "--silent"]).current_dir(&folder).output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
@@ -104,7 +106,7 @@ pub(super) fn unit_tests_in_javascript() {
 }
 
 pub(super) fn unit_tests_in_python() {
-    for folder in ["sdk-python", "required-labels-python"] {
+    for folder in ["sdk-python", "required-labels-python", "image-changes-python"] {
         let folder = node::policies(folder);
         let mut tests = Command::new(fixtures::has_python().unwrap());
         tests.args(["-m", "unittest"]).current_dir(&folder).env("PYTHONDONTWRITEBYTECODE", "1");

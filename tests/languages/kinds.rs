@@ -2,11 +2,11 @@
 
 use std::{path::Path, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use verdict::spec::PolicySpec;
 
 use super::{Language, every_of};
-use crate::support::host::{Host, access, token};
+use crate::support::host::{Host, access, changed, token};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_accesses_and_events_are_answered() {
@@ -46,4 +46,43 @@ async fn are_answered(component: &Path, number: &str) {
     assert_eq!(answer["status"], json!({"allowed": false, "denied": true, "reason": "not /healthz"}));
     let (_, text) = host.post("/events/p", r#"{"a": 1.10}"#).await;
     assert_eq!(text, format!(r#"{{"event":{{"a":{number}}},"raw":11}}"#));
+    changes_are_answered(&host, "p").await;
+}
+
+/// With each action, by a component that exports both interfaces of events; in Go that is another one.
+pub async fn changes_are_answered(host: &Host, policy: &str) {
+    let key = json!({"apiVersion": "v1", "kind": "ConfigMap", "namespace": "shop", "name": "cm"});
+    let node = json!({"apiVersion": "v1", "kind": "Node", "name": "n"});
+    let with = |key: &Value, more: Value| {
+        let mut key = key.clone();
+        key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        key
+    };
+    let change = changed("cm");
+    let expected = json!([
+        {"againAfter": 2},
+        {"event": {"type": "Normal", "reason": "Changed", "note": "MODIFIED true 1"}},
+        {"event": {"type": "Warning", "reason": "Warned", "note": "be warned"}},
+        {"apply": {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "copy"}, "data": {"a": "ü"}}},
+        {"patch": with(&key, json!({"type": "MergePatch", "patch": {"data": {"a": null}}}))},
+        {"patch": with(&key, json!({"type": "MergePatch", "subresource": "status", "patch": {"status": {}}}))},
+        {"patch": with(&node, json!({"type": "JsonPatch", "patch": [{"op": "remove", "path": "/a"}]}))},
+        {"patch": with(&node, json!({"type": "JsonPatch", "subresource": "status", "patch": []}))},
+        {"delete": key},
+    ]);
+    assert_eq!(host.told(&change).await.unwrap(), expected);
+    // The first time it is seen there is no old object.
+    let mut added = change.clone();
+    added["type"] = json!("ADDED");
+    added.as_object_mut().unwrap().retain(|name, _| name == "type" || name == "object");
+    let first = host.told(&added).await.unwrap();
+    assert_eq!(first[1]["event"]["note"], "ADDED false none", "{first}");
+    assert_eq!(host.told(&changed("nothing")).await.unwrap(), json!([]));
+    let failed = host.count("Provider", policy, "guest_error");
+    for name in ["raise", "many"] {
+        assert_eq!(host.told(&changed(name)).await, Err((500, "the policy could not decide")), "{name}");
+    }
+    assert_eq!(host.count("Provider", policy, "guest_error"), failed + 2, "{}", host.metrics.text());
+    assert_eq!(host.told(&changed("refused")).await, Err((500, "the policy's answer is not valid")));
+    assert_eq!(host.count("Provider", policy, "invalid_answer"), 1, "{}", host.metrics.text());
 }

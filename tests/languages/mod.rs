@@ -11,7 +11,7 @@ mod building;
 mod failures;
 mod guest;
 /// The kinds of review that are no admission.
-mod kinds;
+pub mod kinds;
 /// What policies print, and why they failed.
 mod log;
 mod served;

@@ -3,7 +3,7 @@
 use std::{
     path::Path,
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{Router, body::Body};
@@ -19,7 +19,7 @@ use verdict::{
     },
     loader::Components,
     observe::{Decisions, Metrics},
-    policy::{Live, Makers, Set},
+    policy::{Answered, Ask, Live, Makers, Set},
     server::{
         callers::Callers,
         routes::{self, Limits},
@@ -45,6 +45,7 @@ pub fn compiler() -> &'static Compiler {
 pub struct Host {
     pub app: Router,
     pub metrics: Arc<Metrics>,
+    set: Arc<Set>,
 }
 
 impl Host {
@@ -57,15 +58,16 @@ impl Host {
         let makers = Makers { engine, compiler: compiler(), components: &Components::local() };
         let set = Set::load(makers, &metrics, specs).await;
         let set = set.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+        let set = Arc::new(set);
         let app = routes::app(
-            Arc::new(Live::new(Arc::new(set))),
+            Arc::new(Live::new(Arc::clone(&set))),
             Arc::clone(&metrics),
             Decisions::none(),
             // Tests that load a host from all sides are slow on few processors.
             Limits { wait: Duration::from_secs(25), ..Limits::default() },
             Arc::new(Callers { known: true, ..Callers::default() }),
         );
-        Ok(Self { app, metrics })
+        Ok(Self { app, metrics, set })
     }
 
     /// Policies as YAML; `$FIXTURE`, `$ADMISSION` and `$AUTHORIZATION` are misbehaving components.
@@ -92,6 +94,18 @@ impl Host {
         assert_eq!(answer["kind"], review["kind"]);
         assert_eq!(answer["apiVersion"], review["apiVersion"]);
         answer
+    }
+
+    /// What the first policy that answers changes of objects wants done about this one: a list of actions, or a status and words.
+    pub async fn told(&self, change: &Value) -> Result<Value, (u16, &'static str)> {
+        let raw = change.to_string();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let ask = Ask { raw: &raw, deadline, watch: None, trail: None, now: None, audit: false };
+        match self.set.answer(ask).await {
+            Ok(Answered::Event(answer)) => answer.map(|it| serde_json::from_str(it.get()).unwrap()),
+            Ok(_) => panic!("it was taken for a review: {raw}"),
+            Err(error) => panic!("{error}"),
+        }
     }
 
     pub fn count(&self, kind: &str, policy: &str, outcome: &str) -> u64 {
@@ -123,6 +137,15 @@ pub fn misbehaving(name: &str, deed: &str, more: &str) -> String {
     format!(
         "---\napiVersion: verdict.dev/v1alpha1\nkind: Every\nmetadata: {{name: {name}}}\nspec:\n  component: {{path: $FIXTURE}}\n  settings: {{do: {deed}}}\n  limits: {{timeoutMilliseconds: 300, memory: 16Mi}}\n{more}\n"
     )
+}
+
+/// A ConfigMap of this name that was changed.
+pub fn changed(name: &str) -> Value {
+    let object = |version: &str| {
+        let metadata = json!({"namespace": "shop", "name": name, "resourceVersion": version});
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"n": 12345678901234567890u64}})
+    };
+    json!({"type": "MODIFIED", "object": object("2"), "oldObject": object("1"), "replayed": true})
 }
 
 pub fn config_map(uid: &str) -> Value {

@@ -24,7 +24,7 @@ fn kinds(document: &str) -> &'static [&'static str] {
         (&["$AUTHORIZATION", "authorization.wasm", "-authorizer", "namespace-groups"], &["Authorizer"]),
         (&["authentication.wasm", "-authenticator", "token-file"], &["Authenticator"]),
         (&["magic-mutator", "default-resources"], &["Mutator"]),
-        (&["caesar-cipher"], &["Provider"]),
+        (&["caesar-cipher", "app-config"], &["Provider"]),
         (&["$FIXTURE", "misbehaving.wasm", "misbehaving-"], ALL),
     ];
     let component = document.split("component").nth(1).and_then(|it| it.split('}').next()).unwrap_or(document);

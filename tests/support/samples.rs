@@ -92,6 +92,10 @@ async fn verdict(host: &Host, policy: &str, review: &Value, version: &str) -> (&
             };
             (verdict, last)
         }
+        _ if review["type"].is_string() && review["object"].is_object() => match host.told(&review).await {
+            Ok(actions) => ("answered", actions),
+            Err((_, words)) => ("error", json!(words)),
+        },
         _ => {
             let (status, text) = host.post(&format!("/events/{policy}"), review.to_string()).await;
             (if status == 200 { "answered" } else { "error" }, json!(text))

@@ -5,7 +5,7 @@ mod documents;
 mod shown;
 mod values;
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use serde_json::{Value, json};
 use verdict::{
@@ -111,6 +111,26 @@ fn every_example_is_accepted() {
         found += 1;
     }
     assert!(found > 20, "{found} examples");
+}
+
+/// Definitions of custom resources, and service accounts with their rights.
+#[test]
+fn what_examples_need_besides_is_accepted() {
+    let Some(cluster) = cluster() else { return };
+    let policies = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies");
+    let mut found = 0;
+    for name in ["crd.yaml", "rights.yaml"] {
+        let folders = fs::read_dir(&policies).unwrap().map(|it| it.unwrap().path());
+        for folder in folders.chain([policies.join("templates/kinds/controller")]) {
+            let path = folder.join(name);
+            if path.is_file() {
+                let output = cluster.plane.kubectl(&["apply", "--validate=strict", "-f", path.to_str().unwrap()]);
+                assert!(output.success(), "{}: {output}", path.display());
+                found += 1;
+            }
+        }
+    }
+    assert!(found > 5, "{found} files");
 }
 
 /// The example with its components in a registry and its files in a Secret, as it would be in a cluster.

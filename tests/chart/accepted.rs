@@ -101,7 +101,7 @@ pub const EVERYTHING: [&str; 23] = [
     "exemptLabel=\"example.org/free\"",
     "namespaced.registries=[\"registry.example.org/teams\"]",
     "namespacedValues.enabled=true",
-    "providers.serviceAccounts=[{\"namespace\": \"default\", \"name\": \"keeper\"}]",
+    "providers.serviceAccounts=[{\"namespace\": \"verdict\", \"name\": \"keeper\"}]",
     "callers={\"secretName\": \"callers\", \"names\": [\"kube-apiserver\"]}",
     "registry={\"configSecret\": \"login\", \"allow\": [\"ghcr.io\"], \"mirrors\": [\"a=b\"], \"plainHttp\": [\"c\"], \"caSecret\": \"ca\", \"refresh\": \"10m\"}",
     "verification={\"apiVersion\": \"v1\", \"allOf\": [{\"kind\": \"pubKey\", \"owner\": \"me\", \"key\": \"-----BEGIN PUBLIC KEY-----\"}]}",

@@ -456,7 +456,7 @@ fn what_cannot_be_watched_is_told_and_watched_when_it_can_be() {
     // Definitions are objects as all others are.
     eventually("an event about the definition", || {
         let events = cluster.plane.kubectl(&["get", "events", "--namespace=default"]).ok();
-        if events.contains("missings.missing.example.org") { Ok(()) } else { Err(events) }
+        if events.contains("ToldSo") && events.contains("missings.missing.example.org") { Ok(()) } else { Err(events) }
     });
     cluster.plane.kubectl(&["delete", "provider", "missing"]).ok();
 }

@@ -386,6 +386,8 @@ mod tests {
         metrics.ended_early(Listener::Admin, EndedEarly::Room);
         metrics.body_refused("validate", BodyRefused::Slow);
         metrics.admin_refused(AdminRefused::Off);
+        metrics.provider_change("p", "handled");
+        metrics.provider_gap("p");
         let text = metrics.text();
         for (name, ..) in TABLE {
             let name = name.trim_end_matches('*');

@@ -120,7 +120,7 @@ fn action(said: Said) -> Result<Action, String> {
             Ok(Action::Event(ObjectEvent { note: text::shorten(&event.note, LONGEST_NOTE), ..event }))
         }
         Said::Apply(object) => {
-            let raw = json(object, "the object to apply")?;
+            let raw = json(&object, "the object to apply")?;
             let head: Head = serde_json::from_str(raw.get()).map_err(|error| {
                 format!("the object to apply needs apiVersion, kind and metadata with a name: {error}")
             })?;
@@ -132,7 +132,7 @@ fn action(said: Said) -> Result<Action, String> {
         }
         Said::Patch { key, kind, patch, subresource } => {
             key.check()?;
-            let patch = json(patch, "the patch")?;
+            let patch = json(&patch, "the patch")?;
             let (opening, what) = match kind {
                 PatchType::JsonPatch => ('[', "a JSON patch must be a list of operations"),
                 PatchType::MergePatch => ('{', "a merge patch must be an object"),
@@ -199,7 +199,7 @@ impl ObjectKey {
     }
 }
 
-fn json(text: String, what: &str) -> Result<Box<RawValue>, String> {
+fn json(text: &str, what: &str) -> Result<Box<RawValue>, String> {
     if text.len() > LARGEST {
         return Err(format!("{what} has {} bytes; at most {LARGEST} are taken", text.len()));
     }

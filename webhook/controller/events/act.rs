@@ -115,7 +115,7 @@ impl Actor {
         }
         let _writing = self.loops.begin(target(key));
         let written = within(self.account.client().request::<DynamicObject>(request)).await;
-        self.wrote(&written.map_err(|it| self.refused(it))?, depth);
+        self.wrote(&written.map_err(|it| refused(&it))?, depth);
         Ok(())
     }
 
@@ -133,7 +133,7 @@ impl Actor {
                 Ok(())
             }
             Err(error) if error.code() == Some(404) => Ok(()),
-            Err(error) => Err(self.refused(error)),
+            Err(error) => Err(refused(&error)),
         }
     }
 
@@ -150,7 +150,8 @@ impl Actor {
         let within_namespace = if namespace.is_empty() { "default" } else { namespace };
         let event = Event {
             metadata: ObjectMeta {
-                generate_name: Some(format!("{name}.")),
+                // Not after the object: names of events are narrower than some others.
+                generate_name: Some("verdict-".to_owned()),
                 namespace: Some(within_namespace.to_owned()),
                 ..ObjectMeta::default()
             },
@@ -173,7 +174,7 @@ impl Actor {
         };
         let api: Api<Event> = Api::namespaced(self.account.client().clone(), within_namespace);
         let params = PostParams { dry_run: self.dry_run, field_manager: Some(self.manager.clone()) };
-        let made = within(api.create(&params, &event)).await.map_err(|it| self.refused(it))?;
+        let made = within(api.create(&params, &event)).await.map_err(|it| refused(&it))?;
         if !self.dry_run {
             let of = |it: &Option<String>| it.clone().unwrap_or_default();
             self.loops.wrote(&of(&made.metadata.uid), &of(&made.metadata.resource_version), depth);
@@ -185,7 +186,7 @@ impl Actor {
         let found = self.account.api(&key.api_version, &key.kind, &key.namespace, Of::One).await;
         found.map(|(api, _)| api).map_err(|error| match error {
             NoApi::Kind(why) | NoApi::Scope(why) => NotDone::Refused(why),
-            NoApi::Refused(error) => self.refused(error),
+            NoApi::Refused(error) => refused(&error),
         })
     }
 
@@ -195,14 +196,14 @@ impl Actor {
             self.loops.wrote(&of(&object.metadata.uid), &of(&object.metadata.resource_version), depth);
         }
     }
+}
 
-    fn refused(&self, error: Refused) -> NotDone {
-        let words = error.to_string();
-        match error.code() {
-            // Conflicts, too many requests, and a server that cannot: as if there were none.
-            None | Some(409 | 429 | 500..) => NotDone::NotNow(words),
-            Some(_) => NotDone::Refused(words),
-        }
+fn refused(error: &Refused) -> NotDone {
+    let words = error.to_string();
+    match error.code() {
+        // Conflicts, too many requests, and a server that cannot: as if there were none.
+        None | Some(409 | 429 | 500..) => NotDone::NotNow(words),
+        Some(_) => NotDone::Refused(words),
     }
 }
 

@@ -136,7 +136,7 @@ impl Runner {
             match self.saved.load().await {
                 Ok(kept) => break kept.filter(|it| it.uid == self.identity.uid).unwrap_or_default(),
                 Err(error) => {
-                    self.trouble("Unreachable", format!("it cannot be read how far events were handled: {error}"));
+                    self.trouble("Unreachable", &format!("it cannot be read how far events were handled: {error}"));
                     tokio::select! {
                         () = tokio::time::sleep(RETRY) => {}
                         () = ended(&mut end) => return,
@@ -161,7 +161,7 @@ impl Runner {
                     if let Handled::Endless(why) = handled {
                         break Some(why);
                     }
-                    if let Some(next) = self.handled(job, handled) {
+                    if let Some(next) = self.handled(&job, handled) {
                         going.push(handler.clone().handle(next));
                     }
                 }
@@ -246,7 +246,7 @@ impl Runner {
             Step::Due(change) => {
                 // Its time was saved by somebody who is gone.
                 if let Some(due) = source.due.remove(&change.name) {
-                    self.later(number, change, due);
+                    self.later(number, &change, due);
                 }
             }
             Step::Untold(kind, name, seen, version) => {
@@ -286,7 +286,7 @@ impl Runner {
     }
 
     /// Gives what waited for it.
-    fn handled(&mut self, job: Job, handled: Handled) -> Option<Job> {
+    fn handled(&mut self, job: &Job, handled: Handled) -> Option<Job> {
         let key = (job.source, job.change.name.clone());
         if let (Some(number), Some(source)) = (job.number, self.sources.get_mut(job.source)) {
             source.progress.done(number);
@@ -307,7 +307,7 @@ impl Runner {
                 self.report.send_if_modified(|it| it.dead.remove(&name).is_some());
                 let is_newest = self.queues.get(&key).is_none_or(VecDeque::is_empty);
                 if let Some(seconds) = again.filter(|_| is_newest && self.again.len() < MOST_AGAIN) {
-                    self.later(job.source, job.change, now() + u64::from(seconds));
+                    self.later(job.source, &job.change, now() + u64::from(seconds));
                 }
             }
             Handled::Endless(_) => {}
@@ -321,7 +321,7 @@ impl Runner {
         }
     }
 
-    fn later(&mut self, source: usize, change: Change, due: u64) {
+    fn later(&mut self, source: usize, change: &Change, due: u64) {
         let at = Instant::now() + Duration::from_secs(due.saturating_sub(now()));
         let key = (source, change.name.clone());
         self.again.insert(key, Again { at, due, change: change.again() });
@@ -354,8 +354,8 @@ impl Runner {
         });
     }
 
-    fn trouble(&self, reason: &'static str, message: String) {
-        self.report.send_modify(|it| it.watching = Watching::Trouble(reason, text::shorten(&message, LONGEST)));
+    fn trouble(&self, reason: &'static str, message: &str) {
+        self.report.send_modify(|it| it.watching = Watching::Trouble(reason, text::shorten(message, LONGEST)));
     }
 
     /// What cannot be saved is handled once more after the next restart.

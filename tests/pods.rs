@@ -1,6 +1,7 @@
 //! Two replicas in real Pods, behind their Service, with a real kube-apiserver that asks them: what operators do to clusters, and what fails in
 //! them, while users go on asking. See `tests/pods/README.md`.
 
+mod chart;
 mod install;
 mod policies;
 mod replicas;

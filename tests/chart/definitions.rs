@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::{Value, json};
 
-use super::{CHART, Cluster, RELEASE, chart_file, cluster, documents, helm};
+use super::{CHART, RELEASE, chart_file, cluster, documents, helm, run};
 use crate::support::{control_plane::Output, verdict};
 
 #[test]
@@ -78,23 +78,6 @@ fn of_job(rendered: &str, name: &str) -> String {
     let all = documents(rendered);
     let its = all.iter().filter(|it| it["metadata"]["name"] == name && it["kind"] != "Job");
     its.map(|it| format!("---\n{it}\n")).collect()
-}
-
-/// The program as a service account of the release's namespace.
-fn run(Cluster { plane, pki }: &Cluster, account: &str, args: &[&str]) -> Result<String, String> {
-    let token = plane.kubectl(&["create", "token", account, "--namespace", RELEASE]).ok();
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("kubeconfig");
-    let config = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "x",
-        "clusters": [{"name": "c", "cluster": {"server": plane.url, "certificate-authority": pki.ca}}],
-        "users": [{"name": "u", "user": {"token": token.trim()}}],
-        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-    });
-    fs::write(&file, config.to_string()).unwrap();
-    let output = verdict::command().args(args).env("KUBECONFIG", &file).output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
 fn files(folder: &Path) -> BTreeMap<String, String> {

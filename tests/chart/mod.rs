@@ -9,8 +9,7 @@ mod values;
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
-    sync::{LazyLock, OnceLock},
+    sync::LazyLock,
 };
 
 use serde_json::{Value, json};
@@ -18,46 +17,16 @@ use serde_json::{Value, json};
 use crate::support::{
     binaries::binaries,
     control_plane::ControlPlane,
-    go_module::{GoModule, or_skip},
+    helm::{CHART, Helm, helm},
     pki::Pki,
     processes::folder,
+    verdict,
 };
-
-const HELM: GoModule = GoModule {
-    name: "helm",
-    packages: &[("helm", "helm.sh/helm/v4/cmd/helm")],
-    ldflags: "-s -w",
-    patience: "about two minutes on 2 cores",
-};
-
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/manifests/chart");
 
 /// The release that the tests render; its namespace, too.
 const RELEASE: &str = "verdict";
 
-/// Helm, built on first use.
-struct Helm(PathBuf);
-
-/// None, with a line on stderr that names the skipped test: no Go toolchain on a person's machine. In CI that is a failure.
-fn helm() -> Option<Helm> {
-    static BUILT: OnceLock<Result<Option<PathBuf>, String>> = OnceLock::new();
-    let built = BUILT.get_or_init(|| Ok(HELM.build()?.map(|folder| folder.join("helm"))));
-    or_skip(built).map(|it| Helm(it.clone()))
-}
-
 impl Helm {
-    /// What it prints on success, or on failure.
-    fn run(&self, args: &[&str]) -> Result<String, String> {
-        let home = tempfile::tempdir().expect("a folder");
-        let output = Command::new(&self.0).args(args).env_clear().env("HOME", home.path()).output().expect("helm");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        if output.status.success() {
-            Ok(text(&output.stdout))
-        } else {
-            Err(text(&output.stdout) + &text(&output.stderr))
-        }
-    }
-
     /// The chart with these values, each as `PATH=JSON`.
     fn render(&self, values: &[&str]) -> Result<String, String> {
         let mut args = vec!["template", RELEASE, CHART, "--namespace", RELEASE];
@@ -107,4 +76,27 @@ fn start() -> Option<Cluster> {
     let home = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RELEASE, "labels": labels}});
     plane.kubectl_with(&["apply", "-f", "-"], &home.to_string()).ok();
     Some(Cluster { plane, pki })
+}
+
+/// A kubeconfig in `folder` for a service account of the release's namespace, with a token as a Pod gets it.
+fn account(Cluster { plane, pki }: &Cluster, account: &str, folder: &Path) -> PathBuf {
+    let token = plane.kubectl(&["create", "token", account, "--namespace", RELEASE]).ok();
+    let config = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "x",
+        "clusters": [{"name": "c", "cluster": {"server": plane.url, "certificate-authority": pki.ca}}],
+        "users": [{"name": "u", "user": {"token": token.trim()}}],
+        "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+    });
+    let file = folder.join(format!("{account}.kubeconfig"));
+    fs::write(&file, config.to_string()).expect("a writable folder");
+    file
+}
+
+/// A command of the program as such an account: what it printed on success, or what it complained.
+fn run(cluster: &Cluster, name: &str, args: &[&str]) -> Result<String, String> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = account(cluster, name, folder.path());
+    let output = verdict::command().args(args).env("KUBECONFIG", &file).output().expect("verdict runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }

@@ -2,18 +2,51 @@
 
 use std::fs;
 
-use crate::support::{eventually, pods::Cluster, verdict::verdict};
+use crate::support::{
+    eventually,
+    helm::{CHART, Helm},
+    pods::Cluster,
+    verdict::verdict,
+};
 
 /// By what means.
 pub enum How<'a> {
     /// Policies as files in a ConfigMap, `manifests/verdict.yaml` as it is, and what `verdict manifests` writes of the same policies.
     Files { policies: &'a str },
+    /// The chart, with these values as `PATH=JSON`; policies are objects.
+    Chart { helm: &'a Helm, values: &'a [&'a str] },
 }
 
-/// Installs it into its own namespace, two replicas, and waits until kube-apiserver asks them.
+/// Installs it into its own namespace, two replicas, and waits until they are ready.
 pub fn install(cluster: &mut Cluster, how: &How<'_>) {
-    let How::Files { policies } = how;
     cluster.image("docker.io/library/verdict:0.1.0", env!("CARGO_BIN_EXE_verdict").as_ref());
+    match how {
+        How::Files { policies } => files(cluster, policies),
+        How::Chart { helm, values } => {
+            let line = ["install", "verdict", CHART, "--namespace=verdict", "--create-namespace", "--wait"];
+            let told = helm.run_in(&cluster.kubeconfig, &[&line, &*set(values)].concat());
+            told.unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+}
+
+/// Brings other values to what [`How::Chart`] installed, or installs it once more, and waits until all replicas are ready.
+pub fn upgrade(cluster: &Cluster, helm: &Helm, values: &[&str]) {
+    let line = ["upgrade", "verdict", CHART, "--namespace=verdict", "--install", "--reset-then-reuse-values", "--wait"];
+    helm.run_in(&cluster.kubeconfig, &[&line, &*set(values)].concat()).unwrap_or_else(|error| panic!("{error}"));
+}
+
+/// Takes away what [`How::Chart`] installed. Its namespace, its definitions and the policies stay.
+pub fn uninstall(cluster: &Cluster, helm: &Helm) {
+    let line = ["uninstall", "verdict", "--namespace=verdict", "--wait"];
+    helm.run_in(&cluster.kubeconfig, &line).unwrap_or_else(|error| panic!("{error}"));
+}
+
+fn set<'a>(values: &[&'a str]) -> Vec<&'a str> {
+    values.iter().flat_map(|it| ["--set-json", it]).collect()
+}
+
+fn files(cluster: &mut Cluster, policies: &str) {
     let folder = cluster.folder().join("install");
     fs::create_dir_all(&folder).expect("a writable folder");
     let file = folder.join("policies.yaml");

@@ -6,12 +6,12 @@ use crate::support::{eventually, pods::Cluster};
 
 /// Names of the replicas.
 pub fn pods(cluster: &Cluster) -> Vec<String> {
-    words(cluster, &["get", "pods", "-l", "app=verdict", "-o", "jsonpath={.items[*].metadata.name}"])
+    words(cluster, &["get", "pods", "-l", &of_deployment(cluster), "-o", "jsonpath={.items[*].metadata.name}"])
 }
 
 /// Where they are.
 pub fn nodes(cluster: &Cluster) -> BTreeSet<String> {
-    words(cluster, &["get", "pods", "-l", "app=verdict", "-o", "jsonpath={.items[*].spec.nodeName}"])
+    words(cluster, &["get", "pods", "-l", &of_deployment(cluster), "-o", "jsonpath={.items[*].spec.nodeName}"])
         .into_iter()
         .collect()
 }
@@ -20,6 +20,13 @@ pub fn nodes(cluster: &Cluster) -> BTreeSet<String> {
 pub fn addresses(cluster: &Cluster) -> Vec<String> {
     let ready = "jsonpath={.items[*].endpoints[?(@.conditions.ready==true)].addresses[0]}";
     words(cluster, &["get", "endpointslices", "-l", "kubernetes.io/service-name=verdict", "-o", ready])
+}
+
+/// Labels of its Pods; each way to install it has others.
+fn of_deployment(cluster: &Cluster) -> String {
+    let labels = "go-template={{range $name, $value := .spec.selector.matchLabels}}{{$name}}={{$value}},{{end}}";
+    let labels = cluster.kubectl(&["get", "deployment", "verdict", "--namespace=verdict", "-o", labels]).ok();
+    labels.trim_end_matches(',').to_owned()
 }
 
 fn words(cluster: &Cluster, args: &[&str]) -> Vec<String> {
@@ -31,7 +38,14 @@ fn words(cluster: &Cluster, args: &[&str]) -> Vec<String> {
 pub fn restarts(cluster: &Cluster) -> Vec<String> {
     words(
         cluster,
-        &["get", "pods", "-l", "app=verdict", "-o", "jsonpath={.items[*].status.containerStatuses[*].restartCount}"],
+        &[
+            "get",
+            "pods",
+            "-l",
+            &of_deployment(cluster),
+            "-o",
+            "jsonpath={.items[*].status.containerStatuses[*].restartCount}",
+        ],
     )
 }
 

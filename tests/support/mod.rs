@@ -7,6 +7,7 @@ pub mod corpus;
 pub mod examples;
 pub mod fixtures;
 pub mod go_module;
+pub mod helm;
 pub mod host;
 pub mod http;
 pub mod kinds;

@@ -178,6 +178,18 @@ impl Cluster {
         self.nodes[number - 1].containerd.kill();
     }
 
+    /// As when the machine has no memory left: the processes of a Pod's container are killed. The kubelet starts it again.
+    pub fn kill_container(&self, namespace: &str, pod: &str) {
+        let shown = "jsonpath={.spec.nodeName} {.status.containerStatuses[0].containerID}";
+        let shown = self.kubectl(&["get", "pod", pod, "--namespace", namespace, "-o", shown]).ok();
+        let (node, id) = shown.split_once(" containerd://").expect("a container that runs");
+        let number = (1..=self.nodes.len()).find(|it| of_name(*it) == node).expect("a node's name");
+        let socket = format!("{}/containerd.sock", of(number));
+        let kill =
+            ["ctr", "--address", &socket, "--namespace=k8s.io", "tasks", "kill", "--signal=SIGKILL", "--all", id];
+        self.inside(&kill).unwrap_or_else(|error| panic!("{error}"));
+    }
+
     /// Waits until a node's condition Ready is `status`: True, False, or Unknown.
     pub fn eventually_ready(&self, node: &str, status: &str) {
         let path = r#"jsonpath={.status.conditions[?(@.type=="Ready")].status}"#;

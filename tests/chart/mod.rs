@@ -4,6 +4,7 @@ mod accepted;
 mod definitions;
 mod references;
 mod rights;
+mod used;
 mod values;
 
 use std::{

@@ -14,20 +14,19 @@ fn its_rights_are_listed() {
     insta::assert_snapshot!(listed(&[]), @"
     Role verdict: coordination.k8s.io/leases: create
     Role verdict: coordination.k8s.io/leases [verdict]: get,update
-    Role verdict: verdict.dev/replicas: get,list,watch,create,patch,delete
+    Role verdict: verdict.dev/replicas: list,watch,create,patch,delete
     Role verdict: /pods: get
-    Role verdict: /secrets,configmaps: get,list,watch
+    Role verdict: /secrets,configmaps: list,watch
     Role verdict: /secrets: create
-    Role verdict: /secrets [verdict-certificates]: update
-    Role verdict-unregister: coordination.k8s.io/leases [verdict]: get,patch
-    ClusterRole verdict: verdict.dev/validators,policygroups,mutators,authorizers,authenticators,providers,namespacedvalidators,namespacedmutators: get,list,watch
+    Role verdict: /secrets [verdict-certificates]: get,update
+    Role verdict-unregister: coordination.k8s.io/leases [verdict]: patch
+    ClusterRole verdict: verdict.dev/validators,policygroups,mutators,authorizers,authenticators,providers,namespacedvalidators,namespacedmutators: list,watch
     ClusterRole verdict: verdict.dev/validators/status,policygroups/status,mutators/status,authorizers/status,authenticators/status,providers/status,namespacedvalidators/status,namespacedmutators/status: patch
     ClusterRole verdict: /namespaces: get,list,watch
-    ClusterRole verdict: admissionregistration.k8s.io/validatingwebhookconfigurations,mutatingwebhookconfigurations [verdict]: get,create,patch
-    ClusterRole verdict: admissionregistration.k8s.io/validatingwebhookconfigurations,mutatingwebhookconfigurations: list,watch
+    ClusterRole verdict: admissionregistration.k8s.io/validatingwebhookconfigurations,mutatingwebhookconfigurations [verdict]: get,list,watch,create,patch
     ClusterRole verdict: events.k8s.io/events: create,patch
     ClusterRole verdict-crds: apiextensions.k8s.io/customresourcedefinitions [validators.verdict.dev,policygroups.verdict.dev,mutators.verdict.dev,authorizers.verdict.dev,authenticators.verdict.dev,providers.verdict.dev,namespacedvalidators.verdict.dev,namespacedmutators.verdict.dev,replicas.verdict.dev]: get,create,patch
-    ClusterRole verdict-unregister: admissionregistration.k8s.io/validatingwebhookconfigurations,mutatingwebhookconfigurations [verdict]: get,delete
+    ClusterRole verdict-unregister: admissionregistration.k8s.io/validatingwebhookconfigurations,mutatingwebhookconfigurations [verdict]: delete
     ");
     // What a value adds or takes away.
     let other = |value: &str| {
@@ -38,14 +37,14 @@ fn its_rights_are_listed() {
         };
         only(&before, &after, "-") + &only(&after, &before, "+")
     };
-    insta::assert_snapshot!(other("namespacedValues.enabled=true"), @"+ClusterRole verdict: /secrets,configmaps: get,list,watch");
+    insta::assert_snapshot!(other("namespacedValues.enabled=true"), @"+ClusterRole verdict: /secrets,configmaps: list,watch");
     insta::assert_snapshot!(other("providers.serviceAccounts=[{\"namespace\": \"a\", \"name\": \"keeper\"}]"), @"
-    +Role verdict: /configmaps: create,patch
+    +Role verdict: /configmaps: get,create,patch
     +Role verdict-provider-keeper: /serviceaccounts [keeper]: impersonate
     ");
     insta::assert_snapshot!(other("certificates={\"mode\": \"secret\", \"secretName\": \"tls\"}"), @"
     -Role verdict: /secrets: create
-    -Role verdict: /secrets [verdict-certificates]: update
+    -Role verdict: /secrets [verdict-certificates]: get,update
     ");
 }
 

@@ -62,6 +62,14 @@ impl Verdict {
         Self::begin(&["env", &named, env!("CARGO_BIN_EXE_verdict")], folder, &given, pki, &[&cluster, flags].concat())
     }
 
+    /// The same, with certificates that the leader makes, and compiled policies in `cache`.
+    pub fn with_kept_certificates(pki: &Pki, folder: &Path, cache: &Path, kubeconfig: &Path, flags: &[&str]) -> Self {
+        let named = format!("KUBECONFIG={}", kubeconfig.display());
+        let given = ["--cache-dir".as_ref(), cache.as_os_str()];
+        let cluster = ["--cluster", "--namespace=verdict"];
+        Self::begin(&["env", &named, env!("CARGO_BIN_EXE_verdict")], folder, &given, pki, &[&cluster, flags].concat())
+    }
+
     /// With a certificate of its own making, signed by what is in `cache/certs/ca.crt` of `folder` then.
     pub fn start_by_itself(pki: &Pki, folder: &Path, flags: &[&str]) -> Self {
         let cache = folder.join("cache");
@@ -72,6 +80,8 @@ impl Verdict {
     fn begin(line: &[&str], folder: &Path, given: &[&OsStr], pki: &Pki, flags: &[&str]) -> Self {
         let client = pki.client("kube-apiserver-webhook-client", &[]);
         let log = folder.join("verdict.log");
+        // Of its life before: where it serves now must not be read there.
+        let _ = fs::rename(&log, folder.join("verdict.log.before"));
         let mut command = Command::new(line[0]);
         command
             .env_clear()

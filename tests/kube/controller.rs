@@ -346,3 +346,30 @@ fn another_leads_when_the_leader_dies_and_what_is_registered_stays() {
     });
     cluster.plane.kubectl(&["delete", "validator", "led"]).ok();
 }
+
+/// What it said in its life before is still there when it leads again, and nothing serves on it yet.
+#[test]
+fn a_leader_that_is_killed_and_comes_up_at_once_takes_nothing_away() {
+    let Some(mut held) = cluster() else { return };
+    let cluster = &mut held.0;
+    cluster.namespace("again", &json!({"tried": "again"}));
+    cluster.apply(&labels("again", "team", &json!({"tried": "again"}))).ok();
+    cluster.wait(&["validator", "again"]);
+    let name = cluster.leader();
+    let number = ["one", "two"].iter().position(|it| *it == name).expect("one of the two");
+    let registered = cluster.get(&["validatingwebhookconfiguration", "verdict"]);
+    cluster.replicas[number].process.kill();
+    drop(cluster.replicas.remove(number));
+    let again = cluster.begin(&name);
+    cluster.balancer.replace(number, (again.https, again.admin));
+    cluster.replicas.insert(number, again);
+    for _ in 0..20 {
+        let now = cluster.get(&["validatingwebhookconfiguration", "verdict"]);
+        assert_eq!(now["metadata"]["generation"], registered["metadata"]["generation"], "{now:#}");
+        thread::sleep(Duration::from_millis(100));
+    }
+    cluster.wait(&["validator", "again"]);
+    let denied = cluster.configmap("again", &json!({})).refused();
+    assert!(denied.contains("team"), "{denied}");
+    cluster.plane.kubectl(&["delete", "validator", "again"]).ok();
+}

@@ -259,7 +259,13 @@ mod tests {
             component: "c".to_owned(),
             message: message.to_owned(),
         };
-        Replica { name: name.to_owned(), policies: [(policy, report)].into(), is_of_pod: true, is_silent: false }
+        Replica {
+            name: name.to_owned(),
+            digest: String::new(),
+            policies: [(policy, report)].into(),
+            is_of_pod: true,
+            is_silent: false,
+        }
     }
 
     fn status(replicas: &[Replica], registered: Option<i64>, age: u64, before: &Value) -> Value {

@@ -33,7 +33,7 @@ use super::{
     lease,
     objects::{Object, Objects, named, resource},
     register::Register,
-    replica::{Replica, Replicas},
+    replica::{self, Replica, Replicas},
     source::{is_admission, title},
     webhooks::Webhooks,
 };
@@ -184,8 +184,8 @@ impl Leader {
             // Whoever makes the CA wants to know first which one kube-apiserver knows; nobody is ready before there is one.
             self.published.send_replace(Some(self.webhooks.published().await?));
         }
-        if !replicas.iter().any(|it| it.name == self.config.replica) {
-            // It has not said yet what serves here.
+        if !replicas.iter().any(|it| it.name == self.config.replica && it.digest == replica::digest(current)) {
+            // It has not said yet what serves here: what there is may be of its life before, in which more did.
             return Ok(RETRY);
         }
         let mut hold = self.hold.borrow().clone();
@@ -198,8 +198,9 @@ impl Leader {
         // What serves everywhere is written down before kube-apiserver is told to ask it.
         for (key, object) in &all {
             let known = self.known(term, key, object, own.get(key).copied(), &replicas, hold.as_deref());
-            if known.is_settled() {
-                let policies = own.get(key).map(|it| it.policies()).unwrap_or_default();
+            let policies = own.get(key).map(|it| it.policies()).unwrap_or_default();
+            let serves_here = !policies.is_empty() && policies.iter().all(|it| it.is_loaded());
+            if serves_here && known.is_settled() {
                 term.register.settled(key, object, policies);
             } else {
                 term.register.recall(key, object, &self.config.caps);

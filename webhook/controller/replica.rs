@@ -72,6 +72,8 @@ struct Status {
 #[derive(Debug, Clone)]
 pub(super) struct Replica {
     pub(super) name: String,
+    /// Of all that serves there.
+    pub(super) digest: String,
     /// By kind and name.
     pub(super) policies: BTreeMap<String, Report>,
     /// Whether the garbage collector removes it when its Pod is gone.
@@ -112,6 +114,7 @@ impl Replicas {
             let age = |it: SystemTime| SystemTime::now().duration_since(it).unwrap_or_default();
             Some(Replica {
                 name: object.name_any(),
+                digest: status.digest,
                 policies: status.policies.into_iter().map(|it| (it.policy.clone(), it)).collect(),
                 is_of_pod: !object.owner_references().is_empty(),
                 is_silent: renewed.is_some_and(|it| age(it) > SILENT),
@@ -182,7 +185,7 @@ impl Reporter {
         let mut policies: Vec<Report> = current.objects().iter().filter_map(report).collect();
         policies.sort_by(|one, other| one.policy.cmp(&other.policy));
         let renewed = (!self.config.in_pod).then(|| humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
-        Status { digest: format!("sha256:{}", current.digest()), renewed, policies }
+        Status { digest: digest(current), renewed, policies }
     }
 
     async fn say(&self, status: &Status) -> Result<(), super::client::Refused> {
@@ -204,6 +207,11 @@ impl Reporter {
         let apply = PatchParams::apply(&self.config.installation).force();
         within(self.api.patch(&self.config.replica, &apply, &Patch::Apply::<Value>(object))).await.map(drop)
     }
+}
+
+/// As a replica says it.
+pub(super) fn digest(current: &Current) -> String {
+    format!("sha256:{}", current.digest())
 }
 
 /// None: it is no object of the cluster.

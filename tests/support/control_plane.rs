@@ -70,6 +70,41 @@ impl ControlPlane {
         Self { apiserver, url, ..self }
     }
 
+    /// Ends the API server at once, without a word to anybody.
+    pub fn crash(&mut self) {
+        self.apiserver.kill();
+    }
+
+    /// Starts it again on the same store, elsewhere.
+    pub fn start_again(&mut self, pki: &Pki, flags: &[String]) {
+        let (apiserver, url) =
+            start_apiserver(self.binaries, pki, &self.folder, &self.etcd_url, &self.admin, flags);
+        fs::write(&self.kubeconfig, kubeconfig_of(&url, pki, Some(&self.admin))).expect("a writable folder");
+        (self.apiserver, self.url) = (apiserver, url);
+    }
+
+    /// The API server stands still.
+    pub fn pause(&self) {
+        self.apiserver.pause();
+    }
+
+    /// It goes on.
+    pub fn resume(&self) {
+        self.apiserver.resume();
+    }
+
+    /// The store forgets all that was before now: watches cannot begin there any more.
+    pub fn compact(&self, pki: &Pki) {
+        let ask = |path: &str, body: serde_json::Value| {
+            let url = format!("{}/v3/kv/{path}", self.etcd_url);
+            let (status, text) = http::ask("POST", &url, &[], body.to_string(), http::tls(pki, None)).expect("etcd");
+            assert_eq!(status, 200, "{text}");
+            serde_json::from_str::<serde_json::Value>(&text).expect("JSON")
+        };
+        let now = ask("range", serde_json::json!({"key": "AA=="}))["header"]["revision"].clone();
+        ask("compaction", serde_json::json!({"revision": now, "physical": true}));
+    }
+
     /// An administrator (system:masters).
     pub fn admin(&self) -> &Identity {
         &self.admin

@@ -11,6 +11,7 @@ pub mod helm;
 pub mod host;
 pub mod http;
 pub mod kinds;
+pub mod link;
 pub mod node;
 pub mod pki;
 pub mod pods;

@@ -87,6 +87,16 @@ impl Process {
         }
     }
 
+    /// It stands still: it holds what it has, and answers nobody.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// It goes on.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
     /// Waits until it has ended; fails when `limit` is over.
     pub fn wait(&mut self, limit: Duration) -> ExitStatus {
         within(limit, || self.ended().ok_or(()))

@@ -173,6 +173,7 @@ const CHANGES: &[(&str, &[&str], &str, &str)] = &[
     ("exemptLabel", &[], "\"a.example/b\"", "- --exempt-label=a.example/b"),
     ("namespaced.timeout", &[], "\"2s\"", "- --namespaced-timeout=2s"),
     ("namespaced.memory", &[], "\"1Mi\"", "- --namespaced-memory=1Mi"),
+    ("namespaced.reviews", &[], "3", "- --namespaced-reviews=3"),
     ("namespaced.policies", &[], "3", "- --namespaced-policies=3"),
     ("namespaced.registries", &[], "[\"ghcr.io/a\"]", "- --namespaced-registry=ghcr.io/a"),
     ("namespacedValues.enabled", &[], "true", "any Secret of the cluster"),

@@ -57,6 +57,9 @@ pub(super) struct ClusterArgs {
     /// The most memory that namespaced policies may be given.
     #[arg(long, env = "VERDICT_NAMESPACED_MEMORY", value_name = "AMOUNT", default_value = "64Mi", value_parser = memory)]
     namespaced_memory: usize,
+    /// The most reviews at the same time that one namespaced policy may be given.
+    #[arg(long, env = "VERDICT_NAMESPACED_REVIEWS", value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    namespaced_reviews: u32,
     /// The most policies that one namespace may have.
     #[arg(long, env = "VERDICT_NAMESPACED_POLICIES", value_name = "COUNT", default_value_t = 20)]
     namespaced_policies: usize,
@@ -156,6 +159,7 @@ impl ClusterArgs {
             caps: NamespacedCaps {
                 time: self.namespaced_timeout,
                 memory: self.namespaced_memory,
+                reviews: self.namespaced_reviews,
                 // Where nothing is said of registries, none of their authors makes this server ask anybody.
                 registries: (is_open || !self.namespaced_registry.is_empty()).then(|| self.namespaced_registry.clone()),
             },

@@ -27,13 +27,15 @@ pub struct NamespacedCaps {
     pub time: Duration,
     /// Of `limits.memory`, in bytes.
     pub memory: usize,
+    /// Of `limits.concurrentReviews`.
+    pub reviews: u32,
     /// What images and URLs they may name. None: as everybody else.
     pub registries: Option<Vec<Pattern>>,
 }
 
 impl Default for NamespacedCaps {
     fn default() -> Self {
-        Self { time: Duration::from_secs(1), memory: 64 << 20, registries: None }
+        Self { time: Duration::from_secs(1), memory: 64 << 20, reviews: 16, registries: None }
     }
 }
 
@@ -90,6 +92,16 @@ pub(super) fn check(spec: &Field<'_>, caps: &NamespacedCaps, report: &mut Report
             field.error(report, format!("namespaced policies may have at most {} bytes here", caps.memory));
         }
     }
+    if let Some(field) = limit("concurrentReviews")
+        && let Value::Number(number) = &field.node.value
+        && number.as_u64().is_some_and(|it| it > caps.reviews.into())
+    {
+        let most = caps.reviews;
+        field.error(
+            report,
+            format!("namespaced policies may have at most {most} reviews at the same time here; got {number}"),
+        );
+    }
     let (Some(patterns), Some(component)) = (&caps.registries, spec.at("component")) else { return };
     if let Some(field) = component.at("image")
         && let Some(image) = field.words().and_then(|it| it.parse::<Image>().ok())
@@ -107,7 +119,12 @@ pub(super) fn check(spec: &Field<'_>, caps: &NamespacedCaps, report: &mut Report
 
 /// What it has where it says nothing is never more than it may have.
 pub(super) fn capped(limits: Limits, caps: &NamespacedCaps) -> Limits {
-    Limits { time: limits.time.min(caps.time), memory: limits.memory.min(caps.memory), ..limits }
+    Limits {
+        time: limits.time.min(caps.time),
+        memory: limits.memory.min(caps.memory),
+        concurrent: Some(limits.concurrent.map_or(caps.reviews, |it| it.min(caps.reviews))),
+        ..limits
+    }
 }
 
 const NOT_ALLOWED: &str = "is none of the places that namespaced policies may name here: ask the operator, who allows them with --namespaced-registry";

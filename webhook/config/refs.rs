@@ -5,10 +5,9 @@ use serde_json::Value as Json;
 use super::fields::Field;
 use crate::spec::{Kind, ValueKind, ValueRef};
 
-/// What the values of `object` are read from: each key once. Of an object with mistakes, those that are right; of anything else, none.
-pub fn wanted(object: &Json) -> Vec<ValueRef> {
-    let spec = &object["spec"];
-    let is_group = object["kind"] == Kind::PolicyGroup.name();
+/// What the values of an object with this `spec` are read from: each key once. Of one with mistakes, those that are right; of anything else, none.
+pub fn wanted(kind: Kind, spec: &Json) -> Vec<ValueRef> {
+    let is_group = kind == Kind::PolicyGroup;
     let runs: Vec<&Json> = if is_group { items(&spec["members"], MEMBERS).collect() } else { vec![spec] };
     let mut wanted = Vec::new();
     for run in runs {

@@ -38,7 +38,7 @@ fn wrong_here(document: &Value) -> Vec<String> {
         "settings" => Ok("a: 1".to_owned()),
         _ => Err("no known key".to_owned()),
     };
-    let caps = NamespacedCaps { time: MAX_TIME, memory: MAX_MEMORY, registries: None };
+    let caps = NamespacedCaps { time: MAX_TIME, memory: MAX_MEMORY, reviews: 4096, registries: None };
     let of_object = config::cluster(document, &values, &caps).err().unwrap_or_default();
     let of_document = config::parse(&document.to_string(), "f", Path::new("/nowhere")).err().unwrap_or_default();
     let is_of_head = |it: &ConfigError| it.field.as_deref().is_some_and(|it| it.starts_with("metadata."));

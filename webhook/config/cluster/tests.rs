@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    config::wanted,
+    config,
     spec::{Kind, ValueKind},
 };
 
@@ -35,6 +35,11 @@ fn values(reference: &ValueRef) -> Result<String, String> {
         (ValueKind::Secret, "s", "huge") => Ok("hunter2".repeat(200_000)),
         _ => Err("there is no such key".to_owned()),
     }
+}
+
+fn wanted(object: &Json) -> Vec<ValueRef> {
+    let kind = Kind::ALL.into_iter().find(|it| object["kind"] == it.name());
+    config::wanted(kind.unwrap_or(Kind::Validator), &object["spec"])
 }
 
 fn read(kind: &str, spec: Json) -> Result<PolicySpec, String> {
@@ -151,6 +156,7 @@ fn namespaced_policies_have_no_more_than_the_caps() {
     let caps = NamespacedCaps {
         time: Duration::from_millis(200),
         memory: 8 << 20,
+        reviews: 4,
         registries: Some(vec!["registry.example.org/team".parse().unwrap()]),
     };
     let of = |component: Json, limits: Json| {
@@ -158,14 +164,19 @@ fn namespaced_policies_have_no_more_than_the_caps() {
     };
     let builtin = || json!({"builtin": "x"});
     let spec = of(builtin(), json!({})).unwrap();
-    assert_eq!((spec.limits.time, spec.limits.memory), (caps.time, caps.memory));
-    assert!(of(builtin(), json!({"timeoutMilliseconds": 200, "memory": "8Mi"})).is_ok());
+    assert_eq!((spec.limits.time, spec.limits.memory, spec.limits.concurrent), (caps.time, caps.memory, Some(4)));
+    let spec = of(builtin(), json!({"timeoutMilliseconds": 200, "memory": "8Mi", "concurrentReviews": 3})).unwrap();
+    assert_eq!(spec.limits.concurrent, Some(3));
     for (limits, expected) in [
         (
             json!({"timeoutMilliseconds": 201}),
             "spec.limits.timeoutMilliseconds: namespaced policies may take at most 200 ms here; got 201",
         ),
         (json!({"memory": "9Mi"}), "spec.limits.memory: namespaced policies may have at most 8388608 bytes here"),
+        (
+            json!({"concurrentReviews": 5}),
+            "spec.limits.concurrentReviews: namespaced policies may have at most 4 reviews at the same time here; got 5",
+        ),
         (json!({"memory": 8_388_609}), "spec.limits.memory: namespaced policies may have at most"),
     ] {
         let wrong = of(builtin(), limits).unwrap_err();
@@ -196,7 +207,8 @@ fn namespaced_policies_have_no_more_than_the_caps() {
         assert!(read("Validator", spec).is_ok(), "{granted}");
     }
     // Nobody else is held to that.
-    let spec = json!({"component": image("other.example.org/a:1"), "limits": {"timeoutMilliseconds": 30_000, "memory": "1Gi"}});
+    let limits = json!({"timeoutMilliseconds": 30_000, "memory": "1Gi", "concurrentReviews": 4096});
+    let spec = json!({"component": image("other.example.org/a:1"), "limits": limits});
     assert!(capped_by("Mutator", spec.clone(), &caps).is_ok());
     let none = NamespacedCaps { registries: Some(Vec::new()), ..NamespacedCaps::default() };
     assert!(capped_by("NamespacedMutator", json!({"component": image("other.example.org/a:1")}), &none).is_err());

@@ -77,8 +77,7 @@ impl ControlPlane {
 
     /// Starts it again on the same store, elsewhere.
     pub fn start_again(&mut self, pki: &Pki, flags: &[String]) {
-        let (apiserver, url) =
-            start_apiserver(self.binaries, pki, &self.folder, &self.etcd_url, &self.admin, flags);
+        let (apiserver, url) = start_apiserver(self.binaries, pki, &self.folder, &self.etcd_url, &self.admin, flags);
         fs::write(&self.kubeconfig, kubeconfig_of(&url, pki, Some(&self.admin))).expect("a writable folder");
         (self.apiserver, self.url) = (apiserver, url);
     }

@@ -90,11 +90,9 @@ impl Verdict {
             .args(["serve", "--log-format=json", "--bind=127.0.0.1:0", "--admin-bind=127.0.0.1:0"])
             .args(given)
             .args(flags);
-        // Whoever ran here before wrote where it was.
-        let written = fs::metadata(&log).map_or(0, |it| it.len());
         let mut process = Process::start("verdict", command, &log);
         // Compiling many policies without optimisation takes its time.
-        let addresses = within(Duration::from_secs(120), || match addresses(&log, written) {
+        let addresses = within(Duration::from_secs(120), || match addresses(&log) {
             Some(addresses) => Ok(Some(addresses)),
             None if process.ended().is_some() => Ok(None),
             None => Err(()),
@@ -135,13 +133,10 @@ impl Verdict {
     }
 }
 
-/// From the log line that says it serves, behind so many bytes of others.
-fn addresses(log: &Path, from: u64) -> Option<(SocketAddr, SocketAddr)> {
+/// From the log line that says it serves.
+fn addresses(log: &Path) -> Option<(SocketAddr, SocketAddr)> {
     let text = fs::read_to_string(log).ok()?;
-    let mut lines = text
-        .get(usize::try_from(from).ok()?..)?
-        .lines()
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut lines = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     lines.find_map(|line| Some((line["https"].as_str()?.parse().ok()?, line["admin"].as_str()?.parse().ok()?)))
 }
 

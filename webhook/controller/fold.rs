@@ -34,6 +34,8 @@ pub(super) struct Known<'a> {
     pub(super) accepted: Option<Value>,
     /// How it stands with what it is told of; None: it is told of nothing.
     pub(super) events: Option<events::Report>,
+    /// Why it is not even tried: its namespace has too many.
+    pub(super) too_many: Option<String>,
 }
 
 /// What kube-apiserver was told of it.
@@ -116,6 +118,9 @@ impl Known<'_> {
 
     fn loaded(&self) -> Condition {
         let kind = "Loaded";
+        if let Some(message) = &self.too_many {
+            return Condition { kind, status: "False", reason: "TooMany", message: message.clone() };
+        }
         let (ready, total) = (self.ready(), self.replicas.len());
         let of = if total == 1 { "the replica".to_owned() } else { format!("{ready} of {total} replicas") };
         if self.is_settled() {
@@ -281,6 +286,7 @@ mod tests {
             mode: "Deny".to_owned(),
             accepted: None,
             events: None,
+            too_many: None,
         };
         known.status("now")
     }

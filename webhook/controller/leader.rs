@@ -5,11 +5,12 @@
 //! so that the next leader, and each replica that starts, knows it, too.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
+use futures_util::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api, Client,
@@ -20,6 +21,7 @@ use kube::{
 use serde_json::{Value, json};
 use tokio::{
     sync::watch,
+    task::JoinSet,
     time::{Instant, sleep, timeout},
 };
 use tracing::{info, warn};
@@ -28,10 +30,11 @@ use super::{
     Config,
     certificates::Published,
     client::{Refused, within},
+    crowd,
     events::{PAUSED, Reports},
     fold::{self, HEARD, Known, Registration},
     lease,
-    objects::{Object, Objects, named, resource},
+    objects::{ACCEPTED, Object, Objects, named, resource},
     register::Register,
     replica::{self, Replica, Replicas},
     source::{is_admission, title},
@@ -69,7 +72,28 @@ struct Term {
     register: Register,
     /// As they were written last, and onto which version of the object.
     statuses: BTreeMap<Key, (Value, String)>,
+    /// That are being written.
+    events: JoinSet<()>,
     is_failing: bool,
+}
+
+/// What one round knows.
+struct Seen<'a> {
+    /// As they are loaded here.
+    own: &'a BTreeMap<Key, &'a policy::Object>,
+    /// Those that answer.
+    replicas: &'a [Replica],
+    /// Why nothing may be registered.
+    hold: Option<&'a str>,
+    /// Those that their namespaces have no room for.
+    too_many: &'a BTreeSet<Key>,
+}
+
+/// A status that is to be written.
+struct Due<'a> {
+    key: &'a Key,
+    object: &'a Object,
+    status: Value,
 }
 
 impl Leader {
@@ -128,7 +152,12 @@ impl Leader {
         self.replicas.are_known().await;
         self.webhooks.validating.is_known().await;
         self.webhooks.mutating.is_known().await;
-        let mut term = Term { register: Register::default(), statuses: BTreeMap::new(), is_failing: false };
+        let mut term = Term {
+            register: Register::default(),
+            statuses: BTreeMap::new(),
+            events: JoinSet::new(),
+            is_failing: false,
+        };
         let mut changes =
             [self.objects.changes(), self.replicas.changes(), self.webhooks.changes(), self.events.changes()];
         let [objects, replicas, webhooks, events] = &mut changes;
@@ -179,6 +208,7 @@ impl Leader {
         let all = self.objects.all();
         let own: BTreeMap<Key, &policy::Object> =
             current.objects().iter().filter_map(|it| Some(((it.spec().kind?, it.spec().name.clone()), it))).collect();
+        let too_many = crowd::too_many(&all, self.config.most_of_namespace);
         let (replicas, lags) = self.answering(&all, &own).await?;
         if self.published.borrow().is_none() {
             // Whoever makes the CA wants to know first which one kube-apiserver knows; nobody is ready before there is one.
@@ -196,19 +226,23 @@ impl Leader {
         let mut soon = if lags { LAG } else { IDLE };
         term.register.forget(&all);
         // What serves everywhere is written down before kube-apiserver is told to ask it.
+        let seen = Seen { own: &own, replicas: &replicas, hold: hold.as_deref(), too_many: &too_many };
+        let mut due = Vec::new();
         for (key, object) in &all {
-            let known = self.known(term, key, object, own.get(key).copied(), &replicas, hold.as_deref());
             let policies = own.get(key).map(|it| it.policies()).unwrap_or_default();
             let serves_here = !policies.is_empty() && policies.iter().all(|it| it.is_loaded());
-            if serves_here && known.is_settled() {
+            if serves_here && self.known(term, key, object, &seen).is_settled() {
                 term.register.settled(key, object, policies);
-            } else {
-                term.register.recall(key, object, &self.config.caps);
             }
-            if term.register.accepted(key).is_some_and(|it| Some(it) != object.status().get(super::objects::ACCEPTED)) {
-                let known = self.known(term, key, object, own.get(key).copied(), &replicas, hold.as_deref());
-                self.write(term, key, object, &known).await?;
+            term.register.recall(key, object);
+            if term.register.accepted(key).is_some_and(|it| Some(it) != object.status().get(ACCEPTED)) {
+                due.extend(self.due(term, key, object, &seen));
             }
+        }
+        let mut failed = None;
+        for (key, error) in self.write(term, due).await? {
+            term.register.postpone(key);
+            failed.get_or_insert(error);
         }
         let ca = self.ca.borrow().clone();
         if hold.is_none()
@@ -220,28 +254,20 @@ impl Leader {
             }
         }
         self.metrics.registration_held(hold.is_some());
-        for (key, object) in &all {
-            let known = self.known(term, key, object, own.get(key).copied(), &replicas, hold.as_deref());
-            if let Some(registration) = &known.registration
-                && registration.age < HEARD
-            {
-                soon = soon.min(HEARD - registration.age);
-            }
-            self.write(term, key, object, &known).await?;
+        let ages = all.keys().filter(|key| is_admission(key.0)).map(|key| term.register.age(key));
+        if let Some(age) = ages.filter(|it| *it < HEARD).max() {
+            soon = soon.min(HEARD - age);
+        }
+        let due = all.iter().filter_map(|(key, object)| self.due(term, key, object, &seen)).collect();
+        for (_, error) in self.write(term, due).await? {
+            failed.get_or_insert(error);
         }
         term.statuses.retain(|key, _| all.contains_key(key));
-        Ok(soon)
+        failed.map_or(Ok(soon), Err)
     }
 
-    fn known<'a>(
-        &self,
-        term: &Term,
-        key: &Key,
-        object: &'a Object,
-        own: Option<&policy::Object>,
-        replicas: &'a [Replica],
-        hold: Option<&str>,
-    ) -> Known<'a> {
+    fn known<'a>(&self, term: &Term, key: &Key, object: &'a Object, seen: &Seen<'a>) -> Known<'a> {
+        let own = seen.own.get(key).copied();
         let revision = own.and_then(|it| it.spec().revision.as_ref()).filter(|it| it.generation == object.generation());
         let serving = own.map(|it| it.policies()).unwrap_or_default().iter().filter(|it| it.is_loaded());
         let mut components: Vec<String> =
@@ -250,14 +276,16 @@ impl Leader {
         let registration = is_admission(key.0).then(|| Registration {
             generation: term.register.generation(key),
             age: term.register.age(key),
-            refused: hold.map(|it| ("Hold", held(it))).or_else(|| term.register.refused(key)),
+            refused: seen.hold.map(|it| ("Hold", held(it))).or_else(|| term.register.refused(key)),
         });
         Known {
             title: title(key),
             generation: object.generation(),
             revision: revision.map(ToString::to_string),
             status: object.status(),
-            replicas,
+            replicas: seen.replicas,
+            too_many: (own.is_none() && seen.too_many.contains(key))
+                .then(|| crowd::words(object, self.config.most_of_namespace)),
             registration,
             interfaces: own.map(|it| interfaces(it.policies())).unwrap_or_default(),
             events: own.filter(|it| !it.spec().events.is_empty()).map(|it| {
@@ -319,18 +347,40 @@ impl Leader {
         }
     }
 
-    /// Writes the status of an object, where it is another one.
-    async fn write(&self, term: &mut Term, key: &Key, object: &Object, known: &Known<'_>) -> Result<(), Refused> {
+    /// The status of an object, where it is to be another one.
+    fn due<'a>(&self, term: &Term, key: &'a Key, object: &'a Object, seen: &Seen<'a>) -> Option<Due<'a>> {
         let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        let status = known.status(&now);
-        if *object.status() == status {
-            return Ok(());
-        }
+        let status = self.known(term, key, object, seen).status(&now);
         // The watch may not have shown yet what was written.
-        let written = term.statuses.get(key);
-        if written.is_some_and(|(before, onto)| same(before, &status) && onto == object.version()) {
-            return Ok(());
+        let is_written = |(before, onto): &(Value, String)| same(before, &status) && onto == object.version();
+        let is_as_it_was = *object.status() == status || term.statuses.get(key).is_some_and(is_written);
+        (!is_as_it_was).then_some(Due { key, object, status })
+    }
+
+    /// Writes these, some at a time. One that kube-apiserver does not take stops none of the others: its author may have seen to that.
+    ///
+    /// # Errors
+    /// kube-apiserver does not answer.
+    async fn write<'a>(&self, term: &mut Term, due: Vec<Due<'a>>) -> Result<Vec<(&'a Key, Refused)>, Refused> {
+        let writes: Vec<_> = due.iter().map(|it| self.apply(it)).collect();
+        let written: Vec<Result<bool, Refused>> = stream::iter(writes).buffered(WRITES).collect().await;
+        let mut refused = Vec::new();
+        for (Due { key, object, status }, result) in due.into_iter().zip(written) {
+            match result {
+                Ok(true) => {
+                    self.tell(&mut term.events, object, &status);
+                    term.statuses.insert(key.clone(), (status, object.version().to_owned()));
+                }
+                Ok(false) => {}
+                Err(error) if error.code().is_some() => refused.push((key, error)),
+                Err(error) => return Err(error),
+            }
         }
+        Ok(refused)
+    }
+
+    /// Whether it was written.
+    async fn apply(&self, Due { key, object, status }: &Due<'_>) -> Result<bool, Refused> {
         let api: Api<DynamicObject> = match object.namespace() {
             None => Api::all_with(self.client.clone(), &resource(key.0)),
             Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &resource(key.0)),
@@ -344,19 +394,16 @@ impl Leader {
         document["metadata"]["uid"] = json!(object.uid());
         let apply = PatchParams::apply(&self.config.installation).force();
         match within(api.patch_status(object.own_name(), &apply, &Patch::Apply(document))).await {
-            Ok(_) => {
-                self.tell(object, &status).await;
-                term.statuses.insert(key.clone(), (status, object.version().to_owned()));
-                Ok(())
-            }
+            Ok(_) => Ok(true),
             // It is gone, or another one has its name: the watch will say so.
-            Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(()),
+            Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// What went wrong just now becomes an event.
-    async fn tell(&self, object: &Object, status: &Value) {
+    /// What went wrong just now becomes an event. Nobody waits for it: policies of the object's namespace may be asked about it first.
+    fn tell(&self, events: &mut JoinSet<()>, object: &Object, status: &Value) {
+        while events.try_join_next().is_some() {}
         let find = |of: &Value, kind: &str| {
             of["conditions"].as_array().into_iter().flatten().find(|it| it["type"] == kind).cloned().unwrap_or_default()
         };
@@ -379,10 +426,17 @@ impl Leader {
                 .to_owned(),
                 secondary: None,
             };
-            let told = timeout(EVENT, self.recorder.publish(&event, &object.reference())).await;
-            if !matches!(told, Ok(Ok(()))) {
-                warn!(policy = object.name, "an event about it cannot be written");
+            if events.len() >= EVENTS {
+                warn!(policy = object.name, "no event is written about it: there are too many");
+                continue;
             }
+            let (recorder, reference, policy) = (self.recorder.clone(), object.reference(), object.name.clone());
+            events.spawn(async move {
+                let told = timeout(EVENT, recorder.publish(&event, &reference)).await;
+                if !matches!(told, Ok(Ok(()))) {
+                    warn!(policy, "an event about it cannot be written");
+                }
+            });
         }
     }
 }
@@ -440,6 +494,10 @@ const RETRY: Duration = Duration::from_secs(1);
 const LAG: Duration = Duration::from_secs(2);
 /// Where nothing changes, it is looked once in a while all the same.
 const IDLE: Duration = Duration::from_secs(60);
+/// Statuses that are written at the same time.
+const WRITES: usize = 16;
+/// Events that are written at the same time.
+const EVENTS: usize = 64;
 /// How long an event may take.
 const EVENT: Duration = Duration::from_secs(5);
 /// Characters of an event: kube-apiserver takes 1024.

@@ -17,7 +17,7 @@ use kube::{
 };
 use tokio::{
     sync::watch,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tracing::{info, warn};
 
@@ -64,7 +64,10 @@ impl Lease {
         let mut is_failing = false;
         loop {
             let begin = Instant::now();
-            match self.round(&mut seen).await {
+            // Who leads has no longer for it than another one waits.
+            let left = DEADLINE.saturating_sub(renewed.elapsed()).max(ROUND);
+            let patience = if *self.leads.borrow() { left } else { TERM };
+            match timeout(patience, self.round(&mut seen)).await.unwrap_or(Err(Refused::Silent)) {
                 Ok(holds) => {
                     is_failing = false;
                     if holds {

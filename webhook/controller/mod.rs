@@ -8,6 +8,7 @@
 pub mod certificates;
 mod client;
 pub mod crds;
+mod crowd;
 mod events;
 mod fold;
 mod leader;

@@ -20,10 +20,10 @@ use super::{
     written::{Listed, Written},
 };
 use crate::{
-    config::{self, NamespacedCaps},
+    config::{self, ConfigError, NamespacedCaps},
     policy::{Key, Policy},
     registration::{self, Options, Registered},
-    spec::{Class, Interface, Kind, MatchSpec, PolicySpec, Revision},
+    spec::{Class, Interface, Kind, MAX_MEMORY, MAX_TIME, MatchSpec, PolicySpec, Revision},
 };
 
 /// What is registered, and what is to be.
@@ -85,7 +85,23 @@ impl Register {
             // As its component says; whoever reads this later may not have the component.
             spec["matchConstraints"] = constraints(effective);
         }
-        let is_small = spec.to_string().len() <= LARGEST;
+        let size = spec.to_string().len();
+        let asks = if object.namespace().is_some() { size_of(&spec) } else { 0 };
+        if (object.namespace().is_some() && size > LARGEST) || asks > LARGEST_OF_NAMESPACE {
+            let words = format!(
+                "a namespaced policy may have at most {LARGEST} bytes as spec, and {LARGEST_OF_NAMESPACE} as matchConstraints and matchConditions; it has {size} and {asks}"
+            );
+            self.refused.insert(key.clone(), (object.generation(), "TooLarge", words));
+            return;
+        }
+        if object.namespace().is_some() && asked(object, &spec).is_err() {
+            // Else it could not be registered any more, should another one lead.
+            let words =
+                "its component says of itself what it is for, and no object may say that: write spec.matchConstraints";
+            self.refused.insert(key.clone(), (object.generation(), "NoRules", words.to_owned()));
+            return;
+        }
+        let is_small = size <= LARGEST;
         let mut accepted = json!({"generation": object.generation()});
         if is_small {
             accepted["spec"] = spec;
@@ -99,18 +115,33 @@ impl Register {
         }
     }
 
-    /// It does not serve everywhere as it is: what did last stays, as its status says where this leader has not seen it.
-    pub(super) fn recall(&mut self, key: &Key, object: &Object, caps: &NamespacedCaps) {
+    /// It cannot be written down that it serves: what did last stays, until it can be.
+    pub(super) fn postpone(&mut self, key: &Key) {
+        if self.entries.get(key).is_some_and(|it| self.generation(key) != Some(it.generation)) {
+            self.take_back(key);
+        }
+    }
+
+    fn take_back(&mut self, key: &Key) {
+        match self.before.remove(key) {
+            Some(before) => drop(self.entries.insert(key.clone(), before)),
+            None => drop(self.entries.remove(key)),
+        }
+    }
+
+    /// Where it does not serve everywhere as it is, or is not taken so: what did last stays, as its status says where this leader has not seen it.
+    pub(super) fn recall(&mut self, key: &Key, object: &Object) {
         if self.entries.contains_key(key) {
             return;
         }
         let Some((generation, spec)) = object.accepted() else { return };
         let mut policies = Vec::new();
         if is_admission(key.0) {
-            // Nobody is asked with these values.
-            let read = |spec| config::cluster(&object.document(spec), &|_| Ok("{}".to_owned()), caps).ok();
-            let Some(spec) = spec.and_then(read).filter(|it| !it.matching.resource_rules.is_empty()) else {
-                if self.unknown.insert(key.clone()) {
+            let Some(spec) =
+                spec.and_then(|it| asked(object, it).ok()).filter(|it| !it.matching.resource_rules.is_empty())
+            else {
+                // What one namespace has in its objects holds up nobody else: such a status is forged.
+                if object.namespace().is_none() && self.unknown.insert(key.clone()) {
                     warn!(
                         policy = title(key),
                         "what was registered for it cannot be read here: the webhook configuration stays as it is until the policy serves on every replica, or is deleted"
@@ -252,10 +283,7 @@ impl Register {
                 } else {
                     warn!(policy = title(key), cause = cause.message, field, "kube-apiserver does not take it");
                     self.refused.insert(key.clone(), (*generation, "Refused", format!("{field}: {}", cause.message)));
-                    match self.before.remove(key) {
-                        Some(before) => drop(self.entries.insert(key.clone(), before)),
-                        None => drop(self.entries.remove(key)),
-                    }
+                    self.take_back(key);
                 }
             }
         }
@@ -265,6 +293,12 @@ impl Register {
     fn written(&self, kind: Kind) -> &Written {
         if kind.interface() == Interface::Mutating { &self.mutating } else { &self.validating }
     }
+}
+
+/// What it is asked about. Nobody is asked with its values, and what it may use may have been more once.
+fn asked(object: &Object, spec: &Value) -> Result<PolicySpec, Vec<ConfigError>> {
+    let caps = NamespacedCaps { time: MAX_TIME, memory: MAX_MEMORY, reviews: u32::MAX, registries: None };
+    config::cluster(&object.document(spec), &|_| Ok("{}".to_owned()), &caps)
 }
 
 /// Of `webhooks[3].matchConditions[0].expression`: the place, and what follows.
@@ -305,5 +339,12 @@ fn constraints(matching: &MatchSpec) -> Value {
     constraints
 }
 
+/// Bytes of what of it becomes a part of the webhook configuration, which all policies share.
+fn size_of(spec: &Value) -> usize {
+    ["matchConstraints", "matchConditions"].iter().map(|it| spec[it].to_string().len()).sum()
+}
+
 /// Bytes of a spec that is written into the status a second time.
 const LARGEST: usize = 256 << 10;
+/// Bytes of what a namespaced policy puts into the webhook configuration: etcd takes 1.5 MB of it.
+const LARGEST_OF_NAMESPACE: usize = 16 << 10;

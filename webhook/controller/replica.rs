@@ -184,6 +184,12 @@ impl Reporter {
     fn status(&self, current: &Current) -> Status {
         let mut policies: Vec<Report> = current.objects().iter().filter_map(report).collect();
         policies.sort_by(|one, other| one.policy.cmp(&other.policy));
+        // However many fail, what is said of each must not make the whole too large to be written.
+        let failing = policies.iter().filter(|it| !it.message.is_empty()).count();
+        let longest = LONGEST_MESSAGE.min(MESSAGES / failing.max(1));
+        for report in &mut policies {
+            report.message = text::shorten(&report.message, longest);
+        }
         let renewed = (!self.config.in_pod).then(|| humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
         Status { digest: digest(current), renewed, policies }
     }
@@ -237,7 +243,7 @@ fn report(object: &Object) -> Option<Report> {
             (_, None) => String::new(),
         },
         component: components.join(","),
-        message: object.reason.as_deref().map(|it| text::shorten(it, LONGEST_MESSAGE)).unwrap_or_default(),
+        message: object.reason.as_deref().unwrap_or_default().to_owned(),
     })
 }
 
@@ -259,5 +265,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const RETRY: Duration = Duration::from_secs(1);
 /// After which a replica without a Pod is gone.
 pub(super) const SILENT: Duration = Duration::from_secs(60);
-/// Bytes of why one policy does not serve.
+/// Characters of why one policy does not serve.
 const LONGEST_MESSAGE: usize = 512;
+/// Of all of them together: etcd takes 1.5 MB, and a character is up to four bytes.
+const MESSAGES: usize = 128 << 10;

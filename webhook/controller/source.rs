@@ -14,7 +14,7 @@ use tokio::{
 use tracing::warn;
 
 use super::{
-    Config,
+    Config, crowd,
     mirror::Changes,
     objects::{Object, Objects},
     values::{Holder, Values},
@@ -43,11 +43,24 @@ pub(super) struct Source {
 
 /// An object that is declared.
 struct Known {
+    /// Of what it was read.
+    of: Of,
     /// By which version; None: it cannot be read.
     revision: Option<Revision>,
     declared: Declared,
     /// The object is gone.
     gone: Option<Gone>,
+}
+
+/// What decides how an object is read: where it is the same, nothing is read again.
+#[derive(PartialEq)]
+struct Of {
+    uid: String,
+    generation: i64,
+    accepted: Option<(i64, Option<serde_json::Value>)>,
+    /// The versions of the values that it refers to.
+    values: Vec<String>,
+    is_too_many: bool,
 }
 
 /// Of an object that is gone.
@@ -69,7 +82,7 @@ impl Source {
     ) -> Self {
         let changes = Changes::new();
         let changed = changes.listen();
-        let values = Values::new(client, changes);
+        let values = Values::new(client, &config.namespace, changes);
         Self {
             config: Arc::clone(config),
             objects,
@@ -120,8 +133,20 @@ impl Source {
         self.want(&all);
         let mut next = BTreeMap::new();
         let mut is_changed = is_first;
+        let too_many = crowd::too_many(&all, self.config.most_of_namespace);
         for (key, object) in &all {
-            let (revision, declared) = self.read(object, &all);
+            // One that served stays as it was, should the operator want fewer.
+            let is_too_many = too_many.contains(key);
+            if is_too_many && object.accepted().is_none() && !self.declared.contains_key(key) {
+                continue;
+            }
+            let of = self.of(object, is_too_many);
+            let same_as = |it: &&Known| it.of == of && it.revision.is_some() && it.gone.is_none();
+            let (revision, declared) = match self.declared.get(key).filter(same_as) {
+                // Each status that is written is a change of its object, and none that matters here.
+                Some(known) => (known.revision.clone(), Declared { now: Now::Read, ..known.declared.clone() }),
+                None => self.read(object, is_too_many),
+            };
             let declared = self.with_classes(key, declared);
             let before = self.declared.get(key);
             is_changed |= before.is_none_or(|it| it.declared.spec.also_answers != declared.spec.also_answers);
@@ -132,7 +157,7 @@ impl Source {
             });
             is_changed |= !same;
             let now = if same && matches!(declared.now, Now::Read) { Now::Untouched } else { declared.now.clone() };
-            next.insert(key.clone(), Known { revision, declared: Declared { now, ..declared }, gone: None });
+            next.insert(key.clone(), Known { of, revision, declared: Declared { now, ..declared }, gone: None });
         }
         let registered = self.registered.borrow().clone();
         for (key, known) in std::mem::take(&mut self.declared) {
@@ -182,10 +207,11 @@ impl Source {
     }
 
     fn want(&mut self, all: &BTreeMap<Key, Object>) {
-        let holders = all.values().flat_map(|object| {
-            let accepted = object.accepted().and_then(|(_, spec)| Some(object.document(spec?)));
-            let documents = std::iter::once(object.document(object.spec())).chain(accepted);
-            let references: Vec<ValueRef> = documents.flat_map(|it| config::wanted(&it)).collect();
+        let too_many = crowd::too_many(all, self.config.most_of_namespace);
+        let counts = all.iter().filter(|(key, _)| !too_many.contains(key) || self.declared.contains_key(key));
+        let holders = counts.flat_map(|(_, object)| {
+            let specs = std::iter::once(object.spec()).chain(object.accepted().and_then(|(_, spec)| spec));
+            let references: Vec<ValueRef> = specs.flat_map(|it| config::wanted(object.kind, it)).collect();
             references.into_iter().map(|it| Holder::of(&it, self.namespace(object)))
         });
         let holders = holders.collect();
@@ -197,8 +223,23 @@ impl Source {
         object.namespace().unwrap_or(&self.config.namespace)
     }
 
+    fn of(&self, object: &Object, is_too_many: bool) -> Of {
+        let accepted = object.accepted();
+        let specs = std::iter::once(object.spec()).chain(accepted.and_then(|(_, spec)| spec));
+        let references = specs.flat_map(|it| config::wanted(object.kind, it));
+        let namespace = self.namespace(object);
+        Of {
+            uid: object.uid().to_owned(),
+            generation: object.generation(),
+            values: references.map(|it| self.values.version(&Holder::of(&it, namespace))).collect(),
+            // Of the version that there is, it is not read.
+            accepted: accepted.map(|(it, spec)| (it, spec.filter(|_| it != object.generation()).cloned())),
+            is_too_many,
+        }
+    }
+
     /// What is to serve for an object, and in which version it was read.
-    fn read(&self, object: &Object, all: &BTreeMap<Key, Object>) -> (Option<Revision>, Declared) {
+    fn read(&self, object: &Object, is_too_many: bool) -> (Option<Revision>, Declared) {
         let accepted = object.accepted();
         let is_registered = accepted.is_some();
         // What is as it was accepted is not loaded a second time.
@@ -207,8 +248,10 @@ impl Source {
             let spec = self.parsed(object, spec?, generation, is_registered);
             spec.inspect_err(|why| warn!(policy = title(&key(object)), why, "what was accepted cannot be read")).ok()
         });
-        let fits = self.fits(object, all);
-        let spec = fits.and_then(|()| self.parsed(object, object.spec(), object.generation(), is_registered));
+        let spec = match is_too_many {
+            true => Err(crowd::words(object, self.config.most_of_namespace)),
+            false => self.parsed(object, object.spec(), object.generation(), is_registered),
+        };
         let fallback = fallback.map(Box::new);
         match spec {
             Ok(spec) => (spec.revision.clone(), Declared { fallback, ..Declared::read(spec) }),
@@ -234,31 +277,18 @@ impl Source {
         let namespace = self.namespace(object);
         let document = object.document(spec);
         let text = |it: &ValueRef| self.values.text(&Holder::of(it, namespace), &it.key);
-        let spec = config::cluster(&document, &text, &self.config.caps).map_err(|wrong| {
+        let read = config::cluster(&document, &text, &self.config.caps).map_err(|wrong| {
             let words = |it: &ConfigError| match &it.field {
                 Some(field) => format!("{field}: {}", it.message),
                 None => it.message.clone(),
             };
             wrong.iter().map(words).collect::<Vec<_>>().join("; ")
-        })?;
-        let values: BTreeSet<Holder> = config::wanted(&document).iter().map(|it| Holder::of(it, namespace)).collect();
+        });
+        let values: BTreeSet<Holder> =
+            config::wanted(object.kind, spec).iter().map(|it| Holder::of(it, namespace)).collect();
         let versions: Vec<String> = values.iter().map(|it| self.values.version(it)).collect();
         let revision = Revision::new(object.uid(), generation, &versions, is_registered);
-        Ok(PolicySpec { revision: Some(revision), ..spec })
-    }
-
-    /// Whether its namespace has room for it: of too many, those that came last are too many.
-    fn fits(&self, object: &Object, all: &BTreeMap<Key, Object>) -> Result<(), String> {
-        let Some(namespace) = object.namespace() else { return Ok(()) };
-        let most = self.config.most_of_namespace;
-        let of_same = all.values().filter(|it| it.namespace() == Some(namespace));
-        let before = of_same.filter(|it| it.age() < object.age()).count();
-        if before < most {
-            return Ok(());
-        }
-        Err(format!(
-            "namespace {namespace} has {most} policies that came before it, and no more are taken: delete some, or ask the operator, who can raise --namespaced-policies"
-        ))
+        Ok(PolicySpec { revision: Some(revision), ..read? })
     }
 }
 

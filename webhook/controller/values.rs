@@ -39,6 +39,8 @@ impl Holder {
 /// Those that are watched.
 pub(super) struct Values {
     client: Client,
+    /// Of the server: what policies of the whole cluster refer to is there.
+    namespace: String,
     watched: BTreeMap<Holder, Watched>,
     changes: Changes,
 }
@@ -65,19 +67,30 @@ enum Seen {
 }
 
 impl Values {
-    pub(super) fn new(client: &Client, changes: Changes) -> Self {
-        Self { client: client.clone(), watched: BTreeMap::new(), changes }
+    pub(super) fn new(client: &Client, namespace: &str, changes: Changes) -> Self {
+        Self { client: client.clone(), namespace: namespace.to_owned(), watched: BTreeMap::new(), changes }
     }
 
     /// Watches these, and no others any more.
     pub(super) fn want(&mut self, holders: BTreeSet<Holder>) {
         self.watched.retain(|it, _| holders.contains(it));
         for holder in holders {
-            if self.watched.len() < MOST && !self.watched.contains_key(&holder) {
+            if !self.watched.contains_key(&holder) && self.has_room(&holder.namespace) {
                 let watched = self.watch(&holder);
                 self.watched.insert(holder, watched);
             }
         }
+    }
+
+    /// Whether one more may be watched in a namespace: no namespace takes what others need, and all of them together nothing that policies of
+    /// the whole cluster need.
+    fn has_room(&self, namespace: &str) -> bool {
+        let count = |is_in: &dyn Fn(&str) -> bool| self.watched.keys().filter(|it| is_in(&it.namespace)).count();
+        let own = count(&|it| it == self.namespace);
+        if namespace == self.namespace {
+            return own < MOST;
+        }
+        self.watched.len() - own < MOST && count(&|it| it == namespace) < MOST_OF_NAMESPACE
     }
 
     /// Whether something that is wanted was not seen yet, and could have been.
@@ -93,7 +106,10 @@ impl Values {
     pub(super) fn text(&self, holder: &Holder, key: &str) -> Result<String, String> {
         let (kind, Holder { namespace, name, .. }) = (holder.kind.name(), holder);
         let Some(watched) = self.watched.get(holder) else {
-            return Err(format!("more than {MOST} ConfigMaps and Secrets are referred to, and no more are read"));
+            return Err(format!(
+                "no more ConfigMaps and Secrets are read: {MOST} of namespace {} may be referred to, {MOST_OF_NAMESPACE} of each other namespace, and {MOST} of these together",
+                self.namespace
+            ));
         };
         let held = match watched.seen() {
             Seen::Unknown => return Err(format!("{kind} {namespace}/{name} cannot be read yet")),
@@ -182,7 +198,9 @@ fn refusal(error: &watcher::Error) -> String {
     }
 }
 
-/// Objects that are watched: each takes a connection.
+/// Objects that are watched, in the server's own namespace and in all others together: each takes a connection.
 const MOST: usize = 128;
+/// Those that are watched in each other namespace.
+const MOST_OF_NAMESPACE: usize = 16;
 /// How long it is waited for what was never seen.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);

@@ -76,7 +76,7 @@ fn replicas() -> Resource {
         is_namespaced: true,
         schema: schema::replica(),
         has_status: false,
-        columns: vec![column("Ready", "boolean", ".status.ready"), column("Digest", "string", ".status.digest")],
+        columns: vec![column("Digest", "string", ".status.digest")],
     }
 }
 

@@ -9,6 +9,7 @@ mod certificates;
 mod cluster;
 mod controller;
 mod declared;
+mod disturbed;
 mod drain;
 mod entries;
 mod events;

@@ -15,6 +15,7 @@ use super::{
     stream::Change,
 };
 use crate::{
+    observe::flood::{Flow, Quota},
     policy::{Ask, Which},
     review,
     spec::{EventSource, Failure, Interface},
@@ -30,6 +31,9 @@ pub(super) struct Handler {
     /// How many changes are handled at the same time.
     turns: Arc<Semaphore>,
     events: Arc<[EventSource]>,
+    /// Users provoke these lines.
+    answers: Arc<Quota>,
+    pub(super) failures: Arc<Quota>,
 }
 
 /// What came of a change.
@@ -61,6 +65,8 @@ impl Handler {
             actor: Arc::new(actor),
             turns: Arc::new(Semaphore::new(TOGETHER)),
             events: events.into(),
+            answers: Quota::new(name, "a change was handled", Flow::WORDS),
+            failures: Quota::new(name, "a change is handled again later, or given up", Flow::FAILURES),
         }
     }
 
@@ -100,7 +106,9 @@ impl Handler {
             if tries >= MOST_TRIES || waits >= MOST_WAITS {
                 return Handled::Dead(why);
             }
-            info!(provider = &*self.name, object = job.change.name, why, "a change is handled again later");
+            if self.failures.takes() {
+                info!(provider = &*self.name, object = job.change.name, why, "a change is handled again later");
+            }
             self.ground.metrics.provider_change(&self.name, "retried");
             sleep(patience).await;
             patience = (patience * 2).min(LONGEST);
@@ -126,6 +134,9 @@ impl Handler {
         }
         let asked = set.select(Interface::Provider, Which::One(&self.name)).ok_or_else(|| failed(None))?;
         let answer = asked.told_of(ask).await.map_err(|it| failed(it.as_ref()))?;
+        if !self.answers.takes() {
+            return Ok(None);
+        }
         let answer = text::shorten(&text::line(answer.get()), LONGEST_ANSWER);
         info!(
             provider = &*self.name,

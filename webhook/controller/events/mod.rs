@@ -170,6 +170,10 @@ async fn run(ties: Ties, mut ended: watch::Receiver<bool>) {
                 _ = ended.changed() => {}
             }
         }
+        // All at once, since another replica waits for this one.
+        for it in running.values() {
+            let _ = it.end.send(true);
+        }
         for (name, it) in running {
             it.stop().await;
             ties.reports.set(&name, None);

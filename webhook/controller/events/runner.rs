@@ -65,6 +65,8 @@ pub(super) struct Runner {
     queues: HashMap<(usize, Name), VecDeque<Job>>,
     /// When objects are to be handled again though nothing changed.
     again: BTreeMap<(usize, Name), Again>,
+    /// KiB that objects may have that are to be handled again.
+    waiting: Arc<Semaphore>,
     report: watch::Sender<Report>,
     /// As it was saved last.
     kept: Kept,
@@ -127,7 +129,8 @@ impl Runner {
         let handler = Handler::new(&identity.name, ground, actor, events);
         let ground = Arc::clone(ground);
         let (queues, again, kept) = (HashMap::new(), BTreeMap::new(), Kept::default());
-        Self { identity, ground, saved, handler, sources, queues, again, report, kept }
+        let waiting = Arc::new(Semaphore::new(stream::ROOM as usize));
+        Self { identity, ground, saved, handler, sources, queues, again, waiting, report, kept }
     }
 
     /// Until `end` says so, or it is paused. What was handled is saved.
@@ -296,7 +299,9 @@ impl Runner {
         self.ground.metrics.provider_change(&self.identity.name, handled.name());
         match handled {
             Handled::Dead(why) => {
-                warn!(provider = self.identity.name, object = name, why, "a change is given up");
+                if self.handler.failures.takes() {
+                    warn!(provider = self.identity.name, object = name, why, "a change is given up");
+                }
                 self.report.send_modify(|it| {
                     if it.dead.len() < MOST_DEAD || it.dead.contains_key(&name) {
                         it.dead.insert(name.clone(), text::shorten(&why, LONGEST));
@@ -306,7 +311,7 @@ impl Runner {
             Handled::Done(again) => {
                 self.report.send_if_modified(|it| it.dead.remove(&name).is_some());
                 let is_newest = self.queues.get(&key).is_none_or(VecDeque::is_empty);
-                if let Some(seconds) = again.filter(|_| is_newest && self.again.len() < MOST_AGAIN) {
+                if let Some(seconds) = again.filter(|_| is_newest) {
                     self.later(job.source, &job.change, now() + u64::from(seconds));
                 }
             }
@@ -324,7 +329,18 @@ impl Runner {
     fn later(&mut self, source: usize, change: &Change, due: u64) {
         let at = Instant::now() + Duration::from_secs(due.saturating_sub(now()));
         let key = (source, change.name.clone());
-        self.again.insert(key, Again { at, due, change: change.again() });
+        self.again.remove(&key);
+        match change.again(&self.waiting) {
+            Some(change) if self.again.len() < MOST_AGAIN => {
+                self.again.insert(key, Again { at, due, change });
+            }
+            _ => {
+                if self.handler.failures.takes() {
+                    let (provider, object) = (&self.identity.name, &change.name);
+                    warn!(provider, object, "it is not handled again after its time: too many others are to be");
+                }
+            }
+        }
     }
 
     /// Whose time it is.

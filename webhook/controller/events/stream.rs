@@ -96,17 +96,18 @@ impl Change {
         }
     }
 
-    /// The same object once more.
-    pub(super) fn again(&self) -> Self {
-        Self {
+    /// The same object once more, for later. None: there is no room for it.
+    pub(super) fn again(&self, room: &Arc<Semaphore>) -> Option<Self> {
+        let room = Arc::clone(room).try_acquire_many_owned(kib(self.object.get().len())).ok()?;
+        Some(Self {
             kind: ChangeType::Modified,
             name: self.name.clone(),
             seen: self.seen.clone(),
             object: Arc::clone(&self.object),
             old: None,
             replayed: true,
-            _room: None,
-        }
+            _room: Some(room),
+        })
     }
 }
 
@@ -308,9 +309,8 @@ impl Stream {
             return self.say(Step::Untold(kind, name, seen, version)).await;
         };
         let old = old.and_then(|it| it.object).filter(|_| kind != ChangeType::Added);
-        let kib = (object.get().len() + old.as_ref().map_or(0, |it| it.get().len())).div_ceil(1024);
-        let kib = u32::try_from(kib).unwrap_or(u32::MAX).min(ROOM);
-        let room = Arc::clone(&self.room).acquire_many_owned(kib).await.map_err(|_| Ended::Unheard)?;
+        let size = object.get().len() + old.as_ref().map_or(0, |it| it.get().len());
+        let room = Arc::clone(&self.room).acquire_many_owned(kib(size)).await.map_err(|_| Ended::Unheard)?;
         let change = Change { kind, name, seen, object, old, replayed, _room: Some(room) };
         self.say(Step::Change(change, version)).await
     }
@@ -328,6 +328,11 @@ impl Stream {
     fn labels(&self) -> Option<String> {
         self.source.label_selector.as_ref().map(written)
     }
+}
+
+/// Never more than there are.
+fn kib(bytes: usize) -> u32 {
+    u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(ROOM)
 }
 
 /// A selector as it is written in a request (k8s.io/apimachinery `labels.Parse`).
@@ -370,7 +375,7 @@ const WATCH: u32 = 60;
 const SILENT: Duration = Duration::from_secs(90);
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
-/// KiB of changes of one provider that wait.
+/// KiB of changes of one provider that wait to be handled; and as much of objects whose time has not come.
 pub(super) const ROOM: u32 = 16 << 10;
 
 #[cfg(test)]

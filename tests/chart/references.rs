@@ -19,7 +19,7 @@ fn who_writes_a_policy_must_be_able_to_get_what_it_refers_to() {
     plane.kubectl_with(&["apply", "-f", "-"], &rights()).ok();
     let check = |values: &[&str]| {
         ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
-            .map(|kind| helm.objects(kind, values)[0].to_string())
+            .map(|kind| helm.objects(kind, values).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n---\n"))
             .join("\n---\n")
     };
     plane.kubectl_with(&["apply", "--validate=strict", "-f", "-"], &check(&[])).ok();
@@ -95,6 +95,26 @@ fn who_writes_a_policy_must_be_able_to_get_what_it_refers_to() {
     let refused = bob(&["patch", "validator", "p", "--type=merge", "-p", other]).refused();
     assert!(refused.contains("bob may not get"), "{refused}");
     plane.kubectl(&["--as=alice", "patch", "validator", "p", "--type=merge", "-p", other]).ok();
+
+    // What served last is the server's to say: else it would serve as somebody wrote it there, whom nobody asked for rights.
+    let status = |user: &str, accepted: &str| {
+        let status = format!(r#"{{"status": {{"message": "by {user}", "accepted": {accepted}}}}}"#);
+        let user = format!("--as={user}");
+        plane.kubectl(&[&user, "patch", "validator", "p", "--subresource=status", "--type=merge", "-p", &status])
+    };
+    let server = format!("system:serviceaccount:{RELEASE}:verdict");
+    let accepted = r#"{"generation": 1, "spec": {"component": {"builtin": "required-labels"}}}"#;
+    let refused = eventually("the other policy is in force", || {
+        let output = status("bob", accepted);
+        if output.success() { Err(output) } else { Ok(output.refused()) }
+    });
+    assert!(refused.contains("status.accepted is written by the server alone"), "{refused}");
+    plane
+        .kubectl(&["create", "clusterrolebinding", "server", "--clusterrole=authors", &format!("--user={server}")])
+        .ok();
+    status(&server, accepted).ok();
+    status("bob", accepted).ok();
+    status("bob", "null").refused();
 
     // An installation has its own, for its own policies: one cannot be handed over to it.
     plane.kubectl_with(&["apply", "--validate=strict", "-f", "-"], &check(&["instance=\"blue\""])).ok();

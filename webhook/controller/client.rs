@@ -2,13 +2,21 @@
 
 use std::{path::Path, time::Duration};
 
-use kube::{Client, Config};
+use bytes::Bytes;
+use http::Response;
+use http_body_util::BodyExt as _;
+use hyper::body::Body;
+use kube::{Client, Config, client::ClientBuilder};
 use tokio::{
     runtime::{Builder, Runtime},
     time::timeout,
 };
+use tower::util::MapResponseLayer;
 
-use super::namespaces::{self, Namespaces, Questions};
+use super::{
+    namespaces::{self, Namespaces, Questions},
+    shallow::Shallow,
+};
 
 /// A client, and the runtime that it needs.
 pub struct Connected {
@@ -62,8 +70,10 @@ pub(super) async fn connect() -> Result<(Client, Found), NotConnected> {
     Ok((client(config)?, found))
 }
 
-fn client(config: Config) -> Result<Client, NotConnected> {
-    Client::try_from(config).map_err(|error| NotConnected::Client(error.to_string()))
+/// Of its own runtime.
+pub(super) fn client(config: Config) -> Result<Client, NotConnected> {
+    let client = ClientBuilder::try_from(config).map_err(|error| NotConnected::Client(error.to_string()))?;
+    Ok(client.with_layer(&MapResponseLayer::new(shallow)).build())
 }
 
 async fn infer() -> Result<(Config, Found), NotConnected> {
@@ -76,6 +86,12 @@ async fn infer() -> Result<(Config, Found), NotConnected> {
     config.read_timeout = Some(Duration::from_secs(90));
     let namespace = config.default_namespace.clone();
     Ok((config, Found { namespace, in_pod }))
+}
+
+/// The same answer, nested no deeper than it can be read.
+fn shallow<B: Body<Data = Bytes> + Unpin>(answer: Response<B>) -> Response<impl Body<Data = Bytes, Error = B::Error>> {
+    let mut shallow = Shallow::default();
+    answer.map(|body| body.map_frame(move |frame| frame.map_data(|bytes| shallow.pass(bytes))))
 }
 
 /// What kube-apiserver said to a question, in the time that it has.

@@ -18,6 +18,7 @@ mod namespaces;
 mod objects;
 mod register;
 mod replica;
+mod shallow;
 mod source;
 mod unregister;
 mod values;

@@ -9,8 +9,10 @@ use kube::{
 };
 use tokio::sync::Mutex;
 
-use super::super::client::{NotConnected, Refused, within};
-use crate::spec::Account;
+use crate::{
+    controller::client::{self, NotConnected, Refused, within},
+    spec::Account,
+};
 
 /// A client that has the rights of a service account, and none of the server's.
 pub(super) struct Impersonated {
@@ -31,8 +33,7 @@ impl Impersonated {
         config.auth_info.impersonate_uid = None;
         config.auth_info.impersonate_groups = None;
         config.auth_info.impersonate_user_extra = None;
-        let client = Client::try_from(config).map_err(|error| NotConnected::Client(error.to_string()))?;
-        Ok(Self { client, kinds: Mutex::default() })
+        Ok(Self { client: client::client(config)?, kinds: Mutex::default() })
     }
 
     pub(super) fn client(&self) -> &Client {

@@ -38,7 +38,7 @@ use self::{
     runner::{Ground, Identity, Runner},
     saved::Saved,
 };
-use super::{Config, mirror::Changes, objects::Objects};
+use super::{Config, client, mirror::Changes, objects::Objects};
 use crate::{
     observe::Metrics,
     policy::{Current, Live, State},
@@ -124,7 +124,7 @@ struct Running {
 }
 
 async fn run(ties: Ties, mut ended: watch::Receiver<bool>) {
-    let client = match Client::try_from(ties.connection.clone()) {
+    let client = match client::client(ties.connection.clone()) {
         Ok(client) => client,
         Err(error) => return error!(%error, "no provider is told of changes: the cluster's client cannot be made"),
     };

@@ -11,7 +11,7 @@ use super::{
     install::{How, install, rolled_out, uninstall, upgrade},
     nothing_lost,
     policies::policies,
-    replicas::{addresses, gone, nodes, pods},
+    replicas::{gone, nodes, pods, restarts},
     traffic,
 };
 use crate::support::{
@@ -97,8 +97,8 @@ fn a_leader_that_is_deleted_by_force_costs_nothing() {
     nothing_lost(traffic);
 }
 
-/// kube-apiserver hears that a Pod is gone when its kubelet has seen it; what it has sent there until then is refused, with failurePolicy Fail. That
-/// must be all.
+/// kube-apiserver hears that a Pod does not answer when its kubelet has seen it; what it has sent there until then is refused, with failurePolicy
+/// Fail. That must be all: the leader comes up again in the same Pod, and nobody gets past it meanwhile.
 #[test]
 #[ignore = "needs root, cgroup v1, containerd, runc and CNI plug-ins: tests/pods/README.md"]
 fn a_leader_that_is_killed_costs_no_more_than_what_is_sent_to_it_until_that_is_known() {
@@ -108,25 +108,19 @@ fn a_leader_that_is_killed_costs_no_more_than_what_is_sent_to_it_until_that_is_k
     assert_eq!(traffic.tally.lost(), Vec::<String>::new());
     let killed = Instant::now();
     cluster.kill_container("verdict", &before);
-    eventually("kube-apiserver knows that it is gone", || match addresses(&cluster) {
-        it if it.len() == 1 => Ok(()),
+    eventually("its kubelet knows", || match restarts(&cluster) {
+        it if it.contains(&"1".to_owned()) => Ok(()),
         it => Err(format!("{it:?}")),
     });
     let known = killed.elapsed();
+    rolled_out(&cluster);
+    serve_everywhere(&cluster);
     // And what was sent before that has its answer.
     thread::sleep(Duration::from_secs(1));
     let (lost, asked) = (traffic.tally.lost(), traffic.tally.total());
-    println!("a killed leader: {} of {asked} requests lost until that was known, after {known:.1?}", lost.len());
-    assert!(lost.iter().all(|it| it.contains("failed calling webhook")), "{lost:?}");
-    assert!(known < Duration::from_secs(15), "{known:?}");
-
-    // It comes up again, or another one leads; what is registered stays as it is.
-    rolled_out(&cluster);
-    serve_everywhere(&cluster);
-    eventually("somebody leads", || match leader(&cluster) {
-        it if it.is_empty() => Err(it),
-        _ => Ok(()),
-    });
+    println!("a killed leader, known after {known:.1?}: {} of {asked} requests lost", lost.len());
+    let let_in: Vec<&String> = lost.iter().filter(|it| !it.contains("failed calling webhook")).collect();
+    assert_eq!((let_in, traffic.tally.wrong()), (Vec::new(), Vec::new()));
     assert_eq!(generations(&cluster), registered);
     eventually("users go on asking", || if traffic.tally.total() > asked + 200 { Ok(()) } else { Err("not yet") });
     let tally = traffic.end();

@@ -32,7 +32,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
         Failed::configuration(format!("{named}: it has no manifest: `verdict build` puts one into it"))
     })?;
     let description = describe(&component.bytes).map_err(|error| Failed::configuration(format!("{named}: {error}")))?;
-    let kinds: Vec<&str> = description.interfaces.iter().map(|it| Kind::of(*it).name()).collect();
+    let kinds: Vec<&str> = Kind::all_of(&description.interfaces).into_iter().map(Kind::name).collect();
     terminal::print(docs::markdown(&manifest, &kinds).trim_end());
     Ok(Ended::Done)
 }

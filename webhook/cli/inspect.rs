@@ -120,7 +120,7 @@ pub(super) fn run(args: &Args) -> Result<Ended, Failed> {
         digest,
         image_digest,
         signatures,
-        kinds: description.interfaces.iter().map(|it| Kind::of(*it).name()).collect(),
+        kinds: Kind::all_of(&description.interfaces).into_iter().map(Kind::name).collect(),
         start: start.name(),
         no_snapshot: start.refusal(),
         exports: &description.exports,

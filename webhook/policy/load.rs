@@ -287,8 +287,7 @@ fn kinds(program: &Program, spec: &PolicySpec) -> Result<Vec<Kind>, String> {
     if let Some(family) = spec.expects.filter(|it| protocol.family() != Some(*it)) {
         return Err(format!("expected a policy of {}'s; this is {}", family.name(), protocol.name()));
     }
-    let mut all: Vec<Kind> = exported.iter().map(|it| Kind::of(*it)).collect();
-    all.dedup();
+    let all = Kind::all_of(exported);
     match spec.kind {
         // Where such policies are listed, the list says which of them may change objects, not their metadata.
         Some(kind) if spec.expects == Some(Family::Kubewarden) => Ok(vec![kind]),

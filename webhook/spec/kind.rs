@@ -74,6 +74,13 @@ impl Kind {
         }
     }
 
+    /// What a component by itself that exports these, in the order of [`Interface::ALL`], can be: each once.
+    pub fn all_of(interfaces: &[Interface]) -> Vec<Self> {
+        let mut all: Vec<Self> = interfaces.iter().map(|it| Self::of(*it)).collect();
+        all.dedup();
+        all
+    }
+
     /// As it is written in `kind`.
     pub fn name(self) -> &'static str {
         match self {

@@ -135,7 +135,7 @@ impl Stream {
             match ended {
                 Ended::Well => {
                     patience = SHORTEST;
-                    continue;
+                    sleep(BREATH).await;
                 }
                 Ended::Unheard => return,
                 Ended::Gone => {
@@ -148,6 +148,7 @@ impl Stream {
                             return;
                         }
                     }
+                    sleep(SHORTEST).await;
                 }
                 Ended::Trouble(reason, message) => {
                     let (api_version, kind) = (&self.source.api_version, &self.source.kind);
@@ -178,10 +179,7 @@ impl Stream {
         match self.position.clone() {
             Position::Nowhere | Position::Lost => self.list(&api, &resource, None).await?,
             Position::Saved(version) => self.list(&api, &resource, Some(&version)).await?,
-            Position::At(version) => {
-                self.say(Step::State(Ok(()))).await?;
-                self.watch(&api, &resource, &version).await?;
-            }
+            Position::At(version) => self.watch(&api, &resource, &version).await?,
         }
         Ok(())
     }
@@ -203,6 +201,10 @@ impl Stream {
             };
             for object in page.items {
                 let Some((name, seen)) = self.seen(object, resource) else { continue };
+                if self.known.get(&name).is_some_and(|it| it.uid != seen.uid) {
+                    // Another one has its name by now.
+                    self.gone(&name, resource).await?;
+                }
                 let before = self.known.get(&name).map(|it| it.version.clone());
                 let kind = match &before {
                     None => ChangeType::Added,
@@ -236,14 +238,21 @@ impl Stream {
                 continue;
             }
             for name in self.known.others(&listed) {
-                if let Some(last) = self.known.remove(&name) {
-                    self.tell(ChangeType::Deleted, name, last.clone(), Some(last), true, None).await?;
-                }
+                self.gone(&name, resource).await?;
             }
             let version = at.map(str::to_owned).or(page.metadata.resource_version).unwrap_or_default();
             self.position = Position::At(version.clone());
             return self.say(Step::Mark(version)).await;
         }
+    }
+
+    /// It was deleted while nobody watched.
+    async fn gone(&mut self, name: &str, resource: &ApiResource) -> Result<(), Ended> {
+        let Some(mut last) = self.known.remove(name) else { return Ok(()) };
+        if last.object.is_none() {
+            last.object = Seen::of(bare(name, &last, resource)).and_then(|(_, it)| it.object);
+        }
+        self.tell(ChangeType::Deleted, name.to_owned(), last.clone(), Some(last), true, None).await
     }
 
     async fn watch(&mut self, api: &Api<DynamicObject>, resource: &ApiResource, version: &str) -> Result<(), Ended> {
@@ -259,6 +268,7 @@ impl Stream {
             Err(error) => return Err(refused(&error)),
         };
         pin_mut!(events);
+        self.say(Step::State(Ok(()))).await?;
         loop {
             // One that died says nothing for longer than it may last.
             let event = match timeout(SILENT, events.next()).await {
@@ -330,6 +340,16 @@ impl Stream {
     }
 }
 
+/// What is known of an object that there was no room to keep.
+fn bare(name: &str, seen: &Seen, resource: &ApiResource) -> DynamicObject {
+    let (namespace, name) = name.split_once('/').unwrap_or_default();
+    let mut object = DynamicObject::new(name, resource);
+    object.metadata.namespace = Some(namespace.to_owned()).filter(|it| !it.is_empty());
+    object.metadata.uid = Some(seen.uid.clone());
+    object.metadata.resource_version = Some(seen.version.clone());
+    object
+}
+
 /// Never more than there are.
 fn kib(bytes: usize) -> u32 {
     u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).min(ROOM)
@@ -373,6 +393,8 @@ const PAGE: u32 = 500;
 /// Seconds after which a watch is begun anew.
 const WATCH: u32 = 60;
 const SILENT: Duration = Duration::from_secs(90);
+/// Between two watches, whoever ended the first.
+const BREATH: Duration = Duration::from_millis(100);
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 /// KiB of changes of one provider that wait to be handled; and as much of objects whose time has not come.

@@ -110,9 +110,12 @@ impl Declared {
         std::iter::once(&self.spec).chain(self.fallback.as_deref()).flat_map(PolicySpec::references)
     }
 
-    /// The same, if `now` says so.
+    /// The same, if `now` says so; what could not be read when it was looked at stays that.
     fn with(&self, now: Now) -> Self {
-        Self { now, ..self.clone() }
+        match self.now {
+            Now::Unreadable(_) => self.clone(),
+            Now::Read | Now::Untouched => Self { now, ..self.clone() },
+        }
     }
 }
 

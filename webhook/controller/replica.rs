@@ -146,7 +146,9 @@ impl Reporter {
         let mut is_failing = false;
         loop {
             let current = self.live.current();
-            let is_due = !self.config.in_pod && renewed.elapsed().is_ok_and(|it| it > SILENT / 4);
+            // In a Pod nothing of it is another then, and nothing is written, unless somebody deleted it.
+            let every = if self.config.in_pod { SILENT } else { SILENT / 4 };
+            let is_due = renewed.elapsed().is_ok_and(|it| it > every);
             if is_due || !said.as_ref().is_some_and(|(before, _)| Arc::ptr_eq(before, &current)) {
                 let status = self.status(&current);
                 let same = |(_, before): &(_, Status)| {

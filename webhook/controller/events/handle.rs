@@ -11,7 +11,7 @@ use tracing::info;
 use super::{
     act::{Actor, NotDone},
     loops::DEEPEST,
-    runner::{Ground, Job},
+    parts::{Ground, Job},
     stream::Change,
 };
 use crate::{

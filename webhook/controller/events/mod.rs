@@ -8,6 +8,7 @@ mod act;
 mod handle;
 mod known;
 mod loops;
+mod parts;
 mod progress;
 mod report;
 mod runner;
@@ -35,7 +36,8 @@ pub(super) use self::report::{PAUSED, Report, Watching};
 use self::{
     account::Impersonated,
     loops::Loops,
-    runner::{Ground, Identity, Runner},
+    parts::{Ground, Identity},
+    runner::Runner,
     saved::Saved,
 };
 use super::{Config, client, mirror::Changes, objects::Objects};

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -18,41 +18,14 @@ use super::{
     account::Impersonated,
     act::Actor,
     handle::{Handled, Handler},
-    known::{Known, Name, Room},
-    loops::Loops,
+    known::{Known, Name},
+    parts::{Again, Ground, Identity, Job, Source, now},
     progress::Progress,
     report::{MOST_DEAD, Report, Watching},
     saved::{self, Kept, Saved},
     stream::{self, Change, Position, Step, Stream},
 };
-use crate::{
-    observe::Metrics,
-    policy::Live,
-    spec::{Account, ChangeType, EventSource},
-    text,
-};
-
-/// What is known of a provider: another one of these is another runner.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Identity {
-    pub(super) name: String,
-    pub(super) uid: String,
-    pub(super) generation: i64,
-    pub(super) events: Vec<EventSource>,
-    pub(super) account: Account,
-    /// What it wants done is tried only.
-    pub(super) shadow: bool,
-}
-
-/// What all runners have in common.
-pub(super) struct Ground {
-    pub(super) live: Arc<Live>,
-    pub(super) metrics: Arc<Metrics>,
-    pub(super) loops: Arc<Loops>,
-    pub(super) room: Arc<Room>,
-    /// The name of this replica.
-    pub(super) replica: String,
-}
+use crate::{spec::ChangeType, text};
 
 /// One of them.
 pub(super) struct Runner {
@@ -72,38 +45,6 @@ pub(super) struct Runner {
     kept: Kept,
 }
 
-/// One watch.
-struct Source {
-    title: String,
-    event: EventSource,
-    progress: Progress,
-    state: Option<Result<(), (&'static str, String)>>,
-    /// Those of `again` that were saved; their objects were not seen yet.
-    due: BTreeMap<Name, u64>,
-}
-
-struct Again {
-    at: Instant,
-    /// Seconds since 1970.
-    due: u64,
-    change: Change,
-}
-
-/// What is to be handled.
-pub(super) struct Job {
-    pub(super) source: usize,
-    pub(super) change: Change,
-    /// None: its time has come, and nothing waits for it.
-    number: Option<u64>,
-}
-
-impl Job {
-    /// Whether something changed.
-    pub(super) fn is_change(&self) -> bool {
-        self.number.is_some()
-    }
-}
-
 impl Runner {
     pub(super) fn new(
         identity: Identity,
@@ -112,11 +53,7 @@ impl Runner {
         saved: Saved,
         report: watch::Sender<Report>,
     ) -> Self {
-        let sources = identity.events.iter().flat_map(|event| {
-            let all = [String::new()];
-            let namespaces = if event.namespaces.is_empty() { &all[..] } else { &event.namespaces };
-            namespaces.iter().map(|namespace| source(event, namespace)).collect::<Vec<_>>()
-        });
+        let sources = Source::all(&identity.events);
         let actor = Actor {
             account: Arc::clone(account),
             loops: Arc::clone(&ground.loops),
@@ -124,7 +61,6 @@ impl Runner {
             replica: ground.replica.clone(),
             dry_run: identity.shadow,
         };
-        let sources: Vec<Source> = sources.collect();
         let events = sources.iter().map(|it| it.event.clone()).collect();
         let handler = Handler::new(&identity.name, ground, actor, events);
         let ground = Arc::clone(ground);
@@ -398,24 +334,6 @@ impl Runner {
 async fn ended(end: &mut watch::Receiver<bool>) {
     // Whoever could say so is gone, too, if nobody does.
     let _ = end.wait_for(|it| *it).await;
-}
-
-fn source(event: &EventSource, namespace: &str) -> Source {
-    let EventSource { api_version, kind, .. } = event;
-    let labels = event.label_selector.as_ref().map(stream::written).unwrap_or_default();
-    let namespaces = Some(namespace.to_owned()).filter(|it| !it.is_empty()).into_iter().collect();
-    Source {
-        title: format!("{api_version} {kind} {namespace} {labels}").trim_end().to_owned(),
-        event: EventSource { namespaces, ..event.clone() },
-        progress: Progress::default(),
-        state: None,
-        due: BTreeMap::new(),
-    }
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |it| it.as_secs())
 }
 
 /// Changes that are handled, or wait, beside those that their watches hold back.

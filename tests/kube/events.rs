@@ -28,6 +28,8 @@ struct Cluster {
     folder: PathBuf,
     registry: Real,
     image: String,
+    /// Of one that exports `provider` only.
+    echo: String,
     replicas: BTreeMap<&'static str, Verdict>,
 }
 
@@ -75,12 +77,14 @@ fn start(binaries: &'static Binaries, registry: Real) -> Cluster {
     plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &all).ok();
     plane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).ok();
     plane.kubectl(&["create", "namespace", "verdict"]).ok();
-    let image = format!("{}/told:1", registry.host);
     let plain = format!("--registry-plain-http={}", registry.host);
-    let component = fixtures::told();
-    let (code, _, error) = verdict(&["push", component.to_str().expect("UTF-8"), &image, &plain]);
-    assert_eq!(code, 0, "{error}");
-    let mut cluster = Cluster { plane, pki, folder, registry, image, replicas: BTreeMap::new() };
+    let [image, echo] = [("told", fixtures::told()), ("echo", fixtures::echo())].map(|(name, component)| {
+        let image = format!("{}/{name}:1", registry.host);
+        let (code, _, error) = verdict(&["push", component.to_str().expect("UTF-8"), &image, &plain]);
+        assert_eq!(code, 0, "{error}");
+        image
+    });
+    let mut cluster = Cluster { plane, pki, folder, registry, image, echo, replicas: BTreeMap::new() };
     for name in ["one", "two"] {
         cluster.add(name);
     }
@@ -459,4 +463,32 @@ fn what_cannot_be_watched_is_told_and_watched_when_it_can_be() {
         if events.contains("ToldSo") && events.contains("missings.missing.example.org") { Ok(()) } else { Err(events) }
     });
     cluster.plane.kubectl(&["delete", "provider", "missing"]).ok();
+}
+
+#[test]
+fn a_component_that_only_answers_events_gets_changes_as_events() {
+    let Some(held) = cluster() else { return };
+    let cluster = &held.0;
+    let mut provider = cluster.teller("echo", ("example.org/v1", "Thing"));
+    provider["spec"]["component"] = json!({"image": cluster.echo});
+    cluster.thing("echo", "there", "", &json!(0));
+    cluster.apply(&provider).ok();
+    cluster.ready("echo");
+    assert_eq!(cluster.get(&["provider", "echo"])["status"]["interfaces"], json!(["provider"]));
+    cluster.thing("echo", "there", "", &json!(1));
+    cluster.plane.kubectl(&["delete", "thing", "there", "--namespace=echo"]).ok();
+    let expected = [
+        json!({"type": "ADDED", "name": "there", "before": null, "replayed": true}),
+        json!({"type": "MODIFIED", "name": "there", "before": 0, "replayed": false}),
+        json!({"type": "DELETED", "name": "there", "before": 1, "replayed": false}),
+    ];
+    eventually("its answers are in the log", || {
+        let log = cluster.replicas[cluster.leader()].process.log();
+        let lines = log.lines().filter_map(|it| serde_json::from_str::<Value>(it).ok());
+        let of_echo = lines.filter(|it| it["provider"] == "echo" && it["message"] == "a change was handled");
+        let answers: Vec<Value> =
+            of_echo.filter_map(|it| serde_json::from_str(it["answer"].as_str().unwrap_or_default()).ok()).collect();
+        if answers == expected { Ok(()) } else { Err(format!("{answers:?}")) }
+    });
+    cluster.plane.kubectl(&["delete", "provider", "echo"]).ok();
 }

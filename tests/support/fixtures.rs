@@ -30,13 +30,18 @@ pub fn told() -> PathBuf {
     folder().join("told.wasm")
 }
 
+/// The provider that answers an event with what of it came.
+pub fn echo() -> PathBuf {
+    folder().join("echo.wasm")
+}
+
 fn folder() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let target = target();
         let output =
             cargo(&["build", "--release", "--locked", "--target", "wasm32-wasip2", "--package", "misbehaving*"])
-                .args(["--package", "plain-function", "--package", "told"])
+                .args(["--package", "plain-function", "--package", "told", "--package", "echo"])
                 .arg("--target-dir")
                 .arg(&target)
                 .output()

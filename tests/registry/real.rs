@@ -4,6 +4,7 @@
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
@@ -19,6 +20,7 @@ use super::{artifact, config, image, known, packed, run};
 use crate::support::{
     go_module::{GoModule, or_skip},
     pki::{Identity, Pki},
+    processes::guard,
 };
 
 const TOOLS: GoModule = GoModule {
@@ -50,6 +52,8 @@ fn built(module: &GoModule, once: &'static OnceLock<Result<Option<PathBuf>, Stri
 /// A registry, ended on drop.
 pub struct Real {
     child: Child,
+    /// For one that is kept for as long as the tests run.
+    guard: Child,
     pub host: String,
 }
 
@@ -66,17 +70,20 @@ impl Real {
     }
 
     fn of(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).process_group(0).spawn().unwrap();
+        let guard = guard(&child);
         let mut host = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut host).unwrap();
-        Self { child, host: host.trim().to_owned() }
+        Self { child, guard, host: host.trim().to_owned() }
     }
 }
 
 impl Drop for Real {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        for process in [&mut self.guard, &mut self.child] {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 }
 

@@ -30,6 +30,19 @@ pub struct Process {
     log: PathBuf,
 }
 
+/// Ends the process group of `child` when this process ends, however it does: statics are never dropped.
+pub fn guard(child: &Child) -> Child {
+    Command::new("sh")
+        .args(["-c", "read -r _ || kill -s KILL -- \"-$1\"", "guard"])
+        .arg(child.id().to_string())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("a shell as guard")
+}
+
 impl Process {
     /// Starts `command` in a process group of its own; what it prints goes to the end of `log`.
     pub fn start(name: &str, command: Command, log: &Path) -> Self {
@@ -50,15 +63,7 @@ impl Process {
             .process_group(0)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
-        let guard = Command::new("sh")
-            .args(["-c", "read -r _ || kill -s KILL -- \"-$1\"", "guard"])
-            .arg(child.id().to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .expect("a shell as guard");
+        let guard = guard(&child);
         Self { name: name.to_owned(), child, guard, log: log.to_owned() }
     }
 

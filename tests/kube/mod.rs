@@ -23,6 +23,7 @@ mod labels;
 mod legacy;
 mod mutating;
 mod registration;
+mod scale;
 mod tokens;
 mod tries;
 mod validating;

@@ -1,4 +1,4 @@
-//! Prepared code on disk, so that a start takes milliseconds: one file per identity, mapped, shared by processes.
+//! Prepared code on disk, so that a start takes milliseconds: one file per key, mapped, shared by processes.
 //!
 //! Mapped code is trusted, so only folders and files that nobody but this user and root can write are used. Snapshots
 //! hold settings and secrets, so entries are for this user's eyes. Whatever is wrong with an entry makes it a miss.
@@ -11,11 +11,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use serde::{Serialize, de::DeserializeOwned};
 use tracing::{debug, warn};
-use wasmtime::Engine;
+use wasmtime::{Engine, component::Component};
 
-use super::{Identity, code, compile::Prepared};
-use crate::engine::run::{About, program::Code};
+use super::code;
+use crate::{engine::run::program::Code, spec::Digest};
 
 /// A folder of prepared code.
 pub struct Cache {
@@ -63,23 +64,21 @@ impl Cache {
         Ok(Self { dir, max })
     }
 
-    /// The entry of `identity`, mapped; marks it as used.
-    pub(super) fn find(&self, engine: &Engine, identity: &Identity) -> Option<(About, Code)> {
-        let path = self.path(identity).ok()?;
-        match open(&path, engine) {
-            Ok(found) => Some(found),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                warn!(entry = %path.display(), %error, "an entry of the code cache cannot be used, and is made again");
-                None
-            }
-        }
+    /// The entry of `key`, mapped; marks it as used.
+    pub(super) fn find<T: DeserializeOwned>(&self, engine: &Engine, key: &Digest) -> Option<(T, Code)> {
+        find(engine, &self.path(key))
     }
 
     /// Writes an entry, and gives it back mapped. None: the folder does not take it; the code still works from memory.
-    pub(super) fn keep(&self, engine: &Engine, identity: &Identity, prepared: &Prepared) -> Option<Code> {
-        let path = self.path(identity).ok()?;
-        let kept = self.write(&path, prepared).and_then(|()| open(&path, engine));
+    pub(super) fn keep<T: Serialize + DeserializeOwned>(
+        &self,
+        engine: &Engine,
+        key: &Digest,
+        about: &T,
+        code: &[u8],
+    ) -> Option<Code> {
+        let path = self.path(key);
+        let kept = self.write(&path, about, code).and_then(|()| open::<T>(&path, engine));
         match kept {
             Ok((_, code)) => {
                 if let Err(error) = self.sweep(&path) {
@@ -94,15 +93,23 @@ impl Cache {
         }
     }
 
+    /// Writes an entry that tells nothing of itself, for a child. Where the folder does not take it, the child works without.
+    pub(super) fn put(&self, key: &Digest, code: &[u8]) {
+        let path = self.path(key);
+        if let Err(error) = self.write(&path, &(), code).and_then(|()| self.sweep(&path)) {
+            debug!(entry = %path.display(), %error, "the code cache does not take an entry");
+        }
+    }
+
     /// The entry appears whole or not at all, whoever else writes it at the same time.
-    fn write(&self, path: &Path, prepared: &Prepared) -> io::Result<()> {
-        let about = serde_json::to_vec(&prepared.about)?;
+    fn write<T: Serialize>(&self, path: &Path, about: &T, code: &[u8]) -> io::Result<()> {
+        let about = serde_json::to_vec(about)?;
         let temporary = self.dir.join(format!("{:016x}{TEMPORARY}", rand::random::<u64>()));
         let written = (|| {
             let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-            file.write_all(&prepared.code)?;
+            file.write_all(code)?;
             file.write_all(&about)?;
-            file.write_all(&Trailer::new(&prepared.code, &about).bytes())?;
+            file.write_all(&Trailer::new(code, &about).bytes())?;
             fs::rename(&temporary, path)
         })();
         if written.is_err() {
@@ -143,12 +150,32 @@ impl Cache {
         Ok(())
     }
 
-    fn path(&self, identity: &Identity) -> serde_json::Result<PathBuf> {
-        Ok(self.dir.join(format!("{}{SUFFIX}", identity.digest()?)))
+    /// Where the entry of `key` is, or will be.
+    pub(super) fn path(&self, key: &Digest) -> PathBuf {
+        self.dir.join(format!("{key}{SUFFIX}"))
     }
 }
 
-fn open(path: &Path, engine: &Engine) -> io::Result<(About, Code)> {
+/// The component of an entry that tells nothing of itself; None: there is none.
+pub(super) fn component(engine: &Engine, path: &Path) -> Option<Component> {
+    match find::<()>(engine, path)? {
+        ((), Code::Component(component)) => Some(component),
+        _ => None,
+    }
+}
+
+fn find<T: DeserializeOwned>(engine: &Engine, path: &Path) -> Option<(T, Code)> {
+    match open(path, engine) {
+        Ok(found) => Some(found),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            warn!(entry = %path.display(), %error, "an entry of the code cache cannot be used, and is made again");
+            None
+        }
+    }
+}
+
+fn open<T: DeserializeOwned>(path: &Path, engine: &Engine) -> io::Result<(T, Code)> {
     let metadata = fs::symlink_metadata(path)?;
     let wrong = |words: &str| io::Error::new(io::ErrorKind::InvalidData, words);
     if !metadata.is_file() || !is_trusted(&metadata) {
@@ -158,7 +185,7 @@ fn open(path: &Path, engine: &Engine) -> io::Result<(About, Code)> {
     let mut file = File::open(path)?;
     file.read_to_end(&mut bytes)?;
     let about = Trailer::about(&bytes).ok_or_else(|| wrong("it is damaged"))?;
-    let about: About = serde_json::from_slice(about)?;
+    let about: T = serde_json::from_slice(about)?;
     let code = code::map(engine, path).map_err(|error| wrong(&format!("{error:#}")))?;
     // The last use, for `sweep`. Entries of root, baked into an image, cannot be marked.
     let _ = file.set_modified(SystemTime::now());

@@ -1,10 +1,10 @@
-//! A child that prepares one component: it gives way to reviews, and its memory back.
+//! A child that prepares one component, for one settings or for many: it gives way to reviews, and its memory back.
 
 use std::{
     borrow::Cow,
-    io::{self, Read, Write},
+    io::{self, BufRead, BufReader as BufReading, Read, Write},
     os::unix::process::ExitStatusExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
@@ -12,20 +12,23 @@ use std::{
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    process::{Child as Process, Command},
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Take},
+    process::{Child as Process, ChildStdin, ChildStdout, Command},
     sync::oneshot,
     time::{sleep, timeout},
 };
 
 use super::{
     Identity, Source,
-    compile::{PrepareError, Prepared, prepare},
+    compile::{PrepareError, Prepared, Subject, Wanted, prepare},
     compiler::crashed,
 };
-use crate::engine::run::{About, Capacity, Engine};
+use crate::{
+    component::protocol::is_component,
+    engine::run::{About, Capacity, Engine},
+};
 
-/// The program to start for each component, which answers on its standard output as [`answer_parent`] does. Its last
+/// The program to start for a component, which answers on its standard output as [`answer_parent`] does. Its last
 /// arguments are `--max-memory` and the bytes that it gives to [`limit_memory`].
 pub(super) struct Child {
     pub(super) program: PathBuf,
@@ -43,22 +46,56 @@ pub enum Priority {
     Idle,
 }
 
-/// What the child is told, as a line of JSON before the component's bytes.
+/// What the child is told, as a line of JSON. The component's bytes follow upon the first one.
 #[derive(Serialize, Deserialize)]
 struct Question<'a> {
     identity: Cow<'a, Identity>,
     memory: usize,
+    wanted: Wanted,
+    /// An entry of the cache with the code that `init` runs in. Only the first one counts.
+    draft: Option<Cow<'a, Path>>,
+    /// Bytes that follow.
+    component: usize,
+}
+
+/// What the child says, as a line of JSON before the code.
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    about: About,
+    /// Bytes of code that follow, of what all settings share, and of what `init` runs in.
+    code: usize,
+    shared: Option<usize>,
+    draft: Option<usize>,
+}
+
+/// A child that waits for the next settings of its component.
+pub(super) struct Session {
+    process: Process,
+    stdin: ChildStdin,
+    stdout: BufReader<Take<ChildStdout>>,
+    /// Bytes of memory that it may take.
+    most: u64,
+    priority: Priority,
 }
 
 impl Child {
+    /// By the child of `session`, which must be of this component, or by a new one; it stays there if `more` will be asked.
+    ///
     /// # Errors
     /// The child failed, whatever the component is like.
-    pub(super) async fn prepare(&self, source: &Source) -> io::Result<Result<Prepared, PrepareError>> {
+    pub(super) async fn prepare(
+        &self,
+        session: &mut Option<Session>,
+        source: &Source,
+        (wanted, draft): (Wanted, Option<&Path>),
+        more: bool,
+    ) -> io::Result<Result<Prepared, PrepareError>> {
         let answer = async {
-            match self.ask(source, self.priority).await? {
-                Some(answer) => Ok(answer),
-                None => self.ask(source, Priority::Normal).await?.ok_or_else(|| io::Error::other("it gave no answer")),
+            if let Some(answer) = self.ask(session, source, (wanted, draft), more, self.priority).await? {
+                return Ok(answer);
             }
+            let answer = self.ask(session, source, (wanted, draft), more, Priority::Normal).await?;
+            answer.ok_or_else(|| io::Error::other("it gave no answer"))
         };
         timeout(MAX_TIME, answer)
             .await
@@ -66,9 +103,69 @@ impl Child {
     }
 
     /// None: the processor was always somebody else's.
-    async fn ask(&self, source: &Source, priority: Priority) -> io::Result<Option<Result<Prepared, PrepareError>>> {
-        let question = Question { identity: Cow::Borrowed(&source.identity), memory: source.memory };
-        let most = max_memory(source);
+    async fn ask(
+        &self,
+        session: &mut Option<Session>,
+        source: &Source,
+        (wanted, draft): (Wanted, Option<&Path>),
+        more: bool,
+        priority: Priority,
+    ) -> io::Result<Option<Result<Prepared, PrepareError>>> {
+        let kept = session.take().filter(|it| it.most >= max_memory(source));
+        let component: &[u8] = if kept.is_some() { &[] } else { &source.bytes };
+        let Session { process: mut child, mut stdin, mut stdout, most, priority } = match kept {
+            Some(kept) => kept,
+            None => self.start(max_memory(source), priority).await?,
+        };
+        let question = Question {
+            identity: Cow::Borrowed(&source.identity),
+            memory: source.memory,
+            wanted,
+            draft: draft.map(Cow::Borrowed),
+            component: component.len(),
+        };
+        let mut header = serde_json::to_vec(&question)?;
+        header.push(b'\n');
+        let write = async move {
+            stdin.write_all(&header).await?;
+            stdin.write_all(component).await?;
+            stdin.flush().await?;
+            // Whoever will hear no more ends.
+            Ok(more.then_some(stdin))
+        };
+        stdout.get_mut().set_limit(MAX_ANSWER);
+        let exchange = async { tokio::join!(write, read_answer(&mut stdout)) };
+        let (written, read): (io::Result<_>, _) = tokio::select! {
+            both = exchange => both,
+            () = starved(child.id()), if priority == Priority::Idle => return Ok(None),
+        };
+        match (written, read) {
+            (Ok(Some(stdin)), Ok(answer)) => {
+                *session = Some(Session { process: child, stdin, stdout, most, priority });
+                Ok(Some(answer))
+            }
+            (written, read) => {
+                // Whoever has more to say than that would wait for ever to be heard.
+                drop(stdout);
+                let written = written.map(drop);
+                let status = child.wait().await?;
+                if status.signal().is_some_and(|it| !ASKED_TO_END.contains(&it)) {
+                    return Err(io::Error::other(format!(
+                        "its process ended with {status}: most likely the component takes more than the {} MiB of memory that \
+                         compiling it may take; build a smaller one",
+                        most >> 20
+                    )));
+                }
+                if !status.success() {
+                    return Err(io::Error::other(format!("its process ended with {status}")));
+                }
+                written?;
+                read.map(Some)
+            }
+        }
+    }
+
+    async fn start(&self, most: u64, priority: Priority) -> io::Result<Session> {
         let mut command = Command::new(&self.program);
         command
             .args(&self.arguments)
@@ -79,46 +176,44 @@ impl Child {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
-        let mut child = match priority {
+        let mut process = match priority {
             Priority::Normal => command.spawn()?,
             Priority::Idle => spawn_behind(command).await?,
         };
-        let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        let (Some(stdin), Some(stdout)) = (process.stdin.take(), process.stdout.take()) else {
             return Err(io::Error::other("its pipes are missing"));
         };
-        let mut header = serde_json::to_vec(&question)?;
-        header.push(b'\n');
-        let write = async move {
-            stdin.write_all(&header).await?;
-            stdin.write_all(&source.bytes).await?;
-            stdin.shutdown().await
-        };
-        let mut answer = Vec::new();
-        let mut stdout = stdout.take(MAX_ANSWER);
-        let exchange = async { tokio::join!(write, stdout.read_to_end(&mut answer)) };
-        let (written, read) = tokio::select! {
-            both = exchange => both,
-            () = starved(child.id()), if priority == Priority::Idle => return Ok(None),
-        };
-        // Whoever has more to say than that would wait for ever to be heard.
-        drop(stdout);
-        let status = child.wait().await?;
-        if status.signal().is_some_and(|it| !ASKED_TO_END.contains(&it)) {
-            return Err(io::Error::other(format!(
-                "its process ended with {status}: most likely the component takes more than the {} MiB of memory that \
-                 compiling it may take; build a smaller one",
-                most >> 20
-            )));
-        }
-        if !status.success() {
-            return Err(io::Error::other(format!("its process ended with {status}")));
-        }
-        written?;
-        read?;
-        let end = answer.iter().position(|it| *it == b'\n').ok_or(io::ErrorKind::UnexpectedEof)?;
-        let about: Result<About, PrepareError> = serde_json::from_slice(&answer[..end])?;
-        Ok(Some(about.map(|about| Prepared { about, code: answer.split_off(end + 1) })))
+        Ok(Session { process, stdin, stdout: BufReader::new(stdout.take(MAX_ANSWER)), most, priority })
     }
+}
+
+/// No more than what `stdout` is limited to.
+async fn read_answer(stdout: &mut BufReader<Take<ChildStdout>>) -> io::Result<Result<Prepared, PrepareError>> {
+    let mut line = Vec::new();
+    stdout.read_until(b'\n', &mut line).await?;
+    if line.last() != Some(&b'\n') {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let answer: Result<Answer, PrepareError> = serde_json::from_slice(&line)?;
+    let Answer { about, code, shared, draft } = match answer {
+        Ok(answer) => answer,
+        Err(error) => return Ok(Err(error)),
+    };
+    let code = read_exactly(stdout, code).await?;
+    let mut parts = [None, None];
+    for (size, part) in [shared, draft].into_iter().zip(&mut parts) {
+        if let Some(size) = size {
+            *part = Some(read_exactly(stdout, size).await?);
+        }
+    }
+    let [shared, draft] = parts;
+    Ok(Ok(Prepared { about, code, shared, draft }))
+}
+
+async fn read_exactly(from: &mut (impl AsyncRead + Unpin), size: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(size as u64).read_to_end(&mut bytes).await?;
+    if bytes.len() == size { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }
 
 /// Returns when a process got less than a quarter of a processor for so long.
@@ -191,32 +286,62 @@ fn give_way() {
 #[cfg(not(target_os = "linux"))]
 fn give_way() {}
 
-/// The child's side: one component from `input`, its code to `output`.
+/// The child's side: one component from `input`, its code to `output`, for each settings that are asked for.
 ///
 /// # Errors
 /// The pipes broke, or the engine cannot be set up.
 pub async fn answer_parent(
-    mut input: impl Read,
+    input: impl Read,
     mut output: impl Write,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let mut all = Vec::new();
-    input.read_to_end(&mut all)?;
-    let end = all.iter().position(|it| *it == b'\n').ok_or("the component is missing")?;
-    let Question { identity, memory } = serde_json::from_slice(&all[..end])?;
-    let source = Source { bytes: Bytes::from(all.split_off(end + 1)), identity: identity.into_owned(), memory };
+    let mut input = BufReading::new(input);
+    let mut first = next(&mut input)?.ok_or("the component is missing")?;
+    let mut bytes = vec![0; first.component];
+    input.read_exact(&mut bytes)?;
+    let bytes = Bytes::from(bytes);
     // Reviews are never run here, so the pool is as small as it can be.
     let engine = Engine::new(Capacity { instances: 1, memory: crate::spec::MAX_MEMORY })?;
-    let is_own = source.identity.is_of(engine.wasm(source.identity.fuelled)?);
-    let prepared = if is_own { prepare(&engine, &source).await } else { Err(crashed(&REPLACED)) };
-    let (about, code) = match prepared {
-        Ok(prepared) => (Ok(prepared.about), prepared.code),
-        Err(error) => (Err(error), Vec::new()),
-    };
-    serde_json::to_writer(&mut output, &about)?;
-    output.write_all(b"\n")?;
-    output.write_all(&code)?;
-    output.flush()?;
-    Ok(())
+    let kept = first.draft.take().map(Cow::into_owned);
+    let subject = if is_component(&bytes) { Some(Subject::new(&bytes, kept)) } else { None };
+    loop {
+        let Question { identity, memory, wanted, .. } = first;
+        let source = Source { bytes: bytes.clone(), identity: identity.into_owned(), memory };
+        let is_own = source.identity.is_of(engine.wasm(source.identity.fuelled)?);
+        let prepared = match &subject {
+            _ if !is_own => Err(crashed(&REPLACED)),
+            Some(Ok(subject)) => subject.prepare(&engine, &source, wanted).await,
+            Some(Err(error)) => Err(error.clone()),
+            None => prepare(&engine, &source, wanted, None).await,
+        };
+        let (answer, parts) = match prepared {
+            Ok(Prepared { about, code, shared, draft }) => {
+                let [of_shared, of_draft] = [&shared, &draft].map(|it| it.as_ref().map(Vec::len));
+                let answer = Answer { about, code: code.len(), shared: of_shared, draft: of_draft };
+                (Ok(answer), [code, shared.unwrap_or_default(), draft.unwrap_or_default()])
+            }
+            Err(error) => (Err(error), Default::default()),
+        };
+        serde_json::to_writer(&mut output, &answer)?;
+        output.write_all(b"\n")?;
+        for part in parts {
+            output.write_all(&part)?;
+        }
+        output.flush()?;
+        match next(&mut input)? {
+            Some(question) => first = question,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// None: nobody will ask any more.
+fn next(input: &mut impl BufRead) -> io::Result<Option<Question<'static>>> {
+    let mut line = Vec::new();
+    input.read_until(b'\n', &mut line)?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(serde_json::from_slice(&line)?))
 }
 
 /// A small component takes 150 MiB, most of it the threads' stacks. One in Python of 18 MB takes 40 bytes for each of its own.
@@ -253,7 +378,7 @@ mod tests {
     async fn prepare_by(script: &str) -> String {
         let arguments = vec!["-c".to_owned(), script.to_owned()];
         let child = Child { program: "/bin/sh".into(), arguments, priority: Priority::Idle };
-        match child.prepare(&source()).await {
+        match child.prepare(&mut None, &source(), Default::default(), false).await {
             Err(error) => error.to_string(),
             Ok(Err(PrepareError::Program(error))) => error.to_string(),
             Ok(Err(error)) => panic!("{error:?}"),
@@ -292,7 +417,13 @@ mod tests {
     }
 
     async fn answer(identity: &Identity, component: &[u8]) -> String {
-        let question = Question { identity: Cow::Borrowed(identity), memory: 1 << 20 };
+        let question = Question {
+            identity: Cow::Borrowed(identity),
+            memory: 1 << 20,
+            wanted: Wanted::default(),
+            draft: None,
+            component: component.len(),
+        };
         let input = [&*serde_json::to_vec(&question).unwrap(), b"\n", component].concat();
         let mut answer = Vec::new();
         answer_parent(&*input, &mut answer).await.unwrap();

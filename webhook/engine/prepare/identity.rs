@@ -93,6 +93,21 @@ impl Identity {
         Ok(Digest(Sha256::digest(serde_json::to_vec(self)?).into()))
     }
 
+    /// What programs have in common that differ in their settings and grants only.
+    pub(super) fn shared(&self) -> serde_json::Result<Digest> {
+        self.of_all("shared")
+    }
+
+    /// What `init` runs in has in common for all settings.
+    pub(super) fn draft(&self) -> serde_json::Result<Digest> {
+        self.of_all("draft")
+    }
+
+    fn of_all(&self, what: &str) -> serde_json::Result<Digest> {
+        // No settings are this: they are an object.
+        Self { settings: Some(what.to_owned()), grants: Grants::default(), ..self.clone() }.digest()
+    }
+
     /// Whether what is made in this process by `wasm` is what the identity says.
     pub(super) fn is_of(&self, wasm: &Wasm) -> bool {
         self.contract == contract::CONTRACT && self.engine == digest_of(wasm)

@@ -12,6 +12,7 @@ mod identity;
 mod modules;
 mod own_memory;
 mod snapshot;
+mod split;
 
 pub use cache::{Cache, CacheError};
 pub use child::{Priority, answer_parent, limit_memory};

@@ -45,6 +45,8 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
     };
     let draft = draft().map_err(|error| host(&error))?;
     let plain = Code::from_binary(&draft.engine, &bytes).map_err(compile_error)?;
+    let required = plain.resources_required();
+    let required = (required.num_memories, required.num_tables);
     let linked = Module::link(draft, &plain, description.protocol, None)?;
     let runs = |it: &&str| description.exports.iter().any(|name| name == it);
     let initialises = is_rego || linked.initialisers().iter().any(runs);
@@ -134,5 +136,6 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
         }
     };
     let manifest = recognised.metadata.map(|it| it.manifest());
-    Ok(Prepared { about: About { description, start, memory, manifest, rego }, code })
+    let about = About { description, start, memory, required, split: false, manifest, rego };
+    Ok(Prepared { about, code, shared: None, draft: None })
 }

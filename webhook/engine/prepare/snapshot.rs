@@ -40,7 +40,7 @@ impl<'a> Instrumented<'a> {
     }
 
     /// The component as `instance` is now. The instance is of no use afterwards.
-    pub(super) async fn finish(self, store: &mut Store<State>, instance: Instance) -> Result<Vec<u8>, Refusal> {
+    pub(super) async fn finish(&self, store: &mut Store<State>, instance: Instance) -> Result<Vec<u8>, Refusal> {
         if store.data().holds_handles() {
             return Err("after init it holds handles of the host, which no snapshot can carry".to_owned());
         }
@@ -51,7 +51,7 @@ impl<'a> Instrumented<'a> {
     }
 
     /// As `finish`, for a store that has no handles.
-    pub(crate) async fn read<T: Send>(self, store: &mut Store<T>, instance: Instance) -> Result<Vec<u8>, Refusal> {
+    pub(crate) async fn read<T: Send>(&self, store: &mut Store<T>, instance: Instance) -> Result<Vec<u8>, Refusal> {
         let mut reader = Reader { store, instance, failed: None };
         let wizer = Wizer::new();
         let made = AssertUnwindSafe(wizer.snapshot_component(&self.context, &mut reader)).catch_unwind().await;

@@ -20,7 +20,7 @@ use super::{
     module::{Module, Rego},
     outcome::RefusedLater,
     runtime::{MAX_INIT_ANSWER, Wasm},
-    state::{MAX_MEMORIES, MAX_TABLES, State},
+    state::State,
 };
 use crate::{
     component::{
@@ -42,15 +42,22 @@ pub struct Program {
     pub(super) grants: Arc<Grants>,
     imports_review: bool,
     slots: u32,
+    #[cfg_attr(not(test), expect(dead_code, reason = "held for those that come later"))]
+    shared: Option<SharedCode>,
 }
 
 /// Code that was compiled.
 pub(in crate::engine) enum Code {
     /// Of this contract.
     Component(Component),
+    /// The same, with the module that it imports its state from.
+    Split(SharedCode, CoreModule),
     /// Of an older protocol.
     Module(CoreModule),
 }
+
+/// Code of a component without state, held by each program that runs it: whoever finds it held need not map it again.
+pub(in crate::engine) type SharedCode = Arc<Component>;
 
 /// Code with the host's imports.
 pub(super) enum Linked {
@@ -99,6 +106,10 @@ pub struct About {
     pub start: Start,
     /// Bytes of all memories and tables after `init`.
     pub memory: usize,
+    /// How many memories and tables an instance has.
+    pub required: (u32, u32),
+    /// Whether the code is that of the state only, and what all settings share lies elsewhere.
+    pub split: bool,
     /// What its author says of it.
     pub manifest: Option<Manifest>,
     /// What a module of OPA's tells of itself.
@@ -176,23 +187,18 @@ impl Program {
         settings: Option<Arc<str>>,
         grants: Arc<Grants>,
     ) -> Result<Self, ProgramError> {
-        let most = (MAX_MEMORIES as u32, MAX_TABLES as u32);
-        let (linked, (memories, tables)) = match code {
-            Code::Component(component) => {
-                let (pre, exports) = link(wasm, component)?;
-                let required = component.resources_required().map_or(most, |it| (it.num_memories, it.num_tables));
-                (Linked::Component { pre, exports: Box::new(exports) }, required)
-            }
+        let linked = match code {
+            Code::Component(component) => Linked::of(link(wasm, component, None)?),
+            Code::Split(component, state) => Linked::of(link(wasm, component, Some(state))?),
             Code::Module(module) => {
-                let required = module.resources_required();
-                let linked = Module::link(wasm, module, about.description.protocol, about.rego.as_ref())?;
-                (Linked::Module(linked), (required.num_memories, required.num_tables))
+                Linked::Module(Module::link(wasm, module, about.description.protocol, about.rego.as_ref())?)
             }
         };
+        let shared = if let Code::Split(shared, _) = code { Some(Arc::clone(shared)) } else { None };
         let review = contract::imported(Import::Review);
         let imports_review = about.description.imports.contains(&review);
-        let slots = lanes::slots_of(memories, tables);
-        Ok(Self { wasm: Arc::clone(wasm), linked, about, settings, grants, imports_review, slots })
+        let slots = lanes::slots_of(about.required.0, about.required.1);
+        Ok(Self { wasm: Arc::clone(wasm), linked, about, settings, grants, imports_review, slots, shared })
     }
 
     /// Whether an instance can answer a second review.
@@ -237,6 +243,12 @@ impl Program {
         &self.about
     }
 
+    /// What it runs together with others, whose state differs.
+    #[cfg(test)]
+    pub(in crate::engine) fn shared(&self) -> Option<&SharedCode> {
+        self.shared.as_ref()
+    }
+
     /// What it exports and imports.
     pub fn description(&self) -> &Description {
         &self.about.description
@@ -253,13 +265,29 @@ impl Program {
     }
 }
 
-/// A component with the host's imports, and the functions that it exports of the contract; nothing that it says is passed over.
+impl Linked {
+    fn of((pre, exports): (InstancePre<State>, Exports)) -> Self {
+        Self::Component { pre, exports: Box::new(exports) }
+    }
+}
+
+/// A component with the host's imports, and the functions that it exports of the contract; nothing that it says is passed over. With
+/// `state` it must be one that was split from that, whose other imports were looked at before.
 pub(in crate::engine) fn link(
     wasm: &Wasm,
     component: &Component,
+    state: Option<&CoreModule>,
 ) -> Result<(InstancePre<State>, Exports), ProgramError> {
-    contract::check_imports(&wasm.engine, component)?;
-    let pre = wasm.linker.instantiate_pre(component).map_err(|error| ProgramError::Import(format!("{error:#}")))?;
+    let of_import = |error: wasmtime::Error| ProgramError::Import(format!("{error:#}"));
+    let pre = if let Some(state) = state {
+        let mut linker = wasm.linker.clone();
+        linker.root().module(STATE, state).map_err(of_import)?;
+        linker.instantiate_pre(component)
+    } else {
+        contract::check_imports(&wasm.engine, component)?;
+        wasm.linker.instantiate_pre(component)
+    };
+    let pre = pre.map_err(of_import)?;
     contract::check_exports(&wasm.engine, component)?;
     let exports = Exports::probe(&pre, &exported(&wasm.engine, component))?;
     Ok((pre, exports))
@@ -357,5 +385,7 @@ impl Exports {
 
 /// Characters of names in an error: more than all that OPA has.
 const MAX_NAMES: usize = 8 << 10;
+/// The core module that [`crate::engine::prepare`] has a component import its state from.
+pub(in crate::engine) const STATE: &str = "verdict-state";
 /// What [`crate::engine::prepare`] adds to a component to read its state: not the author's.
 const SNAPSHOT_EXPORT: &str = "wasmtime:wizer/access";

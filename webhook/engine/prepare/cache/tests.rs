@@ -1,4 +1,4 @@
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use super::*;
 use crate::{
@@ -24,6 +24,10 @@ impl Loader {
         Self { engine, compiler: Compiler::in_process(Some(open())), cache: open() }
     }
 
+    fn without_cache(dir: &Path) -> Self {
+        Self { compiler: Compiler::in_process(None), ..Self::new(dir, 1 << 30) }
+    }
+
     /// Whose code takes little time to make.
     fn source(&self, settings: &str, grants: &Grants, limits: &Limits) -> Source {
         let bytes = crate::loader::builtin::find("magic-validator").unwrap().component;
@@ -39,10 +43,14 @@ impl Loader {
         self.compiler.load(&self.engine, &self.source(settings, grants, limits)).await.unwrap()
     }
 
-    /// Whether there is an entry of the settings `{}`.
-    fn finds(&self) -> bool {
-        let source = self.source("{}", &Grants::default(), &Limits::default());
-        self.cache.find(&self.engine.wasm(false).unwrap().engine, &source.identity).is_some()
+    /// Of these settings, and of what all settings share.
+    fn keys(&self, settings: &str) -> [Digest; 2] {
+        let Source { identity, .. } = self.source(settings, &Grants::default(), &Limits::default());
+        [identity.digest().unwrap(), identity.shared().unwrap()]
+    }
+
+    fn finds(&self, key: &Digest) -> bool {
+        self.cache.find::<serde_json::Value>(&self.engine.wasm(false).unwrap().engine, key).is_some()
     }
 }
 
@@ -57,15 +65,19 @@ async fn an_entry_is_written_once_and_found_by_another_engine() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("code");
     let made = Loader::new(&dir, 1 << 30).load("{}").await;
-    let [entry] = &*entries(&dir) else { panic!("{:?}", entries(&dir)) };
-    let written = fs::metadata(entry).unwrap();
-    assert_eq!(written.permissions().mode() & 0o777, 0o600);
+    let all = entries(&dir);
+    assert_eq!(all.len(), 3, "its state, its code, and what init runs in: {all:?}");
+    let written = || -> Vec<Metadata> { all.iter().map(|it| fs::metadata(it).unwrap()).collect() };
+    let before = written();
+    assert!(before.iter().all(|it| it.permissions().mode() & 0o777 == 0o600));
+    assert!(before.iter().any(|it| it.len() < 100_000) && before.iter().any(|it| it.len() > 200_000), "{before:?}");
     assert_eq!(fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o700);
 
     let found = Loader::new(&dir, 1 << 30).load("{}").await;
     assert_eq!(found.about(), made.about());
     assert_eq!(found.about().start, Start::Snapshot);
-    assert_eq!(fs::metadata(entry).unwrap().ino(), written.ino(), "written again");
+    let numbers = |all: Vec<Metadata>| -> Vec<u64> { all.iter().map(Metadata::ino).collect() };
+    assert_eq!(numbers(written()), numbers(before), "written again");
 }
 
 #[tokio::test]
@@ -85,7 +97,8 @@ async fn each_part_of_an_identity_has_code_of_its_own() {
     loader.load_with("{}", &no_grants, &Limits { fuel: Some(1 << 30), ..usual }).await;
     // Other limits are no part of the code.
     loader.load_with("{}", &no_grants, &Limits { memory: 32 << 20, time: Duration::from_secs(1), ..usual }).await;
-    assert_eq!(entries(&dir).len(), 6);
+    // And what they share, with instructions counted and not, and what init runs in for these.
+    assert_eq!(entries(&dir).len(), 6 + 2 + 2);
 }
 
 /// A module that was never asked about its settings must not be found by a policy of it; components are asked in any case.
@@ -96,7 +109,7 @@ async fn a_module_that_is_only_called_has_code_of_its_own() {
     let Loader { engine, compiler, .. } = Loader::new(&dir, 1 << 30);
     let module = r#"(module (memory (export "memory") 1) (func (export "validate")))"#;
     let builtin = crate::loader::builtin::find("magic-validator").unwrap().component;
-    for (bytes, expected) in [(wat::parse_str(module).unwrap(), 2), (builtin.to_vec(), 3)] {
+    for (bytes, expected) in [(wat::parse_str(module).unwrap(), 2), (builtin.to_vec(), 5)] {
         let (component, limits) = (Component::new(bytes), Limits::default());
         let policy = Source::new(&engine, component.clone(), None, &Grants::default(), &limits).unwrap();
         let called = Source::to_call(&engine, component, None, &limits).unwrap();
@@ -113,32 +126,66 @@ async fn damage_is_a_miss() {
     let dir = dir.path().join("code");
     let loader = Loader::new(&dir, 1 << 30);
     loader.load("{}").await;
-    let entry = entries(&dir).remove(0);
-    let good = fs::read(&entry).unwrap();
-    let find = || loader.finds();
-    assert!(find());
-    let flipped = |at: usize| {
-        let mut bytes = good.clone();
-        bytes[at] ^= 1;
-        bytes
-    };
-    let damages = [
-        Vec::new(),
-        good[..good.len() / 2].to_vec(),
-        good[1..].to_vec(),
-        flipped(good.len() / 2),
-        flipped(good.len() - 30),
-        flipped(good.len() - 1),
-        [&good[..], &good].concat()[10..].to_vec(),
-    ];
-    for (case, bytes) in damages.into_iter().enumerate() {
-        fs::remove_file(&entry).unwrap();
-        fs::write(&entry, bytes).unwrap();
-        fs::set_permissions(&entry, fs::Permissions::from_mode(0o600)).unwrap();
-        assert!(!find(), "damage {case} was not seen");
+    for key in loader.keys("{}") {
+        let entry = loader.cache.path(&key);
+        let good = fs::read(&entry).unwrap();
+        let find = || loader.finds(&key);
+        assert!(find());
+        let flipped = |at: usize| {
+            let mut bytes = good.clone();
+            bytes[at] ^= 1;
+            bytes
+        };
+        let damages = [
+            Vec::new(),
+            good[..good.len() / 2].to_vec(),
+            good[1..].to_vec(),
+            flipped(good.len() / 2),
+            flipped(good.len() - 30),
+            flipped(good.len() - 1),
+            [&good[..], &good].concat()[10..].to_vec(),
+        ];
+        for (case, bytes) in damages.into_iter().enumerate() {
+            fs::remove_file(&entry).unwrap();
+            fs::write(&entry, bytes).unwrap();
+            fs::set_permissions(&entry, fs::Permissions::from_mode(0o600)).unwrap();
+            assert!(!find(), "damage {case} was not seen");
+        }
+        loader.load("{}").await;
+        assert!(find(), "a damaged entry is not made anew");
     }
+}
+
+/// With a cache or without, compiled before or not.
+#[tokio::test]
+async fn programs_that_differ_in_settings_run_the_same_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("code");
+    for loader in [Loader::new(&dir, 1 << 30), Loader::new(&dir, 1 << 30), Loader::without_cache(&dir)] {
+        let [a, b] = [loader.load("{}").await, loader.load("{ }").await];
+        assert!(Arc::ptr_eq(a.shared().unwrap(), b.shared().unwrap()));
+        let counted = Limits { fuel: Some(1 << 30), ..Limits::default() };
+        let c = loader.load_with("{}", &Grants::default(), &counted).await;
+        assert!(!Arc::ptr_eq(a.shared().unwrap(), c.shared().unwrap()), "code that counts is other code");
+    }
+}
+
+/// The code of one component is never run with the state of another, nor without any.
+#[tokio::test]
+async fn entries_in_each_others_place_are_made_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().join("code");
+    let loader = Loader::new(&dir, 1 << 30);
     loader.load("{}").await;
-    assert!(find(), "a damaged entry is not made anew");
+    let [state, shared] = loader.keys("{}").map(|it| loader.cache.path(&it));
+    let good = [&state, &shared].map(|it| fs::read(it).unwrap());
+    for (from, to) in [(&state, &shared), (&shared, &state)] {
+        fs::remove_file(to).unwrap();
+        fs::copy(from, to).unwrap();
+        loader.load("{}").await;
+        let is = [&state, &shared].map(|it| fs::read(it).unwrap());
+        assert!(is == good);
+    }
 }
 
 #[tokio::test]
@@ -147,8 +194,9 @@ async fn what_others_can_write_is_not_trusted() {
     let dir = dir.path().join("code");
     let loader = Loader::new(&dir, 1 << 30);
     loader.load("{}").await;
-    let entry = entries(&dir).remove(0);
-    let find = || loader.finds();
+    let [key, _] = loader.keys("{}");
+    let entry = loader.cache.path(&key);
+    let find = || loader.finds(&key);
     fs::set_permissions(&entry, fs::Permissions::from_mode(0o620)).unwrap();
     assert!(!find(), "written by the group");
     fs::set_permissions(&entry, fs::Permissions::from_mode(0o600)).unwrap();
@@ -176,15 +224,15 @@ async fn what_was_used_longest_ago_goes_first() {
     for settings in ["{}", "{ }"] {
         first.load(settings).await;
     }
-    let all = entries(&dir);
-    let size = fs::metadata(&all[0]).unwrap().len();
+    let [oldest, other] = ["{}", "{ }"].map(|it| first.cache.path(&first.keys(it)[0]));
+    let size: u64 = entries(&dir).iter().map(|it| fs::metadata(it).unwrap().len()).sum();
     let old = SystemTime::now() - Duration::from_secs(7200);
-    File::open(&all[0]).unwrap().set_modified(old).unwrap();
+    File::open(&oldest).unwrap().set_modified(old).unwrap();
     let part = dir.join("0123456789abcdef.part");
     File::create(&part).unwrap().set_modified(old).unwrap();
 
-    Loader::new(&dir, size * 5 / 2).load("{  }").await;
+    Loader::new(&dir, size).load("{  }").await;
     let left = entries(&dir);
-    assert_eq!(left.len(), 2, "{left:?}");
-    assert!(!left.contains(&all[0]) && left.contains(&all[1]) && !left.contains(&part), "{left:?}");
+    assert_eq!(left.len(), 4, "{left:?}");
+    assert!(!left.contains(&oldest) && left.contains(&other) && !left.contains(&part), "{left:?}");
 }

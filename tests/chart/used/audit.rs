@@ -10,8 +10,8 @@ use super::super::{Cluster, Helm, RELEASE};
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Right {
     account: String,
-    /// In the release's namespace only.
-    is_of_role: bool,
+    /// Of a role: where it is.
+    namespace: Option<String>,
     group: String,
     resource: String,
     verb: String,
@@ -33,13 +33,13 @@ pub struct Use {
 impl Right {
     fn allows(&self, it: &Use) -> bool {
         (&self.account, &self.group, &self.resource, &self.verb) == (&it.account, &it.group, &it.resource, &it.verb)
-            && (!self.is_of_role || it.namespace == RELEASE)
+            && self.namespace.as_ref().is_none_or(|own| *own == it.namespace)
             && (self.names.is_empty() || self.names.contains(&it.name))
     }
 
     /// Which of two rights is the narrower one.
     fn breadth(&self) -> (bool, bool) {
-        (!self.is_of_role, self.names.is_empty())
+        (self.namespace.is_none(), self.names.is_empty())
     }
 }
 
@@ -48,14 +48,16 @@ pub fn grant(helm: &Helm, Cluster { plane, .. }: &Cluster, values: &[&str]) -> B
     let mut rights = BTreeSet::new();
     for kind in ["ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding"] {
         for object in helm.objects(kind, values) {
-            plane.kubectl_with(&["apply", "--namespace", RELEASE, "-f", "-"], &object.to_string()).ok();
-            // Roles are called as the accounts that they are bound to.
-            let account = object["metadata"]["name"].as_str().unwrap();
+            let namespace = object["metadata"]["namespace"].as_str().unwrap_or(RELEASE);
+            plane.kubectl_with(&["apply", "--namespace", namespace, "-f", "-"], &object.to_string()).ok();
+            // Roles are called as the accounts that they are bound to, and after whom these may act as.
+            let name = object["metadata"]["name"].as_str().unwrap();
+            let account = name.split("-provider-").next().unwrap();
             for rule in object["rules"].as_array().into_iter().flatten() {
                 let all = |field: &str| texts(&rule[field]);
                 let right = |group: &str, resource: &str, verb: &str| Right {
                     account: account.to_owned(),
-                    is_of_role: kind == "Role",
+                    namespace: (kind == "Role").then(|| namespace.to_owned()),
                     group: group.to_owned(),
                     resource: resource.to_owned(),
                     verb: verb.to_owned(),
@@ -82,6 +84,22 @@ pub fn uses(cluster: &Cluster) -> BTreeSet<Use> {
     let mut uses = BTreeSet::new();
     for event in cluster.plane.audit() {
         let Some(account) = of_account(&event) else { continue };
+        // What is asked as somebody else is theirs to be allowed.
+        if let Some(other) = event["impersonatedUser"]["username"].as_str() {
+            let (namespace, name) = other
+                .strip_prefix("system:serviceaccount:")
+                .and_then(|it| it.split_once(':'))
+                .unwrap_or_else(|| panic!("{event}"));
+            uses.insert(Use {
+                account: account.to_owned(),
+                namespace: namespace.to_owned(),
+                group: String::new(),
+                resource: "serviceaccounts".to_owned(),
+                verb: "impersonate".to_owned(),
+                name: name.to_owned(),
+            });
+            continue;
+        }
         let text = |field: &str| event["objectRef"][field].as_str().unwrap_or_default();
         let resource = match text("subresource") {
             "" => text("resource").to_owned(),

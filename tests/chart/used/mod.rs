@@ -106,6 +106,29 @@ fn what_is_allowed_is_what_is_asked_for() {
     apply(&cluster, &namespaced);
     ready(&cluster);
 
+    // And so is what a provider needs that acts as an account of its own.
+    refused_nothing(&cluster);
+    let account = r#"providers.serviceAccounts=[{"namespace": "policies", "name": "app-config"}]"#;
+    for file in ["rights.yaml", "crd.yaml"] {
+        example(&cluster, file);
+    }
+    plane
+        .kubectl(&["wait", "--for=condition=Established", "crd", "appconfigs.config.example.org", "--timeout=60s"])
+        .ok();
+    rights.extend(grant(&helm, &cluster, &["namespacedValues.enabled=true", account]));
+    example(&cluster, "policy.yaml");
+    ready(&cluster);
+    plane.kubectl(&["create", "namespace", "shop"]).ok();
+    let web = json!({
+        "apiVersion": "config.example.org/v1", "kind": "AppConfig", "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"data": {"COLOR": "blue"}},
+    });
+    apply(&cluster, &web);
+    eventually("the ConfigMap is in step", || {
+        let color = plane.kubectl(&["get", "configmap", "web", "--namespace=shop", "-o", "jsonpath={.data.COLOR}"]);
+        if color.stdout == "blue" { Ok(()) } else { Err(color) }
+    });
+
     // And the leader mends what somebody damaged.
     let secret = ["secret", "verdict-certificates", "--namespace", RELEASE];
     plane.kubectl(&[&["patch"], &secret[..], &["--type=merge", "--patch={\"data\": null}"]].concat()).ok();
@@ -125,6 +148,12 @@ fn what_is_allowed_is_what_is_asked_for() {
 
 fn apply(cluster: &Cluster, object: &Value) {
     cluster.plane.kubectl_with(&["apply", "-f", "-"], &object.to_string()).ok();
+}
+
+/// A file of the example `app-config`.
+fn example(cluster: &Cluster, file: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("policies/app-config").join(file);
+    cluster.plane.kubectl(&["apply", "-f", path.to_str().unwrap()]).ok();
 }
 
 fn config_map(cluster: &Cluster) -> Output {

@@ -115,7 +115,9 @@ impl Compiler {
 
     /// What all settings of a component share, if it was compiled before.
     fn shared(&self, wasm: &Wasm, key: &Digest) -> Option<SharedCode> {
-        if let Some(component) = locked(&self.shared).get(key).and_then(Weak::upgrade) {
+        let held = locked(&self.shared).get(key).and_then(Weak::upgrade);
+        // It may be held for another engine.
+        if let Some(component) = held.filter(|it| wasmtime::Engine::same(it.engine(), &wasm.engine)) {
             return Some(component);
         }
         let ((), code) = self.cache.as_ref()?.find(&wasm.engine, key)?;

@@ -1,20 +1,21 @@
 //! A component in two parts: code, which is the same whatever the settings are, and state, which is what `init` made of them.
 //!
-//! Memories and globals of its core modules move into one core module of their own, without any code, which the component imports. So code is
+//! Memories and globals of its core modules move into one core module of their own, which the component imports. So code is
 //! compiled once and lies in memory once, and what `init` of each settings left behind is compiled in no time. No index of a function, a
-//! memory or a global changes: imports stand before definitions, and all definitions move.
+//! memory or a global changes: imports stand before definitions, and whatever stands before something that moves does so, too.
 
 use wasm_encoder::{
-    Component, ComponentAliasSection, ComponentImportSection, ComponentSectionId, ComponentTypeRef, CoreTypeSection,
-    DataSection, EntityType, ExportKind, ExportSection, GlobalSection, ImportSection, InstanceSection, MemorySection,
-    Module, ModuleArg, ModuleType, RawSection, SectionId,
+    BlockType, CodeSection, Component, ComponentAliasSection, ComponentImportSection, ComponentSectionId,
+    ComponentTypeRef, CoreTypeSection, DataSection, EntityType, ExportKind, ExportSection, Function, FunctionSection,
+    GlobalSection, ImportSection, InstanceSection, MemArg, MemorySection, Module, ModuleArg, ModuleType, RawSection,
+    SectionId, StartSection, TypeSection,
     reencode::{self, Reencode, ReencodeComponent, RoundtripReencoder},
 };
 use wasmparser::{
     ComponentAlias, ConstExpr, DataKind, Encoding, Global, Instance, MemoryType, Operator, Parser, Payload, ValType,
 };
 
-use crate::engine::run::program::STATE;
+use crate::engine::run::{program::STATE, runtime::PAGE};
 
 /// The component without its state: a function of its bytes, whatever its settings are.
 ///
@@ -95,6 +96,7 @@ fn parts(component: &[u8]) -> Result<Vec<Part<'_>>, String> {
 #[derive(Default)]
 struct Held<'a> {
     memories: Vec<MemoryType>,
+    /// Those that may change, and what stands before them.
     globals: Vec<Global<'a>>,
     /// Imported ones stand before those in their index space.
     imported_memories: u32,
@@ -120,6 +122,9 @@ impl<'a> Held<'a> {
                 }
                 Payload::GlobalSection(section) => {
                     held.globals = section.into_iter().collect::<Result<_, _>>().map_err(wrong)?;
+                    // What follows upon the last one that changes may stay where it is.
+                    let changes = held.globals.iter().rposition(|it| it.ty.mutable);
+                    held.globals.truncate(changes.map_or(0, |last| last + 1));
                 }
                 Payload::CodeSectionStart { .. } => break,
                 _ => {}
@@ -138,7 +143,7 @@ impl<'a> Held<'a> {
     }
 
     fn any(&self) -> bool {
-        !self.memories.is_empty() || self.globals.iter().any(|it| it.ty.mutable)
+        !self.memories.is_empty() || !self.globals.is_empty()
     }
 
     /// Names in the module of the state, with types.
@@ -288,7 +293,16 @@ fn without_state(number: usize, held: &Held<'_>, module: &[u8]) -> Result<Vec<u8
                 }
                 made.section(&finished(had)?);
             }
-            Payload::MemorySection(_) | Payload::GlobalSection(_) | Payload::StartSection { .. } => {}
+            Payload::MemorySection(_) | Payload::StartSection { .. } => {}
+            Payload::GlobalSection(section) => {
+                let mut stay = GlobalSection::new();
+                for global in section.into_iter().skip(held.globals.len()) {
+                    RoundtripReencoder.parse_global(&mut stay, global?)?;
+                }
+                if !stay.is_empty() {
+                    made.section(&stay);
+                }
+            }
             Payload::DataSection(section) => {
                 let mut data = DataSection::new();
                 for segment in section {
@@ -316,6 +330,27 @@ struct State {
     globals: GlobalSection,
     exports: ExportSection,
     data: DataSection,
+    /// Bytes of each memory when it begins; None: too many.
+    sizes: Vec<Option<i32>>,
+}
+
+/// Reads a byte of each page of each memory.
+///
+/// When an instance ends, the kernel is asked which pages were written, and takes those that nobody ever looked at for written (wasmtime 50
+/// no longer asks for pages that are present): each of them would be cleared, after each review. One that was read once stays what it is, be it of the
+/// image or the page of zeros, for all instances that come after, and is left alone.
+fn looks(sizes: &[Option<i32>]) -> Function {
+    let mut function = Function::new([(1, wasm_encoder::ValType::I32)]);
+    let mut then = function.instructions();
+    for (memory, size) in (0..).zip(sizes) {
+        let Some(size) = size else { continue };
+        let at = MemArg { offset: 0, align: 0, memory_index: memory };
+        then.i32_const(*size).local_set(0).loop_(BlockType::Empty);
+        then.local_get(0).i32_const(HOST_PAGE).i32_sub().local_tee(0).i32_load8_u(at).drop();
+        then.local_get(0).br_if(0).end();
+    }
+    then.end();
+    function
 }
 
 impl State {
@@ -323,6 +358,11 @@ impl State {
         let first = self.memories.len();
         for (index, memory) in held.memories.iter().enumerate() {
             self.exports.export(&name_of_memory(number, index), ExportKind::Memory, self.memories.len());
+            let size = memory.initial.checked_mul(PAGE as u64).filter(|it| (1..=LOOKED_AT).contains(it));
+            self.sizes.push(
+                size.filter(|_| !memory.memory64 && memory.page_size_log2.is_none())
+                    .and_then(|it| i32::try_from(it).ok()),
+            );
             self.memories.memory(RoundtripReencoder.memory_type(*memory)?);
         }
         for (index, global) in held.globals.iter().enumerate() {
@@ -347,16 +387,31 @@ impl State {
     }
 
     fn module(self) -> Vec<u8> {
+        let (mut types, mut functions, mut code) = (TypeSection::new(), FunctionSection::new(), CodeSection::new());
+        types.ty().function([], []);
+        functions.function(0);
+        code.function(&looks(&self.sizes));
         let mut module = Module::new();
-        module.section(&self.memories).section(&self.globals).section(&self.exports).section(&self.data);
+        module
+            .section(&types)
+            .section(&functions)
+            .section(&self.memories)
+            .section(&self.globals)
+            .section(&self.exports);
+        module.section(&StartSection { function_index: 0 }).section(&code).section(&self.data);
         module.finish()
     }
 }
 
+/// The smallest page of any machine.
+const HOST_PAGE: i32 = 4 << 10;
+/// Bytes of a memory up to which looking at each page costs less than clearing those that nobody writes.
+const LOOKED_AT: u64 = 64 << 20;
+
 #[cfg(test)]
 mod tests {
     use wasmtime::{
-        Engine, Module, Store,
+        Config, Enabled, Engine, Module, PoolingAllocationConfig, Store,
         component::{self, Linker},
     };
 
@@ -369,11 +424,12 @@ mod tests {
     /// Everything that names something by its index.
     const HELD: &str = r#"(core module $a
             (import "host" "f" (func $f)) (import "host" "g" (global i32))
-            (memory (export "memory") 1 9) (global $mutable (mut i32) (i32.const 6)) (global $fixed i32 (i32.const 4))
+            (memory (export "memory") 1 9) (global $first i32 (i32.const 2)) (global $mutable (mut i32) (i32.const 6))
+            (global $fixed i32 (i32.const 4)) (global funcref (ref.func $begin))
             (func (export "run") (result i32)
                 (memory.init 1 (global.get $mutable) (i32.const 0) (i32.const 1))
                 (global.set $mutable (i32.add (global.get $mutable) (i32.const 1)))
-                (i32.load offset=2 (global.get $fixed)))
+                (i32.load (i32.add (global.get $first) (global.get $fixed))))
             (func $begin unreachable) (start $begin) (data (i32.const 8) "st") (data "kept"))
         (core module $b (func $begin unreachable) (start $begin) (table (export "t") 1 funcref) (elem (i32.const 0) $begin))
         (core module $host (func (export "f")) (global (export "g") i32 (i32.const 1)))
@@ -383,21 +439,23 @@ mod tests {
         (core instance $all (export "run" (func $a "run")))
         (func (export "run") (result s32) (canon lift (core func $all "run")))"#;
 
+    /// Twice.
+    fn run(engine: &Engine, code: &component::Component, state: &Module) -> [[u8; 4]; 2] {
+        let mut linker = Linker::new(engine);
+        linker.root().module(STATE, state).unwrap();
+        let mut store = Store::new(engine, ());
+        let instance = linker.instantiate(&mut store, code).unwrap();
+        let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run").unwrap();
+        [(); 2].map(|()| run.call(&mut store, ()).unwrap().0.to_le_bytes())
+    }
+
     /// Without start functions: the snapshot tool, which runs them, is left out here.
     #[test]
     fn code_runs_with_the_state_that_it_is_given() {
         let held = component(HELD);
         let engine = Engine::default();
         let code = component::Component::new(&engine, code(&held).unwrap()).unwrap();
-        let run = |state: &[u8]| {
-            let state = Module::new(&engine, state).unwrap();
-            let mut linker = Linker::new(&engine);
-            linker.root().module(STATE, &state).unwrap();
-            let mut store = Store::new(&engine, ());
-            let instance = linker.instantiate(&mut store, &code).unwrap();
-            let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run").unwrap();
-            [(); 2].map(|()| run.call(&mut store, ()).unwrap().0.to_le_bytes())
-        };
+        let run = |state: &[u8]| run(&engine, &code, &Module::new(&engine, state).unwrap());
         assert_eq!(run(&state(&held).unwrap()), [*b"k\0st", *b"kkst"]);
         let other = HELD.replace("8) \"st\"", "8) \"ab\"").replace("memory\") 1 9", "memory\") 3 9");
         let other = component(&other.replace("(i32.const 6)", "(i32.const 7)"));
@@ -405,9 +463,34 @@ mod tests {
         assert_eq!(super::code(&other).unwrap().len(), super::code(&held).unwrap().len(), "of the same shape");
     }
 
+    /// Of a memory of 8 MiB, of which two pages are written, each instance leaves no more behind.
+    #[test]
+    #[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+    fn pages_that_nobody_writes_are_not_cleared() {
+        if !PoolingAllocationConfig::is_pagemap_scan_available() {
+            eprintln!("skipped: this kernel does not tell which pages were written");
+            return;
+        }
+        let mut pool = PoolingAllocationConfig::default();
+        pool.total_memories(1).linear_memory_keep_resident(32 << 20).pagemap_scan(Enabled::Yes);
+        let engine = Engine::new(Config::new().allocation_strategy(pool)).unwrap();
+        let large = component(&HELD.replace("memory\") 1 9", "memory\") 128 128"));
+        let code = component::Component::new(&engine, code(&large).unwrap()).unwrap();
+        let state = Module::new(&engine, state(&large).unwrap()).unwrap();
+        for _ in 0..3 {
+            assert_eq!(run(&engine, &code, &state), [*b"k\0st", *b"kkst"]);
+            let resident = engine.pooling_allocator_metrics().unwrap().unused_memory_bytes_resident();
+            assert!(resident <= 64 << 10, "{resident}");
+        }
+    }
+
     #[test]
     fn what_cannot_stand_by_itself_stays() {
-        let global = |init: &str| format!("(core module (memory 1) (func $f) (elem declare func $f) (global {init}))");
+        let global = |init: &str| {
+            format!(
+                "(core module (memory 1) (func $f) (elem declare func $f) (global {init}) (global (mut i32) (i32.const 0)))"
+            )
+        };
         for (text, expected) in [
             ("(core module (func))".to_owned(), "it has no state"),
             ("(core module (global i32 (i32.const 1)))".to_owned(), "it has no state"),

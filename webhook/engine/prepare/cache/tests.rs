@@ -167,6 +167,9 @@ async fn programs_that_differ_in_settings_run_the_same_code() {
         let counted = Limits { fuel: Some(1 << 30), ..Limits::default() };
         let c = loader.load_with("{}", &Grants::default(), &counted).await;
         assert!(!Arc::ptr_eq(a.shared().unwrap(), c.shared().unwrap()), "code that counts is other code");
+        let other = Loader { compiler: loader.compiler, ..Loader::new(&dir, 1 << 30) };
+        let d = other.load("{}").await;
+        assert!(!Arc::ptr_eq(a.shared().unwrap(), d.shared().unwrap()), "the same compiler serves another engine");
     }
 }
 

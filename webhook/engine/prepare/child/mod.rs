@@ -2,14 +2,13 @@
 
 use std::{
     borrow::Cow,
-    io::{self, BufRead, BufReader as BufReading, Read, Write},
+    io,
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
-use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Take},
@@ -20,13 +19,13 @@ use tokio::{
 
 use super::{
     Identity, Source,
-    compile::{PrepareError, Prepared, Subject, Wanted, prepare},
-    compiler::crashed,
+    compile::{PrepareError, Prepared, Wanted},
 };
-use crate::{
-    component::protocol::is_component,
-    engine::run::{About, Capacity, Engine},
-};
+use crate::engine::run::About;
+
+mod answering;
+
+pub use answering::{answer_parent, limit_memory};
 
 /// The program to start for a component, which answers on its standard output as [`answer_parent`] does. Its last
 /// arguments are `--max-memory` and the bytes that it gives to [`limit_memory`].
@@ -91,7 +90,14 @@ impl Child {
         more: bool,
     ) -> io::Result<Result<Prepared, PrepareError>> {
         let answer = async {
-            if let Some(answer) = self.ask(session, source, (wanted, draft), more, self.priority).await? {
+            session.take_if(|it| it.most < max_memory(source));
+            let was_kept = session.is_some();
+            let mut answer = self.ask(session, source, (wanted, draft), more, self.priority).await;
+            if was_kept && answer.is_err() {
+                // Settings that came before may have taken what these lack.
+                answer = self.ask(session, source, (wanted, draft), more, self.priority).await;
+            }
+            if let Some(answer) = answer? {
                 return Ok(answer);
             }
             let answer = self.ask(session, source, (wanted, draft), more, Priority::Normal).await?;
@@ -111,7 +117,7 @@ impl Child {
         more: bool,
         priority: Priority,
     ) -> io::Result<Option<Result<Prepared, PrepareError>>> {
-        let kept = session.take().filter(|it| it.most >= max_memory(source));
+        let kept = session.take();
         let component: &[u8] = if kept.is_some() { &[] } else { &source.bytes };
         let Session { process: mut child, mut stdin, mut stdout, most, priority } = match kept {
             Some(kept) => kept,
@@ -246,18 +252,6 @@ fn max_memory(source: &Source) -> u64 {
     COMPILER_MEMORY + COMPILER_MEMORY_PER_BYTE * size + 4 * memory
 }
 
-/// The child's side, first of all: limits the memory of this process for good, and its remains after a crash, which would
-/// hold settings, to none.
-///
-/// # Errors
-/// The system refuses.
-pub fn limit_memory(bytes: u64) -> io::Result<()> {
-    use rustix::process::{Resource, Rlimit, setrlimit};
-    let at_most = |bytes| Rlimit { current: Some(bytes), maximum: Some(bytes) };
-    setrlimit(Resource::Core, at_most(0))?;
-    Ok(setrlimit(Resource::Data, at_most(bytes))?)
-}
-
 /// Starts a process that runs only where nobody else wants the processor, and gives it up at once: what serves reviews
 /// comes first. With a nice value alone it would finish its turn, which a review then waits for.
 async fn spawn_behind(mut command: Command) -> io::Result<Process> {
@@ -286,64 +280,6 @@ fn give_way() {
 #[cfg(not(target_os = "linux"))]
 fn give_way() {}
 
-/// The child's side: one component from `input`, its code to `output`, for each settings that are asked for.
-///
-/// # Errors
-/// The pipes broke, or the engine cannot be set up.
-pub async fn answer_parent(
-    input: impl Read,
-    mut output: impl Write,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let mut input = BufReading::new(input);
-    let mut first = next(&mut input)?.ok_or("the component is missing")?;
-    let mut bytes = vec![0; first.component];
-    input.read_exact(&mut bytes)?;
-    let bytes = Bytes::from(bytes);
-    // Reviews are never run here, so the pool is as small as it can be.
-    let engine = Engine::new(Capacity { instances: 1, memory: crate::spec::MAX_MEMORY })?;
-    let kept = first.draft.take().map(Cow::into_owned);
-    let subject = if is_component(&bytes) { Some(Subject::new(&bytes, kept)) } else { None };
-    loop {
-        let Question { identity, memory, wanted, .. } = first;
-        let source = Source { bytes: bytes.clone(), identity: identity.into_owned(), memory };
-        let is_own = source.identity.is_of(engine.wasm(source.identity.fuelled)?);
-        let prepared = match &subject {
-            _ if !is_own => Err(crashed(&REPLACED)),
-            Some(Ok(subject)) => subject.prepare(&engine, &source, wanted).await,
-            Some(Err(error)) => Err(error.clone()),
-            None => prepare(&engine, &source, wanted, None).await,
-        };
-        let (answer, parts) = match prepared {
-            Ok(Prepared { about, code, shared, draft }) => {
-                let [of_shared, of_draft] = [&shared, &draft].map(|it| it.as_ref().map(Vec::len));
-                let answer = Answer { about, code: code.len(), shared: of_shared, draft: of_draft };
-                (Ok(answer), [code, shared.unwrap_or_default(), draft.unwrap_or_default()])
-            }
-            Err(error) => (Err(error), Default::default()),
-        };
-        serde_json::to_writer(&mut output, &answer)?;
-        output.write_all(b"\n")?;
-        for part in parts {
-            output.write_all(&part)?;
-        }
-        output.flush()?;
-        match next(&mut input)? {
-            Some(question) => first = question,
-            None => return Ok(()),
-        }
-    }
-}
-
-/// None: nobody will ask any more.
-fn next(input: &mut impl BufRead) -> io::Result<Option<Question<'static>>> {
-    let mut line = Vec::new();
-    input.read_until(b'\n', &mut line)?;
-    if line.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(serde_json::from_slice(&line)?))
-}
-
 /// A small component takes 150 MiB, most of it the threads' stacks. One in Python of 18 MB takes 40 bytes for each of its own.
 const COMPILER_MEMORY: u64 = 512 << 20;
 const COMPILER_MEMORY_PER_BYTE: u64 = 64;
@@ -355,7 +291,6 @@ const ASKED_TO_END: [i32; 3] = [libc::SIGHUP, libc::SIGINT, libc::SIGTERM];
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Milliseconds of a tick as Linux tells them to programs (USER_HZ).
 const TICK: u64 = 10;
-const REPLACED: &str = "the program of this server was replaced by another version: restart the server";
 /// A component of the largest size compiles in less on a slow machine.
 const MAX_TIME: Duration = Duration::from_secs(300);
 
@@ -363,12 +298,13 @@ const MAX_TIME: Duration = Duration::from_secs(300);
 mod tests {
     use super::*;
     use crate::{
+        engine::run::{Capacity, Engine},
         loader::Component,
         spec::{Digest, Grants, Limits},
     };
 
     /// Of 1 MiB, with 1 MiB of memory.
-    fn source() -> Source {
+    pub(super) fn source() -> Source {
         let engine = Engine::new(Capacity { instances: 1, memory: 64 << 20 }).unwrap();
         let component = Component { bytes: vec![0; 1 << 20].into(), digest: Digest([0; 32]), manifest: None };
         let limits = Limits { memory: 1 << 20, ..Limits::default() };
@@ -400,6 +336,22 @@ mod tests {
         assert_eq!(prepare_by(refused).await, "no such export");
     }
 
+    #[tokio::test]
+    async fn settings_are_not_blamed_for_what_came_before_them() {
+        let refused = r#"{"Err":{"Program":{"Export":"no such export"}}}"#;
+        // It answers once only.
+        let script =
+            format!("read -r line; head -c 1048576 > /dev/null; echo '{refused}'; read -r line && exit 3; exit 0");
+        let arguments = vec!["-c".to_owned(), script];
+        let child = Child { program: "/bin/sh".into(), arguments, priority: Priority::Normal };
+        let mut session = None;
+        for more in [true, true, false] {
+            let answer = child.prepare(&mut session, &source(), Default::default(), more).await;
+            assert!(matches!(answer, Ok(Err(PrepareError::Program(_)))), "{more}");
+            assert_eq!(session.is_some(), more);
+        }
+    }
+
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn a_child_runs_where_nobody_else_wants_to() {
@@ -414,30 +366,5 @@ mod tests {
         // One that sleeps gets as little as one that nobody lets run.
         let script = "cat > /dev/null; [ $(cut -d ' ' -f 41 /proc/self/stat) = 5 ] && exec sleep 100; exit 7";
         assert!(prepare_by(script).await.contains("exit status: 7"));
-    }
-
-    async fn answer(identity: &Identity, component: &[u8]) -> String {
-        let question = Question {
-            identity: Cow::Borrowed(identity),
-            memory: 1 << 20,
-            wanted: Wanted::default(),
-            draft: None,
-            component: component.len(),
-        };
-        let input = [&*serde_json::to_vec(&question).unwrap(), b"\n", component].concat();
-        let mut answer = Vec::new();
-        answer_parent(&*input, &mut answer).await.unwrap();
-        String::from_utf8(answer).unwrap()
-    }
-
-    #[tokio::test]
-    async fn the_other_side_answers_with_what_is_wrong() {
-        let identity = source().identity;
-        let answered = answer(&identity, b"\0asm\x01\0\0\0").await;
-        assert!(answered.starts_with(r#"{"Err":{"Program":{"Protocol":{"Unknown":"nothing"}}}}"#), "{answered}");
-        let other = serde_json::to_string(&identity).unwrap().replace("verdict:policy@", "verdict:policy@9.");
-        let answered = answer(&serde_json::from_str(&other).unwrap(), b"\0asm\x01\0\0\0").await;
-        assert!(answered.contains("was replaced by another version: restart the server"), "{answered}");
-        assert!(answer_parent(&b"no line"[..], Vec::new()).await.is_err());
     }
 }

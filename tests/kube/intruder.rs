@@ -8,14 +8,17 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::tries::{End, Try, tries};
+use super::{
+    install,
+    tries::{End, Try, tries},
+};
 use crate::support::{
     binaries::binaries,
     control_plane::ControlPlane,
     eventually, http,
     pki::Pki,
     processes::{folder, say},
-    verdict::{Verdict, command},
+    verdict::Verdict,
     within,
 };
 
@@ -39,13 +42,8 @@ fn start() -> Option<Cluster> {
     let folder = folder("intruder");
     let pki = Pki::new(&folder);
     let plane = ControlPlane::start(binaries()?, &pki, &["--authorization-mode=RBAC".to_owned()]);
-    let crds = command().args(["manifests", "crds"]).output().expect("verdict runs");
-    let crds = String::from_utf8(crds.stdout).expect("UTF-8");
-    plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &crds).ok();
-    plane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).ok();
-    for namespace in HERS.iter().chain(&["verdict", "team-b"]) {
-        plane.kubectl(&["create", "namespace", namespace]).ok();
-    }
+    let namespaces: Vec<&str> = HERS.iter().chain(&["verdict", "team-b"]).copied().collect();
+    let crds = install(&plane, &namespaces);
     for namespace in ["verdict", "team-b"] {
         let secret = format!("--from-literal=key={SECRET}");
         plane.kubectl(&["create", "secret", "generic", "of-others", "--namespace", namespace, &secret]).ok();
@@ -285,24 +283,30 @@ fn names_labels_numbers_and_forged_statuses_reach_no_further() {
     labelled["metadata"]["labels"] = json!({"verdict.dev/instance": "blue"});
     assert_eq!(cluster.eve("POST", &path(kind, "team-a"), &labelled).0, 201);
 
-    // More than there is room for: not even tried, and told. The fewest that come after the seventieth are too many, whoever came first.
-    for number in 0..75 {
-        let (status, answer) = cluster.create(kind, "team-m", &format!("many-{number}"), &spec);
-        assert_eq!(status, 201, "{answer}");
-    }
-    let told = eventually("those that are too many are told", || {
-        let all = cluster.items(&["namespacedvalidators", "--namespace=team-m"]);
-        let is_late = |it: &&Value| it["status"]["message"].as_str().is_some_and(|it| it.contains("no more are taken"));
-        let late: Vec<Value> = all.iter().filter(is_late).map(|it| it["metadata"]["name"].clone()).collect();
-        let ready = all.iter().filter(|it| is_ready(&it["status"])).count();
-        if (late.len(), ready) == (5, 70) { Ok(late) } else { Err(format!("{} late, {ready} ready", late.len())) }
-    });
+    // More than there is room for: not even tried, and told. Those that serve were there first.
+    let many = |numbers: std::ops::Range<usize>, late: usize| {
+        for number in numbers {
+            let (status, answer) = cluster.create(kind, "team-m", &format!("many-{number}"), &spec);
+            assert_eq!(status, 201, "{answer}");
+        }
+        eventually("those that are too many are told", || {
+            let all = cluster.items(&["namespacedvalidators", "--namespace=team-m"]);
+            let is_late =
+                |it: &&Value| it["status"]["message"].as_str().is_some_and(|it| it.contains("no more are taken"));
+            let told: Vec<Value> = all.iter().filter(is_late).map(|it| it["metadata"]["name"].clone()).collect();
+            let ready = all.iter().filter(|it| is_ready(&it["status"])).count();
+            if (told.len(), ready) == (late, 70) {
+                Ok(told)
+            } else {
+                Err(format!("{} late, {ready} ready", told.len()))
+            }
+        })
+    };
+    many(0..70, 0);
+    assert_eq!(many(70..75, 5), ["many-70", "many-71", "many-72", "many-73", "many-74"]);
     let reported = cluster.get(&["replica", "one", "--namespace=verdict"])["status"]["policies"].clone();
     assert_eq!(reported.as_array().expect("a list").len(), 70);
-    for name in &told {
-        let title = format!("NamespacedValidator/team-m/{}\"", name.as_str().expect("a name"));
-        assert!(!reported.to_string().contains(&title), "{title}");
-    }
+    assert!(!reported.to_string().contains("NamespacedValidator/team-m/many-70\""), "{reported}");
 
     // A status is what the server says, whoever writes one; and what it says served before reaches no further than a spec does.
     assert_eq!(

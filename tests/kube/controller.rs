@@ -9,6 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 
+use super::install;
 use crate::support::{
     binaries::{Binaries, binaries},
     control_plane::{ControlPlane, Output},
@@ -52,10 +53,7 @@ fn start(binaries: &'static Binaries) -> Cluster {
     let folder = folder("controller");
     let pki = Pki::new(&folder);
     let plane = ControlPlane::start(binaries, &pki, &["--authorization-mode=RBAC".to_owned()]);
-    let crds = command().args(["manifests", "crds"]).output().expect("verdict runs");
-    plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &String::from_utf8(crds.stdout).expect("UTF-8")).ok();
-    plane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).ok();
-    plane.kubectl(&["create", "namespace", "verdict"]).ok();
+    install(&plane, &["verdict"]);
     let mut cluster = Cluster { plane, pki, folder, balancer: Balancer::new([]), replicas: Vec::new() };
     for name in ["one", "two"] {
         cluster.add(name);

@@ -11,6 +11,7 @@ use std::{
 
 use serde_json::{Value, json};
 
+use super::install;
 use crate::support::{
     binaries::{Binaries, binaries},
     control_plane::{ControlPlane, kubeconfig_of},
@@ -23,7 +24,7 @@ use crate::support::{
         balancer::Balancer,
         traffic::{self, Asked, Question, Tally, Traffic, Way},
     },
-    verdict::{Verdict, command},
+    verdict::Verdict,
 };
 
 /// A cluster with two replicas whose policy `version`, a validator of the namespace `robots`, comes in versions.
@@ -57,12 +58,7 @@ fn start(binaries: &'static Binaries, name: &str) -> Cluster {
     let folder = folder(name);
     let pki = Pki::new(&folder);
     let plane = ControlPlane::start(binaries, &pki, &flags());
-    let crds = command().args(["manifests", "crds"]).output().expect("verdict runs");
-    plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &String::from_utf8(crds.stdout).expect("UTF-8")).ok();
-    plane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).ok();
-    for namespace in ["verdict", "robots"] {
-        plane.kubectl(&["create", "namespace", namespace]).ok();
-    }
+    install(&plane, &["verdict", "robots"]);
     let balancer = Balancer::new([]);
     let links: Vec<Link> = NAMES.iter().map(|_| Link::new(address(&plane))).collect();
     let replica = |(name, link): (&&str, &Link)| {

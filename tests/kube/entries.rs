@@ -13,6 +13,7 @@ use verdict::{
 use super::{
     cluster::policy,
     generated::{generate, path},
+    install,
     registration::rules,
 };
 use crate::support::{
@@ -21,7 +22,7 @@ use crate::support::{
     eventually,
     pki::Pki,
     processes::folder,
-    verdict::{Verdict, command},
+    verdict::Verdict,
 };
 
 /// A server with these policies, and kube-apiserver that knows it by `verdict manifests`.
@@ -101,8 +102,7 @@ fn nothing_is_asked_about_objects_of_its_own() {
     let everything = json!({"matchConstraints": {"resourceRules": rules("*", "*", "*/*")}});
     let verdict = Verdict::serve(&pki, &folder, &wants("team", &everything), &[]);
     let plane = known(binaries, &pki, &verdict, &folder);
-    let crds = command().args(["manifests", "crds"]).output().expect("verdict runs");
-    plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &String::from_utf8(crds.stdout).expect("UTF-8")).ok();
+    install(&plane, &[]);
     eventually("the kinds are served", || {
         let list = plane.kubectl(&["get", "validators.verdict.dev"]);
         if list.success() { Ok(()) } else { Err(list) }

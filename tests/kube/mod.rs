@@ -27,3 +27,17 @@ mod scale;
 mod tokens;
 mod tries;
 mod validating;
+
+use crate::support::{control_plane::ControlPlane, verdict::command};
+
+/// Verdict's kinds, which it returns, and namespaces.
+fn install(plane: &ControlPlane, namespaces: &[&str]) -> String {
+    let crds = command().args(["manifests", "crds"]).output().expect("verdict runs");
+    let crds = String::from_utf8(crds.stdout).expect("UTF-8");
+    plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &crds).ok();
+    plane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).ok();
+    for namespace in namespaces {
+        plane.kubectl(&["create", "namespace", namespace]).ok();
+    }
+    crds
+}

@@ -7,6 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 
+use super::install;
 use crate::{
     registry::real::{Real, tools},
     support::{
@@ -15,7 +16,7 @@ use crate::{
         fixtures, http,
         pki::Pki,
         processes::folder,
-        verdict::{Verdict, command, verdict},
+        verdict::{Verdict, verdict},
         within,
     },
 };
@@ -28,10 +29,7 @@ fn a_thousand_policies_and_ten_thousand_objects_are_ready_in_half_a_minute() {
     let folder = folder("scale");
     let pki = Pki::new(&folder);
     let plane = ControlPlane::start(binaries, &pki, &["--authorization-mode=RBAC".to_owned()]);
-    let crds = command().args(["manifests", "crds"]).output().expect("verdict runs");
-    plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &String::from_utf8(crds.stdout).expect("UTF-8")).ok();
-    plane.kubectl(&["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"]).ok();
-    plane.kubectl(&["create", "namespace", "verdict"]).ok();
+    install(&plane, &["verdict"]);
     let registry = Real::start(tools, &[]);
     let image = format!("{}/echo:1", registry.host);
     let plain = format!("--registry-plain-http={}", registry.host);

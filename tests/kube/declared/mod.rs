@@ -14,8 +14,11 @@ use verdict::{
 };
 
 use self::documents::{documents, whole};
-use super::cluster::{Shared, cluster};
-use crate::support::{eventually, examples::examples, verdict::command};
+use super::{
+    cluster::{Shared, cluster},
+    install,
+};
+use crate::support::{eventually, examples::examples};
 
 /// Beginnings or parts of what only its reader can know, and the apiserver does not: CEL that does not compile, expressions of groups, the
 /// forms of images and URLs, what ConfigMaps and Secrets hold, what is not served yet.
@@ -54,9 +57,7 @@ fn path_of(kind: Kind) -> String {
 
 fn installed() -> Option<Shared> {
     let cluster = cluster()?;
-    let crds = command().args(["manifests", "crds"]).output().expect("verdict runs");
-    let crds = String::from_utf8(crds.stdout).expect("UTF-8");
-    cluster.plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &crds).ok();
+    install(&cluster.plane, &[]);
     eventually("the kinds are served", || {
         let missing = Kind::ALL.into_iter().find(|kind| {
             let list = ["get", &format!("{}s.verdict.dev", kind.name().to_lowercase())];

@@ -90,6 +90,8 @@ mod properties;
 mod python;
 /// What policies in Python take of packages.
 mod python_packages;
+/// Policies that are given a part of each object.
+mod reads;
 /// Refusals before the body was read, as curl and Go's client see them.
 mod refusals;
 /// Policies that are registered while the server runs.

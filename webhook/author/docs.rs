@@ -28,6 +28,10 @@ pub fn markdown(manifest: &Manifest, kinds: &[&str]) -> String {
     if !manifest.authors.is_empty() {
         facts.push(format!("Authors: {}", escaped(&manifest.authors.join(", "))));
     }
+    if !manifest.reads.is_empty() {
+        let fields: Vec<String> = manifest.reads.iter().map(|it| code(it)).collect();
+        facts.push(format!("Is given of objects, with apiVersion, kind and metadata: {}", fields.join(", ")));
+    }
     for fact in facts {
         let _ = writeln!(page, "- {fact}");
     }

@@ -187,6 +187,7 @@ fn print_manifest(manifest: &Manifest) {
         match_constraints,
         match_conditions,
         imports,
+        reads,
         grants,
         ..
     } = manifest;
@@ -205,6 +206,7 @@ fn print_manifest(manifest: &Manifest) {
         }
     }
     list("calls", &imports.iter().flatten().map(|it| it.name().to_owned()).collect::<Vec<_>>());
+    list("reads", reads);
     let env = grants.env.iter().map(|(name, what)| format!("env {name}: {what}"));
     let wanted: Vec<String> = env.chain(grants.log.then(|| "log".to_owned())).collect();
     list("wants", &wanted);

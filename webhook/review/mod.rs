@@ -13,6 +13,7 @@ pub mod clean;
 mod decode;
 mod malformed;
 pub mod patch;
+pub mod projection;
 pub mod together;
 pub mod token;
 pub mod user;

@@ -51,7 +51,7 @@ pub struct Manifest {
     /// What of the server it calls; None: [`Import::DEFAULT`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub imports: Option<Vec<Import>>,
-    /// The fields of the object that it reads. Defined for later: now every policy gets whole objects.
+    /// The fields of objects that it is given, with apiVersion, kind and metadata; none: whole objects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<String>,
     /// What it would like to be granted. Only the operator grants.

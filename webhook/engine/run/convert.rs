@@ -1,5 +1,7 @@
 //! Between the reviews' types and the contract's: borrowed on the way in, owned on the way out.
 
+use std::borrow::Cow;
+
 use super::bindings::{
     exports::verdict::{
         admission::{mutating, validating},
@@ -78,7 +80,7 @@ pub(super) fn selector<'a>(
 
 pub(super) fn request<'a>(
     request: &'a AdmissionRequest<'a>,
-    object: Option<&'a str>,
+    [object, old_object]: &'a [Option<Cow<'_, str>>; 2],
     user: types::UserInfoParam<'a>,
 ) -> contract::Request<'a> {
     contract::Request {
@@ -100,8 +102,8 @@ pub(super) fn request<'a>(
         namespace: &request.namespace,
         name: &request.name,
         user,
-        object,
-        old_object: request.old_object.map(serde_json::value::RawValue::get),
+        object: object.as_deref(),
+        old_object: old_object.as_deref(),
         options: request.options.map(serde_json::value::RawValue::get),
         dry_run: request.dry_run,
     }

@@ -28,6 +28,7 @@ use crate::{
         manifest::Manifest,
         protocol::{Protocol, ProtocolError},
     },
+    review::projection::Projection,
     spec::{Grants, Import, Interface},
     text::{line, shorten},
 };
@@ -40,6 +41,8 @@ pub struct Program {
     /// A JSON object as text; None: not given.
     pub(super) settings: Option<Arc<str>>,
     pub(super) grants: Arc<Grants>,
+    /// What a component is given of objects; None: all.
+    pub(super) reads: Option<Projection>,
     imports_review: bool,
     slots: u32,
     #[cfg_attr(not(test), expect(dead_code, reason = "held for those that come later"))]
@@ -198,7 +201,12 @@ impl Program {
         let review = contract::imported(Import::Review);
         let imports_review = about.description.imports.contains(&review);
         let slots = lanes::slots_of(about.required.0, about.required.1);
-        Ok(Self { wasm: Arc::clone(wasm), linked, about, settings, grants, imports_review, slots, shared })
+        let paths = about.manifest.as_ref().map(|it| &*it.reads).filter(|it| !it.is_empty());
+        let wrong = |path: String| {
+            ProgramError::Manifest(format!("its manifest's reads has what is no path of a field: {}", line(&path)))
+        };
+        let reads = paths.map(Projection::new).transpose().map_err(wrong)?;
+        Ok(Self { wasm: Arc::clone(wasm), linked, about, settings, grants, reads, imports_review, slots, shared })
     }
 
     /// Whether an instance can answer a second review.

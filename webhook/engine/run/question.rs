@@ -1,5 +1,8 @@
 //! The six questions of the contract: how each is put to an instance, and how much its answer may hold.
 
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
 use wasmtime::{Store, component::Instance};
 
 use super::{
@@ -17,6 +20,7 @@ use crate::{
         action::Said,
         admission::{AdmissionRequest, Mutation, Validation},
         change::Change,
+        projection::Projection,
         token::{Authentication, TokenReview},
     },
     spec::{ChangeType, Interface},
@@ -131,6 +135,8 @@ impl Question for SubjectAccessReview {
 pub(super) struct Validate<'a> {
     pub(super) request: &'a AdmissionRequest<'a>,
     pub(super) object: Option<&'a str>,
+    /// What a component is given of objects; None: all.
+    pub(super) reads: Option<&'a Projection>,
 }
 
 impl Question for Validate<'_> {
@@ -142,7 +148,8 @@ impl Question for Validate<'_> {
         let guest = exported!(exports, validating).load(&mut *store, instance)?;
         let lists = convert::UserLists::new(&self.request.user);
         let extra = lists.extra();
-        let request = convert::request(self.request, self.object, lists.user(&self.request.user, &extra));
+        let objects = seen([self.object, self.request.old_object.map(RawValue::get)], self.reads);
+        let request = convert::request(self.request, &objects, lists.user(&self.request.user, &extra));
         Ok(guest.call_validate(store, request).await?.map(convert::validation))
     }
 
@@ -159,6 +166,8 @@ impl Question for Validate<'_> {
 pub(super) struct Mutate<'a> {
     pub(super) request: &'a AdmissionRequest<'a>,
     pub(super) object: Option<&'a str>,
+    /// What a component is given of objects; None: all.
+    pub(super) reads: Option<&'a Projection>,
 }
 
 impl Question for Mutate<'_> {
@@ -171,7 +180,8 @@ impl Question for Mutate<'_> {
         let guest = exported!(exports, mutating).load(&mut *store, instance)?;
         let lists = convert::UserLists::new(&self.request.user);
         let extra = lists.extra();
-        let request = convert::request(self.request, self.object, lists.user(&self.request.user, &extra));
+        let objects = seen([self.object, self.request.old_object.map(RawValue::get)], self.reads);
+        let request = convert::request(self.request, &objects, lists.user(&self.request.user, &extra));
         Ok(guest.call_mutate(store, request).await?.map(convert::mutation))
     }
 
@@ -182,6 +192,11 @@ impl Question for Mutate<'_> {
             k8s_wasm::mutate(asked, self.request, self.object).await
         }
     }
+}
+
+/// What a component sees of an object, and of what it was before.
+fn seen<'a>(objects: [Option<&'a str>; 2], reads: Option<&Projection>) -> [Option<Cow<'a, str>>; 2] {
+    objects.map(|it| it.map(|it| reads.map_or(Cow::Borrowed(it), |reads| reads.of(it))))
 }
 
 /// Any JSON, for a policy of Kubewarden's.

@@ -29,8 +29,8 @@ use crate::{
     review::{
         access::{Ruling, SubjectAccessReview},
         action::Said,
-        admission::{AdmissionRequest, Mutation, Validation},
-        change::Change,
+        admission::{AdmissionRequest, Change, Mutation, Validation},
+        change,
         token::{Authentication, TokenReview},
     },
     spec::{Fact, Failure, Instances, Interface, Lane, Limits, Timing, Usage},
@@ -187,17 +187,22 @@ impl Template {
         request: &AdmissionRequest<'_>,
         object: Option<&str>,
     ) -> Answer<Validation> {
-        self.ask(call, &Validate { request, object }).await
+        self.ask(call, &Validate { request, object, reads: self.program.reads.as_ref() }).await
     }
 
-    /// Asks a mutator; `object` is the object as changed so far.
+    /// Asks a mutator; `object` is the object as changed so far. One that sees parts of it only gives no whole object: the rest would be lost.
     pub async fn mutate(
         &self,
         call: Call<'_>,
         request: &AdmissionRequest<'_>,
         object: Option<&str>,
     ) -> Answer<Mutation> {
-        self.ask(call, &Mutate { request, object }).await
+        let reads = self.program.reads.as_ref();
+        let mut answer = self.ask(call, &Mutate { request, object, reads }).await;
+        if reads.is_some() && matches!(&answer.result, Ok(Mutation { outcome: Ok(Change::Full(_)), .. })) {
+            answer.result = Err(Failure::Answer(FULL.to_owned()));
+        }
+        answer
     }
 
     /// Asks a policy of Kubewarden's about any JSON.
@@ -211,7 +216,7 @@ impl Template {
     }
 
     /// Tells a provider of a change of an object, which `call` has as JSON.
-    pub async fn handle_change(&self, call: Call<'_>, change: &Change<'_>) -> Answer<Vec<Said>> {
+    pub async fn handle_change(&self, call: Call<'_>, change: &change::Change<'_>) -> Answer<Vec<Said>> {
         self.ask(call, change).await
     }
 
@@ -410,4 +415,6 @@ impl Drop for Template {
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 /// After this many reviews a reused instance is replaced, so that what it leaks comes back.
 const MAX_ANSWERED: u32 = 10_000;
+const FULL: &str =
+    "it answers with a full object, of which it sees only what its manifest names in reads: let it answer with a patch";
 const WITHHELD: &str = "message withheld: the review is about a Secret";

@@ -46,8 +46,8 @@ pub struct PolicyManifest {
     /// What of the server it calls. Absent: log and audit-log.
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub imports: Option<Vec<Import>>,
-    /// The fields of the object that it reads, such as `spec.containers[].image`; apiVersion, kind and metadata always count as read. Defined
-    /// for later: now every policy gets whole objects.
+    /// The fields of the object that it reads, such as `spec.containers[].image`: of object and old object it is given these, apiVersion,
+    /// kind and metadata, and nothing else; lists keep their length and order. Absent: whole objects.
     #[serde(default)]
     #[schemars(schema_with = "reads")]
     pub reads: Vec<String>,

@@ -1,0 +1,117 @@
+//! A policy whose manifest says what it reads of objects is given no more of them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+use verdict::{component::manifest, spec::PolicySpec};
+
+use crate::support::{
+    fixtures,
+    host::{Host, admission},
+    verdict::verdict,
+};
+
+/// The fixture, with a manifest that has these paths.
+fn reading(paths: &[&str], folder: &Path) -> PathBuf {
+    let manifest = json!({"name": "p", "reads": paths});
+    let bytes = fs::read(fixtures::misbehaving("admission")).unwrap();
+    let path = folder.join("reads.wasm");
+    fs::write(&path, manifest::embed(&bytes, &serde_json::from_value(manifest).unwrap()).unwrap()).unwrap();
+    path
+}
+
+fn doing(deed: &str, paths: &[&str], folder: &Path) -> PolicySpec {
+    PolicySpec { settings: Some(json!({"do": deed}).to_string()), ..PolicySpec::file("p", &reading(paths, folder)) }
+}
+
+/// A review of a change of a Pod.
+fn pod() -> Value {
+    let object = |image: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"},
+            "spec": {"nodeName": "n", "containers": [{"name": "a", "image": image}, {"name": "b"}]},
+        })
+    };
+    let mut review = admission("u", object("new"));
+    review["request"]["operation"] = "UPDATE".into();
+    review["request"]["oldObject"] = object("old");
+    review
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validator_sees_what_it_reads_of_the_object_and_of_what_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = Host::load(vec![doing("show", &["spec.containers[].image"], folder.path())]).await.unwrap();
+    let answer = host.review("/validate", &pod()).await;
+    let part = |image: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [{"image": image}, {}]},
+        })
+    };
+    let message = answer["response"]["status"]["message"].as_str().unwrap();
+    let (object, old) = message.trim_start_matches("p: ").split_once(' ').unwrap();
+    let read = |it: &str| serde_json::from_str::<Value>(it).unwrap();
+    assert_eq!((read(object), read(old)), (part("new"), part("old")), "{answer}");
+
+    // Of another shape than it takes it for: whole.
+    let mut other = pod();
+    other["request"]["object"]["spec"]["containers"] = json!({"image": "a map"});
+    let answer = host.review("/validate", &other).await;
+    assert!(answer["response"]["status"]["message"].as_str().unwrap().contains("nodeName"), "{answer}");
+    // Without an object.
+    let mut none = pod();
+    none["request"]["object"] = Value::Null;
+    let answer = host.review("/validate", &none).await;
+    assert!(answer["response"]["status"]["message"].as_str().unwrap().starts_with("p: nothing {"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mutator_that_sees_a_part_changes_that_part_and_gives_no_whole_object() {
+    let folder = tempfile::tempdir().unwrap();
+    for deed in ["change", "json-patch", "merge-patch"] {
+        let host = Host::load(vec![doing(deed, &["spec.containers[].image"], folder.path())]).await.unwrap();
+        let answer = host.review("/mutate", &pod()).await;
+        assert_eq!(answer["response"]["allowed"], true, "{answer}");
+        let patch = STANDARD.decode(answer["response"]["patch"].as_str().unwrap()).unwrap();
+        assert_eq!(
+            serde_json::from_slice::<Value>(&patch).unwrap(),
+            json!([{"op": "add", "path": "/metadata/labels", "value": {"team": "unknown"}}]),
+            "{deed}"
+        );
+    }
+    let host = Host::load(vec![doing("grow", &["spec"], folder.path())]).await.unwrap();
+    let answer = host.review("/mutate", &pod()).await;
+    assert_eq!(answer["response"]["allowed"], false, "{answer}");
+    assert_eq!(host.count("Mutator", "p", "invalid_answer"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_reads_what_is_no_field_does_not_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let errors = Host::load(vec![doing("show", &["spec", "spec..a"], folder.path())]).await.err().unwrap();
+    assert!(errors[0].contains("no path of a field: spec..a"), "{errors:?}");
+}
+
+#[test]
+fn tests_of_a_policy_show_it_no_more_than_it_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let component = reading(&["data.a"], folder.path());
+    fs::create_dir(folder.path().join("tests")).unwrap();
+    let cases = r#"
+apiVersion: author.verdict.dev/v1alpha1
+kind: PolicyTest
+settings: {do: show}
+cases:
+- name: it is shown a part
+  object: {apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {a: "1", b: "2"}}
+  expect: {verdict: denied, message: '{"apiVersion":"v1","data":{"a":"1"},"kind":"ConfigMap","metadata":{"name":"a"}} nothing'}
+"#;
+    fs::write(folder.path().join("tests/cases.yaml"), cases).unwrap();
+    let component = component.display().to_string();
+    let (code, out, error) = verdict(&["test", folder.path().to_str().unwrap(), "--component", &component]);
+    assert_eq!(code, 0, "{out}{error}");
+}

@@ -82,6 +82,8 @@ pub fn patches(bytes: &[u8]) {
         if let Ok(Some(changed)) = patch::apply(old, &change, &mut late()) {
             assert!(json_of(changed.as_bytes()).is_object());
             there_and_back(old, &changed);
+            let (at_once, patch) = patch::apply_and_patch(old, &change, &mut late()).unwrap().unwrap();
+            assert_eq!((&at_once, patch), (&changed, patch::between(old, &changed, &mut late()).unwrap_or_default()));
         }
     }
     there_and_back(old, new);

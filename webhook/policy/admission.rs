@@ -12,7 +12,7 @@ use tracing::error;
 use super::{
     Ask, Policy, Selection,
     ask::{Asked, Question},
-    changes,
+    changes::{self, Changed},
     fold::{Fold, Said},
     group::Group,
     matching::View,
@@ -58,13 +58,14 @@ impl Selection<'_> {
     /// Asks one mutator after the other; the patch gives exactly the last object.
     pub async fn mutate(&self, ask: Ask<'_>, request: &AdmissionRequest<'_>) -> AdmissionVerdict {
         let original = request.object.map(RawValue::get);
-        let mut changed: Option<String> = None;
+        let mut changed: Option<Changed> = None;
         let mut fold = Fold::default();
         let mut view = self.view(ask, request);
         for policy in self.about(ask, request) {
-            let object = changed.as_deref().or(original);
+            let object = changed.as_ref().map_or(original, |it| Some(&it.object));
             let Some(asked) = policy.admits(ask, &mut view, object).await else { continue };
-            let (said, object) = match asked.put(ask, &Mutate { request, object }).await {
+            let is_first = changed.is_none() && policy.enforces();
+            let (said, object) = match asked.put(ask, &Mutate { request, object, is_first }).await {
                 Ok((said, object)) => (Ok(said), object),
                 Err(failure) => (Err(failure), None),
             };
@@ -79,8 +80,11 @@ impl Selection<'_> {
                 return fold.verdict(None);
             }
         }
-        let (Some(original), Some(changed)) = (original, changed) else { return fold.verdict(None) };
-        match changes::between(original, changed, ask.deadline).await {
+        let (Some(original), Some(Changed { object, patch })) = (original, changed) else { return fold.verdict(None) };
+        if patch.is_some() {
+            return fold.verdict(patch);
+        }
+        match changes::between(original, object, ask.deadline).await {
             Ok(patch) => fold.verdict(patch),
             Err(failure) => {
                 let uid = ask.trail.map(|it| it.uid());
@@ -178,12 +182,14 @@ impl Question for Validate<'_> {
 struct Mutate<'a> {
     request: &'a AdmissionRequest<'a>,
     object: Option<&'a str>,
+    /// Whether that is the one of the request, and what is made of it counts.
+    is_first: bool,
 }
 
 impl Question for Mutate<'_> {
     type Said = Mutation;
     /// With the object, if it changed.
-    type Answer = (Said, Option<String>);
+    type Answer = (Said, Option<Changed>);
 
     fn operation(&self) -> Option<Operation> {
         Some(self.request.operation)
@@ -204,7 +210,13 @@ impl Question for Mutate<'_> {
         let (denial, object) = match (said.outcome, self.object) {
             (Err(denial), _) => (Some(policy.denied(denial)), None),
             (Ok(Change::Unchanged), _) => (None, None),
-            (Ok(change), Some(object)) => (None, changes::apply(object, change, deadline).await?),
+            (Ok(change), Some(object)) if self.is_first => {
+                (None, changes::apply_and_patch(object, change, deadline).await?)
+            }
+            (Ok(change), Some(object)) => {
+                let object = changes::apply(object, change, deadline).await?;
+                (None, object.map(|object| Changed { object, patch: None }))
+            }
             (Ok(_), None) => return Err(Failure::Answer("it changes the object, but the request has none".to_owned())),
         };
         Ok((Said { denial, warnings: said.warnings, annotations: said.annotations }, object))

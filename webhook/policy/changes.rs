@@ -27,6 +27,28 @@ pub(super) async fn apply(object: &str, change: Change, deadline: Instant) -> Re
     within(room, deadline, move |work| patch::apply(&object, &change, work)).await
 }
 
+/// The same, with the patch from `object` to it where that can be told at once.
+pub(super) async fn apply_and_patch(
+    object: &str,
+    change: Change,
+    deadline: Instant,
+) -> Result<Option<Changed>, Failure> {
+    let made = |made: Option<(String, Option<String>)>| made.map(|(object, patch)| Changed { object, patch });
+    let room = patch::room_to_apply(object, &change);
+    if room < LARGE {
+        return patch::apply_and_patch(object, &change, &mut Work::until(deadline)).map(made).map_err(failure);
+    }
+    let object = object.to_owned();
+    within(room, deadline, move |work| patch::apply_and_patch(&object, &change, work)).await.map(made)
+}
+
+/// An object as policies changed it.
+pub(super) struct Changed {
+    pub(super) object: String,
+    /// The patch to it from the object of the request, where that is known.
+    pub(super) patch: Option<String>,
+}
+
 /// The patch from one object to another, or None when they are equal.
 pub(super) async fn between(old: &str, new: String, deadline: Instant) -> Result<Option<String>, Failure> {
     let room = patch::room_between(old, &new);

@@ -25,6 +25,30 @@ pub use work::Work;
 /// # Errors
 /// The change is not JSON, does not apply, is too large, makes something else of the object, or takes too long.
 pub fn apply(object: &str, change: &Change, work: &mut Work) -> Result<Option<String>, PatchError> {
+    Ok(changed(object, change, work)?.map(|(_, _, text)| text))
+}
+
+/// The same, with the patch from `object` to it, as [`between`] gives it: neither needs to be read again for that. No patch: it takes too
+/// long, or is too large.
+///
+/// # Errors
+/// As of [`apply`].
+pub fn apply_and_patch(
+    object: &str,
+    change: &Change,
+    work: &mut Work,
+) -> Result<Option<(String, Option<String>)>, PatchError> {
+    let Some((old, new, text)) = changed(object, change, work)? else { return Ok(None) };
+    let patch = diff::between(&old, &new, work).ok().flatten();
+    Ok(Some((text, patch)))
+}
+
+/// The object before and after, with its text then.
+fn changed<'t>(
+    object: &'t str,
+    change: &'t Change,
+    work: &mut Work,
+) -> Result<Option<(Node<'t>, Node<'t>, String)>, PatchError> {
     let Some((text, name)) = named(change) else { return Ok(None) };
     let old = read(object, PatchText::Object, work)?;
     let said = read(text, name, work)?;
@@ -51,7 +75,7 @@ pub fn apply(object: &str, change: &Change, work: &mut Work) -> Result<Option<St
     if text.len() > MAX_OBJECT {
         return Err(TooLarge::Bytes(PatchText::Changed).into());
     }
-    Ok(Some(text))
+    Ok(Some((old, new, text)))
 }
 
 /// An RFC 6902 patch that turns `old` into `new`; None when they are equal. Numbers of the same value are equal.
@@ -70,16 +94,17 @@ pub fn between(old: &str, new: &str, work: &mut Work) -> Result<Option<String>, 
     diff::between(&old, &new, work)
 }
 
-/// Bytes of memory that [`apply`] takes at most.
+/// Bytes of memory that [`apply_and_patch`], and so [`apply`], takes at most.
 pub fn room_to_apply(object: &str, change: &Change) -> usize {
     let Some((text, _)) = named(change) else { return 0 };
     let (object, said) = (weigh(object), weigh(text));
+    // Each value of both may be a change that is noted.
     let values = match change {
         Change::Unchanged => 0,
-        Change::Full(_) => object.values + said.values,
-        Change::MergePatch(_) => 2 * object.values + said.values,
+        Change::Full(_) => 2 * (object.values + said.values),
+        Change::MergePatch(_) => 4 * object.values + 2 * said.values,
         // What it copies is no more than the object.
-        Change::JsonPatch(_) => 3 * object.values + said.values + MAX_OPERATIONS,
+        Change::JsonPatch(_) => 6 * object.values + 2 * said.values + MAX_OPERATIONS,
     };
     values * VALUE + object.bytes + said.bytes
 }

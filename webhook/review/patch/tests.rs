@@ -13,8 +13,15 @@ fn work() -> Work {
     Work::until(Instant::now() + Duration::from_secs(3600))
 }
 
+/// Whatever is applied gives the patch at once that it gives when both objects are read again.
 fn apply(object: &str, change: &Change) -> Result<Option<String>, PatchError> {
-    super::apply(object, change, &mut work())
+    let applied = super::apply(object, change, &mut work());
+    if let Ok(both) = super::apply_and_patch(object, change, &mut work()) {
+        let (new, patch) = both.unzip();
+        assert_eq!(applied, Ok(new.clone()));
+        assert_eq!(patch.flatten(), new.and_then(|new| between(object, &new).unwrap()));
+    }
+    applied
 }
 
 fn between(old: &str, new: &str) -> Result<Option<String>, PatchError> {

@@ -27,14 +27,18 @@ pub(super) async fn apply(object: &str, change: Change, deadline: Instant) -> Re
     within(room, deadline, move |work| patch::apply(&object, &change, work)).await
 }
 
-/// The same, with the patch from `object` to it where that can be told at once.
+/// The same, with the patch from `object` to it where that can be told at once, and takes no more memory than there is.
 pub(super) async fn apply_and_patch(
     object: &str,
     change: Change,
     deadline: Instant,
 ) -> Result<Option<Changed>, Failure> {
     let made = |made: Option<(String, Option<String>)>| made.map(|(object, patch)| Changed { object, patch });
-    let room = patch::room_to_apply(object, &change);
+    // Each value of both may be a change that is noted.
+    let room = 2 * patch::room_to_apply(object, &change);
+    if room > ROOM << 20 {
+        return Ok(apply(object, change, deadline).await?.map(|object| Changed { object, patch: None }));
+    }
     if room < LARGE {
         return patch::apply_and_patch(object, &change, &mut Work::until(deadline)).map(made).map_err(failure);
     }

@@ -29,7 +29,7 @@ pub fn apply(object: &str, change: &Change, work: &mut Work) -> Result<Option<St
 }
 
 /// The same, with the patch from `object` to it, as [`between`] gives it: neither needs to be read again for that. No patch: it takes too
-/// long, or is too large.
+/// long.
 ///
 /// # Errors
 /// As of [`apply`].
@@ -94,17 +94,16 @@ pub fn between(old: &str, new: &str, work: &mut Work) -> Result<Option<String>, 
     diff::between(&old, &new, work)
 }
 
-/// Bytes of memory that [`apply_and_patch`], and so [`apply`], takes at most.
+/// Bytes of memory that [`apply`] takes at most, and [`apply_and_patch`] twice as many.
 pub fn room_to_apply(object: &str, change: &Change) -> usize {
     let Some((text, _)) = named(change) else { return 0 };
     let (object, said) = (weigh(object), weigh(text));
-    // Each value of both may be a change that is noted.
     let values = match change {
         Change::Unchanged => 0,
-        Change::Full(_) => 2 * (object.values + said.values),
-        Change::MergePatch(_) => 4 * object.values + 2 * said.values,
+        Change::Full(_) => object.values + said.values,
+        Change::MergePatch(_) => 2 * object.values + said.values,
         // What it copies is no more than the object.
-        Change::JsonPatch(_) => 6 * object.values + 2 * said.values + MAX_OPERATIONS,
+        Change::JsonPatch(_) => 3 * object.values + said.values + MAX_OPERATIONS,
     };
     values * VALUE + object.bytes + said.bytes
 }

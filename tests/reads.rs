@@ -57,11 +57,12 @@ async fn a_validator_sees_what_it_reads_of_the_object_and_of_what_it_was() {
     let read = |it: &str| serde_json::from_str::<Value>(it).unwrap();
     assert_eq!((read(object), read(old)), (part("new"), part("old")), "{answer}");
 
-    // Of another shape than it takes it for: whole.
+    // Of another shape than it takes it for, that value comes whole.
     let mut other = pod();
     other["request"]["object"]["spec"]["containers"] = json!({"image": "a map"});
     let answer = host.review("/validate", &other).await;
-    assert!(answer["response"]["status"]["message"].as_str().unwrap().contains("nodeName"), "{answer}");
+    let message = answer["response"]["status"]["message"].as_str().unwrap();
+    assert!(message.contains(r#""spec":{"containers":{"image":"a map"}}"#), "{message}");
     // Without an object.
     let mut none = pod();
     none["request"]["object"] = Value::Null;
@@ -83,10 +84,37 @@ async fn a_mutator_that_sees_a_part_changes_that_part_and_gives_no_whole_object(
             "{deed}"
         );
     }
+    // What was changed before it, and no more than it reads of that.
+    let before = PolicySpec { name: "a".to_owned(), ..doing("change", &["metadata"], folder.path()) };
+    let shows = tempfile::tempdir().unwrap();
+    let host = Host::load(vec![before, doing("show", &["spec.containers[].image"], shows.path())]).await.unwrap();
+    let answer = host.review("/mutate", &pod()).await;
+    let message = answer["response"]["status"]["message"].as_str().unwrap();
+    let seen = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"labels":{"team":"unknown"},"name":"a"},"spec":{"containers":[{"image":"new"},{}]}}"#;
+    let sorted = |it: &str| serde_json::from_str::<Value>(it).unwrap();
+    let (object, old) = message.trim_start_matches("p: ").split_once(' ').unwrap();
+    assert_eq!(sorted(object), sorted(seen), "{message}");
+    assert!(old.contains(r#"{"image":"old"},{}"#) && !old.contains("nodeName"), "{message}");
     let host = Host::load(vec![doing("grow", &["spec"], folder.path())]).await.unwrap();
     let answer = host.review("/mutate", &pod()).await;
     assert_eq!(answer["response"]["allowed"], false, "{answer}");
     assert_eq!(host.count("Mutator", "p", "invalid_answer"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_of_a_group_see_what_they_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = reading(&["data[a.b]"], folder.path());
+    let yaml = format!(
+        "apiVersion: verdict.dev/v1alpha1\nkind: PolicyGroup\nmetadata: {{name: g}}\nspec:\n  expression: a()\n  members:\n  - {{name: a, component: {{path: {}}}, settings: {{do: show}}}}\n",
+        path.display()
+    );
+    let host = Host::yaml(&yaml).await;
+    let object =
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"a.b": "1", "b": "2"}});
+    let answer = host.review("/validate", &admission("u", object)).await;
+    let message = answer["response"]["status"]["message"].as_str().unwrap();
+    assert!(message.contains(r#""data":{"a.b":"1"}"#), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

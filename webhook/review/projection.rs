@@ -22,48 +22,62 @@ enum Part {
 }
 
 impl Projection {
-    /// What paths such as `spec.containers[].image` name, with `apiVersion`, `kind` and `metadata`. A path that ends within a value
-    /// names all of it; where one path takes for a map what is a list for another, all of it is kept.
+    /// What paths such as `spec.containers[].image` and `data[tls.crt]` name, with `apiVersion`, `kind` and `metadata`. A path that ends
+    /// within a value names all of it; where one path takes for a map what is a list for another, all of it is kept.
     ///
     /// # Errors
     /// The first path that is none.
     pub fn new(paths: &[String]) -> Result<Self, String> {
         let mut root = Part::Fields(BTreeMap::new());
         for path in paths.iter().map(String::as_str).chain(["apiVersion", "kind", "metadata"]) {
-            let mut steps = Vec::new();
-            for field in path.split('.') {
-                let name = field.trim_end_matches("[]");
-                if name.is_empty() || name.contains(['[', ']']) {
-                    return Err(path.to_owned());
-                }
-                steps.push(Step::Field(name));
-                steps.extend(std::iter::repeat_n(Step::Each, (field.len() - name.len()) / 2));
-            }
-            if steps.len() > MAX_DEPTH {
-                return Err(path.to_owned());
-            }
-            root.add(&steps);
+            root.add(&steps(path).ok_or_else(|| path.to_owned())?);
         }
         Ok(Self(root))
     }
 
-    /// The object, as JSON, with these fields only: lists keep their length and order, and values their spelling. Whole where it does not have
-    /// the shape that the paths take it for: nobody is told less than there may be to see.
+    /// The object, as JSON, with these fields only: lists keep their length and order, and values their spelling. What does not have the
+    /// shape that a path takes it for is kept whole.
     pub fn of<'a>(&self, object: &'a str) -> Cow<'a, str> {
-        let mut kept = Vec::new();
-        let mut json = serde_json::Deserializer::from_str(object);
-        let place = Place { part: &self.0, kept: &mut kept };
-        match place.deserialize(&mut json).ok().and_then(|()| String::from_utf8(kept).ok()) {
-            Some(kept) => Cow::Owned(kept),
-            None => Cow::Borrowed(object),
+        for looks in [false, true] {
+            let mut kept = Vec::new();
+            let place = Place { part: &self.0, kept: &mut kept, looks };
+            if place.deserialize(&mut serde_json::Deserializer::from_str(object)).is_ok()
+                && let Ok(kept) = String::from_utf8(kept)
+            {
+                return Cow::Owned(kept);
+            }
         }
+        Cow::Borrowed(object)
     }
 }
 
-#[derive(Clone)]
 enum Step<'a> {
     Field(&'a str),
     Each,
+}
+
+/// None: it is no path.
+fn steps(path: &str) -> Option<Vec<Step<'_>>> {
+    let mut steps = Vec::new();
+    let mut rest = path;
+    loop {
+        let end = rest.find(['.', '[', ']']).unwrap_or(rest.len());
+        let (name, after) = rest.split_at_checked(end).filter(|it| !it.0.is_empty())?;
+        steps.push(Step::Field(name));
+        rest = after;
+        while let Some(bracket) = rest.strip_prefix('[') {
+            let (key, after) = bracket.split_once(']').filter(|it| !it.0.contains('['))?;
+            steps.push(if key.is_empty() { Step::Each } else { Step::Field(key) });
+            rest = after;
+        }
+        if steps.len() > MAX_DEPTH {
+            return None;
+        }
+        if rest.is_empty() {
+            return Some(steps);
+        }
+        rest = rest.strip_prefix('.')?;
+    }
 }
 
 impl Part {
@@ -94,6 +108,8 @@ impl Part {
 struct Place<'a> {
     part: &'a Part,
     kept: &'a mut Vec<u8>,
+    /// Whether it first looks what each value is, for which it reads it twice.
+    looks: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Place<'_> {
@@ -103,6 +119,15 @@ impl<'de> DeserializeSeed<'de> for Place<'_> {
         match self.part {
             Part::Whole => {
                 self.kept.extend_from_slice(<&RawValue>::deserialize(deserializer)?.get().as_bytes());
+                Ok(())
+            }
+            Part::Fields(_) | Part::Each(_) if self.looks => {
+                let value = <&RawValue>::deserialize(deserializer)?.get();
+                let expected = if matches!(self.part, Part::Each(_)) { '[' } else { '{' };
+                if value.starts_with(expected) {
+                    return self.visit_some(&mut serde_json::Deserializer::from_str(value)).map_err(D::Error::custom);
+                }
+                self.kept.extend_from_slice(value.as_bytes());
                 Ok(())
             }
             // As every field, it may be null.
@@ -142,7 +167,7 @@ impl<'de> Visitor<'de> for Place<'_> {
             separator = b',';
             serde_json::to_writer(&mut *self.kept, name).map_err(A::Error::custom)?;
             self.kept.push(b':');
-            map.next_value_seed(Place { part, kept: &mut *self.kept })?;
+            map.next_value_seed(Place { part, kept: &mut *self.kept, looks: self.looks })?;
         }
         self.kept.extend_from_slice(if separator == b'{' { b"{}" } else { b"}" });
         Ok(())
@@ -157,7 +182,7 @@ impl<'de> Visitor<'de> for Place<'_> {
             if end > begin {
                 self.kept.push(b',');
             }
-            if list.next_element_seed(Place { part, kept: &mut *self.kept })?.is_none() {
+            if list.next_element_seed(Place { part, kept: &mut *self.kept, looks: self.looks })?.is_none() {
                 self.kept.truncate(end);
                 self.kept.push(b']');
                 return Ok(());
@@ -189,8 +214,8 @@ impl<'a> Visitor<'_> for Known<'a> {
     }
 }
 
-/// Less than what serde_json reads.
-const MAX_DEPTH: usize = 100;
+/// As many times is an object read at most.
+const MAX_DEPTH: usize = 24;
 
 #[cfg(test)]
 mod tests {
@@ -241,26 +266,43 @@ mod tests {
     }
 
     #[test]
-    fn of_another_shape_than_expected_it_is_whole() {
-        for (paths, object) in [
-            (&["spec.containers[].image"][..], r#"{"spec":{"containers":{"image":"a"}},"x":1}"#),
-            (&["spec.containers.image"], r#"{"spec":{"containers":[{"image":"a"}]},"x":1}"#),
-            (&["spec.containers"], r#"{"spec":[{"x":1}],"x":1}"#),
-            (&["spec.containers"], r#"{"spec":12345678901234567890.0,"x":1}"#),
-            (&["spec.containers"], r#"{"spec":"text","x":1}"#),
-            (&["spec"], "[1, 2]"),
+    fn of_another_shape_than_expected_a_value_is_whole_and_the_rest_as_ever() {
+        for (paths, object, kept) in [
+            (
+                &["spec.containers[].image"][..],
+                r#"{"spec":{"containers":{"image":"a","b":1},"x":1},"x":1}"#,
+                r#"{"spec":{"containers":{"image":"a","b":1}}}"#,
+            ),
+            (&["spec.a.b"], r#"{"spec":{"a":[{"b":"a"}],"x":1},"x":1}"#, r#"{"spec":{"a":[{"b":"a"}]}}"#),
+            (&["spec[].a"], r#"{"spec":[{"a":1,"b":1},[2],3,null],"x":1}"#, r#"{"spec":[{"a":1},[2],3,null]}"#),
+            (&["spec.a"], r#"{"spec":12345678901234567890.0,"x":1}"#, r#"{"spec":12345678901234567890.0}"#),
+            (&["spec.a", "x.a"], r#"{"spec":"text","x":{"a":1,"b":1},"y":1}"#, r#"{"spec":"text","x":{"a":1}}"#),
+            (&["spec"], "[1, 2]", "[1, 2]"),
         ] {
-            assert_eq!(projected(paths, object), object, "{paths:?}");
+            assert_eq!(projected(paths, object), kept, "{paths:?}");
         }
         // What is a list for one and a map for the other.
         assert_eq!(projected(&["a[].b", "a.b"], r#"{"a":{"b":1,"c":2},"x":1}"#), r#"{"a":{"b":1,"c":2}}"#);
-        let deep = format!("{}1{}", r#"{"a":"#.repeat(90), "}".repeat(90));
-        assert_eq!(projected(&[&["a"; 90].join(".")], &deep), deep);
+        let deep = format!("{}1{}", r#"{"a":"#.repeat(200), "}".repeat(200));
+        assert_eq!(projected(&[&["a"; 24].join(".")], &deep), deep);
+        let lists = format!("{}1{}", "[".repeat(20), "]".repeat(20));
+        assert_eq!(projected(&["a.b"], &format!(r#"{{"a":{lists},"x":1}}"#)), format!(r#"{{"a":{lists}}}"#));
+    }
+
+    #[test]
+    fn keys_with_dots_stand_in_brackets() {
+        let object = r#"{"data":{"tls.crt":"a","tls":{"crt":"b"},"x":1}}"#;
+        assert_eq!(projected(&["data[tls.crt]"], object), r#"{"data":{"tls.crt":"a"}}"#);
+        assert_eq!(projected(&["data.tls.crt"], object), r#"{"data":{"tls":{"crt":"b"}}}"#);
+        let list = r#"{"a":[{"b/c":[{"d":1,"e":2}]}]}"#;
+        assert_eq!(projected(&["a[][b/c][].d"], list), r#"{"a":[{"b/c":[{"d":1}]}]}"#);
     }
 
     #[test]
     fn what_is_no_path_is_told() {
-        for path in ["", ".", "a.", ".a", "a..b", "[]", "a[", "a[0]", "a]", "a[]b", &["a"; 101].join(".")] {
+        for path in
+            ["", ".", "a.", ".a", "a..b", "[]", "[a]", "a[", "a[[]]", "a]", "a[]b", "a[].", &["a"; 25].join(".")]
+        {
             assert_eq!(Projection::new(&[path.to_owned()]), Err(path.to_owned()), "{path}");
         }
     }

@@ -201,7 +201,9 @@ impl Program {
         let review = contract::imported(Import::Review);
         let imports_review = about.description.imports.contains(&review);
         let slots = lanes::slots_of(about.required.0, about.required.1);
-        let paths = about.manifest.as_ref().map(|it| &*it.reads).filter(|it| !it.is_empty());
+        // Modules of older protocols are asked as they always were.
+        let manifest = about.manifest.as_ref().filter(|_| !matches!(code, Code::Module(_)));
+        let paths = manifest.map(|it| &*it.reads).filter(|it| !it.is_empty());
         let wrong = |path: String| {
             ProgramError::Manifest(format!("its manifest's reads has what is no path of a field: {}", line(&path)))
         };

@@ -47,7 +47,8 @@ pub struct PolicyManifest {
     #[schemars(extend("x-kubernetes-list-type" = "set"))]
     pub imports: Option<Vec<Import>>,
     /// The fields of the object that it reads, such as `spec.containers[].image`: of object and old object it is given these, apiVersion,
-    /// kind and metadata, and nothing else; lists keep their length and order. Absent: whole objects.
+    /// kind and metadata, and nothing else; lists keep their length and order. A key with dots stands in brackets: `data[tls.crt]`. Absent
+    /// or empty: whole objects.
     #[serde(default)]
     #[schemars(schema_with = "reads")]
     pub reads: Vec<String>,
@@ -93,7 +94,7 @@ fn anything(_: &mut SchemaGenerator) -> Schema {
 }
 
 fn reads(_: &mut SchemaGenerator) -> Schema {
-    let field = r"[A-Za-z_][-A-Za-z0-9_]*(\[\])*";
+    let field = r"[A-Za-z_][-A-Za-z0-9_]*(\[[^\[\]]*\])*";
     json_schema!({
         "type": "array",
         "maxItems": 64,

@@ -158,7 +158,7 @@ impl Image {
             return;
         };
         let same = seconds.checked_mul(1000).and_then(|it| it.checked_add(nanoseconds / 1_000_000));
-        if milliseconds > 0 && same.is_some_and(|it| it.abs_diff(milliseconds) < APART) {
+        if same.is_some_and(|it| it.abs_diff(milliseconds) < APART) {
             self.clear(allocator..allocator + 16);
             self.clear(clock..clock + 16);
         }

@@ -9,13 +9,13 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::install;
+use super::{install, show};
 use crate::support::{
     binaries::{Binaries, binaries},
     control_plane::{ControlPlane, Output},
     eventually,
     pki::Pki,
-    processes::{folder, say},
+    processes::folder,
     replicas::balancer::Balancer,
     verdict::{Verdict, command},
 };
@@ -40,12 +40,7 @@ fn cluster() -> Option<Held> {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if thread::panicking() {
-            say(&self.0.plane.tail());
-            for replica in &self.0.replicas {
-                say(&replica.process.log());
-            }
-        }
+        show(&self.0.plane, &self.0.replicas);
     }
 }
 

@@ -11,14 +11,14 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::install;
+use super::{install, show};
 use crate::support::{
     binaries::{Binaries, binaries},
     control_plane::{ControlPlane, kubeconfig_of},
     eventually, http,
     link::{Link, Way as Connections},
     pki::Pki,
-    processes::{folder, say},
+    processes::folder,
     replicas::{
         Versions,
         balancer::Balancer,
@@ -42,11 +42,7 @@ const NAMES: [&str; 2] = ["one", "two"];
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if thread::panicking() {
-            for replica in &self.replicas {
-                say(&replica.process.log());
-            }
-        }
+        show(&self.plane, &self.replicas);
     }
 }
 

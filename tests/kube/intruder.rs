@@ -9,16 +9,11 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    install,
+    install, show,
     tries::{End, Try, tries},
 };
 use crate::support::{
-    binaries::binaries,
-    control_plane::ControlPlane,
-    eventually, http,
-    pki::Pki,
-    processes::{folder, say},
-    verdict::Verdict,
+    binaries::binaries, control_plane::ControlPlane, eventually, http, pki::Pki, processes::folder, verdict::Verdict,
     within,
 };
 
@@ -32,9 +27,7 @@ struct Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if std::thread::panicking() {
-            say(&self.replica.process.log());
-        }
+        show(&self.plane, [&self.replica]);
     }
 }
 

@@ -28,7 +28,11 @@ mod tokens;
 mod tries;
 mod validating;
 
-use crate::support::{control_plane::ControlPlane, verdict::command};
+use crate::support::{
+    control_plane::ControlPlane,
+    processes::say,
+    verdict::{Verdict, command},
+};
 
 /// Verdict's kinds, which it returns, and namespaces.
 fn install(plane: &ControlPlane, namespaces: &[&str]) -> String {
@@ -40,4 +44,14 @@ fn install(plane: &ControlPlane, namespaces: &[&str]) -> String {
         plane.kubectl(&["create", "namespace", namespace]).ok();
     }
     crds
+}
+
+/// What a test that fails leaves to be read.
+fn show<'a>(plane: &ControlPlane, replicas: impl IntoIterator<Item = &'a Verdict>) {
+    if std::thread::panicking() {
+        say(&plane.tail());
+        for replica in replicas {
+            say(&replica.process.log());
+        }
+    }
 }

@@ -4,12 +4,11 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{LazyLock, Mutex, MutexGuard, PoisonError},
-    thread,
 };
 
 use serde_json::{Value, json};
 
-use super::super::install;
+use super::super::{install, show};
 use crate::{
     registry::real::{Real, tools},
     support::{
@@ -17,7 +16,7 @@ use crate::{
         control_plane::{ControlPlane, Output},
         eventually, fixtures, http,
         pki::Pki,
-        processes::{folder, say},
+        processes::folder,
         verdict::{Verdict, verdict},
     },
 };
@@ -48,12 +47,7 @@ pub(super) fn cluster() -> Option<Held> {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if thread::panicking() {
-            say(&self.0.plane.tail());
-            for replica in self.0.replicas.values() {
-                say(&replica.process.log());
-            }
-        }
+        show(&self.0.plane, self.0.replicas.values());
     }
 }
 

@@ -205,7 +205,10 @@ impl Program {
         let manifest = about.manifest.as_ref().filter(|_| !matches!(code, Code::Module(_)));
         let paths = manifest.map(|it| &*it.reads).filter(|it| !it.is_empty());
         let wrong = |path: String| {
-            ProgramError::Manifest(format!("its manifest's reads has what is no path of a field: {}", line(&path)))
+            ProgramError::Manifest(format!(
+                "its manifest's reads has what is no path of a field, or one of too many steps: {}",
+                line(&path)
+            ))
         };
         let reads = paths.map(Projection::new).transpose().map_err(wrong)?;
         Ok(Self { wasm: Arc::clone(wasm), linked, about, settings, grants, reads, imports_review, slots, shared })

@@ -202,23 +202,35 @@ async fn a_small_change_of_a_large_and_deep_object_is_made_in_time() {
     let object = (0..100).fold(array, |inside, _| format!("{{\"a\":{inside}}}"));
     let review = config_map("u").to_string().replace("\"data\":{\"a\":\"1\"}", &object[1..object.len() - 1]);
     assert!(review.len() > 2_300_000);
-    let begin = Instant::now();
-    let (_, answer) = host.post("/mutate?timeout=20s", review.clone()).await;
-    let answer: Value = serde_json::from_str(&answer).unwrap();
-    let patch = STANDARD.decode(answer["response"]["patch"].as_str().unwrap_or_else(|| panic!("{answer}"))).unwrap();
+    let ask = async |milliseconds: u128| {
+        let begin = Instant::now();
+        let (status, answer) = host.post(&format!("/mutate?timeout={milliseconds}ms"), review.clone()).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        (serde_json::from_str::<Value>(&answer).unwrap()["response"].clone(), begin.elapsed())
+    };
     let expected = json!([{"op": "add", "path": format!("{}/0", "/a".repeat(100)), "value": "deep"}]);
-    assert_eq!(serde_json::from_slice::<Value>(&patch).unwrap(), expected);
-    let took = begin.elapsed();
+    let changed = |response: &Value| {
+        let patch = STANDARD.decode(response["patch"].as_str().unwrap_or_else(|| panic!("{response}"))).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&patch).unwrap(), expected);
+    };
+    let (response, took) = ask(20_000).await;
+    changed(&response);
     println!("changed in {took:?}");
 
-    // And where the time is too short, it ends all the same: the caller has half of what it takes.
-    let begin = Instant::now();
-    let (status, answer) = host.post(&format!("/mutate?timeout={}ms", took.as_millis() / 2), review).await;
-    assert!(begin.elapsed() < PATIENCE, "{:?}", begin.elapsed());
-    assert_eq!(status, StatusCode::OK, "{answer}");
-    let answer: Value = serde_json::from_str(&answer).unwrap();
-    assert_eq!(answer["response"]["allowed"], false, "{answer}");
-    assert_eq!(answer["response"]["status"]["code"], 504, "{answer}");
+    // And where the time is too short, it ends all the same. How short that is depends on what else the machine does:
+    // half as long each time, until it is, each time either changed or late.
+    let mut milliseconds = took.as_millis();
+    loop {
+        let (response, took) = ask(milliseconds).await;
+        assert!(took < PATIENCE, "{took:?} of {milliseconds} ms");
+        if response["allowed"] == false {
+            assert_eq!(response["status"]["code"], 504, "{response}");
+            break;
+        }
+        changed(&response);
+        milliseconds /= 2;
+        assert!(milliseconds > 0, "changed within 2 ms");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

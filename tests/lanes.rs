@@ -61,10 +61,14 @@ async fn what_rests_gives_way_to_whoever_needs_its_room() {
         assert_eq!(host.review("/authorize", &access()).await["status"]["allowed"], false);
         assert_eq!(host.review("/authenticate", &token("magic-token")).await["status"]["authenticated"], true);
     }
-    assert_eq!(engine.in_use().resting, 0, "{:?}", engine.in_use());
+    // At most one in the room of each lane, where those that are put back to what they were rest, too.
+    assert!(engine.in_use().resting <= 2, "{:?}", engine.in_use());
+    engine.sweep(Duration::ZERO);
     host.review("/validate/one", &config_map("u")).await;
     let used = engine.in_use();
-    assert_eq!((used.resting, used.slots, used.memory), (1, 1, 64 * MIB));
+    // It holds what it uses, not what it may use.
+    assert!(used.memory >= 64 << 10 && used.memory <= 8 * MIB, "{used:?}");
+    assert_eq!((used.resting, used.slots), (1, 1));
     engine.sweep(Duration::from_secs(3600));
     assert_eq!(engine.in_use().resting, 1);
     engine.sweep(Duration::ZERO);
@@ -79,6 +83,26 @@ async fn instances_end_with_their_policy() {
     assert_eq!(engine.in_use().resting, 1);
     drop(host);
     assert_eq!((engine.in_use().resting, engine.in_use().pooled), (0, 0));
+}
+
+/// Where the kernel tells which pages were written, an instance is put back to what it was, and answers the next review as a new one would.
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_are_put_back_rest_until_the_next_review() {
+    let engine = engine(64, 512);
+    let host = host(&engine, &policy("$ADMISSION", "one", "count", "")).await;
+    let ask = async || {
+        let answer = host.review("/validate/one", &config_map("u")).await;
+        assert_eq!(answer["response"]["status"]["message"], "one: seen 1");
+        engine.in_use().resting
+    };
+    // The first ones show what reviews of it change.
+    let mut rested = 0;
+    for _ in 0..20 {
+        rested = ask().await;
+    }
+    let expected = usize::from(wasmtime::PoolingAllocationConfig::is_pagemap_scan_available());
+    assert_eq!((rested, ask().await), (expected, expected));
+    assert_eq!(engine.in_use().slots as usize, expected);
 }
 
 /// Whatever admission does, logins have room of their own.
@@ -112,7 +136,11 @@ async fn admission_that_takes_all_it_can_get_keeps_nobody_from_logging_in() {
         (20, 20)
     );
     sleepers.iter().for_each(tokio::task::JoinHandle::abort);
-    until("they are gone", || engine.in_use().pooled == 0 && engine.in_use().slots == 0).await;
+    until("they are gone", || {
+        engine.sweep(Duration::ZERO);
+        engine.in_use().pooled == 0 && engine.in_use().slots == 0
+    })
+    .await;
 }
 
 /// As many callers as there are memories in the pool, each with the largest component that there may be.
@@ -138,6 +166,8 @@ async fn a_component_with_many_memories_and_tables_takes_no_more_than_its_share(
         let answer = caller.await.unwrap();
         assert_eq!(answer["response"]["status"]["message"], "large: the policy took too long", "{answer}");
     }
+    // What rests has ended well.
+    engine.sweep(Duration::ZERO);
     assert_eq!((host.count("Validator", "large", "overload"), engine.in_use().pooled), (0, 0));
 }
 
@@ -280,10 +310,14 @@ async fn a_policy_has_no_more_reviews_at_once_than_it_may() {
         let host = Arc::clone(&host);
         tokio::spawn(async move { host.review(path, &config_map("u")).await["response"].clone() })
     };
+    let busy = || {
+        let used = engine.in_use();
+        (used.slots as usize).saturating_sub(used.resting)
+    };
     // Each sleeps for 0.4 s: few of them come to their turn in time.
     for (path, allowed) in [("/validate/slow?timeout=1500ms", false), ("/validate/open?timeout=1500ms", true)] {
         let callers: Vec<_> = (0..40).map(|_| ask(path)).collect();
-        until("two sleep", || engine.in_use().slots == 2).await;
+        until("two sleep", || busy() == 2).await;
         assert_eq!(host.review("/validate/other", &config_map("u")).await["response"]["allowed"], true);
         for caller in callers {
             let answer = caller.await.unwrap();
@@ -297,11 +331,11 @@ async fn a_policy_has_no_more_reviews_at_once_than_it_may() {
     }
     // Now it is known how long a turn takes: whoever is too far behind is told at once, and not at its deadline.
     let first: Vec<_> = (0..2).map(|_| ask("/validate/slow?timeout=30s")).collect();
-    until("two sleep", || engine.in_use().slots == 2).await;
+    until("two sleep", || busy() == 2).await;
     let begin = Instant::now();
     let answer = host.review("/validate/slow?timeout=100ms", &config_map("u")).await;
     assert_eq!(answer["response"]["status"]["message"], "slow: the policy has too many reviews at once", "{answer}");
-    assert!(begin.elapsed() < Duration::from_millis(90) || engine.in_use().slots < 2, "{:?}", begin.elapsed());
+    assert!(begin.elapsed() < Duration::from_millis(90) || busy() < 2, "{:?}", begin.elapsed());
     for caller in first {
         assert_eq!(caller.await.unwrap()["allowed"], false);
     }

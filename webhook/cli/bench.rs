@@ -19,8 +19,8 @@ use crate::{
     text,
 };
 
-/// Asks the same review over and over, one at a time and on all cores, with an instance for each review (PerReview, the
-/// default) and with instances that are used again (Reuse; never for authenticators). Nothing of HTTP is in
+/// Asks the same review over and over, one at a time and on all cores, with instances as `init` left them (PerReview, the
+/// default) and with instances that keep what reviews left (Reuse; never for authenticators). Nothing of HTTP is in
 /// these times.
 #[derive(clap::Args)]
 pub(super) struct Args {

@@ -28,7 +28,7 @@ impl Default for Limits {
 /// Which instance answers a review.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Instances {
-    /// One that has never seen another review.
+    /// One that is as `init` left it: never used, or put back to what it was (`engine::run::rewind`).
     #[default]
     PerReview,
     /// One that may have answered other reviews: faster, and what the guest keeps of one review can reach the next.

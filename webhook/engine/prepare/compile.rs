@@ -276,7 +276,7 @@ pub(super) fn draft() -> Result<&'static Wasm, EngineError> {
     let made = DRAFT.get_or_init(|| {
         let mut config = base();
         config.cranelift_opt_level(OptLevel::None);
-        Wasm::new(config, false)
+        Wasm::new(config, false, 0)
     });
     made.as_ref().map_err(Clone::clone)
 }

@@ -114,12 +114,15 @@ impl Identity {
     }
 }
 
-/// This version of Verdict, and all that wasmtime knows of its configuration and of the processor.
+/// This version of Verdict and of what it makes of components, and all that wasmtime knows of its configuration and of the processor.
 fn digest_of(wasm: &Wasm) -> Digest {
     let mut sink = Sink(Sha256::new());
-    (env!("CARGO_PKG_VERSION"), wasm.engine.precompile_compatibility_hash()).hash(&mut sink);
+    (env!("CARGO_PKG_VERSION"), FORMAT, wasm.engine.precompile_compatibility_hash()).hash(&mut sink);
     Digest(sink.0.finalize().into())
 }
+
+/// Raised when what is made of the same component changes, or what is said of it: entries of the cache of before are left alone then.
+const FORMAT: u32 = 1;
 
 /// Feeds what is hashed, each with its length, to SHA-256.
 struct Sink(Sha256);

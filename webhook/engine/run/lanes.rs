@@ -62,7 +62,15 @@ struct Resting {
 /// Room for one instance.
 pub(super) struct Place {
     _slots: OwnedSemaphorePermit,
-    _memory: OwnedSemaphorePermit,
+    memory: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// Gives back what an instance that rests does not use.
+    pub(super) fn shrink(&mut self, used: usize) {
+        let unused = self.memory.num_permits().saturating_sub(pages(used) as usize);
+        drop(self.memory.split(unused));
+    }
 }
 
 impl Lanes {
@@ -123,7 +131,7 @@ impl LaneRoom {
             if let Ok(slots) = Arc::clone(&self.slots).try_acquire_many_owned(need.slots)
                 && let Ok(memory) = Arc::clone(&self.pages).try_acquire_many_owned(pages(need.memory))
             {
-                return Some(Place { _slots: slots, _memory: memory });
+                return Some(Place { _slots: slots, memory });
             }
             // Not under the lock, since giving back its memory takes time.
             let oldest = self.idle().resting.pop_front()?;
@@ -146,7 +154,7 @@ impl LaneRoom {
         }
         let slots = Arc::clone(&self.slots).acquire_many_owned(need.slots).await?;
         let memory = Arc::clone(&self.pages).acquire_many_owned(pages(need.memory)).await?;
-        Ok(Place { _slots: slots, _memory: memory })
+        Ok(Place { _slots: slots, memory })
     }
 
     /// Lets an instance rest until `owner` is asked again. It ends where somebody waits for room.
@@ -157,18 +165,43 @@ impl LaneRoom {
             drop(live);
             return;
         }
-        idle.resting.push_back(Resting { owner, since: Instant::now(), live });
         let most = (self.size.slots / 4).max(1) as usize;
-        let oldest = if idle.resting.len() > most { idle.resting.pop_front() } else { None };
+        let oldest = match idle.resting.front() {
+            // More policies than can rest are asked one after the other: if each took the place of the one that is asked next, none would
+            // ever be there when it is asked.
+            Some(oldest) if idle.resting.len() >= most && oldest.since.elapsed() < MIN_REST => {
+                drop(idle);
+                drop(live);
+                return;
+            }
+            Some(_) if idle.resting.len() >= most => idle.resting.pop_front(),
+            _ => None,
+        };
+        idle.resting.push_back(Resting { owner, since: Instant::now(), live });
         drop(idle);
         drop(oldest);
     }
 
-    /// The instance of `owner` that came to rest last.
-    pub(super) fn wake(&self, owner: u64) -> Option<Live> {
-        let mut idle = self.idle();
-        let at = idle.resting.iter().rposition(|it| it.owner == owner)?;
-        idle.resting.remove(at).map(|it| it.live)
+    /// The instance of `owner` that came to rest last, with room for what it may need. What else rests gives way.
+    pub(super) fn wake(&self, owner: u64, need: Size) -> Option<Live> {
+        let mut live = {
+            let mut idle = self.idle();
+            let at = idle.resting.iter().rposition(|it| it.owner == owner)?;
+            idle.resting.remove(at)?.live
+        };
+        loop {
+            let missing = (pages(need.memory) as usize).saturating_sub(live.place.memory.num_permits());
+            let missing = u32::try_from(missing).unwrap_or(u32::MAX);
+            if missing == 0 {
+                return Some(live);
+            }
+            if let Ok(more) = Arc::clone(&self.pages).try_acquire_many_owned(missing) {
+                live.place.memory.merge(more);
+                return Some(live);
+            }
+            let oldest = self.idle().resting.pop_front()?;
+            drop(oldest);
+        }
     }
 
     /// Ends all that rest for `owner`.
@@ -263,6 +296,8 @@ pub(super) fn slots_of(memories: u32, tables: u32) -> u32 {
 /// How many the pool has for each slot. A Rust, Go or JavaScript policy has one memory and at most four tables.
 pub(super) const MEMORIES_PER_SLOT: u32 = 1;
 pub(super) const TABLES_PER_SLOT: u32 = 4;
+/// For so long at least an instance rests, where there is room.
+const MIN_REST: Duration = Duration::from_secs(1);
 /// As many as the largest component that is allowed takes.
 const MIN_SLOTS: u32 = 4;
 

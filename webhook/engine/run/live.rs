@@ -11,15 +11,17 @@ pub(super) struct Live {
     pub(super) store: Store<State>,
     /// None until it is started.
     pub(super) instance: Option<Started>,
+    /// Bytes of its memories and tables before its first review.
+    pub(super) memory: usize,
     /// Reviews that it has answered.
     pub(super) answered: u32,
     /// Given back last.
-    _place: Place,
+    pub(super) place: Place,
 }
 
 impl Live {
     pub(super) fn new(store: Store<State>, place: Place) -> Self {
-        Self { store, instance: None, answered: 0, _place: place }
+        Self { store, instance: None, memory: 0, answered: 0, place }
     }
 
     /// Ready for the next review, with nothing of the host's left from the last one.

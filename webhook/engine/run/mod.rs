@@ -1,4 +1,4 @@
-//! From a program and a review to an outcome: never-used instances, limits, host imports.
+//! From a program and a review to an outcome: instances as `init` left them, limits, host imports.
 //!
 //! Knows the reviews' types, but neither where programs come from, nor policies' configuration, nor HTTP.
 
@@ -14,6 +14,7 @@ pub(super) mod output;
 pub(super) mod program;
 mod question;
 mod queue;
+pub(super) mod rewind;
 pub(super) mod runtime;
 pub(super) mod state;
 mod template;

@@ -19,6 +19,7 @@ use super::{
     lanes,
     module::{Module, Rego},
     outcome::RefusedLater,
+    rewind::{self, Rewind},
     runtime::{MAX_INIT_ANSWER, Wasm},
     state::State,
 };
@@ -64,7 +65,7 @@ pub(in crate::engine) type SharedCode = Arc<Component>;
 
 /// Code with the host's imports.
 pub(super) enum Linked {
-    Component { pre: InstancePre<State>, exports: Box<Exports> },
+    Component { pre: InstancePre<State>, exports: Box<Exports>, rewind: Option<Rewind> },
     Module(Module),
 }
 
@@ -191,8 +192,15 @@ impl Program {
         grants: Arc<Grants>,
     ) -> Result<Self, ProgramError> {
         let linked = match code {
-            Code::Component(component) => Linked::of(link(wasm, component, None)?),
-            Code::Split(component, state) => Linked::of(link(wasm, component, Some(state))?),
+            Code::Component(component) => {
+                let (pre, exports) = link(wasm, component, None)?;
+                Linked::Component { pre, exports: Box::new(exports), rewind: None }
+            }
+            Code::Split(component, state) => {
+                let (pre, exports) = link(wasm, component, Some(state))?;
+                let rewind = Rewind::new(&pre, &wasm.begins);
+                Linked::Component { pre, exports: Box::new(exports), rewind }
+            }
             Code::Module(module) => {
                 Linked::Module(Module::link(wasm, module, about.description.protocol, about.rego.as_ref())?)
             }
@@ -222,6 +230,14 @@ impl Program {
         }
     }
 
+    /// How an instance becomes what it was before its review, where that can be.
+    pub(super) fn rewind(&self) -> Option<&Rewind> {
+        match &self.linked {
+            Linked::Component { rewind, .. } => rewind.as_ref(),
+            Linked::Module(_) => None,
+        }
+    }
+
     /// What the component does when it is unloaded, if anything.
     pub(super) fn cleanup(&self) -> Option<&cleanup::GuestIndices> {
         match &self.linked {
@@ -236,9 +252,12 @@ impl Program {
         match &self.linked {
             Linked::Module(module) if started => module.instantiate(store).await.map(Started::Module),
             Linked::Module(module) => module.start(store, self.settings.as_deref()).await.map(Started::Module),
-            Linked::Component { pre, exports } => {
+            Linked::Component { pre, exports, rewind } => {
                 let instance = pre.instantiate_async(&mut *store).await?;
                 if started {
+                    if let Some(rewind) = rewind {
+                        rewind.learn(store, &instance).await?;
+                    }
                     return Ok(Started::Component(instance));
                 }
                 store.set_hostcall_fuel(MAX_INIT_ANSWER);
@@ -278,12 +297,6 @@ impl Program {
     }
 }
 
-impl Linked {
-    fn of((pre, exports): (InstancePre<State>, Exports)) -> Self {
-        Self::Component { pre, exports: Box::new(exports) }
-    }
-}
-
 /// A component with the host's imports, and the functions that it exports of the contract; nothing that it says is passed over. With
 /// `state` it must be one that was split from that, whose other imports were looked at before.
 pub(in crate::engine) fn link(
@@ -295,6 +308,7 @@ pub(in crate::engine) fn link(
     let pre = if let Some(state) = state {
         let mut linker = wasm.linker.clone();
         linker.root().module(STATE, state).map_err(of_import)?;
+        rewind::add_to_linker(&mut linker).map_err(of_import)?;
         linker.instantiate_pre(component)
     } else {
         contract::check_imports(&wasm.engine, component)?;
@@ -400,5 +414,8 @@ impl Exports {
 const MAX_NAMES: usize = 8 << 10;
 /// The core module that [`crate::engine::prepare`] has a component import its state from.
 pub(in crate::engine) const STATE: &str = "verdict-state";
+/// What such a component exports where it can put its state back, and the function of the host that it then shows its memory to.
+pub(in crate::engine) const REWIND: &str = "verdict-rewind";
+pub(in crate::engine) const MEMORY: &str = "verdict-memory";
 /// What [`crate::engine::prepare`] adds to a component to read its state: not the author's.
 const SNAPSHOT_EXPORT: &str = "wasmtime:wizer/access";

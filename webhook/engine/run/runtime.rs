@@ -11,7 +11,7 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 use super::{
     imports,
     lanes::{self, LaneRoom, Lanes, MEMORIES_PER_SLOT, TABLES_PER_SLOT},
-    module,
+    module, rewind,
     state::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES, State},
 };
 use crate::spec::MAX_MEMORY;
@@ -74,6 +74,8 @@ pub(in crate::engine) struct Wasm {
     pub(super) modules: wasmtime::Linker<State>,
     /// Whether instructions are counted.
     pub(super) fuelled: bool,
+    /// What is known of how memories begin may take so much.
+    pub(in crate::engine) begins: Arc<rewind::Budget>,
     /// Dropped with the engine, which ends the clock's thread.
     _clock: mpsc::Sender<()>,
 }
@@ -102,8 +104,9 @@ impl Engine {
     pub fn new(capacity: Capacity) -> Result<Self, EngineError> {
         let lanes = Arc::new(Lanes::new(capacity));
         let sweeper = start_sweeper(&lanes)?;
+        let begins = lanes::kept(capacity) / OF_BEGINS;
         Ok(Self(Arc::new(Inner {
-            plain: Arc::new(Wasm::new(pooled(capacity, lanes::kept(capacity)), false)?),
+            plain: Arc::new(Wasm::new(pooled(capacity, lanes::kept(capacity) - begins), false, begins)?),
             fuelled: OnceLock::new(),
             lanes,
             capacity,
@@ -151,17 +154,17 @@ impl Engine {
         if !fuelled {
             return Ok(&self.0.plain);
         }
-        let make = || Ok(Arc::new(Wasm::new(pooled(self.0.capacity, 0), true)?));
+        let make = || Ok(Arc::new(Wasm::new(pooled(self.0.capacity, 0), true, 0)?));
         self.0.fuelled.get_or_init(make).as_ref().map_err(Clone::clone)
     }
 }
 
 impl Wasm {
-    /// `fuelled`: see the field.
+    /// `fuelled`: see the field; `begins` is in bytes.
     ///
     /// # Errors
     /// When the machine refuses the address space or a thread.
-    pub(in crate::engine) fn new(mut config: Config, fuelled: bool) -> Result<Self, EngineError> {
+    pub(in crate::engine) fn new(mut config: Config, fuelled: bool, begins: usize) -> Result<Self, EngineError> {
         config.consume_fuel(fuelled);
         let failed = |error: wasmtime::Error| EngineError::Wasmtime(Arc::new(error));
         let engine = wasmtime::Engine::new(&config).map_err(failed)?;
@@ -169,7 +172,7 @@ impl Wasm {
         imports::add_to_linker(&mut linker).map_err(failed)?;
         let modules = module::linker(&engine).map_err(failed)?;
         let clock = start_clock(&engine)?;
-        Ok(Self { engine, linker, modules, fuelled, _clock: clock })
+        Ok(Self { engine, linker, modules, fuelled, begins: Arc::new(rewind::Budget::new(begins)), _clock: clock })
     }
 
     /// An empty store with this state, its limits in force.
@@ -279,5 +282,7 @@ const MAX_REST: Duration = Duration::from_secs(60);
 /// nothing.
 const MAX_RESIDENT: usize = 32 << 20;
 const MAX_RESIDENT_TABLE: usize = 64 << 10;
+/// Of what stays resident, what is known of how memories begin has this part.
+const OF_BEGINS: usize = 8;
 /// The smallest page of any machine.
 const HOST_PAGE: usize = 4 << 10;

@@ -16,6 +16,7 @@ use super::{
     module::{HostCalls, Talk},
     outcome::DeadlineReached,
     output::{Output, Stream},
+    rewind::Region,
 };
 use crate::spec::Grants;
 
@@ -44,6 +45,8 @@ pub(in crate::engine) struct State {
     pub(in crate::engine) out_of_stack: bool,
     /// When the call must have ended.
     pub(in crate::engine) deadline: Instant,
+    /// Where the guest's memory is, when it was asked for that.
+    pub(super) region: Option<Region>,
 }
 
 impl State {
@@ -59,6 +62,7 @@ impl State {
         table.set_max_capacity(MAX_RESOURCES);
         Self {
             wasi: None,
+            region: None,
             preview1: None,
             talk: None,
             host_calls: None,
@@ -117,6 +121,21 @@ impl State {
     /// Whether a module may call an operation of the host.
     pub(super) fn may_call(&self, namespace: &str, operation: &str) -> bool {
         self.grants.host_capabilities.allow(namespace, operation)
+    }
+
+    /// Whether the guest left anything with the host that a later review could find, beside what [`Self::rest`] and [`Self::forget_wasi`] forget: resources that it was
+    /// given, or gave back, show in the numbers of the next ones, and `memory` is what it began with.
+    pub(in crate::engine) fn was_changed(&mut self, memory: usize) -> bool {
+        // A table without room for anything takes what has a place from before.
+        self.table.set_max_capacity(0);
+        let had_resources = self.table.push(()).is_ok();
+        self.table.set_max_capacity(MAX_RESOURCES);
+        had_resources || self.memory.used != memory
+    }
+
+    /// WASI is as if nobody had ever asked for anything of it.
+    pub(super) fn forget_wasi(&mut self) {
+        self.wasi = None;
     }
 
     /// Whether the guest holds resources of the host.

@@ -300,7 +300,7 @@ impl Template {
         let said = state.output.finish();
         let usage =
             Usage { timing, memory: state.memory.used(), log: said.heard, kept: said.kept, dropped: said.dropped };
-        if self.reuses(Q::INTERFACE) && result.is_ok() {
+        if self.rests(Q::INTERFACE) && result.is_ok() && (self.reuse || self.put_back(&mut live).await) {
             self.keep(lane, live);
         }
         Answer { result, usage, facts: said.facts }
@@ -317,7 +317,11 @@ impl Template {
     ) -> Reply<Q::Answer> {
         let instance = match live.instance {
             Some(instance) => instance,
-            None => self.program.start(&mut live.store).await?,
+            None => {
+                let instance = self.program.start(&mut live.store).await?;
+                live.memory = live.store.data().memory.used();
+                instance
+            }
         };
         live.instance = Some(instance);
         let started = Instant::now();
@@ -350,7 +354,7 @@ impl Template {
             None => None,
         };
         let share = share.take(deadline, Failure::Overload).await?;
-        let rested = || if self.reuses(interface) { room.wake(self.id).map(Room::Rested) } else { None };
+        let rested = || if self.rests(interface) { room.wake(self.id, self.need).map(Room::Rested) } else { None };
         // Most calls need not wait: those need no timer.
         let found = match rested().or_else(|| room.try_take(self.need).map(Room::New)) {
             Some(found) => found,
@@ -371,9 +375,20 @@ impl Template {
         shares.into_iter().flatten().for_each(|it| it.held(time));
     }
 
-    /// One caller's token must never be where another's review can find it.
-    fn reuses(&self, interface: Interface) -> bool {
-        self.reuse && interface != Interface::Authentication
+    /// Whether an instance can answer another review. One caller's token must never be where another's review can find it: one that is put back
+    /// has none.
+    fn rests(&self, interface: Interface) -> bool {
+        if self.reuse { interface != Interface::Authentication } else { self.program.rewind().is_some() }
+    }
+
+    /// Whether the instance is again what it was before its review.
+    async fn put_back(&self, live: &mut Live) -> bool {
+        let (Some(rewind), Some(Started::Component(instance))) = (self.program.rewind(), live.instance) else {
+            return false;
+        };
+        let state = live.store.data_mut();
+        state.forget_wasi();
+        !state.was_changed(live.memory) && rewind.put_back(&mut live.store, &instance).await
     }
 
     /// Lets an instance rest until its next review, without anything of the last one that the host holds.
@@ -381,6 +396,7 @@ impl Template {
         live.answered = live.answered.saturating_add(1);
         if live.answered < MAX_ANSWERED {
             live.store.data_mut().rest();
+            live.place.shrink(live.store.data().memory.used());
             self.engine.lanes().of(lane).rest(self.id, live);
         }
     }

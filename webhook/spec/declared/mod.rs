@@ -296,7 +296,7 @@ pub enum AuthorizationFailure {
 /// Which instance answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum InstancePolicy {
-    /// One that has never seen another review.
+    /// One that is as `init` left it: nothing of another review is in it.
     #[default]
     PerReview,
     /// One that may have answered other reviews: faster, and what the policy keeps of one review can reach the next.

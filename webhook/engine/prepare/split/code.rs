@@ -2,12 +2,16 @@
 
 use wasm_encoder::{
     Component, ComponentAliasSection, ComponentImportSection, ComponentSectionId, ComponentTypeRef, CoreTypeSection,
-    DataSection, GlobalSection, ImportSection, InstanceSection, Module, ModuleArg, ModuleType, RawSection, SectionId,
+    DataSection, EntityType, GlobalSection, ImportSection, InstanceSection, Module, ModuleArg, ModuleType, RawSection,
+    SectionId,
     reencode::{self, Reencode, ReencodeComponent, RoundtripReencoder},
 };
 use wasmparser::{ComponentAlias, DataKind, Instance, Parser, Payload};
 
-use super::{Held, Part, parts};
+use super::{
+    Held, Part, parts,
+    rewind::{initials, rewinding},
+};
 use crate::engine::run::program::STATE;
 
 /// The component without its state: a function of its bytes, whatever its settings are.
@@ -21,7 +25,9 @@ pub(in super::super) fn code(component: &[u8]) -> Result<Vec<u8>, String> {
     if !held.iter().any(Held::any) {
         return Err("it has no state".to_owned());
     }
-    rewritten(&parts, &held).map_err(|error| error.to_string())
+    let code = rewritten(&parts, &held).map_err(|error| error.to_string())?;
+    let more = rewinding(&code, &held).map_err(|error| error.to_string())?;
+    Ok(more.unwrap_or(code))
 }
 
 fn rewritten(parts: &[Part<'_>], held: &[Held<'_>]) -> Result<Vec<u8>, reencode::Error> {
@@ -30,6 +36,9 @@ fn rewritten(parts: &[Part<'_>], held: &[Held<'_>]) -> Result<Vec<u8>, reencode:
     for (number, held) in held.iter().enumerate().filter(|(_, it)| it.any()) {
         for (name, entity) in held.named(number)? {
             exported.export(&name, entity);
+        }
+        for (_, initial, fixed) in initials(number, held)? {
+            exported.export(&initial, EntityType::Global(fixed));
         }
     }
     let mut types = CoreTypeSection::new();

@@ -13,6 +13,7 @@ use wasmparser::{ConstExpr, Encoding, Global, MemoryType, Operator, Parser, Payl
 use crate::engine::run::program::STATE;
 
 mod code;
+mod rewind;
 mod state;
 
 pub(super) use code::code;
@@ -158,6 +159,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::engine::run::program::MEMORY;
 
     fn component(text: &str) -> Vec<u8> {
         wat::parse_str(format!("(component {text})")).unwrap()
@@ -185,6 +187,7 @@ mod tests {
     fn run(engine: &Engine, code: &component::Component, state: &Module) -> [[u8; 4]; 2] {
         let mut linker = Linker::new(engine);
         linker.root().module(STATE, state).unwrap();
+        linker.root().func_wrap(MEMORY, |_, (_, _): (component::WasmList<u8>, u32)| Ok(())).unwrap();
         let mut store = Store::new(engine, ());
         let instance = linker.instantiate(&mut store, code).unwrap();
         let run = instance.get_typed_func::<(), (i32,)>(&mut store, "run").unwrap();

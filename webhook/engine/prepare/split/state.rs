@@ -7,7 +7,7 @@ use wasm_encoder::{
 };
 use wasmparser::{DataKind, Parser, Payload};
 
-use super::{Held, Part, name_of_global, name_of_memory, parts};
+use super::{Held, Part, name_of_global, name_of_memory, parts, rewind::initials};
 use crate::engine::run::runtime::PAGE;
 
 /// The state of a component that was snapshotted, as a core module for [`code`] of what it was before.
@@ -73,6 +73,11 @@ impl State {
             self.exports.export(&name_of_global(number, index), ExportKind::Global, self.globals.len());
             let init = RoundtripReencoder.const_expr(global.init_expr.clone())?;
             self.globals.global(RoundtripReencoder.global_type(global.ty)?, &init);
+        }
+        let changing = held.globals.iter().filter(|it| it.ty.mutable);
+        for (global, (_, initial, fixed)) in changing.zip(initials(number, held)?) {
+            self.exports.export(&initial, ExportKind::Global, self.globals.len());
+            self.globals.global(fixed, &RoundtripReencoder.const_expr(global.init_expr.clone())?);
         }
         for payload in Parser::new(0).parse_all(module) {
             if let Payload::DataSection(section) = payload? {

@@ -1,0 +1,169 @@
+//! Puts an instance back to what it was before its review, where its code can put back all but its memory (`prepare::split::rewind`): the
+//! next review finds what it would find in a new one, and neither has to wait until one is made.
+//!
+//! The kernel tells which pages of the memory were written ([`pagemap`]); those are copied from what they are in an instance that has not run yet.
+
+mod pagemap;
+
+use std::sync::{
+    Arc, Mutex, PoisonError, RwLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use wasmtime::{
+    Store, StoreContextMut,
+    component::{ComponentExportIndex, Instance, InstancePre, Linker, WasmList},
+};
+
+pub(in crate::engine) use self::pagemap::Region;
+use super::{
+    program::{MEMORY, REWIND},
+    state::State,
+};
+
+/// How instances of one program are put back.
+pub(in crate::engine) struct Rewind {
+    /// The function that puts back the globals and shows the memory.
+    export: ComponentExportIndex,
+    known: RwLock<Vec<Page>>,
+    unknown: Mutex<Unknown>,
+    budget: Arc<Budget>,
+}
+
+/// A page of memory as it is before any review.
+struct Page {
+    number: usize,
+    bytes: Box<[u8]>,
+}
+
+/// Pages that a review wrote, and of which nobody knows what they were.
+#[derive(Default)]
+struct Unknown {
+    numbers: Vec<usize>,
+    /// They are more than may be kept.
+    too_many: bool,
+}
+
+/// Bytes that pages of all programs may still take.
+pub(in crate::engine) struct Budget(AtomicUsize);
+
+impl Budget {
+    pub(in crate::engine) fn new(bytes: usize) -> Self {
+        Self(AtomicUsize::new(bytes))
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        self.0.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+    }
+
+    #[cfg(test)]
+    pub(in crate::engine) fn left(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn give(&self, pages: &[Page]) {
+        self.0.fetch_add(pages.iter().map(|it| it.bytes.len()).sum(), Ordering::Relaxed);
+    }
+}
+
+/// Makes it known to guests' code that shows its memory.
+pub(in crate::engine) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.root().func_wrap(MEMORY, |mut store: StoreContextMut<'_, State>, (first, pages): (WasmList<u8>, u32)| {
+        let begin = first.as_le_slice(&store).as_ptr();
+        store.data_mut().region = Some(Region::new(begin, pages as usize * super::runtime::PAGE));
+        Ok(())
+    })
+}
+
+impl Rewind {
+    /// None: instances of it cannot be put back, or not on this machine.
+    pub(in crate::engine) fn new(pre: &InstancePre<State>, budget: &Arc<Budget>) -> Option<Self> {
+        if budget.0.load(Ordering::Relaxed) == 0 || !pagemap::is_available() {
+            return None;
+        }
+        let export = pre.component().get_export_index(None, REWIND)?;
+        Some(Self { export, known: RwLock::default(), unknown: Mutex::default(), budget: Arc::clone(budget) })
+    }
+
+    /// Keeps what earlier reviews changed, as it is in an instance that has not run yet.
+    pub(in crate::engine) async fn learn(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<()> {
+        let numbers = std::mem::take(&mut self.unknown().numbers);
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let region = self.region(store, instance).await?;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        for number in numbers {
+            let Err(at) = known.binary_search_by_key(&number, |it| it.number) else { continue };
+            let Some(bytes) = region.page(number) else { continue };
+            if known.len() == MAX_PAGES || !self.budget.take(bytes.len()) {
+                self.unknown().too_many = true;
+                self.budget.give(&std::mem::take(&mut *known));
+                return Ok(());
+            }
+            known.insert(at, Page { number, bytes });
+        }
+        Ok(())
+    }
+
+    /// Whether the instance is now what it was before its review. If not, it must not be asked again.
+    pub(in crate::engine) async fn put_back(&self, store: &mut Store<State>, instance: &Instance) -> bool {
+        if self.unknown().too_many {
+            return false;
+        }
+        // It says so itself; what goes wrong means that it ends.
+        let Ok(mut region) = self.region(store, instance).await else {
+            return false;
+        };
+        let all = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let mut known = all.iter().peekable();
+        let mut unknown = Vec::new();
+        let scanned = region.each_written(|number, page| {
+            // Both ascend.
+            while known.next_if(|it| it.number < number).is_some() {}
+            match known.peek() {
+                Some(begin) if begin.number == number => page.copy_from_slice(&begin.bytes),
+                _ => unknown.push(number),
+            }
+        });
+        drop(all);
+        if unknown.is_empty() {
+            return scanned.is_ok();
+        }
+        let mut wanted = self.unknown();
+        if unknown.len() > MAX_PAGES {
+            wanted.too_many = true;
+        } else {
+            wanted.numbers = unknown;
+        }
+        false
+    }
+
+    /// Where the memory of `instance` is.
+    async fn region(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<Region> {
+        let rewind = instance.get_typed_func::<(), ()>(&mut *store, self.export)?;
+        rewind.call_async(&mut *store, ()).await?;
+        store.data_mut().region.take().ok_or_else(|| wasmtime::format_err!("it did not show its memory"))
+    }
+
+    /// All of the memory of `instance`.
+    #[cfg(test)]
+    pub(in crate::engine) async fn memory(&self, store: &mut Store<State>, instance: &Instance) -> Vec<u8> {
+        let region = self.region(store, instance).await.unwrap();
+        (0..).map_while(|number| region.page(number)).flatten().collect()
+    }
+
+    fn unknown(&self) -> std::sync::MutexGuard<'_, Unknown> {
+        self.unknown.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Rewind {
+    fn drop(&mut self) {
+        let known = self.known.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.budget.give(known);
+    }
+}
+
+/// Of one program: 16 MiB on most machines.
+const MAX_PAGES: usize = 4096;

@@ -9,6 +9,7 @@ mod compile;
 mod compiler;
 mod guest;
 mod identity;
+mod looks;
 mod modules;
 mod own_memory;
 mod snapshot;

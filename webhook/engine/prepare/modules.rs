@@ -8,7 +8,7 @@ use wasmtime::Module as Code;
 use super::{
     Source,
     compile::{MAX_INIT_TIME, PrepareError, Prepared, SettingsError, draft},
-    own_memory,
+    looks, own_memory,
     snapshot::InstrumentedModule,
 };
 use crate::{
@@ -123,8 +123,11 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
 
     let engine = &engine.wasm(source.identity.fuelled).map_err(|error| host(&error))?.engine;
     let snapshot = snapshot.and_then(|made| {
-        let compiled = |bytes: &[u8]| engine.precompile_module(bytes).map_err(|error| format!("{error:#}"));
-        made.map(|bytes| compiled(&bytes)).transpose()
+        let compiled = |bytes: Vec<u8>| {
+            let looking = looks::added(&bytes)?;
+            engine.precompile_module(&looking).map_err(|error| format!("{error:#}"))
+        };
+        made.map(compiled).transpose()
     });
     let code = match snapshot {
         Ok(Some(code)) => code,
@@ -132,7 +135,8 @@ pub(super) async fn prepare(engine: &Engine, source: &Source) -> Result<Prepared
             if let Err(refusal) = other {
                 start = Start::Init(refusal);
             }
-            engine.precompile_module(&bytes).map_err(compile_error)?
+            let looking = looks::added(&bytes).map_err(ProgramError::Compile)?;
+            engine.precompile_module(&looking).map_err(compile_error)?
         }
     };
     let manifest = recognised.metadata.map(|it| it.manifest());

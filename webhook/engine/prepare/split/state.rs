@@ -1,14 +1,14 @@
 //! State as a module of its own.
 
 use wasm_encoder::{
-    BlockType, CodeSection, DataSection, ExportKind, ExportSection, Function, FunctionSection, GlobalSection, MemArg,
-    MemorySection, Module, StartSection, TypeSection,
+    CodeSection, DataSection, ExportKind, ExportSection, FunctionSection, GlobalSection, MemorySection, Module,
+    StartSection, TypeSection,
     reencode::{self, Reencode, RoundtripReencoder},
 };
 use wasmparser::{DataKind, Parser, Payload};
 
 use super::{Held, Part, name_of_global, name_of_memory, parts, rewind::initials};
-use crate::engine::run::runtime::PAGE;
+use crate::engine::prepare::looks;
 
 /// The state of a component that was snapshotted, as a core module for [`code`] of what it was before.
 ///
@@ -38,35 +38,12 @@ struct State {
     sizes: Vec<Option<i32>>,
 }
 
-/// Reads a byte of each page of each memory.
-///
-/// When an instance ends, the kernel is asked which pages were written, and takes those that nobody ever looked at for written (wasmtime 50
-/// no longer asks for pages that are present): each of them would be cleared, after each review. One that was read once stays what it is, be it of the
-/// image or the page of zeros, for all instances that come after, and is left alone.
-fn looks(sizes: &[Option<i32>]) -> Function {
-    let mut function = Function::new([(1, wasm_encoder::ValType::I32)]);
-    let mut then = function.instructions();
-    for (memory, size) in (0..).zip(sizes) {
-        let Some(size) = size else { continue };
-        let at = MemArg { offset: 0, align: 0, memory_index: memory };
-        then.i32_const(*size).local_set(0).loop_(BlockType::Empty);
-        then.local_get(0).i32_const(HOST_PAGE).i32_sub().local_tee(0).i32_load8_u(at).drop();
-        then.local_get(0).br_if(0).end();
-    }
-    then.end();
-    function
-}
-
 impl State {
     fn take(&mut self, number: usize, held: &Held<'_>, module: &[u8]) -> Result<(), reencode::Error> {
         let first = self.memories.len();
         for (index, memory) in held.memories.iter().enumerate() {
             self.exports.export(&name_of_memory(number, index), ExportKind::Memory, self.memories.len());
-            let size = memory.initial.checked_mul(PAGE as u64).filter(|it| (1..=LOOKED_AT).contains(it));
-            self.sizes.push(
-                size.filter(|_| !memory.memory64 && memory.page_size_log2.is_none())
-                    .and_then(|it| i32::try_from(it).ok()),
-            );
+            self.sizes.push(looks::size(memory));
             self.memories.memory(RoundtripReencoder.memory_type(*memory)?);
         }
         for (index, global) in held.globals.iter().enumerate() {
@@ -99,7 +76,7 @@ impl State {
         let (mut types, mut functions, mut code) = (TypeSection::new(), FunctionSection::new(), CodeSection::new());
         types.ty().function([], []);
         functions.function(0);
-        code.function(&looks(&self.sizes));
+        code.function(&looks::function(&self.sizes));
         let mut module = Module::new();
         module
             .section(&types)
@@ -111,8 +88,3 @@ impl State {
         module.finish()
     }
 }
-
-/// The smallest page of any machine.
-const HOST_PAGE: i32 = 4 << 10;
-/// Bytes of a memory up to which looking at each page costs less than clearing those that nobody writes.
-const LOOKED_AT: u64 = 64 << 20;

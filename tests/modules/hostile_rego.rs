@@ -161,7 +161,7 @@ async fn builtins_are_called_with_care() {
         (Fake { parse: &unread, ..fake }, "invalid_answer"),
         (Fake { eval: &endless, ..fake }, "fuel"),
         // What the host holds meanwhile counts.
-        (Fake { more: &large, memory: "(import \"env\" \"memory\" (memory 255))", ..fake }, "memory"),
+        (Fake { more: &large, memory: "(import \"env\" \"memory\" (memory 239))", ..fake }, "memory"),
         (Fake { eval: "(call $builtin1 (i32.const 7) (i32.const 0) (i32.const 3000))", ..fake }, "invalid_answer"),
         (
             Fake { eval: "(call $builtin2 (i32.const 8) (i32.const 0) (i32.const 0) (i32.const 0))", ..fake },

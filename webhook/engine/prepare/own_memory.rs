@@ -92,9 +92,11 @@ struct Sections {
 }
 
 impl Sections {
-    /// What was imported becomes the module's own.
+    /// What was imported becomes the module's own, with room for what a review puts there: OPA's code uses what there is before it asks for more, and
+    /// memory that grows in each review is mapped anew each time, for which the kernel interrupts all other threads.
     fn memory(&mut self, made: &mut Module) {
-        if let Some(memory) = self.memory.take() {
+        if let Some(mut memory) = self.memory.take() {
+            memory.minimum = memory.minimum.saturating_add(ROOM).min(memory.maximum.unwrap_or(u64::MAX));
             made.section(MemorySection::new().memory(memory));
         }
     }
@@ -108,6 +110,8 @@ impl Sections {
     }
 }
 
+/// Wasm pages: 1 MiB.
+const ROOM: u64 = 16;
 /// The order of sections in a module; custom sections stand anywhere.
 const ORDER: [u8; 13] = [
     SectionId::Type as u8,
@@ -141,7 +145,7 @@ mod tests {
                     r#"(import "env" "memory" (memory 2)) (import "env" "a" (func $a (param i32))) {globals} {code}"#
                 ),
                 format!(
-                    r#"(import "env" "a" (func $a (param i32))) (memory 2) {globals} (global (mut i32) (i32.const 0))
+                    r#"(import "env" "a" (func $a (param i32))) (memory 18) {globals} (global (mut i32) (i32.const 0))
                     (global (mut i32) (i32.const 0)) {code} (export "memory" (memory 0)) (export "{DATA}" (global 1))
                     (export "{HEAP}" (global 2))"#
                 ),
@@ -149,7 +153,7 @@ mod tests {
             (
                 r#"(import "env" "memory" (memory 2 9)) (func $f) (export "memory" (memory 0)) (start $f)"#.to_owned(),
                 format!(
-                    r#"(memory 2 9) (global (mut i32) (i32.const 0)) (global (mut i32) (i32.const 0)) (func $f)
+                    r#"(memory 9 9) (global (mut i32) (i32.const 0)) (global (mut i32) (i32.const 0)) (func $f)
                     (export "memory" (memory 0)) (export "{DATA}" (global 0)) (export "{HEAP}" (global 1)) (start $f)"#
                 ),
             ),

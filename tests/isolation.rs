@@ -37,6 +37,22 @@ async fn marks_of_one_review_are_never_found_by_another() {
     }
 }
 
+/// Numbers of handles tell what was given before, whether it was given back or not.
+#[tokio::test(flavor = "multi_thread")]
+async fn handles_of_one_review_do_not_show_in_the_numbers_of_another() {
+    for deed in ["number-handles", "keep-handles"] {
+        let host = Host::yaml(&misbehaving("p", deed, "")).await;
+        let first = message(&host, "0").await;
+        for review in 1..20 {
+            assert_eq!(message(&host, &review.to_string()).await, first, "{deed}, {review}");
+        }
+        let host =
+            Host::yaml(&misbehaving("p", deed, "  instancePolicy: Reuse").replace("$FIXTURE", "$ADMISSION")).await;
+        message(&host, "0").await;
+        assert_ne!(message(&host, "1").await, first, "{deed}: the numbers tell something");
+    }
+}
+
 /// The search above would find marks if there were any.
 #[tokio::test(flavor = "multi_thread")]
 async fn marks_are_found_in_an_instance_that_is_reused() {

@@ -122,7 +122,7 @@ fn digest_of(wasm: &Wasm) -> Digest {
 }
 
 /// Raised when what is made of the same component changes, or what is said of it: entries of the cache of before are left alone then.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Feeds what is hashed, each with its length, to SHA-256.
 struct Sink(Sha256);

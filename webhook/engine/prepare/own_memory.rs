@@ -96,7 +96,7 @@ impl Sections {
     /// memory that grows in each review is mapped anew each time, for which the kernel interrupts all other threads.
     fn memory(&mut self, made: &mut Module) {
         if let Some(mut memory) = self.memory.take() {
-            memory.minimum = memory.minimum.saturating_add(ROOM).min(memory.maximum.unwrap_or(u64::MAX));
+            memory.minimum = memory.minimum.saturating_add(ROOM).min(memory.maximum.unwrap_or(MOST));
             made.section(MemorySection::new().memory(memory));
         }
     }
@@ -112,6 +112,8 @@ impl Sections {
 
 /// Wasm pages: 1 MiB.
 const ROOM: u64 = 16;
+/// Of a memory: 4 GiB.
+const MOST: u64 = 1 << 16;
 /// The order of sections in a module; custom sections stand anywhere.
 const ORDER: [u8; 13] = [
     SectionId::Type as u8,

@@ -5,9 +5,12 @@
 
 mod pagemap;
 
-use std::sync::{
-    Arc, Mutex, PoisonError, RwLock,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use wasmtime::{
@@ -40,29 +43,38 @@ struct Page {
 #[derive(Default)]
 struct Unknown {
     numbers: Vec<usize>,
-    /// They are more than may be kept.
-    too_many: bool,
+    /// They are more than may be kept. Until then nothing is put back.
+    too_many: Option<Instant>,
+}
+
+impl Unknown {
+    fn are_too_many(&self) -> bool {
+        self.too_many.is_some_and(|it| Instant::now() < it)
+    }
 }
 
 /// Bytes that pages of all programs may still take.
-pub(in crate::engine) struct Budget(AtomicUsize);
+pub(in crate::engine) struct Budget {
+    left: AtomicUsize,
+    any: bool,
+}
 
 impl Budget {
     pub(in crate::engine) fn new(bytes: usize) -> Self {
-        Self(AtomicUsize::new(bytes))
+        Self { left: AtomicUsize::new(bytes), any: bytes > 0 }
     }
 
     fn take(&self, bytes: usize) -> bool {
-        self.0.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
+        self.left.try_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes)).is_ok()
     }
 
     #[cfg(test)]
     pub(in crate::engine) fn left(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.left.load(Ordering::Relaxed)
     }
 
     fn give(&self, pages: &[Page]) {
-        self.0.fetch_add(pages.iter().map(|it| it.bytes.len()).sum(), Ordering::Relaxed);
+        self.left.fetch_add(pages.iter().map(|it| it.bytes.len()).sum(), Ordering::Relaxed);
     }
 }
 
@@ -78,26 +90,32 @@ pub(in crate::engine) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::
 impl Rewind {
     /// None: instances of it cannot be put back, or not on this machine.
     pub(in crate::engine) fn new(pre: &InstancePre<State>, budget: &Arc<Budget>) -> Option<Self> {
-        if budget.0.load(Ordering::Relaxed) == 0 || !pagemap::is_available() {
+        if !budget.any || !pagemap::is_available() {
             return None;
         }
-        let export = pre.component().get_export_index(None, REWIND)?;
+        let component = pre.component();
+        // Only what was added shows the memory: another function may have the name.
+        let shows = component.component_type().imports(component.engine()).any(|(name, _)| name == MEMORY);
+        let export = component.get_export_index(None, REWIND).filter(|_| shows)?;
         Some(Self { export, known: RwLock::default(), unknown: Mutex::default(), budget: Arc::clone(budget) })
     }
 
     /// Keeps what earlier reviews changed, as it is in an instance that has not run yet.
     pub(in crate::engine) async fn learn(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<()> {
-        let numbers = std::mem::take(&mut self.unknown().numbers);
-        if numbers.is_empty() {
-            return Ok(());
-        }
+        let numbers = {
+            let mut unknown = self.unknown();
+            if unknown.numbers.is_empty() || unknown.are_too_many() {
+                return Ok(());
+            }
+            std::mem::take(&mut unknown.numbers)
+        };
         let region = self.region(store, instance).await?;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         for number in numbers {
             let Err(at) = known.binary_search_by_key(&number, |it| it.number) else { continue };
             let Some(bytes) = region.page(number) else { continue };
             if known.len() == MAX_PAGES || !self.budget.take(bytes.len()) {
-                self.unknown().too_many = true;
+                self.unknown().too_many = Some(Instant::now() + AGAIN);
                 self.budget.give(&std::mem::take(&mut *known));
                 return Ok(());
             }
@@ -108,7 +126,7 @@ impl Rewind {
 
     /// Whether the instance is now what it was before its review. If not, it must not be asked again.
     pub(in crate::engine) async fn put_back(&self, store: &mut Store<State>, instance: &Instance) -> bool {
-        if self.unknown().too_many {
+        if self.unknown().are_too_many() {
             return false;
         }
         // It says so itself; what goes wrong means that it ends.
@@ -132,7 +150,7 @@ impl Rewind {
         }
         let mut wanted = self.unknown();
         if unknown.len() > MAX_PAGES {
-            wanted.too_many = true;
+            wanted.too_many = Some(Instant::now() + AGAIN);
         } else {
             wanted.numbers = unknown;
         }
@@ -167,3 +185,5 @@ impl Drop for Rewind {
 
 /// Of one program: 16 MiB on most machines.
 const MAX_PAGES: usize = 4096;
+/// After so long it is tried again whether there is room for what a program's reviews change.
+const AGAIN: Duration = Duration::from_mins(1);

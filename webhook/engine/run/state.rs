@@ -58,15 +58,13 @@ impl State {
         raw: Arc<str>,
         deadline: Instant,
     ) -> Self {
-        let mut table = ResourceTable::new();
-        table.set_max_capacity(MAX_RESOURCES);
         Self {
             wasi: None,
             region: None,
             preview1: None,
             talk: None,
             host_calls: None,
-            table,
+            table: resources(),
             grants: Arc::clone(grants),
             environment: None,
             output,
@@ -126,11 +124,13 @@ impl State {
     /// Whether the guest left anything with the host that a later review could find, beside what [`Self::rest`] and [`Self::forget_wasi`] forget: resources that it was
     /// given, or gave back, show in the numbers of the next ones, and `memory` is what it began with.
     pub(in crate::engine) fn was_changed(&mut self, memory: usize) -> bool {
-        // A table without room for anything takes what has a place from before.
-        self.table.set_max_capacity(0);
-        let had_resources = self.table.push(()).is_ok();
-        self.table.set_max_capacity(MAX_RESOURCES);
-        had_resources || self.memory.used != memory
+        let mut table = std::mem::replace(&mut self.table, resources());
+        // Without room for anything it takes only what fits where something was; with room for one only what comes first.
+        table.set_max_capacity(0);
+        let gave_back = table.push(()).is_ok();
+        table.set_max_capacity(1);
+        let holds = table.push(()).is_err();
+        gave_back || holds || self.memory.used != memory
     }
 
     /// WASI is as if nobody had ever asked for anything of it.
@@ -142,6 +142,13 @@ impl State {
     pub(in crate::engine) fn holds_handles(&self) -> bool {
         !self.table.is_empty()
     }
+}
+
+/// For what the host gives to one guest.
+fn resources() -> ResourceTable {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(MAX_RESOURCES);
+    table
 }
 
 /// An empty store, with the limits of `state` in force and its time looked at once a tick.
@@ -308,6 +315,35 @@ mod tests {
         assert_eq!(Arc::strong_count(&raw), 2);
         state.rest();
         assert!(Arc::strong_count(&raw) == 1 && state.environment.is_none());
+    }
+
+    #[test]
+    fn what_was_given_is_noticed_whether_it_was_given_back_or_not() {
+        type Deed = fn(&mut ResourceTable);
+        let deeds: [(bool, Deed); 5] = [
+            (false, |_| {}),
+            (true, |table| _ = table.push(1).unwrap()),
+            (true, |table| {
+                let first = table.push(1).unwrap();
+                table.delete(first).unwrap();
+            }),
+            (true, |table| {
+                let first = table.push(1).unwrap();
+                table.push(2).unwrap();
+                table.delete(first).unwrap();
+            }),
+            (true, |table| {
+                let parent = table.push(1).unwrap();
+                table.push_child(2, &parent).unwrap();
+            }),
+        ];
+        for (at, (changed, deed)) in deeds.into_iter().enumerate() {
+            let output = Output::new(&Voice::of("p"), true);
+            let mut state = State::new(&Arc::default(), 1 << 20, output, Arc::from(""), Instant::now());
+            deed(&mut state.table);
+            assert_eq!(state.was_changed(0), changed, "{at}");
+            assert!(!state.was_changed(0) && state.was_changed(1), "{at}");
+        }
     }
 
     #[test]

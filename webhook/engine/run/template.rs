@@ -388,7 +388,12 @@ impl Template {
         };
         let state = live.store.data_mut();
         state.forget_wasi();
-        !state.was_changed(live.memory) && rewind.put_back(&mut live.store, &instance).await
+        if state.was_changed(live.memory) {
+            return false;
+        }
+        let deadline = state.deadline;
+        let put_back = async { Ok(rewind.put_back(&mut live.store, &instance).await) };
+        within(deadline, put_back).await.unwrap_or(false)
     }
 
     /// Lets an instance rest until its next review, without anything of the last one that the host holds.

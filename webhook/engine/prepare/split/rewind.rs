@@ -13,11 +13,15 @@ use wasm_encoder::{
     reencode::{self, Reencode, RoundtripReencoder},
 };
 use wasmparser::{
-    CanonicalFunction, Encoding, Operator, Parser, Payload, ValidPayload, Validator, WasmFeatures, types::Types,
+    CanonicalFunction, Encoding, Instance, Operator, Parser, Payload, ValidPayload, Validator, WasmFeatures,
+    types::Types,
 };
 
 use super::{Held, name_of_global, name_of_memory};
-use crate::engine::run::program::{MEMORY, REWIND, STATE};
+use crate::engine::run::{
+    program::{MEMORY, REWIND, STATE},
+    state::MAX_INSTANCES,
+};
 
 /// What a global that may change begins with, in one that may not.
 fn name_of_initial(module: usize, index: usize) -> String {
@@ -42,11 +46,13 @@ struct Counts {
     modules: u32,
     memories: u32,
     core_instances: u32,
+    /// Those that are made of a module.
+    instantiated: usize,
     core_functions: u32,
 }
 
 impl Counts {
-    fn of(types: &Types) -> Self {
+    fn of(types: &Types, instantiated: usize) -> Self {
         let types = types.as_ref();
         Self {
             types: types.component_type_count(),
@@ -54,6 +60,7 @@ impl Counts {
             modules: types.module_count(),
             memories: types.memory_count(),
             core_instances: types.core_instance_count(),
+            instantiated,
             core_functions: types.function_count(),
         }
     }
@@ -73,6 +80,11 @@ pub(super) fn rewinding(code: &[u8], held: &[Held<'_>]) -> Result<Option<Vec<u8>
     let Some(counts) = looked_at(code)? else {
         return Ok(None);
     };
+    // With what is added it must not have more than any may have.
+    let globals: usize = held.iter().map(|it| it.globals.len()).sum();
+    if counts.instantiated + ADDED > MAX_INSTANCES || globals > MAX_GLOBALS {
+        return Ok(None);
+    }
     let mut added = code.to_vec();
 
     let mut types = ComponentTypeSection::new();
@@ -124,6 +136,7 @@ fn looked_at(component: &[u8]) -> Result<Option<Counts>, reencode::Error> {
     let mut validator = Validator::new_with_features(KNOWN);
     // What encloses the present payload, from outside to inside.
     let mut within: Vec<Encoding> = Vec::new();
+    let mut instantiated = 0;
     for payload in Parser::new(0).parse_all(component) {
         let payload = payload?;
         let refused = match &payload {
@@ -134,6 +147,11 @@ fn looked_at(component: &[u8]) -> Result<Option<Counts>, reencode::Error> {
             }
             Payload::End(_) => {
                 within.pop();
+                false
+            }
+            Payload::InstanceSection(section) => {
+                let made = |it: &Result<_, _>| matches!(it, Ok(Instance::Instantiate { .. }));
+                instantiated += section.clone().into_iter().filter(made).count();
                 false
             }
             Payload::ComponentCanonicalSection(section) => {
@@ -168,7 +186,7 @@ fn looked_at(component: &[u8]) -> Result<Option<Counts>, reencode::Error> {
         }
         // Bodies of functions are left to the compiler.
         match validator.payload(&payload) {
-            Ok(ValidPayload::End(types)) if within.is_empty() => return Ok(Some(Counts::of(&types))),
+            Ok(ValidPayload::End(types)) if within.is_empty() => return Ok(Some(Counts::of(&types, instantiated))),
             Ok(_) => {}
             Err(_) => return Ok(None),
         }
@@ -217,6 +235,10 @@ fn module(held: &[Held<'_>], memory: &str, memory_type: wasm_encoder::MemoryType
     Ok(module)
 }
 
+/// Core instances that are added, of modules.
+const ADDED: usize = 1;
+/// Globals that are worth being put back.
+const MAX_GLOBALS: usize = 1000;
 /// Parts of Wasm of which it is known what they can change: no objects of a collector's, no threads, no continuations.
 const KNOWN: WasmFeatures = WasmFeatures::WASM2
     .union(WasmFeatures::COMPONENT_MODEL)
@@ -371,6 +393,15 @@ mod tests {
     }
 
     #[test]
+    fn a_function_of_the_same_name_is_not_called() {
+        let guest = Guest::new(&format!(
+            r#"(core module $a (memory (export "memory") 1) (func (export "f") unreachable)) (core instance $a (instantiate $a))
+                (func (export "{REWIND}") (canon lift (core func $a "f")))"#
+        ));
+        assert!(Rewind::new(&guest.pre, &Arc::new(Budget::new(1 << 20))).is_none());
+    }
+
+    #[test]
     fn what_changes_more_than_can_be_put_back_is_not_added_to() {
         let rewinds = |text: &str| {
             let bytes = wat::parse_str(format!("(component {text})")).unwrap();
@@ -410,6 +441,18 @@ mod tests {
         ] {
             assert!(!rewinds(&with(body)), "{body}");
         }
+        // As many core instances as there may be, with and without what is added: the state's is one of them.
+        let many = |more: usize| {
+            format!(
+                "{} {CHANGES}",
+                "(core module $none) ".to_owned()
+                    + &(0..more).map(|_| "(core instance (instantiate $none))").collect::<String>()
+            )
+        };
+        assert!(rewinds(&many(MAX_INSTANCES - 3)) && !rewinds(&many(MAX_INSTANCES - 2)));
+        let globals = CHANGES
+            .replace("(global $fixed", &("(global (mut i32) (i32.const 0))".repeat(MAX_GLOBALS) + "(global $fixed"));
+        assert!(!rewinds(&globals));
         let shared = CHANGES.replace("40 60", "40 60 shared");
         let two = CHANGES.replace("(table (export", "(memory 1) (table (export");
         let none = CHANGES

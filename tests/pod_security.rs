@@ -20,7 +20,7 @@ use verdict::{
         run::{Call, Capacity, Engine, Listen, Start, Template},
     },
     loader::{Component, Components},
-    review::admission,
+    review::{admission, seen::Seen},
     spec::{Grants, Instances, Limits, PolicySpec},
 };
 
@@ -109,7 +109,7 @@ async fn ask(policy: &Template, path: &Path) -> BTreeSet<String> {
         operation: None,
         audit: false,
     };
-    let validation = policy.validate(call, &envelope.review, object).await.result.unwrap();
+    let validation = policy.validate(call, &envelope.review, &Seen::new(object, None)).await.result.unwrap();
     let Some(denial) = validation.denial else {
         return BTreeSet::new();
     };

@@ -23,6 +23,7 @@ use crate::{
     review::{
         admission::{AdmissionRequest, Cause, Change, Denial, Mutation, Validation},
         causes, clean,
+        seen::Seen,
         verdict::{AdmissionVerdict, Denied},
     },
     spec::{Failure, FailurePolicy, LimitPolicy, Operation, Outcome},
@@ -44,9 +45,9 @@ impl Selection<'_> {
         if asked.len() == 1
             && let Some(asked) = asked.pop()
         {
-            fold.add(asked.policy, asked.put(ask, &Validate(request)).await);
+            fold.add(asked.policy, asked.put(ask, &Validate::new(request)).await);
         } else {
-            let question = Validate(request);
+            let question = Validate::new(request);
             let said = join_all(asked.iter().map(|asked| asked.put(ask, &question))).await;
             for (asked, said) in asked.iter().zip(said) {
                 fold.add(asked.policy, said);
@@ -143,18 +144,28 @@ impl Policy {
 }
 
 /// A validator's question.
-struct Validate<'a>(&'a AdmissionRequest<'a>);
+struct Validate<'a> {
+    request: &'a AdmissionRequest<'a>,
+    seen: Seen<'a>,
+}
+
+impl<'a> Validate<'a> {
+    fn new(request: &'a AdmissionRequest<'a>) -> Self {
+        let objects = [request.object, request.old_object].map(|it| it.map(RawValue::get));
+        Self { request, seen: Seen::new(objects[0], objects[1]) }
+    }
+}
 
 impl Question for Validate<'_> {
     type Said = Validation;
     type Answer = Said;
 
     fn operation(&self) -> Option<Operation> {
-        Some(self.0.operation)
+        Some(self.request.operation)
     }
 
     async fn put(&self, template: &Template, call: Call<'_>) -> Answer<Validation> {
-        template.validate(call, self.0, self.0.object.map(RawValue::get)).await
+        template.validate(call, self.request, &self.seen).await
     }
 
     async fn settle(&self, _: Ask<'_>, policy: &Policy, said: Validation, _: Duration) -> Result<Said, Failure> {

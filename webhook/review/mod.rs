@@ -14,6 +14,7 @@ mod decode;
 mod malformed;
 pub mod patch;
 pub mod projection;
+pub mod seen;
 pub mod together;
 pub mod token;
 pub mod user;

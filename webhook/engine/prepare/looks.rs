@@ -7,7 +7,7 @@
 use wasm_encoder::{BlockType, Encode, Function, MemArg, Module, RawSection, SectionId, StartSection, ValType};
 use wasmparser::{BinaryReader, MemoryType, Parser, Payload, TypeRef};
 
-use crate::engine::run::runtime::PAGE;
+use crate::engine::run::{rewind::LOOKED_AT, runtime::PAGE};
 
 /// Looks at the pages that each memory begins with; None: one that is left out.
 pub(super) fn function(sizes: &[Option<i32>]) -> Function {
@@ -30,7 +30,7 @@ fn look(function: &mut Function, sizes: &[Option<i32>]) {
 
 /// Bytes that a memory begins with; None: too many, or its pages are of another size.
 pub(super) fn size(memory: &MemoryType) -> Option<i32> {
-    let size = memory.initial.checked_mul(PAGE as u64).filter(|it| (1..=LOOKED_AT).contains(it))?;
+    let size = memory.initial.checked_mul(PAGE as u64).filter(|it| (1..=LOOKED_AT as u64).contains(it))?;
     let plain = !memory.memory64 && memory.page_size_log2.is_none();
     i32::try_from(size).ok().filter(|_| plain)
 }
@@ -133,8 +133,6 @@ fn longer(section: &[u8], entry: impl FnOnce(&mut Vec<u8>)) -> Result<Vec<u8>, S
 
 /// The smallest page of any machine.
 const HOST_PAGE: i32 = 4 << 10;
-/// Bytes of a memory up to which looking at each page costs less than clearing those that nobody writes.
-const LOOKED_AT: u64 = 64 << 20;
 /// A type of functions.
 const NO_PARAMETERS_NO_RESULTS: [u8; 3] = [0x60, 0, 0];
 

@@ -1,7 +1,5 @@
 //! Between the reviews' types and the contract's: borrowed on the way in, owned on the way out.
 
-use std::borrow::Cow;
-
 use super::bindings::{
     exports::verdict::{
         admission::{mutating, validating},
@@ -80,7 +78,7 @@ pub(super) fn selector<'a>(
 
 pub(super) fn request<'a>(
     request: &'a AdmissionRequest<'a>,
-    [object, old_object]: &'a [Option<Cow<'_, str>>; 2],
+    [object, old_object]: [Option<&'a str>; 2],
     user: types::UserInfoParam<'a>,
 ) -> contract::Request<'a> {
     contract::Request {
@@ -102,8 +100,8 @@ pub(super) fn request<'a>(
         namespace: &request.namespace,
         name: &request.name,
         user,
-        object: object.as_deref(),
-        old_object: old_object.as_deref(),
+        object,
+        old_object,
         options: request.options.map(serde_json::value::RawValue::get),
         dry_run: request.dry_run,
     }

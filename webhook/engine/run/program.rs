@@ -43,7 +43,7 @@ pub struct Program {
     pub(super) settings: Option<Arc<str>>,
     pub(super) grants: Arc<Grants>,
     /// What a component is given of objects; None: all.
-    pub(super) reads: Option<Projection>,
+    pub(super) reads: Option<Arc<Projection>>,
     imports_review: bool,
     slots: u32,
     #[cfg_attr(not(test), expect(dead_code, reason = "held for those that come later"))]
@@ -218,7 +218,7 @@ impl Program {
                 line(&path)
             ))
         };
-        let reads = paths.map(Projection::new).transpose().map_err(wrong)?;
+        let reads = paths.map(Projection::new).transpose().map_err(wrong)?.map(Arc::new);
         Ok(Self { wasm: Arc::clone(wasm), linked, about, settings, grants, reads, imports_review, slots, shared })
     }
 

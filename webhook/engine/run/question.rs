@@ -1,13 +1,16 @@
 //! The six questions of the contract: how each is put to an instance, and how much its answer may hold.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 use wasmtime::{Store, component::Instance};
 
 use super::{
     bindings::exports::verdict::{
-        authentication::authentication as authn, authorization::authorization as authz, events::changes,
+        admission::{mutating, validating},
+        authentication::authentication as authn,
+        authorization::authorization as authz,
+        events::{changes, provider},
     },
     convert,
     module::{Asked, k8s_wasm, kubewarden, wapc},
@@ -21,6 +24,7 @@ use crate::{
         admission::{AdmissionRequest, Mutation, Validation},
         change::Change,
         projection::Projection,
+        seen::Seen,
         token::{Authentication, TokenReview},
     },
     spec::{ChangeType, Interface},
@@ -53,13 +57,28 @@ pub(super) trait Question: Sync {
     fn put_to_module(&self, asked: Asked<'_>) -> impl Future<Output = Reply<Self::Answer>> + Send;
 }
 
-/// The function indices of `interface`, which [`super::Template`] only asks of programs that export it.
-macro_rules! exported {
-    ($exports:expr, $field:ident) => {
-        $exports
-            .$field
-            .as_ref()
-            .ok_or_else(|| wasmtime::format_err!(concat!("the component does not export ", stringify!($field))))?
+/// The functions of an instance, found when they are first asked for.
+#[derive(Default)]
+pub(in crate::engine) struct Guests {
+    authentication: Option<authn::Guest>,
+    authorization: Option<authz::Guest>,
+    validating: Option<validating::Guest>,
+    mutating: Option<mutating::Guest>,
+    provider: Option<provider::Guest>,
+    changes: Option<changes::Guest>,
+}
+
+/// The functions of an interface, which [`super::Template`] only asks of programs that export it.
+macro_rules! guest {
+    ($exports:expr, $store:expr, $instance:expr, $field:ident) => {
+        match $store.data().guests.$field.clone() {
+            Some(guest) => guest,
+            None => {
+                let missing = || wasmtime::format_err!(concat!("the component does not export ", stringify!($field)));
+                let guest = $exports.$field.as_ref().ok_or_else(missing)?.load(&mut *$store, $instance)?;
+                $store.data_mut().guests.$field.insert(guest).clone()
+            }
+        }
     };
 }
 
@@ -73,7 +92,7 @@ impl Question for TokenReview {
     }
 
     async fn put(&self, exports: &Exports, store: &mut Store<State>, instance: &Instance) -> Reply<Authentication> {
-        let guest = exported!(exports, authentication).load(&mut *store, instance)?;
+        let guest = guest!(exports, store, instance, authentication);
         let audiences: Vec<&str> = self.audiences.iter().map(String::as_str).collect();
         let review = authn::TokenReview { token: &self.token, audiences: &audiences };
         Ok(guest.call_authenticate(store, review).await?.map(convert::authentication))
@@ -90,7 +109,7 @@ impl Question for SubjectAccessReview {
     const MAX_ANSWER: usize = 1 << 20;
 
     async fn put(&self, exports: &Exports, store: &mut Store<State>, instance: &Instance) -> Reply<Ruling> {
-        let guest = exported!(exports, authorization).load(&mut *store, instance)?;
+        let guest = guest!(exports, store, instance, authorization);
         let lists = convert::UserLists::new(&self.user);
         let extra = lists.extra();
         let (field_values, label_values) = match &self.attributes {
@@ -132,32 +151,32 @@ impl Question for SubjectAccessReview {
 }
 
 /// A validator's question.
-pub(super) struct Validate<'a> {
+pub(super) struct Validate<'a, 'o> {
     pub(super) request: &'a AdmissionRequest<'a>,
-    pub(super) object: Option<&'a str>,
+    pub(super) seen: &'a Seen<'o>,
     /// What a component is given of objects; None: all.
-    pub(super) reads: Option<&'a Projection>,
+    pub(super) reads: Option<&'a Arc<Projection>>,
 }
 
-impl Question for Validate<'_> {
+impl Question for Validate<'_, '_> {
     type Answer = Validation;
     const INTERFACE: Interface = Interface::Validating;
     const MAX_ANSWER: usize = 1 << 20;
 
     async fn put(&self, exports: &Exports, store: &mut Store<State>, instance: &Instance) -> Reply<Validation> {
-        let guest = exported!(exports, validating).load(&mut *store, instance)?;
+        let guest = guest!(exports, store, instance, validating);
         let lists = convert::UserLists::new(&self.request.user);
         let extra = lists.extra();
-        let objects = seen([self.object, self.request.old_object.map(RawValue::get)], self.reads);
-        let request = convert::request(self.request, &objects, lists.user(&self.request.user, &extra));
+        let sight = self.seen.by(self.reads);
+        let request = convert::request(self.request, sight.objects(), lists.user(&self.request.user, &extra));
         Ok(guest.call_validate(store, request).await?.map(convert::validation))
     }
 
     async fn put_to_module(&self, asked: Asked<'_>) -> Reply<Validation> {
         if asked.module.protocol().is_kubewarden() {
-            kubewarden::validate(asked, self.request, self.object).await
+            kubewarden::validate(asked, self.request, self.seen.object()).await
         } else {
-            k8s_wasm::validate(asked, self.request, self.object).await
+            k8s_wasm::validate(asked, self.request, self.seen.object()).await
         }
     }
 }
@@ -167,7 +186,7 @@ pub(super) struct Mutate<'a> {
     pub(super) request: &'a AdmissionRequest<'a>,
     pub(super) object: Option<&'a str>,
     /// What a component is given of objects; None: all.
-    pub(super) reads: Option<&'a Projection>,
+    pub(super) reads: Option<&'a Arc<Projection>>,
 }
 
 impl Question for Mutate<'_> {
@@ -177,11 +196,11 @@ impl Question for Mutate<'_> {
     const MAX_ANSWER: usize = 16 << 20;
 
     async fn put(&self, exports: &Exports, store: &mut Store<State>, instance: &Instance) -> Reply<Mutation> {
-        let guest = exported!(exports, mutating).load(&mut *store, instance)?;
+        let guest = guest!(exports, store, instance, mutating);
         let lists = convert::UserLists::new(&self.request.user);
         let extra = lists.extra();
-        let objects = seen([self.object, self.request.old_object.map(RawValue::get)], self.reads);
-        let request = convert::request(self.request, &objects, lists.user(&self.request.user, &extra));
+        let sight = Seen::new(self.object, self.request.old_object.map(RawValue::get)).by(self.reads);
+        let request = convert::request(self.request, sight.objects(), lists.user(&self.request.user, &extra));
         Ok(guest.call_mutate(store, request).await?.map(convert::mutation))
     }
 
@@ -192,11 +211,6 @@ impl Question for Mutate<'_> {
             k8s_wasm::mutate(asked, self.request, self.object).await
         }
     }
-}
-
-/// What a component sees of an object, and of what it was before.
-fn seen<'a>(objects: [Option<&'a str>; 2], reads: Option<&Projection>) -> [Option<Cow<'a, str>>; 2] {
-    objects.map(|it| it.map(|it| reads.map_or(Cow::Borrowed(it), |reads| reads.of(it))))
 }
 
 /// Any JSON, for a policy of Kubewarden's.
@@ -225,7 +239,7 @@ impl Question for Event<'_> {
     const MAX_ANSWER: usize = 4 << 20;
 
     async fn put(&self, exports: &Exports, store: &mut Store<State>, instance: &Instance) -> Reply<String> {
-        let guest = exported!(exports, provider).load(&mut *store, instance)?;
+        let guest = guest!(exports, store, instance, provider);
         guest.call_handle_event(store, self.0).await
     }
 
@@ -241,7 +255,7 @@ impl Question for Change<'_> {
     const MAX_ANSWER: usize = 8 << 20;
 
     async fn put(&self, exports: &Exports, store: &mut Store<State>, instance: &Instance) -> Reply<Vec<Said>> {
-        let guest = exported!(exports, changes).load(&mut *store, instance)?;
+        let guest = guest!(exports, store, instance, changes);
         let change = changes::Change {
             type_: match self.kind {
                 ChangeType::Added => changes::ChangeType::Added,

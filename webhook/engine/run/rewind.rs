@@ -124,15 +124,13 @@ impl Rewind {
         Ok(())
     }
 
-    /// Whether the instance is now what it was before its review. If not, it must not be asked again.
-    pub(in crate::engine) async fn put_back(&self, store: &mut Store<State>, instance: &Instance) -> bool {
+    /// The memory of the instance, if that is now what it was before its review. If not, it must not be asked again.
+    pub(in crate::engine) async fn put_back(&self, store: &mut Store<State>, instance: &Instance) -> Option<Region> {
         if self.unknown().are_too_many() {
-            return false;
+            return None;
         }
         // It says so itself; what goes wrong means that it ends.
-        let Ok(mut region) = self.region(store, instance).await else {
-            return false;
-        };
+        let mut region = self.region(store, instance).await.ok()?;
         let all = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let mut known = all.iter().peekable();
         let mut unknown = Vec::new();
@@ -146,7 +144,7 @@ impl Rewind {
         });
         drop(all);
         if unknown.is_empty() {
-            return scanned.is_ok();
+            return scanned.is_ok().then_some(region);
         }
         let mut wanted = self.unknown();
         if unknown.len() > MAX_PAGES {
@@ -154,12 +152,18 @@ impl Rewind {
         } else {
             wanted.numbers = unknown;
         }
-        false
+        None
     }
 
     /// Where the memory of `instance` is.
     async fn region(&self, store: &mut Store<State>, instance: &Instance) -> wasmtime::Result<Region> {
-        let rewind = instance.get_typed_func::<(), ()>(&mut *store, self.export)?;
+        let rewind = match store.data().rewind {
+            Some(rewind) => rewind,
+            None => {
+                let rewind = instance.get_typed_func(&mut *store, self.export)?;
+                *store.data_mut().rewind.insert(rewind)
+            }
+        };
         rewind.call_async(&mut *store, ()).await?;
         store.data_mut().region.take().ok_or_else(|| wasmtime::format_err!("it did not show its memory"))
     }
@@ -183,6 +187,24 @@ impl Drop for Rewind {
     }
 }
 
+/// A memory of which the kernel knows only the pages that reviews touch: of the others, which all instances look at when they start, each would be looked at after each
+/// review. When the instance ends they are looked at once more, as wasmtime wants them.
+pub(in crate::engine) struct Thin(Region);
+
+impl Thin {
+    /// None: the kernel does not take part, or nobody looked at its pages.
+    pub(in crate::engine) fn new(mut region: Region) -> Option<Self> {
+        (region.length() <= LOOKED_AT && region.thin().is_ok()).then_some(Self(region))
+    }
+
+    /// Before its instance ends.
+    pub(in crate::engine) fn end(&self) {
+        self.0.look();
+    }
+}
+
+/// Bytes of a memory up to which looking at each page costs less than clearing those that nobody writes.
+pub(in crate::engine) const LOOKED_AT: usize = 64 << 20;
 /// Of one program: 16 MiB on most machines.
 const MAX_PAGES: usize = 4096;
 /// After so long it is tried again whether there is room for what a program's reviews change.

@@ -8,7 +8,10 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use wasmtime::{ResourceLimiter, Store, UpdateDeadline, component::ResourceTable};
+use wasmtime::{
+    ResourceLimiter, Store, UpdateDeadline,
+    component::{ResourceTable, TypedFunc},
+};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView, p1::WasiP1Ctx};
 
 use super::{
@@ -16,6 +19,7 @@ use super::{
     module::{HostCalls, Talk},
     outcome::DeadlineReached,
     output::{Output, Stream},
+    question::Guests,
     rewind::Region,
 };
 use crate::spec::Grants;
@@ -45,6 +49,10 @@ pub(in crate::engine) struct State {
     pub(in crate::engine) out_of_stack: bool,
     /// When the call must have ended.
     pub(in crate::engine) deadline: Instant,
+    /// The functions by which it is asked.
+    pub(super) guests: Guests,
+    /// The function that puts back its globals.
+    pub(super) rewind: Option<TypedFunc<(), ()>>,
     /// Where the guest's memory is, when it was asked for that.
     pub(super) region: Option<Region>,
 }
@@ -60,6 +68,8 @@ impl State {
     ) -> Self {
         Self {
             wasi: None,
+            guests: Guests::default(),
+            rewind: None,
             region: None,
             preview1: None,
             talk: None,

@@ -31,6 +31,7 @@ use crate::{
         action::Said,
         admission::{AdmissionRequest, Change, Mutation, Validation},
         change,
+        seen::Seen,
         token::{Authentication, TokenReview},
     },
     spec::{Fact, Failure, Instances, Interface, Lane, Limits, Timing, Usage},
@@ -180,14 +181,14 @@ impl Template {
         self.ask(call, review).await
     }
 
-    /// Asks a validator.
+    /// Asks a validator; `seen` are the objects of the request.
     pub async fn validate(
         &self,
         call: Call<'_>,
         request: &AdmissionRequest<'_>,
-        object: Option<&str>,
+        seen: &Seen<'_>,
     ) -> Answer<Validation> {
-        self.ask(call, &Validate { request, object, reads: self.program.reads.as_ref() }).await
+        self.ask(call, &Validate { request, seen, reads: self.program.reads.as_ref() }).await
     }
 
     /// Asks a mutator; `object` is the object as changed so far. One that sees parts of it only gives no whole object: the rest would be lost.
@@ -393,7 +394,11 @@ impl Template {
         }
         let deadline = state.deadline;
         let put_back = async { Ok(rewind.put_back(&mut live.store, &instance).await) };
-        within(deadline, put_back).await.unwrap_or(false)
+        let Ok(Some(memory)) = within(deadline, put_back).await else {
+            return false;
+        };
+        live.was_put_back(memory);
+        true
     }
 
     /// Lets an instance rest until its next review, without anything of the last one that the host holds.

@@ -266,7 +266,7 @@ mod tests {
     };
     use crate::engine::run::{
         output::{Output, Voice},
-        rewind::{self, Budget, Rewind},
+        rewind::{self, Budget, Rewind, Thin},
         runtime::Wasm,
         state::State,
     };
@@ -341,23 +341,35 @@ mod tests {
         // As a sibling of the test: without it, the next one finds what this one left.
         let second = call(&mut store, &instance, "run", 8192).await;
         assert_eq!(second, 77_000 + 16 + 1 + 318 * 3);
-        assert!(!rewind.put_back(&mut store, &instance).await, "nobody knows yet what it was");
+        assert!(rewind.put_back(&mut store, &instance).await.is_none(), "nobody knows yet what it was");
 
         let (mut store, instance) = guest.started().await;
         rewind.learn(&mut store, &instance).await.unwrap();
-        for step in [8192, 8192, 65_536, 303_104, 8192] {
+        // From the second review on the kernel knows only pages that were touched since.
+        let mut thin = None;
+        for (review, step) in [8192, 8192, 65_536, 303_104, 8192].into_iter().enumerate() {
             assert_eq!(call(&mut store, &instance, "run", step).await, first, "{step}");
-            assert!(rewind.put_back(&mut store, &instance).await, "{step}");
+            let memory = rewind.put_back(&mut store, &instance).await.unwrap();
+            let only_read = memory.only_read();
+            if review == 1 {
+                assert!(only_read > 200, "{only_read}: all were looked at");
+                thin = Thin::new(memory);
+            } else if review > 1 {
+                assert!(only_read < 20, "{only_read}");
+            }
         }
         // All of the memory, with the data that it began with.
         let (mut other, new) = guest.started().await;
         let was = rewind.memory(&mut other, &new).await;
         assert!(was.len() == 40 << 16 && was[8192..8197] == *b"begin" && was[2_000_000..2_000_003] == *b"end");
         assert!(was == rewind.memory(&mut store, &instance).await, "a byte of it differs");
+        thin.unwrap().end();
+        let memory = rewind.put_back(&mut store, &instance).await.unwrap();
+        assert!(memory.only_read() > 200, "all were looked at again");
 
         // Pages that no review has written yet.
         assert_eq!(call(&mut store, &instance, "run", 4096).await, first);
-        assert!(!rewind.put_back(&mut store, &instance).await);
+        assert!(rewind.put_back(&mut store, &instance).await.is_none());
         // And one that has more memory than it began with.
         let used = other.data().memory.used();
         assert!(!other.data_mut().was_changed(used));
@@ -377,7 +389,7 @@ mod tests {
             let (mut store, instance) = guest.started().await;
             rewind.learn(&mut store, &instance).await.unwrap();
             call(&mut store, &instance, "run", 4096).await;
-            assert!(!rewind.put_back(&mut store, &instance).await, "600 pages do not fit");
+            assert!(rewind.put_back(&mut store, &instance).await.is_none(), "600 pages do not fit");
             assert_eq!(budget.left(), 1 << 20, "and are not held");
         }
         let rewind = Rewind::new(&guest.pre, &budget).unwrap();
@@ -385,7 +397,7 @@ mod tests {
             let (mut store, instance) = guest.started().await;
             rewind.learn(&mut store, &instance).await.unwrap();
             call(&mut store, &instance, "run", 1 << 20).await;
-            assert_eq!(rewind.put_back(&mut store, &instance).await, known);
+            assert_eq!(rewind.put_back(&mut store, &instance).await.is_some(), known);
         }
         assert!(budget.left() < 1 << 20);
         drop(rewind);

@@ -2,6 +2,8 @@
 
 use std::{io, ops::Range};
 
+use rustix::mm::{Advice, madvise};
+
 /// The memory of an instance that is not running, for as long as that is.
 pub(in crate::engine) struct Region {
     begin: *mut u8,
@@ -21,6 +23,11 @@ impl Region {
         Self { begin: begin.cast_mut(), length }
     }
 
+    /// Bytes.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
     /// A copy of one page; None: there are fewer.
     #[allow(unsafe_code, reason = "wasmtime shows memory of a component in no other way")]
     pub(super) fn page(&self, number: usize) -> Option<Box<[u8]>> {
@@ -37,18 +44,58 @@ impl Region {
     #[allow(unsafe_code, reason = "wasmtime shows memory of a component in no other way")]
     pub(super) fn each_written(&mut self, mut written: impl FnMut(usize, &mut [u8])) -> io::Result<()> {
         let size = page_size();
+        let begin = self.begin;
+        self.each(Which::Written, |found| {
+            for at in found.step_by(size) {
+                // SAFETY: the kernel was asked for pages between begin and length only; nothing else holds a reference to
+                // the memory, and nothing runs in it.
+                let bytes = unsafe { std::slice::from_raw_parts_mut(begin.add(at), size) };
+                written(at / size, bytes);
+            }
+        })
+    }
+
+    /// Lets the kernel forget where the pages are that were only read, so that it has fewer to look at when it is asked which were written. They
+    /// hold what they held: what nobody wrote is in the mapped image, or zero.
+    #[allow(unsafe_code, reason = "it is about memory of a guest")]
+    pub(super) fn thin(&mut self) -> io::Result<()> {
+        let begin = self.begin;
+        let mut wrong = Ok(());
+        self.each(Which::OnlyRead, |found| {
+            // SAFETY: within the memory, as above. A private page that was not written is a page of the mapped file or the page of
+            // zeros, and is found again when it is next touched.
+            let forgotten = unsafe { madvise(begin.add(found.start).cast(), found.len(), Advice::LinuxDontNeed) };
+            wrong = std::mem::replace(&mut wrong, Ok(())).and(forgotten);
+        })?;
+        Ok(wrong?)
+    }
+
+    /// Looks at each page once: see [`crate::engine::prepare`]'s `looks`.
+    #[allow(unsafe_code, reason = "it is about memory of a guest")]
+    pub(super) fn look(&self) {
+        for at in (0..self.length).step_by(page_size()) {
+            // SAFETY: within the memory, which is readable; nothing runs in it.
+            unsafe { self.begin.add(at).read_volatile() };
+        }
+    }
+
+    /// How many pages are present that nobody wrote.
+    #[cfg(test)]
+    pub(in crate::engine) fn only_read(&self) -> usize {
+        let mut bytes = 0;
+        self.each(Which::OnlyRead, |found| bytes += found.len()).unwrap();
+        bytes / page_size()
+    }
+
+    /// Ranges of pages, in bytes from the begin, ascending.
+    fn each(&self, which: Which, mut each: impl FnMut(Range<usize>)) -> io::Result<()> {
         let begin = self.begin.addr();
         let mut at = begin;
         while at < begin + self.length {
             let mut found = [Found::default(); AT_ONCE];
-            let (count, end) = scan(at..begin + self.length, &mut found)?;
+            let (count, end) = scan(which, at..begin + self.length, &mut found)?;
             for Found { start, end, .. } in found.iter().take(count) {
-                for page in (*start as usize..*end as usize).step_by(size) {
-                    // SAFETY: the kernel was asked for pages between begin and length only; nothing else holds a reference to
-                    // the memory, and nothing runs in it.
-                    let bytes = unsafe { std::slice::from_raw_parts_mut(self.begin.add(page - begin), size) };
-                    written((page - begin) / size, bytes);
-                }
+                each(*start as usize - begin..*end as usize - begin);
             }
             if end <= at {
                 return Err(io::Error::other("the kernel did not get on"));
@@ -61,7 +108,16 @@ impl Region {
 
 /// Whether the kernel can tell.
 pub(super) fn is_available() -> bool {
-    page_size() <= super::super::runtime::PAGE && scan(0..0, &mut [Found::default()]).is_ok()
+    page_size() <= super::super::runtime::PAGE && scan(Which::Written, 0..0, &mut [Found::default()]).is_ok()
+}
+
+/// Pages that are looked for.
+#[derive(Clone, Copy)]
+enum Which {
+    /// The process's own, present or swapped out.
+    Written,
+    /// Present, and of the mapped file or the page of zeros.
+    OnlyRead,
 }
 
 /// `struct page_region`.
@@ -76,7 +132,7 @@ struct Found {
 /// How many regions were found, and up to where.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "no crate offers it")]
-fn scan(pages: Range<usize>, found: &mut [Found]) -> io::Result<(usize, usize)> {
+fn scan(which: Which, pages: Range<usize>, found: &mut [Found]) -> io::Result<(usize, usize)> {
     use std::{fs::File, os::fd::AsRawFd, sync::LazyLock};
 
     static OWN: LazyLock<io::Result<File>> = LazyLock::new(|| File::open("/proc/self/pagemap"));
@@ -104,6 +160,10 @@ fn scan(pages: Range<usize>, found: &mut [Found]) -> io::Result<(usize, usize)> 
     // _IOWR('f', 16, struct pm_scan_arg)
     const PAGEMAP_SCAN: u64 = 3 << 30 | (size_of::<Scan>() as u64) << 16 | (b'f' as u64) << 8 | 16;
 
+    let (inverted, all, any) = match which {
+        Which::Written => (IS_FILE | IS_ZERO, IS_FILE | IS_ZERO, IS_PRESENT | IS_SWAPPED),
+        Which::OnlyRead => (0, IS_PRESENT, IS_FILE | IS_ZERO),
+    };
     let own = OWN.as_ref().map_err(|error| io::Error::from(error.kind()))?;
     let mut scan = Scan {
         size: size_of::<Scan>() as u64,
@@ -114,9 +174,9 @@ fn scan(pages: Range<usize>, found: &mut [Found]) -> io::Result<(usize, usize)> 
         vec: found.as_mut_ptr().addr() as u64,
         vec_len: found.len() as u64,
         max_pages: 0,
-        category_inverted: IS_FILE | IS_ZERO,
-        category_mask: IS_FILE | IS_ZERO,
-        category_anyof_mask: IS_PRESENT | IS_SWAPPED,
+        category_inverted: inverted,
+        category_mask: all,
+        category_anyof_mask: any,
         return_mask: 0,
     };
     // SAFETY: both structures have the kernel's layout, and it writes no more of `found` than its length.
@@ -126,7 +186,7 @@ fn scan(pages: Range<usize>, found: &mut [Found]) -> io::Result<(usize, usize)> 
 }
 
 #[cfg(not(target_os = "linux"))]
-fn scan(_: Range<usize>, _: &mut [Found]) -> io::Result<(usize, usize)> {
+fn scan(_: Which, _: Range<usize>, _: &mut [Found]) -> io::Result<(usize, usize)> {
     Err(io::ErrorKind::Unsupported.into())
 }
 

@@ -15,6 +15,7 @@ mod malformed;
 pub mod patch;
 pub mod projection;
 pub mod seen;
+mod skip;
 pub mod together;
 pub mod token;
 pub mod user;

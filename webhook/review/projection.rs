@@ -1,12 +1,8 @@
 //! The part of an object that a policy reads: it is given no other.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap};
 
-use serde::{
-    Deserialize as _,
-    de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
-};
-use serde_json::value::RawValue;
+use super::skip::Reader;
 
 /// Which fields of an object are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,19 +31,14 @@ impl Projection {
         Ok(Self(root))
     }
 
-    /// The object, as JSON, with these fields only: lists keep their length and order, and values their spelling. What does not have the
+    /// The object, as JSON, with these fields only: lists keep their length and order, and keys and values their spelling. What does not have the
     /// shape that a path takes it for is kept whole.
     pub fn of<'a>(&self, object: &'a str) -> Cow<'a, str> {
-        for looks in [false, true] {
-            let mut kept = Vec::new();
-            let place = Place { part: &self.0, kept: &mut kept, looks };
-            if place.deserialize(&mut serde_json::Deserializer::from_str(object)).is_ok()
-                && let Ok(kept) = String::from_utf8(kept)
-            {
-                return Cow::Owned(kept);
-            }
+        let mut kept = String::new();
+        match self.0.keep(&mut Reader::new(object), &mut kept) {
+            Some(()) => Cow::Owned(kept),
+            None => Cow::Borrowed(object),
         }
-        Cow::Borrowed(object)
     }
 }
 
@@ -80,6 +71,12 @@ fn steps(path: &str) -> Option<Vec<Step<'_>>> {
     }
 }
 
+/// What a key says.
+fn name(key: &str) -> Option<Cow<'_, str>> {
+    let plain = key.strip_prefix('"')?.strip_suffix('"')?;
+    if plain.contains('\\') { serde_json::from_str(key).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(plain)) }
+}
+
 impl Part {
     fn add(&mut self, steps: &[Step<'_>]) {
         match (&mut *self, steps) {
@@ -95,6 +92,47 @@ impl Part {
         }
     }
 
+    /// Reads a value, and writes what is kept of it. None: it is no JSON.
+    fn keep(&self, reader: &mut Reader<'_>, kept: &mut String) -> Option<()> {
+        match (self, reader.peek()?) {
+            (Self::Fields(fields), b'{') => {
+                kept.push('{');
+                let begin = kept.len();
+                let mut entries = reader.entries(b'}');
+                while entries.next(reader)? {
+                    let key = reader.value()?;
+                    let part = fields.get(&*name(key)?);
+                    reader.take(b':')?;
+                    let Some(part) = part else {
+                        reader.value()?;
+                        continue;
+                    };
+                    if kept.len() > begin {
+                        kept.push(',');
+                    }
+                    kept.push_str(key);
+                    kept.push(':');
+                    part.keep(reader, kept)?;
+                }
+                kept.push('}');
+            }
+            (Self::Each(part), b'[') => {
+                kept.push('[');
+                let begin = kept.len();
+                let mut entries = reader.entries(b']');
+                while entries.next(reader)? {
+                    if kept.len() > begin {
+                        kept.push(',');
+                    }
+                    part.keep(reader, kept)?;
+                }
+                kept.push(']');
+            }
+            _ => kept.push_str(reader.value()?),
+        }
+        Some(())
+    }
+
     fn of(steps: &[Step<'_>]) -> Self {
         match steps {
             [] => Self::Whole,
@@ -104,117 +142,7 @@ impl Part {
     }
 }
 
-/// Reads a value, and writes what is kept of it.
-struct Place<'a> {
-    part: &'a Part,
-    kept: &'a mut Vec<u8>,
-    /// Whether it first looks what each value is, for which it reads it twice.
-    looks: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for Place<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        match self.part {
-            Part::Whole => {
-                self.kept.extend_from_slice(<&RawValue>::deserialize(deserializer)?.get().as_bytes());
-                Ok(())
-            }
-            Part::Fields(_) | Part::Each(_) if self.looks => {
-                let value = <&RawValue>::deserialize(deserializer)?.get();
-                let expected = if matches!(self.part, Part::Each(_)) { '[' } else { '{' };
-                if value.starts_with(expected) {
-                    return self.visit_some(&mut serde_json::Deserializer::from_str(value)).map_err(D::Error::custom);
-                }
-                self.kept.extend_from_slice(value.as_bytes());
-                Ok(())
-            }
-            // As every field, it may be null.
-            Part::Fields(_) | Part::Each(_) => deserializer.deserialize_option(self),
-        }
-    }
-}
-
-impl<'de> Visitor<'de> for Place<'_> {
-    type Value = ();
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(if matches!(self.part, Part::Each(_)) { "a list" } else { "a map" })
-    }
-
-    fn visit_none<E: Error>(self) -> Result<(), E> {
-        self.kept.extend_from_slice(b"null");
-        Ok(())
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        match self.part {
-            Part::Each(_) => deserializer.deserialize_seq(self),
-            Part::Fields(_) | Part::Whole => deserializer.deserialize_map(self),
-        }
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Part::Fields(fields) = self.part else { return Err(A::Error::custom("a map")) };
-        let mut separator = b'{';
-        while let Some(known) = map.next_key_seed(Known(fields))? {
-            let Some((name, part)) = known else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            self.kept.push(separator);
-            separator = b',';
-            serde_json::to_writer(&mut *self.kept, name).map_err(A::Error::custom)?;
-            self.kept.push(b':');
-            map.next_value_seed(Place { part, kept: &mut *self.kept, looks: self.looks })?;
-        }
-        self.kept.extend_from_slice(if separator == b'{' { b"{}" } else { b"}" });
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Part::Each(part) = self.part else { return Err(A::Error::custom("a list")) };
-        self.kept.push(b'[');
-        let begin = self.kept.len();
-        loop {
-            let end = self.kept.len();
-            if end > begin {
-                self.kept.push(b',');
-            }
-            if list.next_element_seed(Place { part, kept: &mut *self.kept, looks: self.looks })?.is_none() {
-                self.kept.truncate(end);
-                self.kept.push(b']');
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// A field's name, if it is kept.
-struct Known<'a>(&'a BTreeMap<String, Part>);
-
-impl<'de, 'a> DeserializeSeed<'de> for Known<'a> {
-    type Value = Option<(&'a String, &'a Part)>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'a> Visitor<'_> for Known<'a> {
-    type Value = Option<(&'a String, &'a Part)>;
-
-    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a name")
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(self.0.get_key_value(name))
-    }
-}
-
-/// As many times is an object read at most.
+/// As many steps may a path have.
 const MAX_DEPTH: usize = 24;
 
 #[cfg(test)]

@@ -42,12 +42,12 @@ impl Selection<'_> {
         }
         drop(view);
         let mut fold = Fold::default();
+        let question = Validate::new(request);
         if asked.len() == 1
             && let Some(asked) = asked.pop()
         {
-            fold.add(asked.policy, asked.put(ask, &Validate::new(request)).await);
+            fold.add(asked.policy, asked.put(ask, &question).await);
         } else {
-            let question = Validate::new(request);
             let said = join_all(asked.iter().map(|asked| asked.put(ask, &question))).await;
             for (asked, said) in asked.iter().zip(said) {
                 fold.add(asked.policy, said);

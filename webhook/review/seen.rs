@@ -8,9 +8,9 @@ use std::{
 use super::projection::Projection;
 
 /// An object, and what it was before, as JSON.
-type Whole<'a> = [Option<&'a str>; 2];
-/// Of both.
-type Fields<'a> = [Option<Cow<'a, str>>; 2];
+pub type Whole<'a> = [Option<&'a str>; 2];
+/// What is read of both.
+pub type Fields<'a> = [Option<Cow<'a, str>>; 2];
 
 /// Both objects, and what policies read of them: policies that read the same fields share one projection.
 pub struct Seen<'a> {
@@ -27,9 +27,9 @@ struct Kept<'a> {
 /// What one policy sees.
 pub enum Sight<'a> {
     /// Both objects as they are.
-    Whole([Option<&'a str>; 2]),
+    Whole(Whole<'a>),
     /// What it reads of them.
-    Fields(Arc<[Option<Cow<'a, str>>; 2]>),
+    Fields(Arc<Fields<'a>>),
 }
 
 impl<'a> Seen<'a> {

@@ -17,6 +17,7 @@ mod completions;
 mod decisions;
 mod docs;
 mod documents;
+mod examples;
 mod explain;
 mod get;
 mod import;
